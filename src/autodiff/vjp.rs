@@ -1,0 +1,57 @@
+//! Reverse mode: an adjoint times the Jacobian (Griewank and Walther 2008, section 3.2).
+
+use crate::graph::NodeId;
+use crate::ops::{At, Rule, Var};
+
+/// What one reverse sweep found: the adjoint of every node on a path from `wrt` to the output.
+#[derive(Clone, Debug)]
+pub struct Adjoints<'g> {
+    adjoints: Vec<Option<Var<'g>>>,
+}
+
+impl<'g> Adjoints<'g> {
+    /// The adjoint of a node: nothing where the output does not depend on it, or where nobody asked.
+    pub fn of(&self, node: Var<'g>) -> Option<Var<'g>> {
+        *self.adjoints.get(node.id()?.index())?
+    }
+}
+
+/// The adjoints that follow from the given adjoint of `output`, for `wrt` and all between.
+///
+/// One sweep, against evaluation order. Where a node is used several times its contributions are
+/// added. Adjoints that no node of `wrt` needs (the data's, say) are not computed.
+#[track_caller]
+pub fn vjp<'g>(output: Var<'g>, adjoint: Var<'g>, wrt: &[Var<'g>]) -> Adjoints<'g> {
+    let builder = output.builder();
+    let sources: Vec<NodeId> = wrt.iter().filter_map(|var| var.id()).collect();
+    let (Some(target), true) = (output.id(), builder.owns(wrt.iter().copied())) else {
+        return Adjoints { adjoints: Vec::new() }; // a mistake stands in the builder
+    };
+    let active = builder.graph().descendants(&sources);
+    let mut adjoints: Vec<Option<Var<'g>>> = vec![None; builder.graph().len()];
+    if active[target.index()] {
+        adjoints[target.index()] = Some(adjoint.expect_shape(output.shape()));
+    }
+    let primal: Vec<NodeId> = builder.graph().ids().take(target.index() + 1).collect();
+    for id in primal.into_iter().rev() {
+        let Some(adjoint) = adjoints[id.index()] else { continue };
+        let node = builder.graph()[id].clone();
+        let operands: Vec<Var<'g>> = node.inputs.iter().map(|&input| builder.var(input)).collect();
+        let at = At { inputs: &operands, output: builder.var(id) };
+        for (k, input) in node.inputs.iter().enumerate().filter(|(_, input)| active[input.index()]) {
+            if let Some(part) = node.op.vjp(k, adjoint, at) {
+                let slot = &mut adjoints[input.index()];
+                *slot = Some(slot.map_or(part, |sum| sum + part));
+            }
+        }
+    }
+    Adjoints { adjoints }
+}
+
+/// The gradient of a scalar by each of `wrt`: zeros where it does not depend on one.
+#[track_caller]
+pub fn gradient<'g, const N: usize>(output: Var<'g>, wrt: [Var<'g>; N]) -> [Var<'g>; N] {
+    let builder = output.builder();
+    let adjoints = vjp(output, builder.constant(1.0), &wrt);
+    wrt.map(|var| adjoints.of(var).unwrap_or_else(|| builder.constant(0.0).broadcast_to(var.shape())))
+}

@@ -1,0 +1,239 @@
+//! `compare`: the same training for several optimizers and seeds, side by side.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use cotangent::draw::Series;
+use cotangent::train::figures::{objective_chart, setting, write_chart};
+use cotangent::train::{Choices, OptimizerName, Options, Outcome, RunFolder, Setup, TrainError};
+use serde::Serialize;
+
+use super::console::{Console, count, device_line, interrupted, listen_for_interrupt, resume_command};
+use super::{Failure, Request, data};
+use crate::cli::Compare;
+
+pub fn run(arguments: Compare) -> Result<(), Failure> {
+    let Compare { opt, seeds, choices, place } = arguments;
+    let request = Request::new(choices, &place)?;
+    let mut optimizers = if opt.is_empty() { OptimizerName::ALL.to_vec() } else { Vec::new() };
+    for name in opt {
+        if !optimizers.contains(&name) {
+            optimizers.push(name);
+        }
+    }
+    // Everything is checked before anything runs, so that a mistake is found now and not in an hour.
+    let mut plan: Vec<Options> = Vec::new();
+    for &name in &optimizers {
+        let options = request.resolve(name, &optimizers)?;
+        for k in 0..seeds {
+            let seed = Some(options.seed.saturating_add(k)); // too large a seed is refused as such
+            let choices = Choices { seed, ..options.choices() };
+            plan.push(choices.resolve(name).map_err(Failure::usage)?);
+        }
+    }
+    let data = data::load(plan[0].data.as_deref()).map_err(Failure::work)?;
+    for options in &plan {
+        Setup::check(options, &data)?;
+    }
+    let folder = RunFolder::create(place.out.as_deref(), "compare")?;
+    listen_for_interrupt();
+    let mut console = Console::new(place.quiet);
+    console.say(&device_line(request.device(), plan[0].threads));
+    console.say(&format!("{}, writing {}", count(plan.len(), "run"), folder.path().display()));
+
+    let (all, mut comparison) = (plan.len(), Comparison::default());
+    for options in plan {
+        let name = format!("{}-seed{}", options.opt.name(), options.seed);
+        let run = Setup::new(options, data.clone())?.begin(folder.inner(&name)?);
+        comparison.setting = setting(run.options(), run.model());
+        console.say(&format!("\n{name}"));
+        console.say_columns();
+        let (options, inner) = (run.options().clone(), run.folder().clone());
+        let outcome = run
+            .train(&mut console)
+            .map_err(|source| Failure::work(Failed { name, folder: folder.path().into(), source }))?;
+        console.clear();
+        // A run that was cut off would be compared with whole ones: it is left out.
+        let whole = !outcome.summary.interrupted;
+        if whole {
+            comparison.runs.push((options, outcome));
+            comparison.write(&folder)?; // after each run, so that what is done is there to see
+        }
+        if interrupted() && comparison.runs.len() < all {
+            let finish = match whole {
+                true => String::new(),
+                false => format!("; finish the run that was cut off with: {}", resume_command(&inner)),
+            };
+            return Err(Failure::work(format!(
+                "interrupted after {} of {}, compared in {}{finish}. To compare all, begin again with another --out",
+                comparison.runs.len(),
+                count(all, "run"),
+                folder.path().display()
+            )));
+        }
+    }
+    console.say(&format!("\n{}", comparison.table()));
+    console.say(&format!("see {}", folder.file("compare.png").display()));
+    Ok(())
+}
+
+/// A run of the comparison that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("the run {name} failed (the runs before it are compared in {})", folder.display())]
+struct Failed {
+    name: String,
+    folder: PathBuf,
+    source: TrainError,
+}
+
+/// The runs so far, in order.
+#[derive(Default)]
+struct Comparison {
+    setting: String,
+    runs: Vec<(Options, Outcome)>,
+}
+
+/// A line of `compare.csv`.
+#[derive(Serialize)]
+struct Line {
+    optimizer: &'static str,
+    seed: u64,
+    epoch: usize,
+    objective: f64,
+    test_accuracy: f64,
+}
+
+/// An entry of `compare.json`: final test accuracies over the seeds.
+#[derive(Serialize)]
+struct Entry {
+    optimizer: &'static str,
+    seeds: Vec<u64>,
+    test_accuracy: Statistics,
+    test_accuracies: Vec<f64>,
+    train_seconds: Statistics,
+}
+
+#[derive(Serialize)]
+struct Statistics {
+    mean: f64,
+    /// Of a sample (n − 1); nothing for one number.
+    standard_deviation: Option<f64>,
+    minimum: f64,
+}
+
+impl Statistics {
+    fn of(values: &[f64]) -> Self {
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
+        Self {
+            mean,
+            standard_deviation: (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt()),
+            minimum: values.iter().copied().fold(f64::INFINITY, f64::min),
+        }
+    }
+}
+
+impl Comparison {
+    /// The optimizers in the order in which they ran, each with its runs.
+    fn by_optimizer(&self) -> Vec<(&'static str, Vec<&(Options, Outcome)>)> {
+        let mut groups: Vec<(&'static str, Vec<&(Options, Outcome)>)> = Vec::new();
+        for run in &self.runs {
+            let name = run.0.opt.name();
+            match groups.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, runs)) => runs.push(run),
+                None => groups.push((name, vec![run])),
+            }
+        }
+        groups
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let entry = |(optimizer, runs): (&'static str, Vec<&(Options, Outcome)>)| {
+            let accuracies: Vec<f64> =
+                runs.iter().map(|(_, outcome)| outcome.summary.test_accuracy).collect();
+            let seconds: Vec<f64> = runs.iter().map(|(_, outcome)| outcome.summary.train_seconds).collect();
+            Entry {
+                optimizer,
+                seeds: runs.iter().map(|(options, _)| options.seed).collect(),
+                test_accuracy: Statistics::of(&accuracies),
+                test_accuracies: accuracies,
+                train_seconds: Statistics::of(&seconds),
+            }
+        };
+        self.by_optimizer().into_iter().map(entry).collect()
+    }
+
+    /// Writes `compare.csv`, `compare.json`, `compare.svg` and `compare.png`.
+    fn write(&self, folder: &RunFolder) -> Result<(), TrainError> {
+        let problem =
+            |name: &str, error: String| TrainError::Content { path: folder.file(name), problem: error };
+        let mut table = csv::Writer::from_writer(Vec::new());
+        for (options, outcome) in &self.runs {
+            for row in &outcome.rows {
+                let line = Line {
+                    optimizer: options.opt.name(),
+                    seed: options.seed,
+                    epoch: row.epoch,
+                    objective: row.objective,
+                    test_accuracy: row.test_accuracy,
+                };
+                table.serialize(line).map_err(|error| problem("compare.csv", error.to_string()))?;
+            }
+        }
+        let bytes = table.into_inner().map_err(|error| problem("compare.csv", error.to_string()))?;
+        folder.write("compare.csv", &bytes)?;
+        let json = serde_json::to_string_pretty(&self.entries())
+            .map_err(|error| problem("compare.json", error.to_string()))?;
+        folder.write("compare.json", format!("{json}\n").as_bytes())?;
+        write_chart(folder, "compare", &self.chart())
+    }
+
+    /// The objective of each optimizer against the epoch: the mean over the seeds, and their range.
+    fn chart(&self) -> cotangent::draw::LineChart {
+        let series = self.by_optimizer().into_iter().map(|(name, runs)| {
+            let mut epochs: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+            for row in runs.iter().flat_map(|(_, outcome)| &outcome.rows) {
+                epochs.entry(row.epoch).or_default().push(row.objective);
+            }
+            let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+            let range = |values: &[f64]| {
+                values
+                    .iter()
+                    .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)))
+            };
+            Series {
+                name: name.into(),
+                points: epochs.iter().map(|(&epoch, values)| (epoch as f64, mean(values))).collect(),
+                band: (runs.len() > 1).then(|| epochs.values().map(|values| range(values)).collect()),
+            }
+        });
+        let seeds: Vec<u64> = self.runs.iter().map(|(options, _)| options.seed).collect();
+        let seeds = match (seeds.iter().min(), seeds.iter().max()) {
+            (Some(first), Some(last)) if first < last => format!("mean and range of seeds {first} to {last}"),
+            (Some(seed), _) => format!("seed {seed}"),
+            _ => String::new(),
+        };
+        let subtitle = format!("{}, {seeds}", self.setting);
+        let mut chart = objective_chart("Training objective by optimizer".into(), subtitle, series.collect());
+        chart.y_label = "objective: mean training loss (nats)".into();
+        chart
+    }
+
+    fn table(&self) -> String {
+        let mut table = String::from("optimizer  seeds  test accuracy     lowest   seconds");
+        for entry in self.entries() {
+            let Statistics { mean, standard_deviation, minimum } = entry.test_accuracy;
+            let spread = standard_deviation.map_or(String::new(), |sd| format!(" ± {:.2}%", 100.0 * sd));
+            let accuracy = format!("{:.2}%{spread}", 100.0 * mean);
+            table += &format!(
+                "\n{:9}  {:5}  {accuracy:16}  {:.2}%  {:8.1}",
+                entry.optimizer,
+                entry.seeds.len(),
+                100.0 * minimum,
+                entry.train_seconds.mean
+            );
+        }
+        table
+    }
+}

@@ -1,0 +1,135 @@
+//! What a person sees of a run, and how they end it.
+//!
+//! On a terminal a progress bar moves under the epochs' lines; elsewhere there are the lines alone.
+//! A console that nobody reads any more must not end a run, so failures to print are passed over.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cotangent::train::{Monitor, Row, RunFolder};
+use indicatif::{ProgressBar, ProgressStyle};
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Lets Ctrl-C end a run after its current batch; a second one ends it at once.
+pub fn listen_for_interrupt() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Where no handler can be set, Ctrl-C does what it always did.
+        let _ = ctrlc::set_handler(|| {
+            if STOP.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+        });
+    });
+}
+
+/// Whether somebody has asked to stop.
+pub fn interrupted() -> bool {
+    STOP.load(Ordering::Relaxed)
+}
+
+/// What computes, and why.
+pub fn device_line(asked: Option<&str>, threads: usize) -> String {
+    let why = match asked {
+        Some("cpu") => "as asked for",
+        _ => "chosen automatically: this build has no CUDA engine",
+    };
+    format!("device: cpu with {} ({why})", count(threads, "thread"))
+}
+
+/// A number of things: `1 epoch`, `2 epochs`.
+pub fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+/// The command that goes on with a run.
+pub fn resume_command(folder: &RunFolder) -> String {
+    format!("cotangent mnist --resume {}", quoted(folder.path()))
+}
+
+/// A path as a shell takes it.
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:,@%".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+pub struct Console {
+    quiet: bool,
+    epochs: usize,
+    /// Hidden but for the epochs of a run.
+    bar: ProgressBar,
+}
+
+impl Console {
+    pub fn new(quiet: bool) -> Self {
+        Self { quiet, epochs: 0, bar: ProgressBar::hidden() }
+    }
+
+    /// Takes the progress bar away: a run is over.
+    pub fn clear(&mut self) {
+        std::mem::replace(&mut self.bar, ProgressBar::hidden()).finish_and_clear();
+    }
+
+    /// Prints a line, above the progress bar if there is one.
+    pub fn say(&self, line: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| {
+                let _ = writeln!(std::io::stdout(), "{line}");
+            });
+        }
+    }
+
+    pub fn say_columns(&self) {
+        // 59 columns: narrow terminals have 60.
+        self.say("      training          test");
+        self.say("epoch objective correct objective correct seconds images/s");
+    }
+}
+
+impl Monitor for Console {
+    fn epoch_begins(&mut self, epoch: usize, epochs: usize, steps: usize) {
+        self.epochs = epochs;
+        if self.bar.is_hidden() && !self.quiet {
+            self.bar = ProgressBar::new(0); // hidden by itself where stderr is no terminal
+            // Fits 60 columns, too.
+            let template = "{prefix} {bar:16} {pos}/{len} steps, {eta} left";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                self.bar.set_style(style);
+            }
+        }
+        self.bar.reset();
+        self.bar.set_length(steps as u64);
+        self.bar.set_prefix(format!("epoch {epoch} of {epochs}"));
+    }
+
+    fn step_done(&mut self, step: usize) {
+        self.bar.set_position(step as u64);
+    }
+
+    fn epoch_done(&mut self, row: &Row) {
+        let Row { epoch, objective, train_accuracy, test_objective, test_accuracy, seconds, .. } = row;
+        let rate = row.examples_per_second;
+        self.say(&format!(
+            "{epoch:5} {objective:9.5} {:6.2}% {test_objective:9.5} {:6.2}% {seconds:7.2} {rate:8.0}",
+            100.0 * train_accuracy,
+            100.0 * test_accuracy,
+        ));
+        if *epoch == self.epochs {
+            self.clear();
+        }
+    }
+
+    fn stop(&self) -> bool {
+        interrupted()
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}

@@ -1,0 +1,109 @@
+//! `mnist`: trains one network and leaves a run folder.
+
+use cotangent::train::figures::setting;
+use cotangent::train::files::{CHECKPOINT, read_configuration};
+use cotangent::train::{Choices, OptimizerName, Run, RunFolder, Setup, Summary, TrainError};
+
+use super::console::{Console, count, device_line, listen_for_interrupt, quoted, resume_command};
+use super::{Failure, Request, data};
+use crate::cli::Mnist;
+
+pub fn run(arguments: Mnist) -> Result<(), Failure> {
+    let console = Console::new(arguments.place.quiet);
+    let (run, device) = if arguments.resume.is_some() { resume(arguments)? } else { begin(arguments)? };
+    train(run, &device, console)
+}
+
+/// A new run, its folder made, and its line about the device.
+fn begin(arguments: Mnist) -> Result<(Run, String), Failure> {
+    let Mnist { opt, choices, place, .. } = arguments;
+    let request = Request::new(choices, &place)?;
+    let opt = opt.or(request.opt).unwrap_or(OptimizerName::Adam);
+    let options = request.resolve(opt, &[opt])?;
+    let device = device_line(request.device(), options.threads);
+    let data = data::load(options.data.as_deref()).map_err(Failure::work)?;
+    let setup = Setup::new(options, data)?; // before the folder is made, so that a mistake leaves none
+    let folder = RunFolder::create(place.out.as_deref(), &format!("mnist-{}", opt.name()))?;
+    Ok((setup.begin(folder), device))
+}
+
+/// A run that was cut off, as it stood at its last checkpoint, and its line about the device.
+fn resume(arguments: Mnist) -> Result<(Run, String), Failure> {
+    let Some(path) = arguments.resume else { return Err(Failure::usage("--resume needs a folder")) };
+    let threads = arguments.choices.threads;
+    if arguments.choices != (Choices { threads, ..Choices::default() }) {
+        return Err(Failure::usage(
+            "--resume goes on with the run's own options: leave out all others but --threads and --quiet",
+        ));
+    }
+    let folder = RunFolder::open(&path)?;
+    let (opt, choices) = read_configuration(&folder.file("config.toml"))?;
+    let opt = opt.ok_or_else(|| {
+        let file = folder.file("config.toml");
+        Failure::work(format!("{}: names no optimizer: add a line such as opt = \"adam\"", file.display()))
+    })?;
+    let interrupted = Summary::read(&folder).is_some_and(|summary| summary.interrupted);
+    let finished = folder.file("summary.json").exists() || folder.file("model.safetensors").exists();
+    if finished && !interrupted && !folder.file(CHECKPOINT).exists() {
+        return Err(Failure::usage(format!(
+            "{} is complete: there is nothing to go on with. To run it again: cotangent mnist --config {}",
+            path.display(),
+            quoted(&folder.file("config.toml"))
+        )));
+    }
+    let options =
+        Choices { threads, ..Choices::default() }.or(choices).resolve(opt).map_err(Failure::work)?;
+    let device = device_line(Some("cpu"), options.threads);
+    let data = data::load(options.data.as_deref()).map_err(Failure::work)?;
+    Ok((Setup::new(options, data)?.resume(folder)?, device))
+}
+
+fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
+    listen_for_interrupt();
+    let (options, folder) = (run.options(), run.folder().clone());
+    console.say(&format!(
+        "{}: {}, {} parameters, seed {}",
+        options.opt.name(),
+        setting(options, run.model()),
+        run.model().parameter_count(),
+        options.seed
+    ));
+    console.say(device);
+    console.say(&format!("writing {}", folder.path().display()));
+    if let Some(done) = run.rows().last() {
+        console.say(&format!("going on after epoch {}", done.epoch));
+    }
+    console.say_columns();
+    let summary = run.train(&mut console).map_err(|error| stopped(error, &folder))?.summary;
+    if summary.interrupted {
+        return Err(Failure::work(format!(
+            "interrupted after {}; what was done is in {}. Go on with: {}",
+            count(summary.epochs, "whole epoch"),
+            folder.path().display(),
+            resume_command(&folder)
+        )));
+    }
+    console.say(&format!(
+        "test accuracy {:.2}% after {}, {:.1} s of training; see {}",
+        100.0 * summary.test_accuracy,
+        count(summary.epochs, "epoch"),
+        summary.train_seconds,
+        folder.file("objective.png").display()
+    ));
+    Ok(())
+}
+
+/// What ended a run before its time: where a file could not be written, with the way to go on.
+pub fn stopped(error: TrainError, folder: &RunFolder) -> Failure {
+    if matches!(error, TrainError::File { .. }) && folder.file("config.toml").exists() {
+        return Failure::work(Stopped { command: resume_command(folder), source: error });
+    }
+    error.into()
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the run stopped (mend the cause and go on with: {command})")]
+struct Stopped {
+    command: String,
+    source: TrainError,
+}

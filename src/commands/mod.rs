@@ -1,0 +1,99 @@
+//! The commands: each reads its options, calls the engine, shows the result.
+
+mod compare;
+mod console;
+mod data;
+mod mnist;
+
+use std::error::Error;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use cotangent::train::files::read_configuration;
+use cotangent::train::{Choices, OptimizerName, Options, TrainError};
+
+use crate::cli::{Command, Place};
+
+pub fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Mnist(arguments) => mnist::run(arguments),
+        Command::Compare(arguments) => compare::run(arguments),
+    }
+}
+
+/// What was asked for: on the command line and, where that says nothing, in a configuration file.
+struct Request<'a> {
+    line: Choices,
+    file: Choices,
+    /// The optimizer that the file names.
+    opt: Option<OptimizerName>,
+    config: Option<&'a Path>,
+}
+
+impl<'a> Request<'a> {
+    fn new(line: Choices, place: &'a Place) -> Result<Self, Failure> {
+        let config = place.config.as_deref();
+        let (opt, file) = config.map(read_configuration).transpose()?.unwrap_or_default();
+        Ok(Self { line, file, opt, config })
+    }
+
+    /// The choice of device, whoever made it.
+    fn device(&self) -> Option<&str> {
+        self.line.device.as_deref().or(self.file.device.as_deref())
+    }
+
+    /// The options for one optimizer out of those that run. Constants of the others are passed over;
+    /// the file may hold those of any optimizer, as another may have been named on the command line.
+    fn resolve(&self, opt: OptimizerName, among: &[OptimizerName]) -> Result<Options, Failure> {
+        let line = self.line.clone().without_constants_of(among, opt);
+        let file = self.file.clone().without_constants_of(&OptimizerName::ALL, opt);
+        line.clone().or(file).resolve(opt).map_err(|error| match self.config {
+            Some(path) if line.resolve(opt).is_ok() => Failure::usage(format!("{}: {error}", path.display())),
+            _ => Failure::usage(error),
+        })
+    }
+}
+
+/// Why a command failed, and so its exit status.
+pub enum Failure {
+    /// What was asked makes no sense: 2.
+    Usage(Box<dyn Error>),
+    /// The work could not be done: 1.
+    Work(Box<dyn Error>),
+}
+
+impl Failure {
+    fn usage(message: impl Into<Box<dyn Error>>) -> Self {
+        Self::Usage(message.into())
+    }
+
+    fn work(message: impl Into<Box<dyn Error>>) -> Self {
+        Self::Work(message.into())
+    }
+
+    /// Prints the error with its causes.
+    pub fn report(self) -> ExitCode {
+        let (error, status) = match self {
+            Self::Usage(error) => (error, 2),
+            Self::Work(error) => (error, 1),
+        };
+        let mut message = format!("error: {error}");
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            message += &format!(": {error}");
+            cause = error.source();
+        }
+        let _ = writeln!(std::io::stderr(), "{message}"); // with stderr gone, the status is all there is
+        ExitCode::from(status)
+    }
+}
+
+impl From<TrainError> for Failure {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Option(_) => Self::usage(error),
+            _ => Self::work(error),
+        }
+    }
+}

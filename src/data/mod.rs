@@ -1,0 +1,200 @@
+//! Images and their labels: reading them, holding some out, and making mini-batches.
+//!
+//! The images stay bytes (47 MB for MNIST instead of 188 MB as floats) and become normalised numbers
+//! batch by batch, on whichever device trains. Everything random here is keyed by the seed, so that
+//! epoch 7 of seed 3 is the same however one came there.
+//!
+//! - [`Dataset`]: training and test images from four IDX files, checked against each other;
+//! - [`Normalisation`]: mean and standard deviation of the training images;
+//! - [`shuffled`], [`batches`], [`Gather`]: order, cut and fill the mini-batches of an epoch;
+//! - [`Shifts`]: images moved by a pixel or so, against overfitting.
+
+mod batches;
+mod error;
+mod hold_out;
+mod idx;
+mod normalisation;
+mod shifts;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::thread;
+
+use idx::{Images, Labels, Source};
+
+pub use batches::{Element, Gather, batches, shuffled};
+pub use error::DataError;
+pub use normalisation::Normalisation;
+pub use shifts::Shifts;
+
+/// The four files of a data folder: training images and labels, test images and labels. Each may
+/// also carry the ending `.gz`.
+pub const FILE_NAMES: [&str; 4] = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+];
+
+/// Labelled images of one size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// (len, rows, columns) row-major; 0 is background.
+    pub images: Vec<u8>,
+    /// (len), the class of each image.
+    pub labels: Vec<u8>,
+    /// Height of an image in pixels.
+    pub rows: usize,
+    /// Width of an image in pixels.
+    pub columns: usize,
+}
+
+impl Split {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Pixels of one image: rows · columns.
+    pub fn pixels(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    /// Image `i`, (rows, columns) row-major.
+    ///
+    /// # Panics
+    /// If `i` is not below [`len`](Self::len).
+    #[inline(always)]
+    pub fn image(&self, i: usize) -> &[u8] {
+        let pixels = self.pixels();
+        &self.images[i * pixels..][..pixels]
+    }
+}
+
+/// Training and test images of one size, with labels below `classes`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    /// What the network learns from.
+    pub train: Split,
+    /// What it is judged by; chooses nothing.
+    pub test: Split,
+    /// Largest training label + 1.
+    pub classes: usize,
+}
+
+/// The content of the four IDX files, gzip (or raw: the content decides), such as a program embeds.
+#[derive(Clone, Copy, Debug)]
+pub struct GzipFiles<'a> {
+    /// `train-images-idx3-ubyte.gz`.
+    pub train_images: &'a [u8],
+    /// `train-labels-idx1-ubyte.gz`.
+    pub train_labels: &'a [u8],
+    /// `t10k-images-idx3-ubyte.gz`.
+    pub test_images: &'a [u8],
+    /// `t10k-labels-idx1-ubyte.gz`.
+    pub test_labels: &'a [u8],
+}
+
+impl Dataset {
+    /// Reads the [`FILE_NAMES`] of `folder`, each raw or with `.gz` (where both exist, the one without).
+    ///
+    /// # Errors
+    /// Any [`DataError`] except `HoldOutTooLarge`; of several faults the one in the first of the
+    /// four files, missing files before damaged ones.
+    pub fn from_folder(folder: &Path) -> Result<Self, DataError> {
+        match folder.metadata() {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => {
+                return Err(DataError::NotAFolder { folder: folder.to_owned() });
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(DataError::FolderMissing { folder: folder.to_owned() });
+            }
+            Err(source) => {
+                return Err(DataError::Unreadable { file: folder.display().to_string(), source });
+            }
+        }
+        let [train_images, train_labels, test_images, test_labels] =
+            FILE_NAMES.map(|name| Source::open(folder, name));
+        Self::read([train_images?, train_labels?, test_images?, test_labels?])
+    }
+
+    /// Reads the four files from memory.
+    ///
+    /// # Errors
+    /// As [`from_folder`](Self::from_folder), less those of the file system.
+    pub fn from_gzip(files: GzipFiles<'_>) -> Result<Self, DataError> {
+        let [images, labels, test_images, test_labels] =
+            FILE_NAMES.map(|name| format!("the embedded {name}.gz"));
+        Self::read([
+            Source::in_memory(&images, files.train_images)?,
+            Source::in_memory(&labels, files.train_labels)?,
+            Source::in_memory(&test_images, files.test_images)?,
+            Source::in_memory(&test_labels, files.test_labels)?,
+        ])
+    }
+
+    /// Unpacks on two threads: the training images take longer than the rest together.
+    fn read(
+        [train_images, train_labels, test_images, test_labels]: [Source<'_>; 4],
+    ) -> Result<Self, DataError> {
+        let (train_images, rest) = thread::scope(|scope| {
+            let read_rest = || {
+                (idx::read_labels(train_labels), idx::read_images(test_images), idx::read_labels(test_labels))
+            };
+            let rest = thread::Builder::new().spawn_scoped(scope, read_rest);
+            let rest = rest.map_err(|source| DataError::NoThread { source })?;
+            let train_images = idx::read_images(train_images);
+            Ok((train_images, rest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+        })?;
+        let (train_labels, test_images, test_labels) = rest;
+        Self::assemble(train_images?, train_labels?, test_images?, test_labels?)
+    }
+
+    /// Checks the four files against each other.
+    fn assemble(
+        train_images: Images,
+        train_labels: Labels,
+        test_images: Images,
+        test_labels: Labels,
+    ) -> Result<Self, DataError> {
+        for (images, labels) in [(&train_images, &train_labels), (&test_images, &test_labels)] {
+            if images.count != labels.bytes.len() {
+                return Err(DataError::CountsDisagree {
+                    images_file: images.file.clone(),
+                    images: images.count,
+                    labels_file: labels.file.clone(),
+                    labels: labels.bytes.len(),
+                });
+            }
+        }
+        let size = |images: &Images| (images.rows, images.columns);
+        if size(&train_images) != size(&test_images) {
+            return Err(DataError::ImageSizesDisagree {
+                train: size(&train_images),
+                train_file: train_images.file,
+                test: size(&test_images),
+                test_file: test_images.file,
+            });
+        }
+        let classes =
+            train_labels.bytes.iter().fold(0, |classes, &label| classes.max(usize::from(label) + 1));
+        if let Some(index) = test_labels.bytes.iter().position(|&label| usize::from(label) >= classes) {
+            let label = test_labels.bytes[index];
+            return Err(DataError::LabelOutOfRange { file: test_labels.file, index, label, classes });
+        }
+        let split = |images: Images, labels: Labels| Split {
+            images: images.bytes,
+            labels: labels.bytes,
+            rows: images.rows,
+            columns: images.columns,
+        };
+        Ok(Self { train: split(train_images, train_labels), test: split(test_images, test_labels), classes })
+    }
+}

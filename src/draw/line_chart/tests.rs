@@ -1,0 +1,248 @@
+use super::super::testing::{Checked, check};
+use super::*;
+
+fn series(name: &str, ys: &[f64]) -> Series {
+    let points = ys.iter().enumerate().map(|(i, &y)| (i as f64 + 1.0, y)).collect();
+    Series { name: name.to_owned(), points, band: None }
+}
+
+fn chart(series: Vec<Series>) -> LineChart {
+    LineChart {
+        title: "objective of the training set".to_owned(),
+        subtitle: Some("784-512-256-10, batch 128, seed 0".to_owned()),
+        x_label: "epoch".to_owned(),
+        y_label: "objective: mean training loss (nats)".to_owned(),
+        series,
+        ..LineChart::default()
+    }
+}
+
+fn falling(name: &str, rate: f64) -> Series {
+    let ys: Vec<f64> = (0..10).map(|i| 0.3 * (-rate * f64::from(i)).exp()).collect();
+    series(name, &ys)
+}
+
+/// Paths that are lines of series, by their stroke.
+fn lines(svg: &str) -> Vec<String> {
+    let xml = roxmltree::Document::parse(svg).unwrap();
+    xml.descendants()
+        .filter(|n| n.attribute("stroke-linejoin").is_some())
+        .map(|n| n.attribute("stroke").unwrap().to_owned())
+        .collect()
+}
+
+fn checked_both_ways(mut chart: LineChart) -> [Checked; 2] {
+    [ScaleKind::Linear, ScaleKind::Log].map(|kind| {
+        chart.y_scale = kind;
+        check(&chart.svg())
+    })
+}
+
+#[test]
+fn every_series_has_its_line_its_name_and_its_colour() {
+    let names = ["Adagrad", "RMSprop", "Adam", "SGD"];
+    let all = names.iter().zip([0.1, 0.2, 0.3, 0.05]).map(|(name, rate)| falling(name, rate));
+    let chart = chart(all.collect());
+    let svg = chart.svg();
+    let mut strokes = lines(&svg);
+    strokes.sort();
+    strokes.dedup();
+    assert_eq!(strokes.len(), 4);
+    let drawn = check(&svg);
+    for name in names {
+        assert!(drawn.says(name), "{name} is missing among {:?}", drawn.texts);
+    }
+    assert!(drawn.says("epoch") && drawn.says("objective: mean training loss (nats)"));
+}
+
+#[test]
+fn ticks_of_epochs_are_whole_numbers() {
+    let drawn = check(&chart(vec![falling("Adam", 0.3)]).svg());
+    for epoch in 1..=10 {
+        assert!(drawn.says(&epoch.to_string()), "{epoch} is missing");
+    }
+    let drawn = check(&chart(vec![series("Adam", &[0.3, 0.2])]).svg());
+    assert!(drawn.says("1") && drawn.says("2") && !drawn.says("1.5"));
+}
+
+#[test]
+fn lines_that_end_close_together_still_have_labels_that_do_not_touch() {
+    let close = [0.2, 0.21, 0.22].map(|rate| falling(&format!("rate {rate}"), rate));
+    let svg = chart(close.to_vec()).svg();
+    let drawn = check(&svg);
+    assert!(drawn.says("rate 0.2") && drawn.says("rate 0.21") && drawn.says("rate 0.22"));
+    // labels at the ends: no line samples of a legend
+    assert_eq!(lines(&svg).len(), 3);
+}
+
+#[test]
+fn lines_whose_ends_are_too_crowded_have_a_legend() {
+    let same = (0..8).map(|i| falling(&format!("series {i}"), 0.3)).collect();
+    let svg = chart(same).svg();
+    check(&svg);
+    assert_eq!(lines(&svg).len(), 16);
+}
+
+#[test]
+fn a_line_that_stops_early_has_a_legend() {
+    let mut short = falling("stopped", 0.3);
+    short.points.truncate(4);
+    let svg = chart(vec![falling("Adam", 0.2), short]).svg();
+    check(&svg);
+    assert_eq!(lines(&svg).len(), 4);
+}
+
+#[test]
+fn a_value_that_is_not_finite_leaves_a_gap() {
+    let gap = series("Adam", &[0.3, 0.2, f64::NAN, 0.1, f64::INFINITY, 0.05, 0.04]);
+    for kind in [ScaleKind::Linear, ScaleKind::Log] {
+        let mut chart = chart(vec![gap.clone()]);
+        chart.y_scale = kind;
+        let svg = chart.svg();
+        check(&svg);
+        let xml = roxmltree::Document::parse(&svg).unwrap();
+        let line = xml.descendants().find(|n| n.attribute("stroke-linejoin").is_some()).unwrap();
+        // 1-2 and 6-7; the point at 4 stands alone and is a marker
+        assert_eq!(line.attribute("d").unwrap().matches('M').count(), 2);
+        let markers = xml.descendants().filter(|n| n.tag_name().name() == "circle").count();
+        assert_eq!(markers, 5);
+    }
+}
+
+#[test]
+fn a_logarithmic_axis_skips_what_is_not_positive() {
+    let mut chart = chart(vec![series("Adam", &[0.3, 0.0, -1.0, 0.1, 0.01])]);
+    chart.y_scale = ScaleKind::Log;
+    let svg = chart.svg();
+    assert!(check(&svg).says("0.01"));
+    assert_eq!(svg.matches("<circle").count(), 3);
+}
+
+#[test]
+fn a_band_that_reaches_to_zero_reaches_to_the_logarithmic_axis() {
+    let mut adam = series("Adam", &[0.3, 0.1, 0.01]);
+    adam.band = Some(vec![(0.2, 0.4), (0.0, 0.2), (-0.01, 0.03)]);
+    let mut chart = chart(vec![adam]);
+    chart.y_scale = ScaleKind::Log;
+    let svg = chart.svg();
+    check(&svg);
+    assert_eq!(svg.matches("fill-opacity").count(), 1);
+}
+
+#[test]
+fn the_axis_covers_bands_and_references() {
+    let mut adam = series("Adam", &[0.97, 0.98]);
+    adam.band = Some(vec![(0.91, 0.975), (0.979, 0.982)]);
+    let mut chart = chart(vec![adam]);
+    chart.y_format = YFormat::Percent;
+    chart.references = vec![Reference { value: 0.995, label: "goal".to_owned() }];
+    let drawn = check(&chart.svg());
+    for text in ["92%", "100%", "goal"] {
+        assert!(drawn.says(text), "{text} is missing among {:?}", drawn.texts);
+    }
+}
+
+#[test]
+fn no_axis_shows_more_than_all_of_the_test_set() {
+    let mut chart = chart(vec![series("Adam", &[0.2, 1.0, 1.0])]);
+    chart.y_format = YFormat::Percent;
+    let drawn = check(&chart.svg());
+    assert!(drawn.says("100%"));
+    assert!(!drawn.texts.iter().any(|text| text.starts_with("10") && text.len() == 4 && text != "100%"));
+}
+
+#[test]
+fn a_single_epoch_stands_side_by_side() {
+    let mut all: Vec<Series> = (0..4).map(|i| series(&format!("series {i}"), &[0.2])).collect();
+    for one in &mut all {
+        one.band = Some(vec![(0.1, 0.3)]);
+    }
+    let svg = chart(all).svg();
+    check(&svg);
+    let xml = roxmltree::Document::parse(&svg).unwrap();
+    let bars = xml.descendants().filter_map(|n| n.attribute("d")).filter(|d| d.matches('M').count() == 3);
+    let mut bars: Vec<&str> = bars.collect();
+    bars.dedup();
+    assert_eq!(bars.len(), 4);
+}
+
+#[test]
+fn a_thousand_points_keep_their_shape_and_few_markers() {
+    let ys: Vec<f64> = (0..1000).map(|i| 1.0 / f64::from(i + 1)).collect();
+    let svg = chart(vec![series("Adam", &ys)]).svg();
+    check(&svg);
+    assert_eq!(svg.matches("<circle").count(), SPARSE_MARKERS);
+    assert!(svg.matches('L').count() >= 999);
+}
+
+#[test]
+fn charts_without_data_say_so() {
+    let nothing = [
+        vec![],
+        vec![series("Adam", &[])],
+        vec![series("Adam", &[f64::NAN]), series("SGD", &[f64::INFINITY, f64::NAN])],
+    ];
+    for all in nothing {
+        for drawn in checked_both_ways(chart(all)) {
+            assert!(drawn.says("no data"));
+        }
+    }
+}
+
+#[test]
+fn extreme_values_stay_inside() {
+    for ys in [
+        vec![0.0; 3],
+        vec![-5.0; 3],
+        vec![0.1, 0.1 + 1e-17],
+        vec![1e-300, 1e300],
+        vec![-1e300, 1e300],
+        vec![f64::MAX, f64::MIN, 1.0],
+        vec![1e-9, 2e-9, 3e-9],
+        vec![1e17, 1e17 + 32.0],
+        vec![123_456_789.0, 123_456_790.0],
+    ] {
+        checked_both_ways(chart(vec![series("Adam", &ys)]));
+    }
+    for xs in [[0.5, 0.75], [-3.0, 1e6], [1e-9, 2e-9], [1e300, -1e300], [5e15, 5e15]] {
+        let points = xs.into_iter().zip([0.1, 0.2]).collect();
+        checked_both_ways(chart(vec![Series { name: "Adam".to_owned(), points, band: None }]));
+    }
+}
+
+#[test]
+fn long_and_hostile_texts_stay_inside() {
+    let long = "an endless name <of> \"something\" & more ".repeat(12);
+    for count in [1, 3, 8, 12] {
+        let all: Vec<Series> =
+            (0..count).map(|i| falling(&format!("{i} {long}"), 0.1 * f64::from(i))).collect();
+        let mut chart = chart(all);
+        chart.title.clone_from(&long);
+        chart.subtitle = Some(long.clone());
+        chart.x_label.clone_from(&long);
+        chart.y_label.clone_from(&long);
+        chart.references = vec![
+            Reference { value: 0.1, label: long.clone() },
+            Reference { value: 0.1, label: "goal".to_owned() },
+            Reference { value: f64::NAN, label: "nowhere".to_owned() },
+        ];
+        checked_both_ways(chart);
+    }
+}
+
+#[test]
+fn more_references_than_fit_leave_some_unlabelled() {
+    let mut chart = chart(vec![falling("Adam", 0.2)]);
+    let all = (0..40).map(|i| Reference { value: 0.1, label: format!("line {i}") });
+    chart.references = all.collect();
+    let drawn = check(&chart.svg());
+    assert!(drawn.says("line 0") && !drawn.says("line 39"));
+}
+
+#[test]
+fn the_description_tells_the_first_and_the_last_value() {
+    let svg = chart(vec![series("Adam", &[0.5, 0.25, 0.125])]).svg();
+    assert!(svg.contains("Adam: from 0.5 to 0.125 in 3 points."), "{svg}");
+    let svg = chart(vec![series("Adam", &[0.5])]).svg();
+    assert!(svg.contains("Adam: 0.5 at 1."), "{svg}");
+}

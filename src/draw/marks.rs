@@ -1,0 +1,204 @@
+//! What shows a series: line, markers, band. Each series differs from the others in colour, dash
+//! and marker, so that it can be told apart in greyscale.
+
+use super::colour::{BACKGROUND, Colour, SERIES};
+use super::svg::{Svg, number};
+
+/// A point of the drawing, or a gap.
+pub(super) type Place = Option<(f64, f64)>;
+
+/// Lines of more points are noise to the eye: dashes would dissolve in it.
+const DENSE: usize = 200;
+
+/// How a series looks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    pub colour: Colour,
+    dash: &'static str,
+    width: f64,
+    shape: Shape,
+    hollow: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    Circle,
+    Square,
+    Triangle,
+    Diamond,
+}
+
+/// Half the height of a marker.
+pub(super) const MARKER: f64 = 4.5;
+/// Length of the piece of line in a legend: every dash pattern is symmetric over it.
+pub(super) const SAMPLE: f64 = 35.0;
+
+/// The looks of the series number `index` in a chart whose longest series has `points`. They repeat
+/// after eight series, and then only the labels tell two of them apart.
+pub(super) fn style(index: usize, points: usize) -> Style {
+    use Shape::{Circle, Diamond, Square, Triangle};
+    const DASHES: [&str; 4] = ["", "9 4", "2 3.5", "11.5 4.5 3 4.5"];
+    Style {
+        colour: SERIES[index % SERIES.len()],
+        dash: if points > DENSE { "" } else { DASHES[index % 4] },
+        width: if points > DENSE { 1.5 } else { 2.25 },
+        shape: [Circle, Square, Triangle, Diamond][index % 4],
+        hollow: index / 4 % 2 == 1,
+    }
+}
+
+/// Draws a marker centred at (`x`, `y`).
+pub(super) fn marker(svg: &mut Svg, style: Style, x: f64, y: f64) {
+    let element = match style.shape {
+        Shape::Circle => svg.element("circle").num("cx", x).num("cy", y).num("r", MARKER - 0.2),
+        Shape::Square => path(svg, x, y, &[(-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)]),
+        Shape::Triangle => path(svg, x, y, &[(0.0, -1.15), (1.1, 0.8), (-1.1, 0.8)]),
+        Shape::Diamond => path(svg, x, y, &[(0.0, -1.25), (1.1, 0.0), (0.0, 1.25), (-1.1, 0.0)]),
+    };
+    let colour = style.colour.to_string();
+    let ground = BACKGROUND.to_string();
+    // the rim keeps markers apart where lines cross
+    let (fill, stroke, width) = if style.hollow { (ground, colour, 1.75) } else { (colour, ground, 1.0) };
+    element.attr("fill", fill).attr("stroke", stroke).num("stroke-width", width).close();
+}
+
+fn path<'a>(svg: &'a mut Svg, x: f64, y: f64, corners: &[(f64, f64)]) -> super::svg::Element<'a> {
+    let corners = corners.iter().map(|&(dx, dy)| (x + dx * MARKER, y + dy * MARKER));
+    svg.element("path").attr("d", trace(corners) + "Z")
+}
+
+/// Draws the line through the places, broken at gaps.
+pub(super) fn line(svg: &mut Svg, style: Style, places: &[Place]) {
+    let path: String =
+        runs(places).filter(|run| run.len() > 1).map(|run| trace(run.iter().flatten().copied())).collect();
+    if path.is_empty() {
+        return;
+    }
+    let mut element = svg
+        .element("path")
+        .attr("d", path)
+        .attr("fill", "none")
+        .attr("stroke", style.colour.to_string())
+        .num("stroke-width", style.width)
+        .attr("stroke-linejoin", "round");
+    if !style.dash.is_empty() {
+        element = element.attr("stroke-dasharray", style.dash);
+    }
+    element.close();
+}
+
+/// Draws markers at `every`-th place, beginning at `first`, and at each place between two gaps,
+/// where there is no line to see.
+pub(super) fn markers(svg: &mut Svg, style: Style, places: &[Place], first: usize, every: usize) {
+    let is_gap = |i: Option<usize>| i.and_then(|i| places.get(i)).is_none_or(Option::is_none);
+    for (i, place) in places.iter().enumerate() {
+        let Some((x, y)) = *place else { continue };
+        let chosen = i >= first && (i - first).is_multiple_of(every);
+        let alone = is_gap(i.checked_sub(1)) && is_gap(Some(i + 1));
+        if chosen || alone {
+            marker(svg, style, x, y);
+        }
+    }
+}
+
+/// Draws the band from `low` to `high`: an area, or an error bar where a place stands alone.
+pub(super) fn band(svg: &mut Svg, style: Style, low: &[Place], high: &[Place]) {
+    // a place counts only where both edges exist
+    let edge = |edge: &[Place], other: &[Place]| -> Vec<Place> {
+        edge.iter().zip(other).map(|(e, o)| o.and(*e)).collect()
+    };
+    let (low, high) = (edge(low, high), edge(high, low));
+    for (low, high) in runs(&low).zip(runs(&high)) {
+        let upper = high.iter().flatten().copied();
+        let lower = low.iter().rev().flatten().copied();
+        if low.len() > 1 {
+            svg.element("path")
+                .attr("d", trace(upper.chain(lower)) + "Z")
+                .attr("fill", style.colour.to_string())
+                .attr("fill-opacity", "0.16")
+                .close();
+        } else if let (Some((x, top)), Some((_, bottom))) = (high[0], low[0]) {
+            let stem = trace([(x, top), (x, bottom)].into_iter());
+            let caps = [top, bottom].map(|y| trace([(x - 6.0, y), (x + 6.0, y)].into_iter()));
+            svg.element("path")
+                .attr("d", stem + &caps.concat())
+                .attr("stroke", style.colour.to_string())
+                .num("stroke-width", 1.5)
+                .close();
+        }
+    }
+}
+
+/// Draws what stands for the series in a legend: a piece of its line and its marker.
+pub(super) fn sample(svg: &mut Svg, style: Style, x: f64, y: f64) {
+    line(svg, style, &[Some((x, y)), Some((x + SAMPLE, y))]);
+    marker(svg, style, x + SAMPLE / 2.0, y);
+}
+
+fn runs(places: &[Place]) -> impl Iterator<Item = &[Place]> {
+    places.split(Option::is_none).filter(|run| !run.is_empty())
+}
+
+fn trace(points: impl Iterator<Item = (f64, f64)>) -> String {
+    points
+        .enumerate()
+        .map(|(i, (x, y))| {
+            let command = if i == 0 { 'M' } else { 'L' };
+            format!("{command}{} {}", number(x), number(y))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(draw: impl FnOnce(&mut Svg)) -> String {
+        Svg::document(100.0, 100.0, "", "", draw)
+    }
+
+    #[test]
+    fn a_gap_breaks_the_line() {
+        let places = [Some((1.0, 1.0)), Some((2.0, 2.0)), None, Some((4.0, 4.0)), Some((5.0, 5.0))];
+        let svg = drawn(|svg| line(svg, style(0, 10), &places));
+        assert!(svg.contains("d=\"M1 1L2 2M4 4L5 5\""), "{svg}");
+    }
+
+    #[test]
+    fn a_place_between_gaps_has_a_marker_though_markers_are_sparse() {
+        let places = [Some((1.0, 1.0)), Some((2.0, 2.0)), None, Some((44.0, 4.0)), None];
+        let svg = drawn(|svg| markers(svg, style(0, 10), &places, 0, 1000));
+        assert_eq!(svg.matches("<circle").count(), 2);
+        assert!(svg.contains("cx=\"44\""), "{svg}");
+    }
+
+    #[test]
+    fn a_band_at_a_single_place_is_an_error_bar() {
+        let svg = drawn(|svg| band(svg, style(0, 10), &[Some((50.0, 80.0))], &[Some((50.0, 20.0))]));
+        assert!(svg.contains("M50 20L50 80M44 20L56 20M44 80L56 80"), "{svg}");
+    }
+
+    #[test]
+    fn a_band_is_broken_where_either_edge_is_missing() {
+        let low = [Some((1.0, 9.0)), Some((2.0, 9.0)), None, Some((4.0, 9.0)), Some((5.0, 9.0))];
+        let high = low.map(|_| Some((0.0, 1.0)));
+        let svg = drawn(|svg| band(svg, style(0, 10), &low, &high));
+        assert_eq!(svg.matches("<path").count(), 2);
+    }
+
+    #[test]
+    fn eight_series_look_different_without_colour() {
+        let looks: std::collections::HashSet<_> = (0..8)
+            .map(|i| format!("{} {:?} {}", style(i, 10).dash, style(i, 10).shape, style(i, 10).hollow))
+            .collect();
+        assert_eq!(looks.len(), 8);
+    }
+
+    #[test]
+    fn a_dense_line_is_thin_and_unbroken() {
+        for i in 0..4 {
+            assert_eq!(style(i, 1000).dash, "");
+            assert!(style(i, 1000).width < style(i, 10).width);
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Where the parts of a confusion matrix stand, and how they are shaded.
+
+use std::collections::BTreeMap;
+
+use super::super::colour::{AXIS, BACKGROUND, Colour, FAINT, INK, MUTED, SERIES};
+use super::super::svg::{Anchor, Svg, TextStyle, number};
+use super::super::text::{self, CAP_HEIGHT, Face};
+use super::{ConfusionMatrix, percent, short};
+
+const MARGIN: f64 = 22.0;
+const MIN_WIDTH: f64 = 580.0;
+const TITLE: TextStyle = TextStyle::new(19.0, INK).bold();
+const TITLE_LINE: f64 = 25.0;
+const SUBTITLE: TextStyle = TextStyle::new(14.5, MUTED);
+const SUBTITLE_LINE: f64 = 20.0;
+const AXIS_LABEL: TextStyle = TextStyle::new(15.0, INK);
+const CLASS: TextStyle = TextStyle::new(14.0, MUTED);
+const CAPTION: TextStyle = TextStyle::new(13.0, MUTED);
+const CAPTION_LINE: f64 = 18.0;
+/// More classes than this have no numbers in their cells.
+const MAX_NUMBERED: usize = 26;
+const MAX_NUMBER_SIZE: f64 = 16.0;
+/// Smaller numbers are shortened (12k) to become legible again.
+const MIN_NUMBER_SIZE: f64 = 9.5;
+const RECALL_WIDTH: f64 = 74.0;
+/// With so many labels an axis is full.
+const MAX_CLASS_LABELS: usize = 16;
+const CORRECT: Colour = SERIES[0];
+const ERROR: Colour = SERIES[1];
+/// Shades are rounded to so many, so that cells of one shade are one path.
+const SHADES: f64 = 48.0;
+const KEY_WIDTH: f64 = 110.0;
+
+/// A matrix with everything decided that other parts depend on.
+pub(super) struct Layout<'a> {
+    matrix: &'a ConfusionMatrix,
+    n: usize,
+    /// Side of a cell, and the gap between two.
+    cell: f64,
+    gap: f64,
+    left: f64,
+    top: f64,
+    width: f64,
+    title: Vec<String>,
+    subtitle: Vec<String>,
+    largest_error: f64,
+    number_size: f64,
+    shortened: bool,
+}
+
+impl<'a> Layout<'a> {
+    pub fn of(matrix: &'a ConfusionMatrix) -> Layout<'a> {
+        let n = matrix.classes();
+        let cell = match n {
+            0..=6 => 64.0,
+            7..=10 => 52.0,
+            11..=MAX_NUMBERED => (800.0 / n as f64).floor().clamp(36.0, 52.0),
+            _ => (720.0 / n as f64).floor().max(3.0),
+        };
+        let side = cell * n as f64;
+        let left = MARGIN + AXIS_LABEL.size + 10.0 + text::width("255", CLASS.size, CLASS.face) + 9.0;
+        let width = (left + side + RECALL_WIDTH + MARGIN).max(MIN_WIDTH);
+        let wrap =
+            |text: &str, style: TextStyle| text::wrap(text, style.size, style.face, width - 2.0 * MARGIN, 2);
+        let title = wrap(&matrix.title, TITLE);
+        let mut subtitle = wrap(matrix.subtitle.as_deref().unwrap_or_default(), SUBTITLE);
+        subtitle.extend(wrap(&matrix.accuracy_text(), SUBTITLE));
+        let header = title.len() as f64 * TITLE_LINE + subtitle.len() as f64 * SUBTITLE_LINE;
+
+        let errors = cells(n).filter(|(t, p)| t != p).map(|(t, p)| matrix.share(t, p));
+        let fitting = |write: fn(u64) -> String| {
+            let texts = cells(n).map(|(t, p)| write(matrix.count(t, p)));
+            let widest = texts.map(|text| text::width(&text, 1.0, Face::Regular)).fold(0.5, f64::max);
+            ((cell - 7.0) / widest).min(MAX_NUMBER_SIZE)
+        };
+        let (full, shorter) =
+            if n <= MAX_NUMBERED { (fitting(|count| count.to_string()), fitting(short)) } else { (0.0, 0.0) };
+        let shortened = full < MIN_NUMBER_SIZE && full < shorter;
+        Layout {
+            matrix,
+            n,
+            cell,
+            gap: if n <= MAX_NUMBERED { 1.0 } else { 0.0 },
+            left,
+            // the heading and the class names stand above the matrix
+            top: MARGIN + header + 58.0,
+            width,
+            title,
+            subtitle,
+            largest_error: errors.fold(0.0, f64::max),
+            number_size: if shortened { shorter } else { full },
+            shortened,
+        }
+    }
+
+    pub fn svg(&self) -> String {
+        let caption = text::wrap(&self.caption(), CAPTION.size, CAPTION.face, self.width - 2.0 * MARGIN, 4);
+        let key_top = self.top + self.side() + 22.0;
+        let caption_top = key_top + 34.0;
+        let height = caption_top + caption.len() as f64 * CAPTION_LINE + MARGIN - 6.0;
+        let (title, description) = (&self.matrix.title, self.matrix.description());
+        Svg::document(self.width, height, title, &description, |svg| {
+            self.draw_header(svg);
+            self.draw_axes(svg);
+            self.draw_cells(svg);
+            if self.is_numbered() {
+                self.draw_numbers(svg);
+            }
+            self.draw_recall(svg);
+            self.draw_keys(svg, key_top);
+            for (i, line) in caption.iter().enumerate() {
+                svg.text(MARGIN, caption_top + (i as f64 + 0.8) * CAPTION_LINE, CAPTION, line);
+            }
+        })
+    }
+
+    fn side(&self) -> f64 {
+        self.cell * self.n as f64
+    }
+
+    fn is_numbered(&self) -> bool {
+        self.n <= MAX_NUMBERED
+    }
+
+    fn caption(&self) -> String {
+        let mut caption = String::from("Shade: share of the true class");
+        if self.largest_error > 0.0 {
+            caption.push_str("; errors have a scale of their own");
+        }
+        caption.push_str(". Recall: share recognised");
+        caption.push_str(if self.is_numbered() { "." } else { ", bars from 0 to 100%." });
+        if self.shortened {
+            caption.push_str(" Counts are cut: 1.3k is 1300 to 1399.");
+        }
+        caption
+    }
+
+    fn draw_header(&self, svg: &mut Svg) {
+        let mut y = MARGIN + TITLE.size * CAP_HEIGHT;
+        for line in &self.title {
+            svg.text(MARGIN, y, TITLE, line);
+            y += TITLE_LINE;
+        }
+        for line in &self.subtitle {
+            svg.text(MARGIN, y - 2.0, SUBTITLE, line);
+            y += SUBTITLE_LINE;
+        }
+    }
+
+    /// Headings of both axes and the numbers of the classes.
+    fn draw_axes(&self, svg: &mut Svg) {
+        // two cells are too narrow for the heading: there it begins at the left edge
+        let (x, style) = if self.side() < 160.0 {
+            (self.left, AXIS_LABEL)
+        } else {
+            (self.left + self.side() / 2.0, AXIS_LABEL.anchored(Anchor::Middle))
+        };
+        let heading = if self.side() < 160.0 { "predicted" } else { "predicted class" };
+        svg.text(x, self.top - 30.0, style, heading);
+        let heading = if self.side() < 100.0 { "true" } else { "true class" };
+        svg.text_upwards(
+            MARGIN + AXIS_LABEL.size * CAP_HEIGHT,
+            self.top + self.side() / 2.0,
+            AXIS_LABEL.anchored(Anchor::Middle),
+            heading,
+        );
+        let steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
+        let fits = |step: &usize| self.is_numbered() || self.n.div_ceil(*step) <= MAX_CLASS_LABELS;
+        let step = steps.into_iter().find(fits).unwrap_or(self.n.max(1));
+        for class in (0..self.n).step_by(step) {
+            let middle = (class as f64 + 0.5) * self.cell;
+            let label = class.to_string();
+            svg.text(self.left + middle, self.top - 8.0, CLASS.anchored(Anchor::Middle), &label);
+            let baseline = self.top + middle + CLASS.size * CAP_HEIGHT / 2.0;
+            svg.text(self.left - 8.0, baseline, CLASS.anchored(Anchor::End), &label);
+        }
+    }
+
+    /// All cells of a shade in one path: a quarter of the size of one element per cell.
+    fn draw_cells(&self, svg: &mut Svg) {
+        let mut shades: BTreeMap<Colour, String> = BTreeMap::new();
+        for (t, p) in cells(self.n) {
+            let is_empty = self.matrix.count(t, p) == 0;
+            if is_empty && !self.is_numbered() {
+                continue; // the ground shows
+            }
+            let x = self.left + p as f64 * self.cell;
+            let y = self.top + t as f64 * self.cell;
+            let side = number(self.cell - self.gap);
+            let square = format!("M{} {}h{side}v{side}h-{side}z", number(x), number(y));
+            shades.entry(self.shade(t, p)).or_default().push_str(&square);
+        }
+        if !self.is_numbered() {
+            let ground = FAINT.to_string();
+            let (x, y, side) = (self.left, self.top, self.side());
+            rect(svg, (x, y), (side, side)).attr("fill", ground).close();
+        }
+        for (shade, squares) in shades {
+            svg.element("path")
+                .attr("d", squares)
+                .attr("fill", shade.to_string())
+                .attr("shape-rendering", "crispEdges")
+                .close();
+        }
+    }
+
+    fn draw_numbers(&self, svg: &mut Svg) {
+        for (t, p) in cells(self.n) {
+            let count = self.matrix.count(t, p);
+            let text = if self.shortened { short(count) } else { count.to_string() };
+            // zeros step back, so that the eye finds the errors
+            let fill = if count == 0 { AXIS.mix(BACKGROUND, 0.35) } else { self.shade(t, p).text_on() };
+            let style = TextStyle::new(self.number_size, fill).anchored(Anchor::Middle);
+            let middle = (self.cell - self.gap) / 2.0;
+            let x = self.left + p as f64 * self.cell + middle;
+            let y = self.top + t as f64 * self.cell + middle;
+            svg.text(x, y + self.number_size * CAP_HEIGHT / 2.0, style, &text);
+        }
+    }
+
+    /// The column at the right: numbers, or bars where a row is too low for a number.
+    fn draw_recall(&self, svg: &mut Svg) {
+        if self.n == 0 {
+            return;
+        }
+        let left = self.left + self.side() + 14.0;
+        let right = self.left + self.side() + RECALL_WIDTH - 4.0;
+        let heading = if self.is_numbered() { -8.0 } else { -30.0 };
+        if self.is_numbered() {
+            let style = AXIS_LABEL.anchored(Anchor::End);
+            svg.text(right, self.top + heading, style, "recall");
+            let size = (self.cell * 0.42).min(15.0);
+            let style = TextStyle::new(size, INK).anchored(Anchor::End);
+            for class in 0..self.n {
+                let text = self.matrix.recall(class).map_or("–".to_owned(), |r| percent(r, 1));
+                let middle = self.top + (class as f64 + 0.5) * self.cell;
+                svg.text(right, middle + size * CAP_HEIGHT / 2.0, style, &text);
+            }
+            return;
+        }
+        let middle = (left + right) / 2.0;
+        svg.text(middle, self.top + heading, AXIS_LABEL.anchored(Anchor::Middle), "recall");
+        rect(svg, (left, self.top), (right - left, self.side())).attr("fill", FAINT.to_string()).close();
+        let bars: String = (0..self.n)
+            .filter_map(|class| Some((class, self.matrix.recall(class)?)))
+            .map(|(class, recall)| {
+                let y = number(self.top + class as f64 * self.cell);
+                let (length, height) = (number(recall * (right - left)), number(self.cell));
+                format!("M{} {y}h{length}v{height}h-{length}z", number(left))
+            })
+            .collect();
+        svg.element("path").attr("d", bars).attr("fill", CORRECT.to_string()).close();
+    }
+
+    /// The two scales of shades.
+    fn draw_keys(&self, svg: &mut Svg, top: f64) {
+        let x = self.draw_key(svg, MARGIN, top, "correct", CORRECT, 1.0);
+        if self.largest_error > 0.0 {
+            self.draw_key(svg, x + 30.0, top, "errors", ERROR, self.largest_error);
+        }
+    }
+
+    /// Returns where the key ends.
+    fn draw_key(&self, svg: &mut Svg, x: f64, top: f64, name: &str, colour: Colour, most: f64) -> f64 {
+        let baseline = top + 12.0;
+        // two digits of it, however small
+        let decimals = (1.0 - (most * 100.0).log10().floor()).clamp(0.0, 17.0);
+        let highest = percent(most, if most < 1.0 { decimals as usize } else { 0 });
+        let mut x = x;
+        for (text, style, gap) in [(name, CAPTION.bold(), 10.0), ("0", CAPTION, 6.0)] {
+            svg.text(x, baseline, style, text);
+            x += text::width(text, style.size, style.face) + gap;
+        }
+        let steps = 44;
+        let step = KEY_WIDTH / f64::from(steps);
+        for i in 0..steps {
+            let share = (f64::from(i) + 0.5) / f64::from(steps);
+            rect(svg, (x + f64::from(i) * step, top), (step + 0.25, 15.0))
+                .attr("fill", tint(colour, share).to_string())
+                .attr("shape-rendering", "crispEdges")
+                .close();
+        }
+        x += KEY_WIDTH + 6.0;
+        svg.text(x, baseline, CAPTION, &highest);
+        x + text::width(&highest, CAPTION.size, CAPTION.face)
+    }
+
+    fn shade(&self, truth: usize, predicted: usize) -> Colour {
+        let share = self.matrix.share(truth, predicted);
+        if self.matrix.count(truth, predicted) == 0 {
+            FAINT
+        } else if truth == predicted {
+            tint(CORRECT, share)
+        } else {
+            tint(ERROR, share / self.largest_error)
+        }
+    }
+}
+
+/// The shade of a share of the scale: lifted a little, so that single errors come into sight, and
+/// never white.
+fn tint(colour: Colour, share: f64) -> Colour {
+    let strength = 0.12 + 0.88 * share.max(0.0).powf(0.7);
+    BACKGROUND.mix(colour, (strength * SHADES).round() / SHADES)
+}
+
+fn cells(n: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..n).flat_map(move |t| (0..n).map(move |p| (t, p)))
+}
+
+fn rect(svg: &mut Svg, at: (f64, f64), size: (f64, f64)) -> super::super::svg::Element<'_> {
+    svg.element("rect").num("x", at.0).num("y", at.1).num("width", size.0).num("height", size.1)
+}

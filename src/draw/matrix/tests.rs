@@ -1,0 +1,113 @@
+use super::super::testing::check;
+use super::*;
+
+fn matrix(counts: Vec<Vec<u64>>) -> ConfusionMatrix {
+    ConfusionMatrix {
+        title: "confusion on the test set".to_owned(),
+        subtitle: Some("Adam, seed 0".to_owned()),
+        counts,
+    }
+}
+
+/// A diagonal of 1000 with one error in each row.
+fn good(n: usize) -> ConfusionMatrix {
+    let row = |t: usize| {
+        let mut row = vec![0; n];
+        row[(t + 1) % n] = 3;
+        row[t] = 1000;
+        row
+    };
+    matrix((0..n).map(row).collect())
+}
+
+/// Fills of the paths that hold cells.
+fn shades(svg: &str) -> Vec<String> {
+    let xml = roxmltree::Document::parse(svg).unwrap();
+    let cells = xml.descendants().filter(|n| n.attribute("d").is_some_and(|d| d.contains('h')));
+    cells.filter_map(|n| n.attribute("fill").map(str::to_owned)).collect()
+}
+
+#[test]
+fn every_number_of_classes_fits() {
+    for n in [1, 2, 3, 6, 7, 10, 11, 26, 27, 47, 100, 256] {
+        check(&good(n).svg());
+    }
+}
+
+#[test]
+fn counts_recall_and_accuracy_are_written() {
+    let drawn = check(&matrix(vec![vec![90, 10], vec![1, 49]]).svg());
+    for text in ["90", "10", "1", "49", "90.0%", "98.0%", "accuracy 92.67%: 139 of 150 examples"] {
+        assert!(drawn.says(text), "{text} is missing among {:?}", drawn.texts);
+    }
+}
+
+#[test]
+fn many_classes_have_shades_but_no_numbers() {
+    let drawn = check(&good(26).svg());
+    assert_eq!(drawn.texts.iter().filter(|t| *t == "1000").count(), 26);
+    let drawn = check(&good(27).svg());
+    assert!(!drawn.says("1000"));
+}
+
+#[test]
+fn a_rare_error_is_as_visible_as_the_diagonal() {
+    use crate::draw::colour::{BACKGROUND, FAINT, SERIES};
+    let svg = matrix(vec![vec![10_000, 1], vec![0, 10_000]]).svg();
+    let rare = shades(&svg);
+    assert!(rare.contains(&SERIES[1].to_string()), "{rare:?}");
+    // and a small error beside a large one differs from the ground
+    let two_errors = matrix(vec![vec![10_000, 400, 1], vec![0, 1, 0], vec![0, 0, 1]]);
+    let shade = shades(&two_errors.svg());
+    // the ground, two shades of the diagonal, the largest and the smallest error
+    assert_eq!(shade.len(), 5, "{shade:?}");
+    assert!(!shade.contains(&BACKGROUND.to_string()) && shade.contains(&FAINT.to_string()));
+}
+
+#[test]
+fn a_class_without_examples_has_no_recall() {
+    let two = matrix(vec![vec![5, 0], vec![0, 0]]);
+    assert_eq!((two.recall(0), two.recall(1)), (Some(1.0), None));
+    assert!(check(&two.svg()).says("–"));
+}
+
+#[test]
+fn ragged_and_empty_counts_are_filled_with_zeros() {
+    let ragged = matrix(vec![vec![1], vec![0, 2, 1]]);
+    assert_eq!(ragged.classes(), 3);
+    assert!(check(&ragged.svg()).says("accuracy 75.00%: 3 of 4 examples"));
+    for empty in [vec![], vec![vec![]], vec![vec![0]]] {
+        assert!(check(&matrix(empty).svg()).says("no examples"));
+    }
+}
+
+#[test]
+fn counts_too_long_for_their_cells_are_shortened() {
+    let drawn = check(&matrix(vec![vec![u64::MAX; 20]; 20]).svg());
+    assert!(drawn.says("18E"), "{:?}", drawn.texts);
+    let drawn = check(&matrix(vec![vec![1_234_567; 20]; 20]).svg());
+    assert!(drawn.says("1.2M"));
+    assert!(drawn.texts.iter().any(|text| text.contains("1.3k is")));
+}
+
+#[test]
+fn shortened_counts_are_rounded_down() {
+    let written = [0, 999, 1000, 9999, 10_000, 999_999, 1_000_000].map(short);
+    assert_eq!(written, ["0", "999", "1.0k", "9.9k", "10k", "999k", "1.0M"]);
+}
+
+#[test]
+fn only_all_is_a_hundred_percent() {
+    assert_eq!(percent(1.0, 2), "100.00%");
+    assert_eq!(percent(0.999_999, 2), "99.99%");
+    assert_eq!(percent(0.999_999, 0), "99%");
+    assert_eq!(percent(0.985, 1), "98.5%");
+    assert_eq!(percent(0.0, 0), "0%");
+}
+
+#[test]
+fn the_description_names_the_most_frequent_error() {
+    let svg = matrix(vec![vec![9, 1, 0], vec![0, 8, 2], vec![0, 0, 9]]).svg();
+    assert!(svg.contains("Most frequent error: 2 of class 1 taken for 2."), "{svg}");
+    assert!(matrix(vec![vec![9]]).svg().contains("No errors."));
+}

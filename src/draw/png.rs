@@ -1,0 +1,177 @@
+//! From SVG to PNG, without asking the machine for fonts.
+
+use std::sync::{Arc, OnceLock};
+
+use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::usvg::{self, fontdb};
+
+use super::text;
+
+/// The largest side of a picture, in pixels: above it memory runs into gigabytes.
+const MAX_SIDE: f32 = 16_384.0;
+
+/// Why a drawing could not become a picture.
+#[derive(Debug, thiserror::Error)]
+pub enum DrawError {
+    /// The text is no SVG document.
+    #[error("cannot draw as PNG: the text is not a valid SVG document")]
+    Svg(#[from] usvg::Error),
+    /// The picture would be empty or too large.
+    #[error(
+        "cannot draw an SVG of {width}x{height} at scale {scale}: the picture must have between \
+         1 and {MAX_SIDE} pixels a side; choose another scale"
+    )]
+    Size {
+        /// Width of the drawing in its own units.
+        width: f32,
+        /// Height of the drawing in its own units.
+        height: f32,
+        /// The scale that was asked for.
+        scale: f32,
+    },
+    /// The PNG encoder failed.
+    #[error("cannot encode the drawing as PNG: {0}")]
+    Encode(String),
+}
+
+/// Draws an SVG document as a PNG of `scale` pixels per unit: 1 is the drawing's own size, 2 suits
+/// print and sharp screens. Text is set in the embedded DejaVu Sans whatever it asks for, and
+/// nothing outside the document is read, so the picture is the same on every machine.
+///
+/// # Errors
+/// [`DrawError::Svg`] for malformed input, [`DrawError::Size`] for a scale that is not positive or
+/// makes a side longer than 16384 pixels.
+pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, DrawError> {
+    let tree = parse(svg)?;
+    let (width, height) = (tree.size().width(), tree.size().height());
+    let size_error = DrawError::Size { width, height, scale };
+    let pixels = |side: f32| Some((side * scale).round()).filter(|p| (1.0..=MAX_SIDE).contains(p));
+    let (Some(w), Some(h)) = (pixels(width), pixels(height)) else {
+        return Err(size_error);
+    };
+    let mut pixmap = Pixmap::new(w as u32, h as u32).ok_or(size_error)?;
+    // not `scale` twice: rounding to whole pixels must leave no transparent edge
+    let transform = Transform::from_scale(w / width, h / height);
+    resvg::render(&tree, transform, &mut pixmap.as_mut());
+    pixmap.encode_png().map_err(|error| DrawError::Encode(error.to_string()))
+}
+
+/// The document as shapes, its text laid out in the embedded font.
+pub(super) fn parse(svg: &str) -> Result<usvg::Tree, DrawError> {
+    let options = usvg::Options {
+        font_family: "DejaVu Sans".to_owned(),
+        fontdb: fonts(),
+        image_href_resolver: usvg::ImageHrefResolver {
+            resolve_data: Box::new(|_, _, _| None),
+            resolve_string: Box::new(|_, _| None),
+        },
+        ..usvg::Options::default()
+    };
+    Ok(usvg::Tree::from_str(svg, &options)?)
+}
+
+fn fonts() -> Arc<fontdb::Database> {
+    static FONTS: OnceLock<Arc<fontdb::Database>> = OnceLock::new();
+    let load = || {
+        let mut fonts = fontdb::Database::new();
+        for face in [text::REGULAR, text::BOLD] {
+            fonts.load_font_source(fontdb::Source::Binary(Arc::new(face)));
+        }
+        fonts.set_sans_serif_family("DejaVu Sans");
+        fonts.set_serif_family("DejaVu Sans");
+        fonts.set_monospace_family("DejaVu Sans");
+        Arc::new(fonts)
+    };
+    Arc::clone(FONTS.get_or_init(load))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::draw::colour::{BACKGROUND, INK};
+    use crate::draw::svg::{Svg, TextStyle};
+
+    const TEXT: &str = "Adam: v\u{304}₁ = ∂y/∂v₁";
+    const SIZE: f64 = 20.0;
+
+    fn drawing(text: &str, style: TextStyle) -> String {
+        Svg::document(300.0, 60.0, "t", "d", |svg| svg.text(10.0, 40.0, style, text))
+    }
+
+    fn decode(png: &[u8]) -> Pixmap {
+        Pixmap::decode_png(png).unwrap()
+    }
+
+    /// Columns and rows that hold ink: (left, right, top, bottom), in pixels.
+    fn ink_box(picture: &Pixmap) -> Option<(u32, u32, u32, u32)> {
+        let w = picture.width();
+        let dark = (0..w * picture.height())
+            .filter(|&i| picture.pixels()[i as usize].red() < 128)
+            .map(|i| (i % w, i / w));
+        dark.fold(None, |seen, (x, y)| {
+            let (l, r, t, b) = seen.unwrap_or((x, x, y, y));
+            Some((l.min(x), r.max(x), t.min(y), b.max(y)))
+        })
+    }
+
+    #[test]
+    fn a_picture_has_the_drawings_size_times_the_scale() {
+        let svg = drawing(TEXT, TextStyle::new(SIZE, INK));
+        for (scale, size) in [(1.0, (300, 60)), (2.0, (600, 120)), (0.5, (150, 30))] {
+            let picture = decode(&png(&svg, scale).unwrap());
+            assert_eq!((picture.width(), picture.height()), size);
+        }
+    }
+
+    #[test]
+    fn the_background_is_opaque_to_the_last_pixel() {
+        let picture = decode(&png(&drawing("", TextStyle::new(SIZE, INK)), 1.37).unwrap());
+        for pixel in picture.pixels() {
+            assert_eq!(
+                (pixel.red(), pixel.green(), pixel.blue(), pixel.alpha()),
+                (BACKGROUND.0, BACKGROUND.1, BACKGROUND.2, 255)
+            );
+        }
+    }
+
+    #[test]
+    fn text_is_drawn_as_wide_as_it_was_measured() {
+        for style in [TextStyle::new(SIZE, INK), TextStyle::new(SIZE, INK).bold()] {
+            let picture = decode(&png(&drawing(TEXT, style), 2.0).unwrap());
+            let (left, right, top, bottom) = ink_box(&picture).expect("no text in the picture");
+            let drawn = f64::from(right - left + 1) / 2.0;
+            let measured = text::width(TEXT, SIZE, style.face);
+            // side bearings and kerning: at most an eighth of an em
+            assert!((drawn - measured).abs() < SIZE / 8.0, "{drawn} against {measured}");
+            // the baseline lies at 40, the subscripts below it
+            assert!(top < 2 * 28 && (80..96).contains(&bottom), "{top} {bottom}");
+        }
+    }
+
+    #[test]
+    fn a_drawing_without_text_has_no_ink() {
+        let picture = decode(&png(&drawing("", TextStyle::new(SIZE, INK)), 1.0).unwrap());
+        assert_eq!(ink_box(&picture), None);
+    }
+
+    #[test]
+    fn any_font_family_falls_back_to_the_embedded_font() {
+        let svg = drawing(TEXT, TextStyle::new(SIZE, INK)).replace("DejaVu Sans, Verdana", "Nonesuch");
+        assert!(ink_box(&decode(&png(&svg, 1.0).unwrap())).is_some());
+    }
+
+    #[test]
+    fn impossible_scales_are_refused() {
+        let svg = drawing(TEXT, TextStyle::new(SIZE, INK));
+        for scale in [0.0, -1.0, f32::NAN, f32::INFINITY, 1e6] {
+            let error = png(&svg, scale).unwrap_err();
+            assert!(matches!(error, DrawError::Size { .. }), "{scale}: {error}");
+            assert!(error.to_string().contains("300x60"), "{error}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_no_svg_is_an_error() {
+        assert!(matches!(png("<svg", 1.0), Err(DrawError::Svg(_))));
+    }
+}

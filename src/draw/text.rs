@@ -1,0 +1,177 @@
+//! How wide text is, and how to make it fit.
+//!
+//! Widths come from the embedded font itself, so a layout that fits here fits in the PNG; in a
+//! browser without DejaVu Sans the next family is Verdana, drawn to nearly the same widths.
+//! Kerning is left out: it only ever makes these labels narrower, by a pixel or two.
+
+use std::sync::LazyLock;
+
+use skrifa::charmap::Charmap;
+use skrifa::instance::{LocationRef, Size};
+use skrifa::metrics::GlyphMetrics;
+use skrifa::{FontRef, MetadataProvider};
+
+/// DejaVu Sans, reduced to the characters listed in `fonts/subset.sh`.
+pub const REGULAR: &[u8] = include_bytes!("fonts/DejaVuSans-subset.ttf");
+/// DejaVu Sans Bold, reduced to the same characters.
+pub const BOLD: &[u8] = include_bytes!("fonts/DejaVuSans-Bold-subset.ttf");
+
+/// Height of a capital or a digit, as a fraction of the font size: text is centred on `y` when its
+/// baseline is half of this below.
+pub const CAP_HEIGHT: f64 = 0.729;
+
+/// How far letters such as g reach below the baseline, as a fraction of the font size.
+pub const DESCENT: f64 = 0.236;
+
+/// Width of a character the font lacks, as a fraction of the font size: a browser takes it from
+/// another font, and an ideograph, the widest likely, is one em.
+const UNKNOWN_ADVANCE: f64 = 1.0;
+
+/// The two weights that are embedded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    /// Everything but titles.
+    Regular,
+    /// Titles.
+    Bold,
+}
+
+struct Advances {
+    charmap: Charmap<'static>,
+    metrics: GlyphMetrics<'static>,
+}
+
+impl Advances {
+    /// `None` if the font cannot be read; a test shows that the embedded ones can.
+    fn of(font: &'static [u8]) -> Option<Advances> {
+        let font = FontRef::new(font).ok()?;
+        Some(Advances {
+            charmap: font.charmap(),
+            metrics: font.glyph_metrics(Size::new(1.0), LocationRef::default()),
+        })
+    }
+
+    fn advance(&self, c: char) -> Option<f64> {
+        let glyph = self.charmap.map(c)?;
+        self.metrics.advance_width(glyph).map(f64::from)
+    }
+}
+
+fn advances(face: Face) -> Option<&'static Advances> {
+    static REGULAR_ADVANCES: LazyLock<Option<Advances>> = LazyLock::new(|| Advances::of(REGULAR));
+    static BOLD_ADVANCES: LazyLock<Option<Advances>> = LazyLock::new(|| Advances::of(BOLD));
+    match face {
+        Face::Regular => REGULAR_ADVANCES.as_ref(),
+        Face::Bold => BOLD_ADVANCES.as_ref(),
+    }
+}
+
+/// Width of one line of text in pixels at a font size in pixels. Combining marks (v̄) take none.
+pub fn width(text: &str, size: f64, face: Face) -> f64 {
+    let font = advances(face);
+    let ems: f64 = text
+        .chars()
+        .filter(|c| !matches!(c, '\u{300}'..='\u{36f}'))
+        .map(|c| font.and_then(|font| font.advance(c)).unwrap_or(UNKNOWN_ADVANCE))
+        .sum();
+    ems * size
+}
+
+/// Whether the embedded font has a glyph for a character; a picture shows an empty box for others.
+pub fn has_glyph(c: char) -> bool {
+    advances(Face::Regular).is_some_and(|font| font.charmap.map(c).is_some())
+}
+
+/// The text if it fits into `max_width` pixels, else its beginning and an ellipsis.
+pub fn elide(text: &str, size: f64, face: Face, max_width: f64) -> String {
+    if width(text, size, face) <= max_width {
+        return text.to_owned();
+    }
+    let room = max_width - width("…", size, face);
+    let mut end = 0;
+    for (at, c) in text.char_indices() {
+        let next = at + c.len_utf8();
+        if width(&text[..next], size, face) > room {
+            break;
+        }
+        end = next;
+    }
+    format!("{}…", text[..end].trim_end())
+}
+
+/// Breaks text at spaces into lines of at most `max_width` pixels. What `max_lines` cannot hold is
+/// elided at the end of the last, and so is any word wider than a line. Empty text is no line.
+pub fn wrap(text: &str, size: f64, face: Face, max_width: f64, max_lines: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let is_last = lines.len() == max_lines;
+        match lines.last_mut() {
+            // the last line takes all that is left, and is elided below
+            Some(line) if is_last || width(&format!("{line} {word}"), size, face) <= max_width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.iter().map(|line| elide(line, size, face, max_width)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_are_those_of_dejavu_sans() {
+        // units per em 2048; advances of "A", "i", "0" from the font's hmtx table
+        for (text, units) in [("A", 1401.0), ("i", 569.0), ("0", 1303.0), ("Ai0", 3273.0)] {
+            let found = width(text, 2048.0, Face::Regular);
+            assert!((found - units).abs() < 0.5, "{text}: {found}");
+        }
+        assert!(width("A", 10.0, Face::Bold) > width("A", 10.0, Face::Regular));
+    }
+
+    #[test]
+    fn both_faces_hold_what_formulas_need() {
+        for face in [Face::Regular, Face::Bold] {
+            let font = advances(face).unwrap();
+            for c in "Az09éαΩ–—…‖⁰⁻⁹₀₁₉←→↦∂∇∑√≤≈·×∞−⟨⟩\u{304}\u{307}".chars()
+            {
+                assert!(font.charmap.map(c).is_some(), "{face:?} lacks {c:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_combining_mark_takes_no_width() {
+        let plain = width("v₁", 16.0, Face::Regular);
+        let barred = width("v\u{304}₁", 16.0, Face::Regular);
+        assert!((plain - barred).abs() < 1e-12, "{plain} {barred}");
+    }
+
+    #[test]
+    fn elided_text_fits_and_says_that_it_was_cut() {
+        let long = "a very long name of an optimizer, αβγ";
+        for room in [20.0, 60.0, 120.0] {
+            let short = elide(long, 14.0, Face::Regular, room);
+            assert!(short.ends_with('…'), "{short}");
+            assert!(width(&short, 14.0, Face::Regular) <= room, "{short}");
+        }
+        assert_eq!(elide("adam", 14.0, Face::Regular, 200.0), "adam");
+    }
+
+    #[test]
+    fn wrapped_lines_fit_and_lose_no_word_while_there_is_room() {
+        let text = "objective of four optimizers over ten epochs of MNIST";
+        let lines = wrap(text, 14.0, Face::Bold, 150.0, 9);
+        assert!(lines.len() > 1);
+        assert_eq!(lines.join(" "), text);
+        for line in &lines {
+            assert!(width(line, 14.0, Face::Bold) <= 150.0, "{line}");
+        }
+        let two = wrap(text, 14.0, Face::Bold, 150.0, 2);
+        assert_eq!(two.len(), 2);
+        assert!(two[1].ends_with('…'));
+        assert!(wrap("  ", 14.0, Face::Bold, 150.0, 2).is_empty());
+    }
+}

@@ -1,0 +1,134 @@
+//! What a plan is made of: instructions, each one pass over memory, as plain data.
+
+use crate::graph::NodeId;
+use crate::ops::{Binary, Graph, MatMul, Real, Unary};
+
+/// One pass over memory.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Instruction {
+    /// What is computed.
+    pub work: Work,
+    /// The node whose values it leaves.
+    pub output: NodeId,
+}
+
+/// What an instruction computes.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Work {
+    /// A node by itself, as its operation says.
+    Operation,
+    /// The same known number everywhere.
+    Fill(f64),
+    /// Elementwise operations fused into one loop.
+    Elementwise(Program),
+    /// A matrix product, with elementwise work on each tile while it is in cache.
+    Product {
+        /// Which operands are transposed.
+        matmul: MatMul,
+        /// A and B.
+        operands: [NodeId; 2],
+        /// What is done to the product; its register of kind [`Load::Product`] is the product.
+        epilogue: Option<Program>,
+    },
+    /// Softmax cross-entropy: each row's loss (the instruction's output), and the gradient of
+    /// `scale` times the loss by the logits, from one reading of the logits.
+    CrossEntropy {
+        /// (rows, classes).
+        logits: NodeId,
+        /// (rows).
+        labels: NodeId,
+        /// The node that holds the gradient, (rows, classes).
+        gradient: NodeId,
+        /// The adjoint of every row's loss.
+        scale: f64,
+    },
+}
+
+/// Elementwise operations over an output of (rows, columns), as straight-line code over registers
+/// that each hold a stretch of a row. Registers are numbered loads first, then steps; no register is
+/// written twice; the last step writes the output.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Program {
+    /// What stands in the first registers.
+    pub loads: Vec<Load>,
+    /// What is computed from them.
+    pub steps: Vec<Step>,
+    /// The output's rows: 1 if no operand tells rows from columns.
+    pub rows: usize,
+    /// The output's columns.
+    pub columns: usize,
+}
+
+/// The content of a register before the first step.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Load {
+    /// A known number, compared by its bits: −0 is not 0, and NaN is itself.
+    Constant(Real),
+    /// The one element of a node.
+    Scalar(NodeId),
+    /// One element of a node for each row.
+    PerRow(NodeId),
+    /// The matrix product whose epilogue this is.
+    Product,
+}
+
+/// Where a step finds an operand.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Source {
+    /// An earlier register.
+    Register(usize),
+    /// A node of the output's size.
+    Full(NodeId),
+    /// A node of as many elements as the output has columns, the same for each row.
+    PerColumn(NodeId),
+}
+
+/// One elementwise operation.
+#[derive(Clone, Copy, PartialEq, Debug)]
+#[allow(missing_docs, reason = "the variants say what they hold")]
+pub enum Step {
+    Unary(Unary, Source),
+    Binary(Binary, Source, Source),
+}
+
+impl Program {
+    /// The nodes that are read.
+    pub(super) fn reads(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let loads = self.loads.iter().filter_map(|load| match *load {
+            Load::Scalar(node) | Load::PerRow(node) => Some(node),
+            Load::Constant(_) | Load::Product => None,
+        });
+        let sources = self.steps.iter().flat_map(|step| match *step {
+            Step::Unary(_, a) => [Some(a), None],
+            Step::Binary(_, a, b) => [Some(a), Some(b)],
+        });
+        loads.chain(sources.flatten().filter_map(|source| match source {
+            Source::Full(node) | Source::PerColumn(node) => Some(node),
+            Source::Register(_) => None,
+        }))
+    }
+}
+
+impl Instruction {
+    /// The nodes whose values are read.
+    pub fn reads(&self, graph: &Graph) -> Vec<NodeId> {
+        match &self.work {
+            Work::Operation => graph[self.output].inputs.clone(),
+            Work::Fill(_) => Vec::new(),
+            Work::Elementwise(program) => program.reads().collect(),
+            Work::Product { operands, epilogue, .. } => {
+                operands.iter().copied().chain(epilogue.iter().flat_map(Program::reads)).collect()
+            }
+            Work::CrossEntropy { logits, labels, .. } => vec![*logits, *labels],
+        }
+    }
+
+    /// The nodes whose values are written.
+    pub fn writes(&self) -> impl Iterator<Item = NodeId> {
+        let second = match self.work {
+            Work::CrossEntropy { gradient, .. } => Some(gradient),
+            _ => None,
+        };
+        std::iter::once(self.output).chain(second)
+    }
+}

@@ -1,0 +1,12 @@
+//! Running graphs: [`Plan::new`] decides what runs in which order in which buffer, once, before anything
+//! runs; an executor carries a plan out, as often as asked, and cuts its work into tasks by shape.
+
+pub mod cpu;
+mod fuse;
+pub mod instruction;
+mod place;
+mod plan;
+
+pub use cpu::{Arena, evaluate, evaluate_with, vectorized};
+pub use place::Resident;
+pub use plan::Plan;

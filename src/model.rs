@@ -1,0 +1,211 @@
+//! The multilayer perceptron, built on a graph.
+//!
+//! ```text
+//! h₀ = images;  hᵢ = dropout(activation(hᵢ₋₁ Wᵢᵀ + bᵢ));  logits = hₙ Wₙ₊₁ᵀ + bₙ₊₁
+//! ```
+//!
+//! All parameters lie in one flat buffer, in PyTorch's order, layout ([out, in]) and naming, so that
+//! one pass updates them and `torch.nn.Sequential(Linear, ReLU, Linear, ...)` takes them as they are.
+
+use serde::{Deserialize, Serialize};
+
+use crate::autodiff::vjp;
+use crate::graph::{NodeId, Shape};
+use crate::ops::{Builder, Graph, GraphError, Var};
+use crate::random::{self, Purpose};
+
+/// The nonlinearity between layers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the names are the field's")]
+pub enum Activation {
+    Relu,
+    Tanh,
+    Sigmoid,
+}
+
+impl Activation {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Relu, Self::Tanh, Self::Sigmoid];
+
+    /// The name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Relu => "relu",
+            Self::Tanh => "tanh",
+            Self::Sigmoid => "sigmoid",
+        }
+    }
+
+    fn apply(self, x: Var<'_>) -> Var<'_> {
+        match self {
+            Self::Relu => x.relu(),
+            Self::Tanh => x.tanh(),
+            Self::Sigmoid => x.sigmoid(),
+        }
+    }
+
+    /// The standard deviation of initial weights: He et al. 2015 (equation 10) for ReLU, which halves
+    /// the variance; Glorot and Bengio 2010 (equation 12) for the others.
+    fn initial_deviation(self, inputs: usize, outputs: usize) -> f64 {
+        match self {
+            Self::Relu => (2.0 / inputs as f64).sqrt(),
+            Self::Tanh | Self::Sigmoid => (2.0 / (inputs + outputs) as f64).sqrt(),
+        }
+    }
+}
+
+/// A weight matrix or a bias, and where it lies in the flat buffer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Parameter {
+    /// PyTorch's name in a `Sequential`: `0.weight`, `0.bias`, `2.weight`, ...
+    pub name: String,
+    /// (out, in) for a weight, (out) for a bias.
+    pub shape: Shape,
+    /// The first element's position in the flat buffer.
+    pub offset: usize,
+}
+
+/// A perceptron's architecture.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Perceptron {
+    /// The widths from the input's pixels to the classes: at least two.
+    pub widths: Vec<usize>,
+    /// Between layers.
+    pub activation: Activation,
+    /// The probability with which a hidden unit is dropped in training.
+    pub dropout: f64,
+}
+
+/// The graph of a perceptron on one batch, and the nodes that a trainer needs.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// All nodes.
+    pub graph: Graph,
+    /// Input: (batch, pixels), normalised.
+    pub images: NodeId,
+    /// Input: (batch), class numbers.
+    pub labels: NodeId,
+    /// Inputs, in the order of [`Perceptron::parameters`].
+    pub parameters: Vec<NodeId>,
+    /// Each layer's value before its activation, (batch, width); the last are the logits.
+    pub layers: Vec<NodeId>,
+    /// Softmax cross-entropy of each row, (batch).
+    pub losses: NodeId,
+    /// The gradients of the mean loss, in the order of the parameters; empty without training.
+    pub gradients: Vec<NodeId>,
+}
+
+impl Network {
+    /// The last layer's output, (batch, classes).
+    pub fn logits(&self) -> NodeId {
+        self.layers[self.layers.len() - 1]
+    }
+}
+
+impl Perceptron {
+    /// The widths as people write them: `784-512-256-10`.
+    pub fn widths_text(&self) -> String {
+        self.widths.iter().map(usize::to_string).collect::<Vec<_>>().join("-")
+    }
+
+    /// Weights and biases, layer by layer.
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let mut parameters = Vec::new();
+        let mut offset = 0;
+        for (layer, pair) in self.widths.windows(2).enumerate() {
+            // Every second module of the Sequential is an activation, without parameters.
+            for (kind, shape) in
+                [("weight", Shape::from([pair[1], pair[0]])), ("bias", Shape::from([pair[1]]))]
+            {
+                let size = shape.size();
+                parameters.push(Parameter { name: format!("{}.{kind}", 2 * layer), shape, offset });
+                offset += size;
+            }
+        }
+        parameters
+    }
+
+    /// The number of weights and biases.
+    pub fn parameter_count(&self) -> usize {
+        self.widths.windows(2).map(|pair| pair[1] * (pair[0] + 1)).sum()
+    }
+
+    /// Initial parameters in the flat order: normal weights, biases 0. A layer's weights depend on the
+    /// seed, its number and its shape only.
+    pub fn initial_parameters(&self, seed: u64) -> Vec<f32> {
+        let mut flat = vec![0.0; self.parameter_count()];
+        self.initialize(seed, &mut flat);
+        flat
+    }
+
+    /// Writes the [`Self::initial_parameters`] where they are to stand.
+    ///
+    /// # Panics
+    /// When the slice is not as long as the parameters are many.
+    pub fn initialize(&self, seed: u64, mut flat: &mut [f32]) {
+        assert_eq!(flat.len(), self.parameter_count());
+        for (layer, pair) in self.widths.windows(2).enumerate() {
+            let deviation = self.activation.initial_deviation(pair[0], pair[1]);
+            let mut rng = random::chacha(seed, Purpose::Weights, layer as u64);
+            let (weights, rest) = flat.split_at_mut(pair[0] * pair[1]);
+            let (bias, rest) = rest.split_at_mut(pair[1]);
+            weights.fill_with(|| (deviation * random::standard_normal(&mut rng)) as f32);
+            bias.fill(0.0);
+            flat = rest;
+        }
+    }
+
+    /// The graph that computes losses and, by reverse mode, the gradients of their mean.
+    ///
+    /// # Errors
+    /// When the architecture does not hold together: a dropout probability outside [0, 1), say.
+    pub fn training(&self, batch: usize) -> Result<Network, GraphError> {
+        self.network(batch, true)
+    }
+
+    /// The graph that computes losses only, without dropout.
+    ///
+    /// # Errors
+    /// As [`Self::training`].
+    pub fn inference(&self, batch: usize) -> Result<Network, GraphError> {
+        self.network(batch, false)
+    }
+
+    fn network(&self, batch: usize, training: bool) -> Result<Network, GraphError> {
+        let builder = Builder::new();
+        let images = builder.input("images", [batch, self.widths[0]]);
+        let labels = builder.input("labels", [batch]);
+        let parameters: Vec<Var<'_>> =
+            self.parameters().into_iter().map(|p| builder.input(&p.name, p.shape)).collect();
+        let (mut hidden, mut layers) = (images, Vec::new());
+        let count = parameters.len() / 2;
+        for (layer, pair) in parameters.chunks_exact(2).enumerate() {
+            let output = (hidden.matmul_nt(pair[0]) + pair[1]).named(format!("layer {}", layer + 1));
+            layers.push(output);
+            if layer + 1 < count {
+                hidden = self.activation.apply(output);
+                if training && self.dropout != 0.0 {
+                    hidden = hidden.dropout(self.dropout, layer as u32);
+                }
+            } else {
+                hidden = output;
+            }
+        }
+        let losses = hidden.softmax_cross_entropy(labels).named("losses");
+        let mut gradients = Vec::new();
+        if training {
+            let adjoints = vjp(losses.mean(), builder.constant(1.0), &parameters);
+            gradients = parameters.iter().filter_map(|&parameter| adjoints.of(parameter)?.id()).collect();
+        }
+        // A node without a number follows a mistake, which `finish` reports first.
+        let id = |var: Var<'_>| var.id();
+        let ids = |vars: &[Var<'_>]| vars.iter().filter_map(|var| var.id()).collect::<Vec<_>>();
+        let found = (id(images), id(labels), id(losses), ids(&parameters), ids(&layers));
+        let graph = builder.finish()?;
+        let (Some(images), Some(labels), Some(losses), parameters, layers) = found else {
+            unreachable!("a graph without a mistake has all its nodes")
+        };
+        Ok(Network { graph, images, labels, parameters, layers, losses, gradients })
+    }
+}

@@ -1,0 +1,274 @@
+//! Elementwise operations: one row each.
+//!
+//! A row holds the name, the value at one element, and the derivative. The Jacobian of an
+//! elementwise operation is diagonal, so its derivative is one rule for both modes: given `t`, the
+//! tangent of the operand or the adjoint of the output, it returns t · ∂output/∂operand.
+
+use super::{At, Draw, Op, Rule, Tensor, Var};
+use crate::float::Float;
+use crate::graph::Shape;
+
+macro_rules! unary_operations {
+    ($($variant:ident $method:ident $doc:literal
+        |$x:ident| $value:expr,
+        |$t:tt, $at_x:tt, $at_y:tt| $rule:expr;)*) => {
+        /// An operation on each element of one operand.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum Unary { $(#[doc = $doc] $variant),* }
+
+        impl Unary {
+            /// All of them, for tests and benches.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// `output[i] = f(x[i])`.
+            #[inline(always)]
+            pub fn map<T: Float>(self, x: &[T], output: &mut [T]) {
+                match self {
+                    $(Self::$variant => for (out, &$x) in output.iter_mut().zip(x) { *out = $value; },)*
+                }
+            }
+
+            fn differential<'g>(self, t: Var<'g>, x: Var<'g>, y: Var<'g>) -> Option<Var<'g>> {
+                match self {
+                    $(Self::$variant => {
+                        let ($t, $at_x, $at_y) = (t, x, y);
+                        $rule
+                    })*
+                }
+            }
+
+            fn label(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($method)),* }
+            }
+        }
+
+        impl<'g> Var<'g> {
+            $(#[doc = $doc]
+            #[track_caller]
+            pub fn $method(self) -> Var<'g> {
+                self.apply_unary(Unary::$variant)
+            })*
+        }
+    };
+}
+
+unary_operations! {
+    //  t: what flows through, x: the operand, y: the result
+    Neg     negate  "-x"                         |x| -x,                       |t, _, _| Some(-t);
+    Exp     exp     "eˣ"                         |x| x.exp(),                  |t, _, y| Some(t * y);
+    Ln      ln      "The natural logarithm."     |x| x.ln(),                   |t, x, _| Some(t / x);
+    Sin     sin     "The sine of radians."       |x| x.sin(),                  |t, x, _| Some(t * x.cos());
+    Cos     cos     "The cosine of radians."     |x| x.cos(),                  |t, x, _| Some(-(t * x.sin()));
+    Tan     tan     "The tangent of radians."    |x| x.tan(),                  |t, _, y| Some(t * (1.0 + y * y));
+    Sqrt    sqrt    "√x"                         |x| x.sqrt(),                 |t, _, y| Some(t / (y + y));
+    Tanh    tanh    "The hyperbolic tangent."    |x| x.tanh(),                 |t, _, y| Some(t * (1.0 - y * y));
+    Sigmoid sigmoid "1 / (1 + e⁻ˣ)"              |x| sigmoid(x),               |t, _, y| Some(t * (y * (1.0 - y)));
+    Relu    relu    "max(x, 0), NaN where x is." |x| if x <= T::zero() { T::zero() } else { x },
+                                                                               |t, _, y| Some(t * y.step());
+    Step    step    "1 where x > 0, else 0: the derivative of relu, 0 at the kink."
+                                                 |x| if x > T::zero() { T::one() } else { T::zero() },
+                                                                               |_, _, _| None;
+    Abs     abs     "|x|"                        |x| x.abs(),                  |t, x, _| Some(t * (x.step() - (-x).step()));
+}
+
+/// The logistic function without overflow: `exp` is only ever taken of a number ≤ 0.
+#[inline(always)]
+fn sigmoid<T: Float>(x: T) -> T {
+    let e = (-x.abs()).exp();
+    let denominator = T::one() + e;
+    if x >= T::zero() { T::one() / denominator } else { e / denominator }
+}
+
+macro_rules! binary_operations {
+    ($($variant:ident $label:literal $doc:literal
+        |$a:ident, $b:ident| $value:expr,
+        |$t:tt, $at_a:tt, $at_b:tt, $at_y:tt| [$rule_a:expr, $rule_b:expr];)*) => {
+        /// An operation on the matching elements of two operands of one shape.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum Binary { $(#[doc = $doc] $variant),* }
+
+        impl Binary {
+            /// All of them, for tests and benches.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// `output[i] = f(a[i], b[i])`.
+            #[inline(always)]
+            pub fn map<T: Float>(self, a: &[T], b: &[T], output: &mut [T]) {
+                match self {
+                    $(Self::$variant => for ((out, &$a), &$b) in output.iter_mut().zip(a).zip(b) { *out = $value; },)*
+                }
+            }
+
+            fn differential<'g>(
+                self,
+                k: usize,
+                t: Var<'g>,
+                a: Var<'g>,
+                b: Var<'g>,
+                y: Var<'g>,
+            ) -> Option<Var<'g>> {
+                match self {
+                    $(Self::$variant => {
+                        let ($t, $at_a, $at_b, $at_y) = (t, a, b, y);
+                        if k == 0 { $rule_a } else { $rule_b }
+                    })*
+                }
+            }
+
+            fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label),* }
+            }
+        }
+    };
+}
+
+binary_operations! {
+    //  t: what flows through, a and b: the operands, y: the result; the rules for a and for b
+    Add "add" "a + b" |a, b| a + b,     |t, _, _, _| [Some(t), Some(t)];
+    Sub "sub" "a - b" |a, b| a - b,     |t, _, _, _| [Some(t), Some(-t)];
+    Mul "mul" "a · b" |a, b| a * b,     |t, a, b, _| [Some(t * b), Some(t * a)];
+    Div "div" "a / b" |a, b| a / b,     |t, _, b, y| [Some(t / b), Some(-(t * y / b))];
+    Pow "pow" "aᵇ"    |a, b| a.powf(b), |t, a, b, y| [power_rule(t, a, b), Some(t * (y * a.ln()))];
+}
+
+/// t · b aᵇ⁻¹. A constant exponent of 0 lets nothing through, where the product would be 0 · ∞ at a = 0; so
+/// polynomials have all their derivatives everywhere.
+fn power_rule<'g>(t: Var<'g>, a: Var<'g>, b: Var<'g>) -> Option<Var<'g>> {
+    match b.constant_value() {
+        Some(0.0) => None,
+        Some(exponent) => Some(t * (exponent * a.pow(exponent - 1.0))),
+        None => Some(t * (b * a.pow(b - 1.0))),
+    }
+}
+
+impl Rule for Unary {
+    fn name(&self) -> &'static str {
+        self.label()
+    }
+
+    fn arity(&self) -> usize {
+        1
+    }
+
+    fn shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        Ok(inputs[0].clone())
+    }
+
+    fn jvp<'g>(&self, _: usize, tangent: Var<'g>, at: At<'_, 'g>) -> Option<Var<'g>> {
+        self.differential(tangent, at.inputs[0], at.output)
+    }
+
+    fn evaluate<T: Float>(&self, inputs: &[Tensor<'_, T>], _: Draw, output: &mut [T]) {
+        self.map(inputs[0].data, output);
+    }
+}
+
+impl Rule for Binary {
+    fn name(&self) -> &'static str {
+        self.label()
+    }
+
+    fn arity(&self) -> usize {
+        2
+    }
+
+    fn shape(&self, inputs: &[&Shape]) -> Result<Shape, String> {
+        if inputs[0] != inputs[1] {
+            return Err("the shapes must be equal, or such that one broadcasts to the other".into());
+        }
+        Ok(inputs[0].clone())
+    }
+
+    fn jvp<'g>(&self, k: usize, tangent: Var<'g>, at: At<'_, 'g>) -> Option<Var<'g>> {
+        self.differential(k, tangent, at.inputs[0], at.inputs[1], at.output)
+    }
+
+    fn evaluate<T: Float>(&self, inputs: &[Tensor<'_, T>], _: Draw, output: &mut [T]) {
+        self.map(inputs[0].data, inputs[1].data, output);
+    }
+}
+
+impl<'g> Var<'g> {
+    #[track_caller]
+    fn apply_unary(self, operation: Unary) -> Var<'g> {
+        self.builder().apply(Op::Unary(operation), &[self])
+    }
+
+    /// `self` to the power `exponent`, elementwise, broadcast where shapes differ.
+    #[track_caller]
+    pub fn pow(self, exponent: impl Into<Operand<'g>>) -> Var<'g> {
+        self.apply_binary(Binary::Pow, exponent)
+    }
+
+    #[track_caller]
+    fn apply_binary(self, operation: Binary, other: impl Into<Operand<'g>>) -> Var<'g> {
+        let other = other.into().on(self);
+        let (a, b) = self.broadcast_with(other);
+        self.builder().apply(Op::Binary(operation), &[a, b])
+    }
+}
+
+/// The other side of a binary operation: a node, or a number that becomes a constant.
+#[derive(Clone, Copy)]
+pub enum Operand<'g> {
+    /// A node of the same graph.
+    Var(Var<'g>),
+    /// A number.
+    Number(f64),
+}
+
+impl<'g> Operand<'g> {
+    fn on(self, side: Var<'g>) -> Var<'g> {
+        match self {
+            Self::Var(var) => var,
+            Self::Number(number) => side.builder().constant(number),
+        }
+    }
+}
+
+impl<'g> From<Var<'g>> for Operand<'g> {
+    fn from(var: Var<'g>) -> Self {
+        Self::Var(var)
+    }
+}
+
+impl From<f64> for Operand<'_> {
+    fn from(number: f64) -> Self {
+        Self::Number(number)
+    }
+}
+
+macro_rules! overload {
+    ($($Trait:ident $method:ident $variant:ident;)*) => {$(
+        impl<'g, R: Into<Operand<'g>>> std::ops::$Trait<R> for Var<'g> {
+            type Output = Var<'g>;
+            #[track_caller]
+            fn $method(self, other: R) -> Var<'g> {
+                self.apply_binary(Binary::$variant, other)
+            }
+        }
+
+        impl<'g> std::ops::$Trait<Var<'g>> for f64 {
+            type Output = Var<'g>;
+            #[track_caller]
+            fn $method(self, other: Var<'g>) -> Var<'g> {
+                other.builder().constant(self).apply_binary(Binary::$variant, other)
+            }
+        }
+    )*};
+}
+
+overload! {
+    Add add Add;
+    Sub sub Sub;
+    Mul mul Mul;
+    Div div Div;
+}
+
+impl<'g> std::ops::Neg for Var<'g> {
+    type Output = Var<'g>;
+    #[track_caller]
+    fn neg(self) -> Var<'g> {
+        self.negate()
+    }
+}

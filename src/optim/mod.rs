@@ -1,0 +1,90 @@
+//! Optimizers: how parameters move, given gradients. One file each, with its paper and its formula.
+//!
+//! An optimizer is no operation of the graph: it updates (parameter, gradient, state) in place, one
+//! element like any other. All parameters of a network lie in one flat buffer, so one pass updates
+//! them all. Libraries differ in where ε stands and in the bias corrections, so each optimizer can
+//! say its formula, and a run's configuration records it.
+
+mod adagrad;
+mod adam;
+mod rmsprop;
+mod sgd;
+
+pub use adagrad::Adagrad;
+pub use adam::Adam;
+pub use rmsprop::RmsProp;
+pub use sgd::Sgd;
+
+use crate::float::Float;
+
+/// The circumstances of one update.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Step {
+    /// t: the number of this update, from 1.
+    pub number: u64,
+    /// α.
+    pub learning_rate: f64,
+    /// λ of decoupled weight decay (Loshchilov and Hutter 2019, equation for θ in Algorithm 2): before
+    /// its update each parameter is multiplied by 1 − αλ.
+    pub weight_decay: f64,
+}
+
+impl Step {
+    /// What each parameter is multiplied by before its update: exactly 1 without weight decay.
+    fn decay<T: Float>(&self) -> T {
+        T::of(1.0 - self.learning_rate * self.weight_decay)
+    }
+}
+
+/// An optimizer with its constants.
+#[derive(Clone, Copy, PartialEq, Debug)]
+#[allow(missing_docs, reason = "each variant is documented at its type")]
+pub enum Optimizer {
+    Sgd(Sgd),
+    Adagrad(Adagrad),
+    RmsProp(RmsProp),
+    Adam(Adam),
+}
+
+impl Optimizer {
+    /// The numbers of state that it keeps for each parameter.
+    pub fn state_per_parameter(&self) -> usize {
+        match self {
+            Self::Sgd(_) | Self::Adagrad(_) | Self::RmsProp(_) => 1,
+            Self::Adam(_) => 2,
+        }
+    }
+
+    /// The update rule, with its constants and those of weight decay, as one line of mathematics.
+    pub fn formula(&self, weight_decay: f64) -> String {
+        let rule = match self {
+            Self::Sgd(rule) => rule.formula(),
+            Self::Adagrad(rule) => rule.formula(),
+            Self::RmsProp(rule) => rule.formula(),
+            Self::Adam(rule) => rule.formula(),
+        };
+        match weight_decay {
+            0.0 => rule,
+            _ => format!("theta *= 1 - alpha {weight_decay}; {rule}"),
+        }
+    }
+
+    /// One update of some parameters. Slices of any part of the flat buffer, all of one length;
+    /// `second` is empty where the optimizer keeps one number of state.
+    #[inline(always)]
+    pub fn update<T: Float>(
+        &self,
+        step: Step,
+        parameters: &mut [T],
+        gradients: &[T],
+        first: &mut [T],
+        second: &mut [T],
+    ) {
+        match self {
+            Self::Sgd(rule) => rule.update(step, parameters, gradients, first),
+            Self::Adagrad(rule) => rule.update(step, parameters, gradients, first),
+            Self::RmsProp(rule) => rule.update(step, parameters, gradients, first),
+            Self::Adam(rule) => rule.update(step, parameters, gradients, first, second),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The figures of a run: objective and accuracy against the epoch, and the confusion matrix.
+
+use super::log::GOAL;
+use super::{Options, Row, RunFolder, TrainError};
+use crate::draw::{ConfusionMatrix, LineChart, Reference, ScaleKind, Series, YFormat, png};
+use crate::model::Perceptron;
+
+/// Pixels per unit of the drawing: sharp in print.
+const PNG_SCALE: f32 = 2.0;
+
+/// The setting of a run, as figures state it.
+pub fn setting(options: &Options, model: &Perceptron) -> String {
+    format!("{}, {}, batch {}", model.widths_text(), model.activation.name(), options.batch_size)
+}
+
+/// `objective.svg`, `objective.png` and `accuracy.svg` from the rows so far.
+///
+/// # Errors
+/// When one cannot be drawn or written.
+pub fn write_curves(
+    folder: &RunFolder,
+    options: &Options,
+    model: &Perceptron,
+    rows: &[Row],
+) -> Result<(), TrainError> {
+    let subtitle =
+        format!("{}, learning rate {}, seed {}", setting(options, model), options.lr, options.seed);
+    let curve = |name: &str, value: fn(&Row) -> f64| Series {
+        name: name.into(),
+        points: rows.iter().map(|row| (row.epoch as f64, value(row))).collect(),
+        band: None,
+    };
+    let objective = objective_chart(
+        format!("Objective of {}", options.opt.name()),
+        subtitle.clone(),
+        vec![curve("training", |row| row.objective), curve("test", |row| row.test_objective)],
+    );
+    write_chart(folder, "objective", &objective)?;
+    let accuracy = LineChart {
+        title: format!("Accuracy of {}", options.opt.name()),
+        subtitle: Some(subtitle),
+        x_label: "epoch".into(),
+        y_label: "accuracy".into(),
+        y_format: YFormat::Percent,
+        series: vec![curve("training", |row| row.train_accuracy), curve("test", |row| row.test_accuracy)],
+        references: vec![Reference { value: GOAL, label: "98%".into() }],
+        ..LineChart::default()
+    };
+    folder.write("accuracy.svg", accuracy.svg().as_bytes())
+}
+
+/// A chart of objectives against the epoch, on a logarithmic scale.
+pub fn objective_chart(title: String, subtitle: String, series: Vec<Series>) -> LineChart {
+    LineChart {
+        title,
+        subtitle: Some(subtitle),
+        x_label: "epoch".into(),
+        y_label: "objective: mean loss (nats)".into(),
+        y_scale: ScaleKind::Log,
+        series,
+        ..LineChart::default()
+    }
+}
+
+/// Writes a chart as SVG and as PNG.
+///
+/// # Errors
+/// When it cannot be drawn or written.
+pub fn write_chart(folder: &RunFolder, name: &str, chart: &LineChart) -> Result<(), TrainError> {
+    let svg = chart.svg();
+    folder.write(&format!("{name}.svg"), svg.as_bytes())?;
+    let file = format!("{name}.png");
+    let picture =
+        png(&svg, PNG_SCALE).map_err(|source| TrainError::Draw { path: folder.file(&file), source })?;
+    folder.write(&file, &picture)
+}
+
+/// `confusion.csv` and `confusion.svg`: rows are true classes, columns predicted ones.
+///
+/// # Errors
+/// When one cannot be written.
+pub fn write_confusion(
+    folder: &RunFolder,
+    subtitle: String,
+    counts: Vec<Vec<u64>>,
+) -> Result<(), TrainError> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let header = std::iter::once("true\\predicted".to_string())
+        .chain((0..counts.len()).map(|class| class.to_string()));
+    let failed = |error: csv::Error| TrainError::File {
+        action: "write",
+        path: folder.file("confusion.csv"),
+        source: error.into(),
+    };
+    table.write_record(header).map_err(failed)?;
+    for (class, row) in counts.iter().enumerate() {
+        let record = std::iter::once(class.to_string()).chain(row.iter().map(u64::to_string));
+        table.write_record(record).map_err(failed)?;
+    }
+    let bytes = table.into_inner().map_err(|error| failed(error.into_error().into()))?;
+    folder.write("confusion.csv", &bytes)?;
+    let matrix = ConfusionMatrix { title: "Test images by class".into(), subtitle: Some(subtitle), counts };
+    folder.write("confusion.svg", matrix.svg().as_bytes())
+}

@@ -1,0 +1,188 @@
+//! The numbers of a run: a row an epoch in `metrics.csv`, and `summary.json` at the end.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{RunFolder, TrainError};
+
+/// One epoch.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Row {
+    /// From 1.
+    pub epoch: usize,
+    /// Mean training loss over the epoch, each batch as it was met (nats).
+    pub objective: f64,
+    /// The share of correct predictions in the same batches, dropout and shifts included.
+    pub train_accuracy: f64,
+    /// Mean loss over the test images after the epoch.
+    pub test_objective: f64,
+    /// The share of test images classified correctly, 0 to 1.
+    pub test_accuracy: f64,
+    /// The rate of the epoch's last step.
+    pub learning_rate: f64,
+    /// Training only, evaluation apart.
+    pub seconds: f64,
+    /// Training images a second.
+    pub examples_per_second: f64,
+    /// Mean loss over the images held out; only with `--validation`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub validation_objective: Option<f64>,
+    /// The share of them classified correctly; only with `--validation`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub validation_accuracy: Option<f64>,
+}
+
+/// Test accuracy whose first reaching is timed.
+pub const GOAL: f64 = 0.98;
+
+/// A whole run.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct Summary {
+    pub optimizer: String,
+    /// Epochs that were finished.
+    pub epochs: usize,
+    pub seed: u64,
+    pub device: String,
+    pub threads: usize,
+    pub precision: String,
+    /// The number of weights and biases.
+    pub parameters: usize,
+    pub test_objective: f64,
+    /// 0 to 1, of the model as it was saved.
+    pub test_accuracy: f64,
+    /// Evaluation apart.
+    pub train_seconds: f64,
+    /// Training seconds at the end of the first epoch with test accuracy of 98% or more.
+    pub seconds_to_98: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub validation_accuracy: Option<f64>,
+    /// Whether the run was stopped before its last epoch.
+    pub interrupted: bool,
+}
+
+/// Training seconds at the end of the first epoch that reaches the goal.
+pub fn seconds_to_goal(rows: &[Row]) -> Option<f64> {
+    let first = rows.iter().position(|row| row.test_accuracy >= GOAL)?;
+    Some(rows[..=first].iter().map(|row| row.seconds).sum())
+}
+
+impl Summary {
+    /// The summary in a run folder, if there is one that can be read.
+    pub fn read(folder: &RunFolder) -> Option<Self> {
+        let text = std::fs::read_to_string(folder.file("summary.json")).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+}
+
+/// `metrics.csv`, open for more rows. Every row is on the disk before the next epoch begins.
+pub struct Metrics {
+    path: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl Metrics {
+    /// Begins the file with its header and the rows that there are already.
+    ///
+    /// # Errors
+    /// When the file cannot be written; an earlier one is then still whole.
+    pub fn create(folder: &RunFolder, rows: &[Row], validation: bool) -> Result<Self, TrainError> {
+        let path = folder.file("metrics.csv");
+        // The library writes the header with the first row; before there is one, any row will do.
+        let held_out = validation.then_some(0.0);
+        let any = Row { validation_objective: held_out, validation_accuracy: held_out, ..Row::default() };
+        let failed = |source| TrainError::File { action: "write", path: path.clone(), source };
+        let mut text = lines(&[any], true).map_err(failed)?;
+        text.truncate(text.iter().position(|&byte| byte == b'\n').map_or(0, |end| end + 1));
+        text.extend(lines(rows, false).map_err(failed)?);
+        folder.write("metrics.csv", &text)?;
+        let file = OpenOptions::new().append(true).open(&path).map_err(failed)?;
+        Ok(Self { path, file, length: text.len() as u64 })
+    }
+
+    /// Writes a row through to the disk.
+    ///
+    /// # Errors
+    /// When it cannot be written, because the disk is full, say: the earlier rows stay.
+    pub fn append(&mut self, row: &Row) -> Result<(), TrainError> {
+        let written = lines(std::slice::from_ref(row), false).and_then(|line| {
+            self.file.write_all(&line)?;
+            self.file.sync_data()?;
+            Ok(line.len() as u64)
+        });
+        match written {
+            Ok(length) => self.length += length,
+            Err(source) => {
+                let _ = self.file.set_len(self.length); // half a row is no use to anybody
+                return Err(TrainError::File { action: "write", path: self.path.clone(), source });
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the rows of a file; a last row that was cut off while it was written is left out.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or an earlier row is no row.
+    pub fn read(path: &Path) -> Result<Vec<Row>, TrainError> {
+        let text = std::fs::read_to_string(path).map_err(|source| TrainError::File {
+            action: "read",
+            path: path.into(),
+            source,
+        })?;
+        let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+        let rows: Result<Vec<Row>, _> =
+            csv::Reader::from_reader(whole.as_bytes()).into_deserialize().collect();
+        let failed = |problem: String| TrainError::Content { path: path.into(), problem };
+        let rows: Vec<Row> = rows.map_err(|error| failed(format!("is damaged: {error}")))?;
+        match rows.iter().zip(1..).find(|(row, epoch)| row.epoch != *epoch) {
+            Some((row, epoch)) => {
+                Err(failed(format!("is damaged: epoch {} stands where {epoch} should", row.epoch)))
+            }
+            None => Ok(rows),
+        }
+    }
+}
+
+/// Rows as lines of CSV.
+fn lines(rows: &[Row], header: bool) -> io::Result<Vec<u8>> {
+    let mut writer = csv::WriterBuilder::new().has_headers(header).from_writer(Vec::new());
+    rows.iter().try_for_each(|row| writer.serialize(row))?;
+    writer.into_inner().map_err(|error| error.into_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(epoch: usize, test_accuracy: f64) -> Row {
+        Row { epoch, test_accuracy, objective: 0.1 + 0.2, seconds: 1.5, ..Row::default() }
+    }
+
+    #[test]
+    fn rows_are_read_back_as_they_were_written_and_a_cut_one_is_left_out() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(Some(&outer.path().join("run")), "").unwrap();
+        let path = folder.file("metrics.csv");
+        let rows = [row(1, 0.97), row(2, 1.0 / 3.0)];
+        let mut metrics = Metrics::create(&folder, &rows[..1], false).unwrap();
+        metrics.append(&rows[1]).unwrap();
+        assert_eq!(Metrics::read(&path).unwrap(), rows);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with(
+            "epoch,objective,train_accuracy,test_objective,test_accuracy,learning_rate,seconds,examples_per_second\n"
+        ));
+        std::fs::write(&path, &text[..text.len() - 4]).unwrap();
+        assert_eq!(Metrics::read(&path).unwrap(), rows[..1]);
+    }
+
+    #[test]
+    fn the_goal_counts_training_seconds_up_to_the_first_epoch_that_reaches_it() {
+        assert_eq!(seconds_to_goal(&[row(1, 0.97), row(2, 0.98), row(3, 0.99)]), Some(3.0));
+        assert_eq!(seconds_to_goal(&[row(1, 0.9799)]), None);
+    }
+}

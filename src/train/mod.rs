@@ -1,0 +1,102 @@
+//! Training: options in, a run folder out.
+//!
+//! - [`options`]: what may be said, defaults, what makes no sense;
+//! - [`schedule`]: the learning rate over the run;
+//! - [`engine`]: one step, one evaluation, on the CPU;
+//! - [`run`]: the epochs of a run, from its first file to its last;
+//! - [`folder`], [`log`], [`files`], [`figures`]: what stands in a run folder, and how it gets there.
+
+pub mod engine;
+pub mod figures;
+pub mod files;
+pub mod folder;
+pub mod log;
+pub mod options;
+pub mod run;
+pub mod schedule;
+
+pub use folder::RunFolder;
+pub use log::{Row, Summary};
+pub use options::{Choices, OptimizerName, Options};
+pub use run::{Monitor, Outcome, Run, Setup};
+pub use schedule::Schedule;
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::data::DataError;
+use crate::draw::DrawError;
+use crate::ops::GraphError;
+
+/// Why a run ended before its time, or never began.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields hold")]
+pub enum TrainError {
+    #[error(
+        "the objective is no longer finite at step {step}: {place} holds an infinite number or NaN. \
+         The learning rate there was {learning_rate:?}: try a smaller --lr. What earlier epochs logged is kept"
+    )]
+    NotFinite { step: u64, place: String, learning_rate: f64 },
+
+    #[error(transparent)]
+    Option(#[from] options::OptionError),
+
+    #[error(transparent)]
+    Data(#[from] DataError),
+
+    #[error("the network cannot be built")]
+    Graph(#[from] GraphError),
+
+    #[error(
+        "{network} with batches of {batch_size} images takes {} of memory, which this machine does not give: \
+         make --hidden{} smaller",
+        readable_bytes(*.bytes), if *.batch_size > 1 { " or --batch-size" } else { "" }
+    )]
+    Memory { network: String, batch_size: usize, bytes: f64 },
+
+    #[error("{} exists already and is left as it is: choose another --out", .0.display())]
+    Exists(PathBuf),
+
+    #[error("could not {action} {} ({})", path.display(), what_to_do(.action))]
+    File { action: &'static str, path: PathBuf, source: io::Error },
+
+    #[error("{}: {problem}", path.display())]
+    Content { path: PathBuf, problem: String },
+
+    #[error("could not draw {}", path.display())]
+    Draw { path: PathBuf, source: DrawError },
+
+    #[error("could not start {threads} threads: try fewer --threads")]
+    Threads { threads: usize, source: rayon::ThreadPoolBuildError },
+}
+
+/// What to look at when a file cannot be read, made or written.
+fn what_to_do(action: &str) -> &'static str {
+    match action {
+        action if action.starts_with("read") => "check the path and the permission to read it",
+        action if action.starts_with("make") => "name another --out, or give permission to write there",
+        _ => "check the free space and the permission to write there",
+    }
+}
+
+/// Bytes in the largest unit of which there is at least one.
+fn readable_bytes(bytes: f64) -> String {
+    const UNITS: [&str; 8] = ["kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
+    let power = ((bytes.log10() / 3.0).floor() as usize).clamp(1, UNITS.len());
+    let value = bytes / 1000_f64.powi(power as i32);
+    if value < 1000.0 { format!("{value:.1} {}", UNITS[power - 1]) } else { format!("{value:.1e} YB") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable_bytes;
+
+    #[test]
+    fn bytes_are_said_in_a_unit_that_suits_them() {
+        for (bytes, text) in
+            [(900.0, "0.9 kB"), (1.5e3, "1.5 kB"), (2e9, "2.0 GB"), (1.25e15, "1.2 PB"), (1e40, "1.0e16 YB")]
+        {
+            assert_eq!(readable_bytes(bytes), text);
+        }
+    }
+}

@@ -1,0 +1,609 @@
+//! The options of a training run: what may be said, the defaults, and what makes no sense.
+//!
+//! [`Choices`] holds what somebody said, on the command line or in a configuration file; every field
+//! may be missing. [`Options`] holds what holds: defaults filled in, checked. It is written into the
+//! run folder, and reading it back as choices gives the same run again.
+
+use std::num::IntErrorKind;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Schedule;
+use crate::model::{Activation, Perceptron};
+use crate::optim::{Adagrad, Adam, Optimizer, RmsProp, Sgd};
+
+/// The optimizers by name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[value(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "documented at the optimizers")]
+pub enum OptimizerName {
+    Adagrad,
+    RmsProp,
+    Adam,
+    Sgd,
+}
+
+impl OptimizerName {
+    /// All of them, in the order of tables and plots.
+    pub const ALL: [Self; 4] = [Self::Adagrad, Self::RmsProp, Self::Adam, Self::Sgd];
+
+    /// The name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Adagrad => "adagrad",
+            Self::RmsProp => "rmsprop",
+            Self::Adam => "adam",
+            Self::Sgd => "sgd",
+        }
+    }
+
+    /// The peak learning rate unless said otherwise: the best tried on a validation split (docs/defaults.csv).
+    fn default_learning_rate(self) -> f64 {
+        match self {
+            Self::Adagrad => 0.03,
+            Self::RmsProp => 0.001,
+            Self::Adam => 0.002,
+            Self::Sgd => 0.05,
+        }
+    }
+
+    /// Whether its update rule has the constant that this option sets.
+    fn has_constant(self, option: &str) -> bool {
+        match self {
+            Self::Adagrad => option == "--epsilon",
+            Self::RmsProp => ["--rho", "--epsilon"].contains(&option),
+            Self::Adam => ["--beta1", "--beta2", "--epsilon"].contains(&option),
+            Self::Sgd => option == "--momentum",
+        }
+    }
+}
+
+/// How training images are varied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Augment {
+    /// As they are.
+    None,
+    /// Each moved by −1, 0 or 1 pixel in both directions.
+    Shifts,
+}
+
+/// Where the run computes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// The processor.
+    Cpu,
+}
+
+/// The number format of products and activations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the names are the formats'")]
+pub enum Precision {
+    F32,
+    Tf32,
+    Bf16,
+}
+
+/// The widths of the hidden layers, written `512,256`, or `none`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hidden(pub Vec<usize>);
+
+impl FromStr for Hidden {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self(Vec::new()));
+        }
+        let width = |part: &str| match part.trim().parse::<usize>() {
+            Ok(width) => Ok(width),
+            Err(error) if *error.kind() == IntErrorKind::PosOverflow => {
+                Err(format!("a layer of {} units fits no memory", part.trim()))
+            }
+            Err(_) => Err("expected widths such as 512,256, or none".into()),
+        };
+        text.split(',').map(width).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl std::fmt::Display for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        f.write_str(&self.0.iter().map(usize::to_string).collect::<Vec<_>>().join(","))
+    }
+}
+
+impl Serialize for Hidden {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// From `"512,256"`, as runs write it, or from `[512, 256]`, as hands do.
+impl<'de> Deserialize<'de> for Hidden {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Widths;
+        impl<'de> Visitor<'de> for Widths {
+            type Value = Hidden;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("widths such as \"512,256\", \"none\" or [512, 256]")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Hidden, E> {
+                text.parse().map_err(E::custom)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Hidden, A::Error> {
+                let mut widths = Vec::new();
+                while let Some(width) = sequence.next_element()? {
+                    widths.push(width);
+                }
+                Ok(Hidden(widths))
+            }
+        }
+        deserializer.deserialize_any(Widths)
+    }
+}
+
+/// A number of things on the command line.
+fn whole_number<N: FromStr<Err = std::num::ParseIntError>>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|error: std::num::ParseIntError| match error.kind() {
+        IntErrorKind::PosOverflow => "the number is too large".into(),
+        _ => "expected a whole number without a sign, such as 10".into(),
+    })
+}
+
+/// A quantity on the command line. What makes no sense is refused later, with its rule.
+fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "expected a number, such as 0.001 or 1e-3".into())
+}
+
+/// What somebody chose for a run; the rest is left to the defaults.
+#[derive(Clone, Default, PartialEq, Debug, Args, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[command(allow_negative_numbers = true)]
+pub struct Choices {
+    /// Learning rate at its peak [default: adagrad 0.03, rmsprop 0.001, adam 0.002, sgd 0.05]
+    #[arg(long, value_parser = number, value_name = "X")]
+    pub lr: Option<f64>,
+    /// Course of the learning rate: constant, linear, cosine or one-cycle [default: one-cycle]
+    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    pub schedule: Option<Schedule>,
+    /// Decoupled weight decay: each step multiplies parameters by 1 - lr * X [default: 0]
+    #[arg(long, value_parser = number, value_name = "X")]
+    pub weight_decay: Option<f64>,
+    /// Momentum of sgd [default: 0.9]
+    #[arg(long, value_parser = number, value_name = "X", help_heading = "Constants of the optimizers")]
+    pub momentum: Option<f64>,
+    /// Decay of rmsprop's mean square [default: 0.9]
+    #[arg(long, value_parser = number, value_name = "X", help_heading = "Constants of the optimizers")]
+    pub rho: Option<f64>,
+    /// Decay of adam's mean [default: 0.9]
+    #[arg(long, value_parser = number, value_name = "X", help_heading = "Constants of the optimizers")]
+    pub beta1: Option<f64>,
+    /// Decay of adam's mean square [default: 0.999]
+    #[arg(long, value_parser = number, value_name = "X", help_heading = "Constants of the optimizers")]
+    pub beta2: Option<f64>,
+    /// Epsilon of adagrad [default: 1e-10], rmsprop and adam [default: 1e-8]
+    #[arg(long, value_parser = number, value_name = "X", help_heading = "Constants of the optimizers")]
+    pub epsilon: Option<f64>,
+    /// Passes over the training images [default: 10]
+    #[arg(long, value_parser = whole_number::<usize>, value_name = "N")]
+    pub epochs: Option<usize>,
+    /// Images per step; the last batch of an epoch is smaller, never dropped [default: 128]
+    #[arg(long, value_parser = whole_number::<usize>, value_name = "N")]
+    pub batch_size: Option<usize>,
+    /// Seed of weights, order, dropout, shifts and held-out images [default: 0]
+    #[arg(long, value_parser = whole_number::<u64>, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Threads; their number does not change the result [default: all processors]
+    #[arg(long, value_parser = whole_number::<usize>, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Widths of the hidden layers, or none [default: 512,256]
+    #[arg(long, value_name = "WIDTHS")]
+    pub hidden: Option<Hidden>,
+    /// Nonlinearity between layers: relu, tanh or sigmoid [default: relu]
+    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    pub activation: Option<Activation>,
+    /// Probability with which a hidden unit is dropped in training [default: 0.1]
+    #[arg(long, value_parser = number, value_name = "P")]
+    pub dropout: Option<f64>,
+    /// Variation of the training images: none, or shifts by up to a pixel [default: shifts]
+    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    pub augment: Option<Augment>,
+    /// Where to compute: auto or cpu [default: auto]
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<String>,
+    /// Number format: f32; tf32 and bf16 need CUDA [default: f32]
+    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    pub precision: Option<Precision>,
+    /// Folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
+    /// t10k-labels-idx1-ubyte, raw or .gz [default: MNIST, built in]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Training images held out and evaluated apart, for choices [default: 0]
+    #[arg(long, value_parser = whole_number::<usize>, value_name = "N")]
+    pub validation: Option<usize>,
+}
+
+impl Choices {
+    /// These choices, and where they say nothing, `others`.
+    pub fn or(self, others: Self) -> Self {
+        macro_rules! each {
+            ($($field:ident),*) => { Self { $($field: self.$field.or(others.$field)),* } };
+        }
+        each!(
+            lr,
+            schedule,
+            weight_decay,
+            momentum,
+            rho,
+            beta1,
+            beta2,
+            epsilon,
+            epochs,
+            batch_size,
+            seed,
+            threads,
+            hidden,
+            activation,
+            dropout,
+            augment,
+            device,
+            precision,
+            data,
+            validation
+        )
+    }
+
+    /// These choices without the constants of other optimizers than `opt`, so far as one of `others`
+    /// has them: what is left and does not belong to `opt` is a mistake that [`Self::resolve`] finds.
+    pub fn without_constants_of(mut self, others: &[OptimizerName], opt: OptimizerName) -> Self {
+        for (option, constant) in [
+            ("--momentum", &mut self.momentum),
+            ("--rho", &mut self.rho),
+            ("--beta1", &mut self.beta1),
+            ("--beta2", &mut self.beta2),
+            ("--epsilon", &mut self.epsilon),
+        ] {
+            if !opt.has_constant(option) && others.iter().any(|other| other.has_constant(option)) {
+                *constant = None;
+            }
+        }
+        self
+    }
+
+    /// Fills in the defaults and checks everything that can be checked without the data.
+    ///
+    /// # Errors
+    /// The first option whose value makes no sense, and what would.
+    pub fn resolve(self, opt: OptimizerName) -> Result<Options, OptionError> {
+        let positive = |option, value: usize| match value {
+            0 => Err(OptionError::new(option, value, "must be at least 1")),
+            _ => Ok(value),
+        };
+        let within = |option, value: f64, allowed: std::ops::Range<f64>, rule| match allowed.contains(&value)
+        {
+            true => Ok(value),
+            false => Err(OptionError::new(option, value, rule)),
+        };
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let lr = self.lr.unwrap_or(opt.default_learning_rate());
+        if !(lr.is_finite() && lr > 0.0) {
+            return Err(OptionError::new("--lr", lr, "must be a positive number, such as 0.001"));
+        }
+        let weight_decay = self.weight_decay.unwrap_or(0.0);
+        if !(weight_decay >= 0.0 && lr * weight_decay < 1.0) {
+            return Err(OptionError::new(
+                "--weight-decay",
+                weight_decay,
+                "must be at least 0, and less than 1/lr, lest parameters change their sign at each step",
+            ));
+        }
+        let hidden = self.hidden.unwrap_or(Hidden(vec![512, 256]));
+        for &width in &hidden.0 {
+            positive("--hidden", width)?;
+        }
+        let epochs = positive("--epochs", self.epochs.unwrap_or(10))?;
+        if epochs > MAX_EPOCHS {
+            return Err(OptionError::new("--epochs", epochs, format!("must be at most {MAX_EPOCHS}")));
+        }
+        let seed = self.seed.unwrap_or(0);
+        if seed > MAX_SEED {
+            let rule = format!("must be at most {MAX_SEED}, the largest number of a TOML file");
+            return Err(OptionError::new("--seed", seed, rule));
+        }
+        let batch_size = positive("--batch-size", self.batch_size.unwrap_or(128))?;
+        let threads = positive("--threads", self.threads.unwrap_or_else(cores))?;
+        if threads > MAX_THREADS {
+            return Err(OptionError::new("--threads", threads, "must be at most 1024"));
+        }
+        let dropout = within("--dropout", self.dropout.unwrap_or(0.1), 0.0..1.0, "must be in [0, 1)")?;
+        let device = match self.device.as_deref().unwrap_or("auto") {
+            "auto" | "cpu" => Device::Cpu,
+            other if other.starts_with("cuda") => {
+                let rule = "needs CUDA, which this build does not have: use --device cpu, or auto";
+                return Err(OptionError::new("--device", other, rule));
+            }
+            other => return Err(OptionError::new("--device", other, "must be auto or cpu")),
+        };
+        let precision = self.precision.unwrap_or(Precision::F32);
+        if precision != Precision::F32 {
+            let name = if precision == Precision::Tf32 { "tf32" } else { "bf16" };
+            return Err(OptionError::new("--precision", name, "needs CUDA: the CPU computes in f32"));
+        }
+        let mut options = Options {
+            opt,
+            lr,
+            schedule: self.schedule.unwrap_or(Schedule::OneCycle),
+            weight_decay,
+            momentum: constant("--momentum", self.momentum, opt)?,
+            rho: constant("--rho", self.rho, opt)?,
+            beta1: constant("--beta1", self.beta1, opt)?,
+            beta2: constant("--beta2", self.beta2, opt)?,
+            epsilon: constant("--epsilon", self.epsilon, opt)?,
+            epochs,
+            batch_size,
+            seed,
+            threads,
+            hidden,
+            activation: self.activation.unwrap_or(Activation::Relu),
+            dropout,
+            augment: self.augment.unwrap_or(Augment::Shifts),
+            device,
+            precision,
+            data: self.data.map(data_folder).transpose()?,
+            validation: self.validation.unwrap_or(0),
+        };
+        options.record_constants();
+        Ok(options)
+    }
+}
+
+/// More threads than any processor has cores: a mistyped number.
+const MAX_THREADS: usize = 1024;
+
+/// More epochs than any run has: a mistyped number.
+const MAX_EPOCHS: usize = 1_000_000_000;
+
+/// `config.toml` must be able to hold it.
+const MAX_SEED: u64 = i64::MAX as u64;
+
+/// A constant of an optimizer, which must be in [0, 1) and belong to the optimizer chosen.
+fn constant(
+    option: &'static str,
+    value: Option<f64>,
+    opt: OptimizerName,
+) -> Result<Option<f64>, OptionError> {
+    let Some(value) = value else { return Ok(None) };
+    if !opt.has_constant(option) {
+        let rule = format!("is no constant of {}: leave it out", opt.name());
+        return Err(OptionError::new(option, value, rule));
+    }
+    // An epsilon that float32 rounds to zero divides zero by zero wherever a gradient has always been zero.
+    if option == "--epsilon" && !(f64::from(f32::MIN_POSITIVE)..1.0).contains(&value) {
+        return Err(OptionError::new(option, value, "must be in [1.2e-38, 1)"));
+    }
+    if !(0.0..1.0).contains(&value) {
+        return Err(OptionError::new(option, value, "must be in [0, 1)"));
+    }
+    Ok(Some(value))
+}
+
+/// The data folder by its whole path, so that a run goes on from wherever it is called.
+fn data_folder(path: PathBuf) -> Result<PathBuf, OptionError> {
+    let refused = |rule: String| OptionError::new("--data", path.display(), rule);
+    if path.as_os_str().is_empty() {
+        return Err(refused(
+            "is empty: name a folder, or leave it out for the MNIST that is built in".into(),
+        ));
+    }
+    let whole = std::path::absolute(&path).map_err(|error| refused(format!("has no whole path: {error}")))?;
+    match whole.to_str() {
+        Some(_) => Ok(whole),
+        None => Err(refused(
+            "is no UTF-8, so config.toml cannot hold it: rename the folder, or name it by a symbolic link"
+                .into(),
+        )),
+    }
+}
+
+/// An option whose value makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{option} {value}: {rule}")]
+pub struct OptionError {
+    option: &'static str,
+    value: String,
+    rule: String,
+}
+
+impl OptionError {
+    pub(super) fn new(option: &'static str, value: impl ToString, rule: impl Into<String>) -> Self {
+        Self { option, value: value.to_string(), rule: rule.into() }
+    }
+}
+
+/// Every option of a run as it holds. The fields are [`Choices`]', without gaps.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "documented at the choices")]
+pub struct Options {
+    pub opt: OptimizerName,
+    pub lr: f64,
+    pub schedule: Schedule,
+    pub weight_decay: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rho: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta1: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta2: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
+    pub epochs: usize,
+    pub batch_size: usize,
+    pub seed: u64,
+    pub threads: usize,
+    pub hidden: Hidden,
+    pub activation: Activation,
+    pub dropout: f64,
+    pub augment: Augment,
+    pub device: Device,
+    pub precision: Precision,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    pub validation: usize,
+}
+
+impl Options {
+    /// The optimizer with its constants.
+    pub fn optimizer(&self) -> Optimizer {
+        match self.opt {
+            OptimizerName::Sgd => {
+                let Sgd { momentum } = Sgd::default();
+                Optimizer::Sgd(Sgd { momentum: self.momentum.unwrap_or(momentum) })
+            }
+            OptimizerName::Adagrad => {
+                let Adagrad { epsilon } = Adagrad::default();
+                Optimizer::Adagrad(Adagrad { epsilon: self.epsilon.unwrap_or(epsilon) })
+            }
+            OptimizerName::RmsProp => {
+                let RmsProp { rho, epsilon } = RmsProp::default();
+                Optimizer::RmsProp(RmsProp {
+                    rho: self.rho.unwrap_or(rho),
+                    epsilon: self.epsilon.unwrap_or(epsilon),
+                })
+            }
+            OptimizerName::Adam => {
+                let Adam { beta1, beta2, epsilon } = Adam::default();
+                Optimizer::Adam(Adam {
+                    beta1: self.beta1.unwrap_or(beta1),
+                    beta2: self.beta2.unwrap_or(beta2),
+                    epsilon: self.epsilon.unwrap_or(epsilon),
+                })
+            }
+        }
+    }
+
+    /// Writes down the optimizer's constants, its defaults too, so that the run's file holds them all.
+    fn record_constants(&mut self) {
+        match self.optimizer() {
+            Optimizer::Sgd(Sgd { momentum }) => self.momentum = Some(momentum),
+            Optimizer::Adagrad(Adagrad { epsilon }) => self.epsilon = Some(epsilon),
+            Optimizer::RmsProp(RmsProp { rho, epsilon }) => {
+                (self.rho, self.epsilon) = (Some(rho), Some(epsilon));
+            }
+            Optimizer::Adam(Adam { beta1, beta2, epsilon }) => {
+                (self.beta1, self.beta2, self.epsilon) = (Some(beta1), Some(beta2), Some(epsilon));
+            }
+        }
+    }
+
+    /// The network for images of so many pixels, in so many classes.
+    pub fn model(&self, pixels: usize, classes: usize) -> Perceptron {
+        let widths = std::iter::once(pixels).chain(self.hidden.0.iter().copied()).chain([classes]);
+        Perceptron { widths: widths.collect(), activation: self.activation, dropout: self.dropout }
+    }
+
+    /// What was decided, as choices: resolving them gives these options again.
+    pub fn choices(&self) -> Choices {
+        let options = self.clone();
+        Choices {
+            lr: Some(options.lr),
+            schedule: Some(options.schedule),
+            weight_decay: Some(options.weight_decay),
+            momentum: options.momentum,
+            rho: options.rho,
+            beta1: options.beta1,
+            beta2: options.beta2,
+            epsilon: options.epsilon,
+            epochs: Some(options.epochs),
+            batch_size: Some(options.batch_size),
+            seed: Some(options.seed),
+            threads: Some(options.threads),
+            hidden: Some(options.hidden),
+            activation: Some(options.activation),
+            dropout: Some(options.dropout),
+            augment: Some(options.augment),
+            device: Some("cpu".into()),
+            precision: Some(options.precision),
+            data: options.data,
+            validation: Some(options.validation),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_option_value_and_rule() {
+        let refused = |change: fn(&mut Choices)| {
+            let mut choices = Choices::default();
+            change(&mut choices);
+            choices.resolve(OptimizerName::Adam).unwrap_err().to_string()
+        };
+        assert_eq!(refused(|c| c.epochs = Some(0)), "--epochs 0: must be at least 1");
+        assert_eq!(refused(|c| c.threads = Some(0)), "--threads 0: must be at least 1");
+        assert_eq!(refused(|c| c.batch_size = Some(0)), "--batch-size 0: must be at least 1");
+        assert_eq!(refused(|c| c.hidden = Some(Hidden(vec![8, 0]))), "--hidden 0: must be at least 1");
+        assert_eq!(refused(|c| c.dropout = Some(1.0)), "--dropout 1: must be in [0, 1)");
+        assert!(refused(|c| c.dropout = Some(f64::NAN)).starts_with("--dropout NaN"));
+        for lr in [f64::NAN, -0.1, 0.0, f64::INFINITY] {
+            let error = Choices { lr: Some(lr), ..Choices::default() }.resolve(OptimizerName::Sgd);
+            assert!(error.unwrap_err().to_string().contains("must be a positive number"), "lr {lr}");
+        }
+        assert!(refused(|c| c.weight_decay = Some(f64::NAN)).starts_with("--weight-decay NaN"));
+        assert!(refused(|c| c.momentum = Some(0.5)).contains("is no constant of adam"));
+        assert!(refused(|c| c.beta2 = Some(1.0)).contains("must be in [0, 1)"));
+        assert!(refused(|c| c.device = Some("cuda:1".into())).contains("this build does not have"));
+        assert!(refused(|c| c.precision = Some(Precision::Bf16)).contains("needs CUDA"));
+    }
+
+    #[test]
+    fn hidden_widths_are_read_as_they_are_written() {
+        for text in ["512,256", "7", "none"] {
+            assert_eq!(text.parse::<Hidden>().unwrap().to_string(), text);
+        }
+        assert_eq!(serde_json::from_str::<Hidden>("[512, 256]").unwrap(), Hidden(vec![512, 256]));
+        assert!("512,".parse::<Hidden>().is_err());
+        assert!("".parse::<Hidden>().is_err());
+        assert!("-1".parse::<Hidden>().is_err());
+    }
+
+    #[test]
+    fn a_constant_is_dropped_where_another_optimizer_has_it_and_kept_as_a_mistake_where_none_has() {
+        let choices = Choices { momentum: Some(0.5), epsilon: Some(0.1), ..Choices::default() };
+        let both = [OptimizerName::Adam, OptimizerName::Sgd];
+        let adam = choices.clone().without_constants_of(&both, OptimizerName::Adam);
+        assert_eq!((adam.momentum, adam.epsilon), (None, Some(0.1)));
+        let sgd = choices.clone().without_constants_of(&both, OptimizerName::Sgd);
+        assert_eq!((sgd.momentum, sgd.epsilon), (Some(0.5), None));
+        let alone = choices.without_constants_of(&both[..1], OptimizerName::Adam);
+        assert_eq!(alone.momentum, Some(0.5));
+    }
+
+    #[test]
+    fn resolved_options_hold_the_constants_of_their_optimizer_and_no_others() {
+        let adam = Choices::default().resolve(OptimizerName::Adam).unwrap();
+        assert_eq!((adam.beta1, adam.beta2, adam.epsilon), (Some(0.9), Some(0.999), Some(1e-8)));
+        assert_eq!((adam.momentum, adam.rho), (None, None));
+    }
+
+    #[test]
+    fn resolved_options_resolve_to_themselves() {
+        let choices = Choices { lr: Some(0.1), rho: Some(0.5), seed: Some(3), ..Choices::default() };
+        let options = choices.resolve(OptimizerName::RmsProp).unwrap();
+        assert_eq!(options.choices().resolve(OptimizerName::RmsProp).unwrap(), options);
+    }
+}

@@ -1,0 +1,194 @@
+//! A training step allocates nothing of ours.
+//!
+//! This program's allocator counts, for each thread by itself, so tests that run beside this one do
+//! not disturb it. The crate `gemm` allocates scratch in its products, and from inside the allocator
+//! that cannot be told from our own; so the same products are done with bare calls of `gemm`, in the
+//! same pool, and a step must allocate exactly as often as they do.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use cotangent::data::{Gather, Normalisation};
+use cotangent::exec::instruction::Work;
+use cotangent::exec::{Arena, Plan};
+use cotangent::graph::NodeId;
+use cotangent::model::{Activation, Perceptron};
+use cotangent::ops::{Builder, Draw, Graph, MatMul, Op, Var};
+use cotangent::train::engine::Engine;
+use gemm::Parallelism;
+
+use crate::determinism::{images, optimizers};
+
+struct Counting;
+
+thread_local! {
+    /// The allocations of this thread. Needs no allocation itself: constant, and nothing to drop.
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count_one() {
+    COUNT.set(COUNT.get() + 1);
+}
+
+// SAFETY: every call goes on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count_one();
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count_one();
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count_one();
+        unsafe { System.realloc(memory, layout, size) }
+    }
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The allocations of a pool's threads while one of them does some work: the fewest of several times,
+/// since rayon may allocate now and then when threads meet.
+fn allocations(pool: &rayon::ThreadPool, mut work: impl FnMut() + Send) -> u64 {
+    let total = || pool.broadcast(|_| COUNT.get()).into_iter().sum::<u64>();
+    let mut once = || {
+        let before = total();
+        pool.install(&mut work);
+        total() - before
+    };
+    once(); // what is set up once: thread-locals, tables
+    (0..8).map(|_| once()).min().unwrap_or(0)
+}
+
+/// A product of a plan: its operands' shapes tell its extents.
+struct Product {
+    matmul: MatMul,
+    operands: [Vec<usize>; 2],
+}
+
+/// The products of a training step.
+fn products(model: &Perceptron, batch: usize) -> Vec<Product> {
+    let network = model.training(batch).unwrap();
+    let outputs: Vec<NodeId> = [&[network.losses, network.logits()][..], &network.gradients].concat();
+    let plan = Plan::new(&network.graph, &outputs, &[], 0);
+    let product = |work: &Work| match *work {
+        Work::Product { matmul, operands, .. } => {
+            Some(Product { matmul, operands: operands.map(|node| plan.shape(node).to_vec()) })
+        }
+        _ => None,
+    };
+    plan.instructions().iter().filter_map(|instruction| product(&instruction.work)).collect()
+}
+
+impl Product {
+    /// (m, n, k).
+    fn extents(&self) -> [usize; 3] {
+        let [a, b] = &self.operands;
+        let (m, k) = if self.matmul.transpose_a { (a[1], a[0]) } else { (a[0], a[1]) };
+        [m, if self.matmul.transpose_b { b[0] } else { b[1] }, k]
+    }
+
+    /// One call of `gemm` and nothing else, into memory that is there.
+    fn bare(&self, a: &[f32], b: &[f32], c: &mut [f32]) {
+        let [m, n, k] = self.extents();
+        assert!(a.len() >= m * k && b.len() >= k * n && c.len() >= m * n);
+        let (a_row, a_column) = if self.matmul.transpose_a { (1, m) } else { (k, 1) };
+        let (b_row, b_column) = if self.matmul.transpose_b { (1, k) } else { (n, 1) };
+        // SAFETY: the lengths were checked, and the strides are those of row-major matrices.
+        unsafe {
+            gemm::gemm(
+                m,
+                n,
+                k,
+                c.as_mut_ptr(),
+                1,
+                n as isize,
+                false,
+                a.as_ptr(),
+                a_column as isize,
+                a_row as isize,
+                b.as_ptr(),
+                b_column as isize,
+                b_row as isize,
+                0.0,
+                1.0,
+                false,
+                false,
+                false,
+                Parallelism::None,
+            );
+        }
+    }
+
+    /// The product as a graph of its own, planned.
+    fn plan(&self) -> Plan {
+        let builder = Builder::new();
+        let operands: Vec<Var> = self.operands.iter().map(|shape| builder.input("x", &shape[..])).collect();
+        let product = builder.apply(Op::MatMul(self.matmul), &operands).id().unwrap();
+        let graph: Graph = builder.finish().unwrap();
+        Plan::new(&graph, &[product], &[], 0)
+    }
+}
+
+/// The allocations of one training step with each optimizer.
+fn allocations_of_a_step(pool: &rayon::ThreadPool, model: &Perceptron, batch: usize) -> Vec<u64> {
+    let split = images(batch);
+    let gather = Gather::new(&split, Normalisation::of(&split), None);
+    let indices: Vec<u32> = (0..batch as u32).collect();
+    let of_step = |optimizer| {
+        let mut engine = Engine::new(model.clone(), optimizer, 1, batch, batch).unwrap();
+        allocations(pool, || {
+            engine.train_step(&gather, &indices, 1e-3, 0.0).unwrap();
+        })
+    };
+    optimizers().into_iter().map(of_step).collect()
+}
+
+fn model(widths: &[usize]) -> Perceptron {
+    Perceptron { widths: widths.to_vec(), activation: Activation::Relu, dropout: 0.2 }
+}
+
+#[test]
+fn a_training_step_allocates_what_bare_calls_of_gemm_do_and_nothing_else() {
+    // Small enough that each product is one call of `gemm`.
+    let (model, batch) = (model(&[324, 64, 32, 10]), 32);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let products = products(&model, batch);
+    assert_eq!(products.len(), 8);
+    let (a, b, mut c) = (vec![0.5; 1 << 16], vec![0.5; 1 << 16], vec![0.0; 1 << 16]);
+    let bare = allocations(&pool, || products.iter().for_each(|product| product.bare(&a, &b, &mut c)));
+    assert!(bare <= 16, "{bare} allocations of gemm: the counter counts others'");
+    for step in allocations_of_a_step(&pool, &model, batch) {
+        assert_eq!(step, bare);
+    }
+}
+
+#[test]
+fn a_training_step_of_many_tiles_and_tasks_allocates_what_its_products_do_alone() {
+    let (model, batch) = (model(&[324, 200, 130, 10]), 128);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let plans: Vec<Plan> = products(&model, batch).iter().map(Product::plan).collect();
+    let mut arenas: Vec<Arena<f32>> = plans.iter().map(|plan| Arena::new(plan.arena())).collect();
+    let alone = allocations(&pool, || {
+        plans.iter().zip(&mut arenas).for_each(|(plan, arena)| plan.run(arena, Draw::default()));
+    });
+    for step in allocations_of_a_step(&pool, &model, batch) {
+        assert_eq!(step, alone);
+    }
+}
+
+#[test]
+fn the_counter_counts_every_thread_of_the_pool() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let allocate = || drop(std::hint::black_box(vec![1_u8; 100]));
+    let found = allocations(&pool, || {
+        rayon::join(allocate, allocate);
+        allocate();
+    });
+    assert_eq!(found, 3);
+}

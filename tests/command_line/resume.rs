@@ -1,0 +1,176 @@
+//! Runs that are cut off, by Ctrl-C or worse, and go on to the bits that they would have had.
+
+use std::io::{BufRead, BufReader};
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// Long enough to be cut off somewhere, with everything random switched on.
+const LONG: &str = "--opt adam --epochs 150 --hidden 64,48 --dropout 0.2 --augment shifts --seed 9";
+
+/// Starts a run and waits until it prints a line that begins with `line`.
+fn started(place: &Workplace, arguments: &str, line: &str) -> (Child, BufReader<std::process::ChildStdout>) {
+    let mut command = place.program();
+    command.args(arguments.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    let mut text = String::new();
+    while !text.lines().any(|text| text.trim_start().starts_with(line)) {
+        assert!(reader.read_line(&mut text).unwrap() > 0, "{line:?} never came: {text}");
+    }
+    (child, reader)
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", child.id())).status();
+    assert!(status.unwrap().success());
+}
+
+fn finished(child: Child) -> Finished {
+    child.wait_with_output().unwrap().into()
+}
+
+/// Runs until a line begins with `line`, and sends a signal.
+fn cut_off(place: &Workplace, arguments: &str, line: &str, name: &str) -> Finished {
+    let (child, reader) = started(place, arguments, line);
+    signal(&child, name);
+    std::io::copy(&mut { reader }, &mut std::io::sink()).unwrap(); // lest the pipe fills up
+    finished(child)
+}
+
+#[track_caller]
+fn same_result(place: &Workplace, run: &str, whole: &str) {
+    let of = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    assert!(of(run) == of(whole), "the models differ");
+    let of = |run: &str| place.read(&format!("{run}/metrics.csv"));
+    assert_eq!(metrics_without_times(&of(run)), metrics_without_times(&of(whole)));
+    assert_eq!(place.names(run), place.names(whole));
+    let summary: serde_json::Value =
+        serde_json::from_str(&place.read(&format!("{run}/summary.json"))).unwrap();
+    assert_eq!(summary["interrupted"], false);
+}
+
+#[test]
+fn an_interrupted_run_leaves_its_results_and_goes_on_to_the_same_bits() {
+    let place = Workplace::new();
+    let options = format!("mnist {} {LONG}", small(LONG));
+    place.run(&format!("{options} --quiet --out whole")).succeeded();
+    let message = cut_off(&place, &format!("{options} --out run"), "5 ", "INT")
+        .failed(1, &["interrupted after ", "Go on with: cotangent mnist --resume run"]);
+    let summary: serde_json::Value = serde_json::from_str(&place.read("run/summary.json")).unwrap();
+    let epochs = summary["epochs"].as_u64().unwrap();
+    assert!((5..150).contains(&epochs) && summary["interrupted"] == true, "{summary}");
+    assert!(message.contains(&format!("after {epochs} whole epochs")), "{message}");
+    assert_eq!(place.read("run/metrics.csv").lines().count() as u64, 1 + epochs);
+    for name in ["model.safetensors", "objective.svg", "objective.png", "accuracy.svg", "confusion.csv"] {
+        assert!(place.path("run").join(name).exists(), "{name}");
+    }
+    let shown = place.run("mnist --resume run --threads 2").succeeded().stdout;
+    assert!(shown.contains(&format!("going on after epoch {epochs}\n")), "{shown}");
+    same_result(&place, "run", "whole");
+    place.run("mnist --resume run").failed(2, &["run is complete", "--config run/config.toml"]);
+}
+
+#[test]
+fn a_run_that_was_killed_goes_on_from_its_last_whole_epoch_even_after_half_a_row() {
+    let place = Workplace::new();
+    let options = format!("mnist {} {LONG}", small(LONG));
+    place.run(&format!("{options} --quiet --out whole")).succeeded();
+    let killed = cut_off(&place, &format!("{options} --out run"), "7 ", "KILL");
+    assert_eq!(killed.status, None);
+    assert!(!place.path("run/summary.json").exists());
+    let log = place.read("run/metrics.csv");
+    let row = log.lines().last().unwrap();
+    fs::write(place.path("run/metrics.csv"), format!("{log}{}", &row[..row.len() / 2])).unwrap();
+    place.run("mnist --resume run --quiet").succeeded();
+    same_result(&place, "run", "whole");
+}
+
+#[test]
+fn a_run_that_was_interrupted_in_its_first_epoch_begins_again() {
+    let place = Workplace::new();
+    // 300 steps that each update half a million parameters: an epoch long enough to be cut off.
+    let options = format!("mnist {} --batch-size 1 --hidden 600,600", small("--batch-size --hidden"));
+    place.run(&format!("{options} --quiet --out whole")).succeeded();
+    cut_off(&place, &format!("{options} --out run"), "epoch", "INT")
+        .failed(1, &["after 0 whole epochs", "--resume"]);
+    assert_eq!(place.read("run/metrics.csv").lines().count(), 1);
+    assert!(place.path("run/model.safetensors").exists() && !place.path("run/objective.svg").exists());
+    place.run("mnist --resume run --quiet").succeeded();
+    same_result(&place, "run", "whole");
+}
+
+#[test]
+fn a_second_interrupt_ends_a_run_in_the_middle_of_a_batch() {
+    let place = Workplace::new();
+    let options = "mnist --batch-size 60000 --hidden 1024 --epochs 2 --threads 1 --out run";
+    let (child, _reader) = started(&place, options, "epoch");
+    signal(&child, "INT");
+    std::thread::sleep(Duration::from_millis(50)); // two signals at once may be told as one
+    let begin = Instant::now();
+    signal(&child, "INT");
+    assert_eq!(finished(child).status, Some(130));
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn an_interrupted_comparison_keeps_its_whole_runs_and_says_how_to_finish_the_last() {
+    let place = Workplace::new();
+    let options = format!("compare {} {LONG}", small(LONG)).replace("adam", "adam,sgd");
+    let message = cut_off(&place, &format!("{options} --out both"), "sgd-seed9", "INT")
+        .failed(1, &["interrupted after 1 of 2 runs, compared in both", "mnist --resume both/sgd-seed9"]);
+    assert_eq!(message.lines().count(), 1);
+    let rows = place.read("both/compare.csv");
+    assert_eq!(rows.lines().count(), 151, "only the whole run is compared");
+    assert!(place.path("both/compare.png").exists());
+    place.run("mnist --resume both/sgd-seed9 --quiet").succeeded();
+}
+
+#[test]
+fn a_folder_that_cannot_go_on_is_refused_and_left_as_it_is() {
+    let place = Workplace::new();
+    let options = format!("mnist {} {LONG}", small(LONG));
+    cut_off(&place, &format!("{options} --out run"), "3 ", "KILL");
+    fs::create_dir(place.path("empty")).unwrap();
+    let refused = |folder: &str, status: i32, words: &[&str]| {
+        let before = contents(place.folder.path());
+        place.run(&format!("mnist --resume {folder}")).failed(status, words);
+        assert!(contents(place.folder.path()) == before, "something was changed");
+    };
+    refused("nowhere", 1, &["nowhere", "no such run folder"]);
+    refused("empty", 1, &["empty", "no config.toml"]);
+    refused("run --epochs 5", 2, &["the run's own options"]);
+    refused("run --opt sgd", 2, &["--opt"]);
+    refused("run --out other", 2, &["--out"]);
+
+    let checkpoint = place.path("run/checkpoint.safetensors");
+    let whole = fs::read(&checkpoint).unwrap();
+    let mut flipped = whole.clone();
+    flipped[9] ^= 0xff;
+    for damaged in [&whole[..whole.len() - 7], &whole[..3], &[], &flipped] {
+        fs::write(&checkpoint, damaged).unwrap();
+        refused("run", 1, &["run/checkpoint.safetensors: is damaged", "remove it to begin the run anew"]);
+    }
+    place.mnist("--epochs 1 --out other").succeeded();
+    let config = place.read("run/config.toml");
+    fs::write(&checkpoint, &whole).unwrap();
+    for (line, other) in [("hidden = \"64,48\"", "hidden = \"64,49\""), ("opt = \"adam\"", "opt = \"sgd\"")] {
+        fs::write(place.path("run/config.toml"), config.replace(line, other)).unwrap();
+        refused("run", 1, &["run/checkpoint.safetensors: is another network's or optimizer's"]);
+    }
+    // 300 images make ten batches of 32 and twelve of 25.
+    fs::write(place.path("run/config.toml"), config.replace("batch-size = 32", "batch-size = 25")).unwrap();
+    refused("run", 1, &["run/checkpoint.safetensors: stands at step", "config.toml it began with"]);
+    fs::write(place.path("run/config.toml"), &config).unwrap();
+    let log = place.read("run/metrics.csv");
+    fs::write(place.path("run/metrics.csv"), log.lines().next().unwrap()).unwrap();
+    refused("run", 1, &["run/metrics.csv: holds 0 whole rows"]);
+    fs::write(place.path("run/metrics.csv"), log.replacen("\n2,", "\n4,", 1)).unwrap();
+    refused("run", 1, &["run/metrics.csv: is damaged", "epoch 4 stands where 2 should"]);
+    fs::write(place.path("run/metrics.csv"), log.replacen("\n2,", "\ntwo,", 1)).unwrap();
+    refused("run", 1, &["run/metrics.csv: is damaged"]);
+    fs::write(place.path("run/metrics.csv"), &log).unwrap();
+    fs::remove_file(&checkpoint).unwrap();
+    place.run("mnist --resume run --quiet").succeeded(); // from its beginning
+}

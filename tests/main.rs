@@ -1,0 +1,13 @@
+//! End-to-end and cross-module tests: one program, in modules.
+
+mod allocations;
+mod command_line;
+mod determinism;
+mod differentiation;
+mod network;
+mod operations;
+mod optimizers;
+mod plans;
+mod products;
+mod random_graphs;
+mod support;

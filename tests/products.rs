@@ -1,0 +1,126 @@
+//! Matrix products: every transpose on ragged sizes, alone and with work fused into each tile,
+//! against a plain triple loop in float64.
+
+use cotangent::exec::Plan;
+use cotangent::exec::instruction::Work;
+use cotangent::ops::{Builder, Draw, MatMul, Op, Var};
+
+use crate::support::*;
+
+/// One less and one more than whole registers and whole tiles.
+const RAGGED: [usize; 7] = [1, 3, 16, 31, 33, 127, 129];
+
+/// Extents (m, n, k) whose products are cut into two to four tiles, by rows and by columns; the last
+/// tile is ragged.
+const TILED: [[usize; 3]; 4] = [[300, 200, 257], [61, 701, 211], [515, 130, 129], [257, 256, 300]];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Epilogue {
+    None,
+    /// relu(C + bias) · mask: a bias per column and a full matrix.
+    BiasReluMask,
+    /// (C · C − C) / scale, with a number per row: the product is used more than once.
+    PerRow,
+}
+
+#[test]
+fn products_of_every_transpose_agree_with_the_plain_triple_loop_on_ragged_sizes() {
+    for m in RAGGED {
+        for n in RAGGED {
+            for k in RAGGED {
+                for matmul in cases() {
+                    check(matmul, [m, n, k], Epilogue::None);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn work_fused_into_a_product_reads_the_row_and_column_of_its_element() {
+    for extents in [[1, 1, 1], [3, 300, 2], [31, 33, 129], [127, 17, 3], [300, 3, 3], [2, 3, 0]] {
+        for matmul in cases() {
+            check(matmul, extents, Epilogue::BiasReluMask);
+            check(matmul, extents, Epilogue::PerRow);
+        }
+    }
+}
+
+#[test]
+fn products_cut_into_tiles_agree_with_the_plain_triple_loop() {
+    for extents in TILED {
+        for matmul in cases() {
+            for epilogue in [Epilogue::None, Epilogue::BiasReluMask, Epilogue::PerRow] {
+                check(matmul, extents, epilogue);
+            }
+        }
+    }
+}
+
+fn cases() -> [MatMul; 4] {
+    [(false, false), (false, true), (true, false), (true, true)]
+        .map(|(transpose_a, transpose_b)| MatMul { transpose_a, transpose_b })
+}
+
+fn check(matmul: MatMul, [m, n, k]: [usize; 3], epilogue: Epilogue) {
+    let mut random = Random::new((m * 1_000_000 + n * 1000 + k) as u64);
+    let builder = Builder::new();
+    let a = builder.input("a", if matmul.transpose_a { [k, m] } else { [m, k] });
+    let b = builder.input("b", if matmul.transpose_b { [n, k] } else { [k, n] });
+    let bias = builder.input("bias", [n]);
+    let scale = builder.input("scale", [m, 1]);
+    let mask = builder.input("mask", [m, n]);
+    let product = builder.apply(Op::MatMul(matmul), &[a, b]);
+    let result = match epilogue {
+        Epilogue::None => product,
+        Epilogue::BiasReluMask => (product + bias).relu() * mask,
+        Epilogue::PerRow => (product * product - product) / scale,
+    };
+    let mut inputs: Inputs = Vec::new();
+    for x in [a, b, bias, mask] {
+        inputs.push((x.id().unwrap(), random.values(x.shape().size(), -1.0, 1.0)));
+    }
+    inputs.push((scale.id().unwrap(), random.values(m, 0.5, 2.0)));
+    let id = |x: Var| x.id().unwrap();
+    let result = id(result);
+    let graph = builder.finish().unwrap();
+    let plan = Plan::new(&graph, &[result], &[], 0);
+    // A number per row is a reshape of its column first.
+    let [.., last] = plan.instructions() else { panic!("no instruction") };
+    let fused = matches!(&last.work, Work::Product { epilogue, .. } if epilogue.is_some());
+    assert_eq!(fused, epilogue != Epilogue::None, "{:?}", last.work);
+
+    let [a, b, bias, mask, scale] = [0, 1, 2, 3, 4].map(|i| &inputs[i].1);
+    let mut expected = Vec::with_capacity(m * n);
+    let mut largest = Vec::with_capacity(m * n);
+    for i in 0..m {
+        for j in 0..n {
+            let (mut sum, mut magnitude) = (0.0, 0.0);
+            for l in 0..k {
+                let a = a[if matmul.transpose_a { l * m + i } else { i * k + l }];
+                let b = b[if matmul.transpose_b { j * k + l } else { l * n + j }];
+                sum += a * b;
+                magnitude += (a * b).abs();
+            }
+            let (value, slope) = match epilogue {
+                Epilogue::None => (sum, 1.0),
+                Epilogue::BiasReluMask => (f64::max(sum + bias[j], 0.0) * mask[i * n + j], 1.0),
+                Epilogue::PerRow => ((sum * sum - sum) / scale[i], (2.0 * sum.abs() + 1.0) / scale[i]),
+            };
+            expected.push(value);
+            largest.push((1.0 + magnitude) * (1.0 + slope));
+        }
+    }
+    for executor in EXECUTORS {
+        let found = (executor.evaluate)(&graph, &inputs, &[result], Draw::default()).concat();
+        assert_eq!(found.len(), expected.len());
+        for (position, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let tolerance = (8 + k) as f64 * executor.epsilon * largest[position];
+            assert!(
+                (found - expected).abs() <= tolerance,
+                "{matmul:?}, m, n, k = {m}, {n}, {k} on {}: element {position} is {found}, not {expected}",
+                executor.name
+            );
+        }
+    }
+}
