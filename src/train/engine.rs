@@ -83,7 +83,7 @@ impl AddAssign for Sums {
 /// networks whose bytes no integer of the machine can count.
 ///
 /// Parameters, gradients and optimizer state; parameters once more where evaluated, and those with the
-/// state where saved; and of each activation no more than [`VALUES_PER_UNIT`] values, as most are fused
+/// state where saved; and of each activation no more than `VALUES_PER_UNIT` values, as most are fused
 /// away or share memory.
 pub fn memory(model: &Perceptron, optimizer: &Optimizer, batch_size: usize) -> f64 {
     let parameters: f64 = model.widths.windows(2).map(|pair| pair[1] as f64 * (pair[0] as f64 + 1.0)).sum();
