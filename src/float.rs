@@ -23,6 +23,8 @@ pub trait Float:
 {
     /// `x`, rounded to this type.
     fn of(x: f64) -> Self;
+    /// The number that a byte stands for, exactly.
+    fn of_byte(byte: u8) -> Self;
     /// This number in 64 bits, exactly.
     fn wide(self) -> f64;
 }
@@ -31,6 +33,10 @@ impl Float for f32 {
     #[inline(always)]
     fn of(x: f64) -> Self {
         x as f32
+    }
+    #[inline(always)]
+    fn of_byte(byte: u8) -> Self {
+        byte.into()
     }
     #[inline(always)]
     fn wide(self) -> f64 {
@@ -42,6 +48,10 @@ impl Float for f64 {
     #[inline(always)]
     fn of(x: f64) -> Self {
         x
+    }
+    #[inline(always)]
+    fn of_byte(byte: u8) -> Self {
+        byte.into()
     }
     #[inline(always)]
     fn wide(self) -> f64 {

@@ -168,6 +168,39 @@ fn derivatives_of_every_order_follow_by_differentiating_again() {
 }
 
 #[test]
+fn powers_with_a_whole_exponent_have_all_their_derivatives_at_zero() {
+    // x³: 0, 0, 6 and 0 at x = 0, where a naive rule multiplies 0 by ∞.
+    let builder = Builder::new();
+    let x = builder.input("x", []);
+    let mut orders = vec![x.pow(3.0)];
+    for order in 0..4 {
+        orders.push(gradient(orders[order], [x])[0]);
+    }
+    let ids: Vec<_> = orders.iter().map(|order| order.id()).collect();
+    let graph = builder.finish().unwrap();
+    assert_eq!(scalars(&graph, &[0.0], &ids), [0.0, 0.0, 0.0, 6.0, 0.0]);
+    assert_eq!(scalars(&graph, &[-2.0], &ids), [-8.0, 12.0, -12.0, 6.0, 0.0]);
+}
+
+#[test]
+fn handles_of_another_graph_are_refused() {
+    let other = Builder::new();
+    let foreign = other.input("x", []);
+    for reverse in [false, true] {
+        let builder = Builder::new();
+        let x = builder.input("x", []);
+        let y = x.exp();
+        if reverse {
+            vjp(y, builder.constant(1.0), &[foreign]);
+        } else {
+            jvp(&[y], &[(foreign, builder.constant(1.0))]);
+        }
+        let error = builder.finish().unwrap_err().to_string();
+        assert!(error.contains("different graphs") && error.contains("differentiation.rs"), "{error}");
+    }
+}
+
+#[test]
 fn a_tangent_or_adjoint_of_another_shape_is_refused() {
     for reverse in [false, true] {
         let builder = Builder::new();

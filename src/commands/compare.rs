@@ -1,7 +1,6 @@
 //! `compare`: the same training for several optimizers and seeds, side by side.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use cotangent::draw::Series;
 use cotangent::train::figures::{objective_chart, setting, write_chart};
@@ -38,7 +37,7 @@ pub fn run(arguments: Compare) -> Result<(), Failure> {
     let folder = RunFolder::create(place.out.as_deref(), "compare")?;
     listen_for_interrupt();
     let mut console = Console::new(place.quiet);
-    console.say(&device_line(request.device(), plan[0].threads));
+    console.say(&device_line(request.why_cpu(), plan[0].threads));
     console.say(&format!("{}, writing {}", count(plan.len(), "run"), folder.path().display()));
 
     let (all, mut comparison) = (plan.len(), Comparison::default());
@@ -49,9 +48,9 @@ pub fn run(arguments: Compare) -> Result<(), Failure> {
         console.say(&format!("\n{name}"));
         console.say_columns();
         let (options, inner) = (run.options().clone(), run.folder().clone());
-        let outcome = run
-            .train(&mut console)
-            .map_err(|source| Failure::work(Failed { name, folder: folder.path().into(), source }))?;
+        let outcome = run.train(&mut console).map_err(|source| {
+            Failure::work(Failed { name, before: comparison.done(&folder, all), source })
+        })?;
         console.clear();
         // A run that was cut off would be compared with whole ones: it is left out.
         let whole = !outcome.summary.interrupted;
@@ -65,10 +64,8 @@ pub fn run(arguments: Compare) -> Result<(), Failure> {
                 false => format!("; finish the run that was cut off with: {}", resume_command(&inner)),
             };
             return Err(Failure::work(format!(
-                "interrupted after {} of {}, compared in {}{finish}. To compare all, begin again with another --out",
-                comparison.runs.len(),
-                count(all, "run"),
-                folder.path().display()
+                "interrupted after {}{finish}. To compare all, begin again with another --out",
+                comparison.done(&folder, all)
             )));
         }
     }
@@ -79,10 +76,10 @@ pub fn run(arguments: Compare) -> Result<(), Failure> {
 
 /// A run of the comparison that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("the run {name} failed (the runs before it are compared in {})", folder.display())]
+#[error("the run {name} failed after {before}")]
 struct Failed {
     name: String,
-    folder: PathBuf,
+    before: String,
     source: TrainError,
 }
 
@@ -135,6 +132,15 @@ impl Statistics {
 }
 
 impl Comparison {
+    /// How many runs are done, and where to see them: `1 of 8 runs, compared in runs/...`.
+    fn done(&self, folder: &RunFolder, all: usize) -> String {
+        let where_to_see = match self.runs.is_empty() {
+            true => String::new(),
+            false => format!(", compared in {}", folder.path().display()),
+        };
+        format!("{} of {}{where_to_see}", self.runs.len(), count(all, "run"))
+    }
+
     /// The optimizers in the order in which they ran, each with its runs.
     fn by_optimizer(&self) -> Vec<(&'static str, Vec<&(Options, Outcome)>)> {
         let mut groups: Vec<(&'static str, Vec<&(Options, Outcome)>)> = Vec::new();

@@ -32,11 +32,7 @@ pub fn interrupted() -> bool {
 }
 
 /// What computes, and why.
-pub fn device_line(asked: Option<&str>, threads: usize) -> String {
-    let why = match asked {
-        Some("cpu") => "as asked for",
-        _ => "chosen automatically: this build has no CUDA engine",
-    };
+pub fn device_line(why: &str, threads: usize) -> String {
     format!("device: cpu with {} ({why})", count(threads, "thread"))
 }
 

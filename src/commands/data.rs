@@ -1,6 +1,7 @@
 //! The data of a run: the folder that was named, or the MNIST that this binary carries.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use cotangent::data::{DataError, Dataset, GzipFiles};
 
@@ -17,9 +18,10 @@ static MNIST: GzipFiles<'static> = GzipFiles {
     test_labels: embedded!("t10k-labels-idx1-ubyte"),
 };
 
-pub fn load(folder: Option<&Path>) -> Result<Dataset, DataError> {
-    match folder {
+pub fn load(folder: Option<&Path>) -> Result<Arc<Dataset>, DataError> {
+    let data = match folder {
         Some(folder) => Dataset::from_folder(folder),
         None => Dataset::from_gzip(MNIST),
-    }
+    };
+    data.map(Arc::new)
 }

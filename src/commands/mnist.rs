@@ -20,7 +20,7 @@ fn begin(arguments: Mnist) -> Result<(Run, String), Failure> {
     let request = Request::new(choices, &place)?;
     let opt = opt.or(request.opt).unwrap_or(OptimizerName::Adam);
     let options = request.resolve(opt, &[opt])?;
-    let device = device_line(request.device(), options.threads);
+    let device = device_line(request.why_cpu(), options.threads);
     let data = data::load(options.data.as_deref()).map_err(Failure::work)?;
     let setup = Setup::new(options, data)?; // before the folder is made, so that a mistake leaves none
     let folder = RunFolder::create(place.out.as_deref(), &format!("mnist-{}", opt.name()))?;
@@ -53,7 +53,7 @@ fn resume(arguments: Mnist) -> Result<(Run, String), Failure> {
     }
     let options =
         Choices { threads, ..Choices::default() }.or(choices).resolve(opt).map_err(Failure::work)?;
-    let device = device_line(Some("cpu"), options.threads);
+    let device = device_line("as before", options.threads);
     let data = data::load(options.data.as_deref()).map_err(Failure::work)?;
     Ok((Setup::new(options, data)?.resume(folder)?, device))
 }
@@ -94,7 +94,7 @@ fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
 }
 
 /// What ended a run before its time: where a file could not be written, with the way to go on.
-pub fn stopped(error: TrainError, folder: &RunFolder) -> Failure {
+fn stopped(error: TrainError, folder: &RunFolder) -> Failure {
     if matches!(error, TrainError::File { .. }) && folder.file("config.toml").exists() {
         return Failure::work(Stopped { command: resume_command(folder), source: error });
     }

@@ -38,16 +38,24 @@ impl<'a> Request<'a> {
         Ok(Self { line, file, opt, config })
     }
 
-    /// The choice of device, whoever made it.
-    fn device(&self) -> Option<&str> {
-        self.line.device.as_deref().or(self.file.device.as_deref())
+    /// Why the processor computes.
+    fn why_cpu(&self) -> &'static str {
+        match (self.line.device.as_deref(), self.file.device.as_deref()) {
+            (Some("cpu"), _) => "as asked for",
+            (None, Some("cpu")) => "as the configuration says",
+            _ => "chosen automatically: this build has no CUDA engine",
+        }
     }
 
     /// The options for one optimizer out of those that run. Constants of the others are passed over;
     /// the file may hold those of any optimizer, as another may have been named on the command line.
+    /// Where the file is of another optimizer, its learning rate is that one's and not taken either.
     fn resolve(&self, opt: OptimizerName, among: &[OptimizerName]) -> Result<Options, Failure> {
         let line = self.line.clone().without_constants_of(among, opt);
-        let file = self.file.clone().without_constants_of(&OptimizerName::ALL, opt);
+        let mut file = self.file.clone().without_constants_of(&OptimizerName::ALL, opt);
+        if self.opt.is_some_and(|other| other != opt) {
+            file.lr = None;
+        }
         line.clone().or(file).resolve(opt).map_err(|error| match self.config {
             Some(path) if line.resolve(opt).is_ok() => Failure::usage(format!("{}: {error}", path.display())),
             _ => Failure::usage(error),

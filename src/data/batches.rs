@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use super::shifts::{convert_all, shifted};
 use super::{Normalisation, Shifts, Split};
+use crate::float::Float;
 use crate::random::{Purpose, chacha, permutation};
 
 /// Overwrites `order` with the order of the images in `epoch` (counted as you like) under `seed`.
@@ -30,44 +31,6 @@ pub fn batches(count: usize, batch_size: usize) -> impl ExactSizeIterator<Item =
         let start = batch * batch_size; // below `count`
         start..start + batch_size.min(count - start)
     })
-}
-
-/// A floating-point type that images can be gathered in: `f32` or `f64`.
-pub trait Element: Copy + Send + Sync + sealed::Arithmetic {}
-impl Element for f32 {}
-impl Element for f64 {}
-
-mod sealed {
-    /// What gathering needs of a number.
-    pub trait Arithmetic: Sized + From<u8> {
-        /// Rounds to nearest.
-        fn rounded(value: f64) -> Self;
-        /// `self · scale + shift`, rounded after each: a fused multiply-add would be a library call
-        /// on processors without it, and its rounding would differ from theirs.
-        fn scaled(self, scale: Self, shift: Self) -> Self;
-    }
-
-    impl Arithmetic for f32 {
-        #[inline(always)]
-        fn rounded(value: f64) -> Self {
-            value as f32
-        }
-        #[inline(always)]
-        fn scaled(self, scale: Self, shift: Self) -> Self {
-            self * scale + shift
-        }
-    }
-
-    impl Arithmetic for f64 {
-        #[inline(always)]
-        fn rounded(value: f64) -> Self {
-            value
-        }
-        #[inline(always)]
-        fn scaled(self, scale: Self, shift: Self) -> Self {
-            self * scale + shift
-        }
-    }
 }
 
 /// Fills mini-batches with the normalised, perhaps shifted, images of a split.
@@ -95,11 +58,13 @@ impl<'a> Gather<'a> {
     /// # Panics
     /// If `index` is not an image of the split, or `out` has another length than an image.
     #[inline(always)]
-    pub fn image<T: Element>(&self, step: u64, position: usize, index: u32, out: &mut [T]) {
+    pub fn image<T: Float>(&self, step: u64, position: usize, index: u32, out: &mut [T]) {
         let image = self.split.image(index as usize);
         assert_eq!(out.len(), image.len(), "an image of {} pixels into {} values", image.len(), out.len());
-        let (scale, shift) = (T::rounded(self.scale), T::rounded(self.shift));
-        let convert = |byte| T::from(byte).scaled(scale, shift);
+        let (scale, shift) = (T::of(self.scale), T::of(self.shift));
+        // Rounded after each: a fused multiply-add would be a library call on processors without it,
+        // and its rounding would differ from theirs.
+        let convert = |byte| T::of_byte(byte) * scale + shift;
         match &self.augment {
             None => convert_all(image, convert, out),
             Some(shifts) => {
@@ -114,8 +79,8 @@ impl<'a> Gather<'a> {
     /// # Panics
     /// If `index` is not an image of the split.
     #[inline(always)]
-    pub fn label<T: Element>(&self, index: u32) -> T {
-        T::from(self.split.labels[index as usize])
+    pub fn label<T: Float>(&self, index: u32) -> T {
+        T::of_byte(self.split.labels[index as usize])
     }
 
     /// Fills the batch of `step` with the images `indices`: `images` (batch, pixels) row-major,
@@ -126,7 +91,7 @@ impl<'a> Gather<'a> {
     /// # Panics
     /// If the lengths disagree, or an index is not an image of the split.
     #[inline(always)]
-    pub fn batch<T: Element>(&self, step: u64, indices: &[u32], images: &mut [T], labels: &mut [T]) {
+    pub fn batch<T: Float>(&self, step: u64, indices: &[u32], images: &mut [T], labels: &mut [T]) {
         let (batch, pixels) = (indices.len(), self.split.pixels());
         assert_eq!(images.len(), batch * pixels, "{batch} images of {pixels} pixels");
         assert_eq!(labels.len(), batch, "{batch} labels");

@@ -23,7 +23,7 @@ use std::thread;
 
 use idx::{Images, Labels, Source};
 
-pub use batches::{Element, Gather, batches, shuffled};
+pub use batches::{Gather, batches, shuffled};
 pub use error::DataError;
 pub use normalisation::Normalisation;
 pub use shifts::Shifts;

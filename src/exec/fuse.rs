@@ -9,7 +9,9 @@
 
 use super::instruction::{Instruction, Load, Program, Source, Step, Work};
 use crate::graph::NodeId;
-use crate::ops::{Binary, Classification, Draw, Graph, Layout, Leaf, MAX_ARITY, Op, Reduction, Rule, Tensor};
+use crate::ops::{
+    Binary, Classification, Draw, Graph, Layout, Leaf, MAX_ARITY, MatMul, Op, Reduction, Rule, Tensor,
+};
 
 /// The most registers of one program: they stay in the first-level cache together.
 pub(super) const MAX_REGISTERS: usize = 16;
@@ -235,13 +237,13 @@ impl<'a> Fusion<'a> {
     }
 
     /// The matrix product that the loop of these members can take over: all its uses are theirs.
-    fn product_of(&self, members: &[NodeId]) -> Option<NodeId> {
+    fn product_of(&self, members: &[NodeId]) -> Option<(NodeId, MatMul)> {
         let operands = || members.iter().flat_map(|&member| &self.graph[member].inputs).copied();
-        operands().find(|&id| {
+        operands().find_map(|id| {
+            let Op::MatMul(matmul) = self.graph[id].op else { return None };
             let uses_here = operands().filter(|&other| other == id).count();
-            matches!(self.graph[id].op, Op::MatMul(_))
-                && !self.is_output[id.index()]
-                && uses_here == self.uses[id.index()] as usize
+            let only_here = !self.is_output[id.index()] && uses_here == self.uses[id.index()] as usize;
+            only_here.then_some((id, matmul))
         })
     }
 
@@ -255,19 +257,19 @@ impl<'a> Fusion<'a> {
         while let Some(inlined) = root.filter(|root| self.inlined[root.index()]) {
             root = self.first_user[inlined.index()];
         }
-        root.is_some_and(|root| self.product_of(&self.members(root)) == Some(id))
+        let product = root.and_then(|root| self.product_of(&self.members(root)));
+        product.is_some_and(|(product, _)| product == id)
     }
 
     /// The loop of an elementwise node, as an epilogue where it can be one.
     fn elementwise(&self, root: NodeId) -> Work {
         let members = self.members(root);
         let product = self.product_of(&members);
-        let mut program = self.program(&members, product);
+        let mut program = self.program(&members, product.map(|(id, _)| id));
         match product {
-            Some(product) => {
-                let node = &self.graph[product];
-                let Op::MatMul(matmul) = node.op else { return Work::Operation };
-                Work::Product { matmul, operands: [node.inputs[0], node.inputs[1]], epilogue: Some(program) }
+            Some((id, matmul)) => {
+                let inputs = &self.graph[id].inputs;
+                Work::Product { matmul, operands: [inputs[0], inputs[1]], epilogue: Some(program) }
             }
             None => {
                 let by_row = program.loads.iter().any(|load| matches!(load, Load::PerRow(_)));

@@ -32,7 +32,7 @@ pub struct Engine {
     model: Perceptron,
     optimizer: Optimizer,
     seed: u64,
-    parameters: usize,
+    parameter_count: usize,
     reserved: usize,
     training: Stage,
     last_batch: Option<Stage>,
@@ -109,9 +109,9 @@ impl Engine {
         examples: usize,
         batch_size: usize,
     ) -> Result<Self, GraphError> {
-        let parameters = model.parameter_count();
-        let reserved = (2 + optimizer.state_per_parameter()) * parameters;
-        let stage = |batch| Stage::training(&model, batch, parameters, reserved);
+        let parameter_count = model.parameter_count();
+        let reserved = (2 + optimizer.state_per_parameter()) * parameter_count;
+        let stage = |batch| Stage::training(&model, batch, parameter_count, reserved);
         let training = stage(batch_size)?;
         let last_batch = match examples % batch_size {
             0 => None,
@@ -119,9 +119,9 @@ impl Engine {
         };
         let needed = last_batch.as_ref().map_or(0, |stage| stage.plan.arena());
         let mut arena = Arena::new(training.plan.arena().max(needed));
-        model.initialize(seed, &mut arena[0..parameters]);
-        arena[parameters..reserved].fill(0.0);
-        Ok(Self { model, optimizer, seed, parameters, reserved, training, last_batch, arena, step: 0 })
+        model.initialize(seed, &mut arena[0..parameter_count]);
+        arena[parameter_count..reserved].fill(0.0);
+        Ok(Self { model, optimizer, seed, parameter_count, reserved, training, last_batch, arena, step: 0 })
     }
 
     /// The network's architecture.
@@ -136,7 +136,7 @@ impl Engine {
 
     /// The flat parameters.
     pub fn parameters(&self) -> &[f32] {
-        &self.arena[0..self.parameters]
+        &self.arena[0..self.parameter_count]
     }
 
     /// Where an evaluation stopped being finite: a parameter, or else the loss.
@@ -146,7 +146,7 @@ impl Engine {
 
     /// The optimizer's state: one or two times as many numbers as there are parameters.
     pub fn state(&self) -> &[f32] {
-        &self.arena[2 * self.parameters..self.reserved]
+        &self.arena[2 * self.parameter_count..self.reserved]
     }
 
     /// Takes up parameters, state and step number where another run left off.
@@ -154,8 +154,8 @@ impl Engine {
     /// # Panics
     /// When the slices are not as long as [`Self::parameters`] and [`Self::state`].
     pub fn restore(&mut self, parameters: &[f32], state: &[f32], step: u64) {
-        self.arena[0..self.parameters].copy_from_slice(parameters);
-        self.arena[2 * self.parameters..self.reserved].copy_from_slice(state);
+        self.arena[0..self.parameter_count].copy_from_slice(parameters);
+        self.arena[2 * self.parameter_count..self.reserved].copy_from_slice(state);
         self.step = step;
     }
 
@@ -192,7 +192,7 @@ impl Engine {
     }
 
     fn update(&mut self, step: Step) {
-        let Self { optimizer, parameters: count, reserved, .. } = *self;
+        let Self { optimizer, parameter_count: count, reserved, .. } = *self;
         let (parameters, rest) = self.arena.split_at_mut(count);
         let (gradients, rest) = rest.split_at_mut(count);
         let (first, second) = rest[..reserved - 2 * count].split_at_mut(count);
@@ -222,7 +222,7 @@ impl Engine {
 pub struct Evaluator {
     stages: Vec<Stage>,
     arena: Arena<f32>,
-    parameters: usize,
+    parameter_count: usize,
     count: usize,
 }
 
@@ -232,15 +232,15 @@ impl Evaluator {
     /// # Errors
     /// When the architecture does not hold together.
     pub fn new(model: &Perceptron, count: usize) -> Result<Self, GraphError> {
-        let parameters = model.parameter_count();
+        let parameter_count = model.parameter_count();
         let sizes = [EVALUATION_BATCH.min(count), count % EVALUATION_BATCH.min(count).max(1)];
         let stages = sizes
             .into_iter()
             .filter(|&size| size > 0)
-            .map(|size| Stage::inference(model, size, parameters))
+            .map(|size| Stage::inference(model, size, parameter_count))
             .collect::<Result<Vec<_>, _>>()?;
-        let size = stages.iter().map(|stage| stage.plan.arena()).fold(parameters, usize::max);
-        Ok(Self { stages, arena: Arena::new(size), parameters, count })
+        let size = stages.iter().map(|stage| stage.plan.arena()).fold(parameter_count, usize::max);
+        Ok(Self { stages, arena: Arena::new(size), parameter_count, count })
     }
 
     /// Evaluates the images in order; `predicted(image, class)` is told each prediction.
@@ -250,7 +250,7 @@ impl Evaluator {
         gather: &Gather<'_>,
         mut predicted: impl FnMut(usize, usize),
     ) -> Sums {
-        self.arena[0..self.parameters].copy_from_slice(parameters);
+        self.arena[0..self.parameter_count].copy_from_slice(parameters);
         let mut total = Sums::default();
         for range in batches(self.count, EVALUATION_BATCH) {
             // The first stage is of full batches, the last of what is left.
@@ -274,31 +274,23 @@ impl Stage {
     fn training(
         model: &Perceptron,
         batch: usize,
-        parameters: usize,
+        parameter_count: usize,
         reserved: usize,
     ) -> Result<Self, GraphError> {
         let network = model.training(batch)?;
-        let at = |nodes: &[NodeId], start: usize| -> Vec<Resident> {
-            let offsets = model.parameters().into_iter().map(|parameter| start + parameter.offset);
-            nodes.iter().zip(offsets).map(|(&node, offset)| Resident { node, offset }).collect()
-        };
-        let mut residents = at(&network.parameters, 0);
-        residents.extend(at(&network.gradients, parameters));
+        let mut residents = resident(model, &network.parameters, 0);
+        residents.extend(resident(model, &network.gradients, parameter_count));
         let mut outputs = vec![network.losses, network.logits()];
         outputs.extend(&network.gradients);
         let plan = Plan::new(&network.graph, &outputs, &residents, reserved);
         Ok(Self { batch, network, plan })
     }
 
-    fn inference(model: &Perceptron, batch: usize, parameters: usize) -> Result<Self, GraphError> {
+    fn inference(model: &Perceptron, batch: usize, parameter_count: usize) -> Result<Self, GraphError> {
         let network = model.inference(batch)?;
-        let residents: Vec<Resident> = network
-            .parameters
-            .iter()
-            .zip(model.parameters())
-            .map(|(&node, parameter)| Resident { node, offset: parameter.offset })
-            .collect();
-        let plan = Plan::new(&network.graph, &[network.losses, network.logits()], &residents, parameters);
+        let residents = resident(model, &network.parameters, 0);
+        let plan =
+            Plan::new(&network.graph, &[network.losses, network.logits()], &residents, parameter_count);
         Ok(Self { batch, network, plan })
     }
 
@@ -346,6 +338,12 @@ impl Stage {
             None => "the loss".into(),
         }
     }
+}
+
+/// Where nodes that stand for the parameters lie, when the flat parameters, or their gradients, begin at `start`.
+fn resident(model: &Perceptron, nodes: &[NodeId], start: usize) -> Vec<Resident> {
+    let offsets = model.parameters().into_iter().map(|parameter| start + parameter.offset);
+    nodes.iter().zip(offsets).map(|(&node, offset)| Resident { node, offset }).collect()
 }
 
 /// The first parameter that holds an infinite number or NaN, for messages.

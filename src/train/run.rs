@@ -3,6 +3,8 @@
 //! After each epoch its row is on the disk, then a checkpoint; so whatever happens later, what was
 //! computed is kept, and a run that was cut off can go on with the same bits as if it never had been.
 
+use std::sync::Arc;
+
 use rayon::ThreadPool;
 
 use super::engine::{Engine, Evaluator, Sums, memory};
@@ -29,8 +31,7 @@ pub trait Monitor: Send {
 /// Options and data that go together: all that a run needs but a folder.
 pub struct Setup {
     options: Options,
-    train: Split,
-    test: Split,
+    data: Arc<Dataset>,
     validation: Option<Split>,
     normalisation: Normalisation,
     pool: ThreadPool,
@@ -80,30 +81,28 @@ impl Setup {
         Ok(())
     }
 
-    /// Makes the network and starts the threads. Nothing is written yet.
+    /// Makes the network and starts the threads. Nothing is written yet. Runs on the same data share it.
     ///
     /// # Errors
     /// As [`Self::check`], or when the threads cannot be started.
-    pub fn new(options: Options, data: Dataset) -> Result<Self, TrainError> {
+    pub fn new(options: Options, data: Arc<Dataset>) -> Result<Self, TrainError> {
         Self::check(&options, &data)?;
-        let classes = data.classes;
         let (data, validation) = match options.validation {
             0 => (data, None),
             count => {
-                let (data, validation) = data.hold_out(count, options.seed)?;
-                (data, Some(validation))
+                let (data, validation) = Arc::unwrap_or_clone(data).hold_out(count, options.seed)?;
+                (Arc::new(data), Some(validation))
             }
         };
-        let Dataset { train, test, .. } = data;
-        let model = options.model(train.pixels(), classes);
-        let engine = Engine::new(model, options.optimizer(), options.seed, train.len(), options.batch_size)?;
+        let (images, model) = (data.train.len(), options.model(data.train.pixels(), data.classes));
+        let engine = Engine::new(model, options.optimizer(), options.seed, images, options.batch_size)?;
         let threads = options.threads;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
             .map_err(|source| TrainError::Threads { threads, source })?;
-        let normalisation = Normalisation::of(&train);
-        Ok(Self { options, train, test, validation, normalisation, pool, engine })
+        let normalisation = Normalisation::of(&data.train);
+        Ok(Self { options, data, validation, normalisation, pool, engine })
     }
 
     /// A run from the beginning, in a folder of its own.
@@ -147,13 +146,14 @@ impl Setup {
 
     /// Steps in an epoch.
     fn steps(&self) -> u64 {
-        batches(self.train.len(), self.options.batch_size).len() as u64
+        batches(self.data.train.len(), self.options.batch_size).len() as u64
     }
 
-    /// The learning rate of update `step`, from 0.
-    fn learning_rate(&self, step: u64) -> f64 {
-        let all = self.options.epochs as u64 * self.steps();
-        self.options.schedule.learning_rate(self.options.lr, step, all)
+    /// The learning rate by update, from 0.
+    fn learning_rate(&self) -> impl Fn(u64) -> f64 + Send + use<> {
+        let Options { schedule, lr, epochs, .. } = self.options;
+        let steps = epochs as u64 * self.steps();
+        move |step| schedule.learning_rate(lr, step, steps)
     }
 
     /// Losses, hits and the confusion matrix of the network as it stands.
@@ -173,7 +173,7 @@ impl Setup {
         });
         if !sums.loss.is_finite() {
             let step = self.engine.step();
-            let learning_rate = self.learning_rate(step.saturating_sub(1));
+            let learning_rate = self.learning_rate()(step.saturating_sub(1));
             return Err(TrainError::NotFinite { step, place: self.engine.not_finite(), learning_rate });
         }
         Ok((sums, counts))
@@ -186,18 +186,18 @@ impl Setup {
         order: &[u32],
         monitor: &mut dyn Monitor,
     ) -> Result<(Sums, f64, bool), TrainError> {
-        let Self { options, engine, pool, .. } = self;
+        let learning_rate_of = self.learning_rate();
+        let Self { options, engine, pool, data, .. } = self;
         let augment = (options.augment == Augment::Shifts).then(|| Shifts::new(options.seed, 1));
-        let gather = Gather::new(&self.train, self.normalisation, augment);
+        let gather = Gather::new(&data.train, self.normalisation, augment);
         let ranges = batches(order.len(), options.batch_size);
         let steps = ranges.len();
-        let all_steps = (options.epochs * steps) as u64;
         monitor.epoch_begins(epoch, options.epochs, steps);
         // The whole epoch runs inside the pool: handing it over step by step would cost a wake-up each.
         pool.install(|| {
             let (mut sums, mut learning_rate) = (Sums::default(), 0.0);
             for (step, range) in ranges.enumerate() {
-                learning_rate = options.schedule.learning_rate(options.lr, engine.step(), all_steps);
+                learning_rate = learning_rate_of(engine.step());
                 sums += engine.train_step(&gather, &order[range], learning_rate, options.weight_decay)?;
                 monitor.step_done(step + 1);
                 if monitor.stop() && step + 1 < steps {
@@ -255,7 +255,7 @@ impl Run {
         };
         let interrupted = ended?; // before what may have followed from it
         drawn?;
-        let (test, counts) = self.setup.evaluate(&self.setup.test)?;
+        let (test, counts) = self.setup.evaluate(&self.setup.data.test)?;
         files::write_model(
             &self.folder,
             self.setup.engine.model(),
@@ -284,7 +284,7 @@ impl Run {
 
     /// Runs epochs until the last, or until the monitor ends the run: then true.
     fn epochs(&mut self, metrics: &mut Metrics, monitor: &mut dyn Monitor) -> Result<bool, TrainError> {
-        let mut order = vec![0; self.setup.train.len()];
+        let mut order = vec![0; self.setup.data.train.len()];
         for epoch in self.rows.len() + 1..=self.setup.options.epochs {
             shuffled(self.setup.options.seed, epoch as u64, &mut order);
             let begin = std::time::Instant::now();
@@ -293,7 +293,7 @@ impl Run {
             if stopped {
                 return Ok(true);
             }
-            let (test, _) = self.setup.evaluate(&self.setup.test)?;
+            let (test, _) = self.setup.evaluate(&self.setup.data.test)?;
             let validation =
                 self.setup.validation.as_ref().map(|split| self.setup.evaluate(split)).transpose()?;
             let row = Row {

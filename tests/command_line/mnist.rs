@@ -174,9 +174,10 @@ fn the_command_line_overrides_a_configuration_by_hand_and_defaults_fill_the_rest
     assert_eq!((whole("epochs"), whole("batch-size"), whole("seed")), (1, 50, 0));
     assert_eq!((table["lr"].as_float(), table["momentum"].as_float()), (Some(0.25), Some(0.5)));
     assert_eq!((table["opt"].as_str(), table["hidden"].as_str()), (Some("sgd"), Some("8,4")));
-    // Another optimizer has no use for the file's momentum.
-    place.run("mnist --config mine.toml --opt adam --lr 0.01 --out other").succeeded();
-    assert!(place.read("other/config.toml").contains("opt = \"adam\""));
+    // Another optimizer has no use for the file's momentum and learning rate.
+    place.run("mnist --config mine.toml --opt adam --out other").succeeded();
+    let other = place.read("other/config.toml");
+    assert!(other.contains("opt = \"adam\"") && other.contains("lr = 0.002\n"), "{other}");
 }
 
 #[test]
