@@ -13,7 +13,7 @@ use crate::ops::{Extents, MatMul, Tensor};
 const TILE_WORK: usize = 4 << 20;
 
 /// The most tiles: what a few cores can share without each packing the operands anew too often.
-const MAX_TILES: usize = 4;
+const MAX_TILES: usize = 8;
 
 /// Tiles begin at multiples of this: whole register tiles of the product, whole cache lines.
 const GRAIN: usize = 16;
