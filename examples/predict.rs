@@ -21,8 +21,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tensors = SafeTensors::deserialize(&bytes)?;
     let (_, header) = SafeTensors::read_metadata(&bytes)?;
     let metadata = header.metadata().clone().unwrap_or_default();
-    let activation =
-        Activation::ALL.into_iter().find(|a| a.name() == metadata["activation"]).ok_or("activation")?;
+    let about = |key: &str| metadata.get(key).ok_or(format!("the model's metadata lack {key}"));
+    let name = about("activation")?;
+    let activation = Activation::ALL.into_iter().find(|activation| activation.name() == name);
+    let activation = activation.ok_or(format!("no activation is called {name}"))?;
     let layers = (tensors.len() / 2).checked_sub(1).ok_or("the model has no layers")?;
     let mut widths = vec![tensors.tensor("0.weight")?.shape()[1]];
     for layer in 0..=layers {
@@ -32,7 +34,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The first test images, normalised as in training.
     let dataset = Dataset::from_folder(Path::new(data))?;
-    let normalisation = Normalisation { mean: metadata["mean"].parse()?, std: metadata["std"].parse()? };
+    if dataset.test.pixels() != model.widths[0] {
+        let (pixels, inputs) = (dataset.test.pixels(), model.widths[0]);
+        return Err(format!("the images of {data} have {pixels} pixels, the model takes {inputs}").into());
+    }
+    let normalisation = Normalisation { mean: about("mean")?.parse()?, std: about("std")?.parse()? };
     let indices: Vec<u32> = (0..dataset.test.len() as u32).take(count.parse()?).collect();
     let mut images = vec![0.0_f32; indices.len() * dataset.test.pixels()];
     let mut labels = vec![0.0; indices.len()];
@@ -46,7 +52,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let inputs: Vec<_> = values.iter().map(|(node, values)| (*node, &values[..])).collect();
     let logits = evaluate(&network.graph, &inputs, &[network.logits()]).remove(0);
-    for row in logits.chunks(dataset.classes) {
+    for row in logits.chunks(model.widths[layers + 1]) {
         println!("{}", row.iter().map(f32::to_string).collect::<Vec<_>>().join(","));
     }
     Ok(())

@@ -50,3 +50,7 @@ pub mod ops;
 pub mod optim;
 pub mod random;
 pub mod train;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
