@@ -4,173 +4,26 @@
 //! may be missing. [`Options`] holds what holds: defaults filled in, checked. It is written into the
 //! run folder, and reading it back as choices gives the same run again.
 
-use std::num::IntErrorKind;
-use std::path::PathBuf;
-use std::str::FromStr;
+mod values;
 
-use clap::{Args, ValueEnum};
-use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+pub use values::{Augment, Device, Hidden, OptimizerName, Precision};
+use values::{number, whole_number};
 
 use super::Schedule;
 use crate::model::{Activation, Perceptron};
 use crate::optim::{Adagrad, Adam, Optimizer, RmsProp, Sgd};
-
-/// The optimizers by name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[value(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "documented at the optimizers")]
-pub enum OptimizerName {
-    Adagrad,
-    RmsProp,
-    Adam,
-    Sgd,
-}
-
-impl OptimizerName {
-    /// All of them, in the order of tables and plots.
-    pub const ALL: [Self; 4] = [Self::Adagrad, Self::RmsProp, Self::Adam, Self::Sgd];
-
-    /// The name on the command line and in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Adagrad => "adagrad",
-            Self::RmsProp => "rmsprop",
-            Self::Adam => "adam",
-            Self::Sgd => "sgd",
-        }
-    }
-
-    /// The peak learning rate unless said otherwise: the best tried on a validation split (docs/defaults.csv).
-    fn default_learning_rate(self) -> f64 {
-        match self {
-            Self::Adagrad => 0.03,
-            Self::RmsProp => 0.001,
-            Self::Adam => 0.002,
-            Self::Sgd => 0.05,
-        }
-    }
-
-    /// Whether its update rule has the constant that this option sets.
-    fn has_constant(self, option: &str) -> bool {
-        match self {
-            Self::Adagrad => option == "--epsilon",
-            Self::RmsProp => ["--rho", "--epsilon"].contains(&option),
-            Self::Adam => ["--beta1", "--beta2", "--epsilon"].contains(&option),
-            Self::Sgd => option == "--momentum",
-        }
-    }
-}
-
-/// How training images are varied.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Augment {
-    /// As they are.
-    None,
-    /// Each moved by −1, 0 or 1 pixel in both directions.
-    Shifts,
-}
-
-/// Where the run computes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Device {
-    /// The processor.
-    Cpu,
-}
-
-/// The number format of products and activations.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the names are the formats'")]
-pub enum Precision {
-    F32,
-    Tf32,
-    Bf16,
-}
-
-/// The widths of the hidden layers, written `512,256`, or `none`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Hidden(pub Vec<usize>);
-
-impl FromStr for Hidden {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "none" {
-            return Ok(Self(Vec::new()));
-        }
-        let width = |part: &str| match part.trim().parse::<usize>() {
-            Ok(width) => Ok(width),
-            Err(error) if *error.kind() == IntErrorKind::PosOverflow => {
-                Err(format!("a layer of {} units fits no memory", part.trim()))
-            }
-            Err(_) => Err("expected widths such as 512,256, or none".into()),
-        };
-        text.split(',').map(width).collect::<Result<_, _>>().map(Self)
-    }
-}
-
-impl std::fmt::Display for Hidden {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("none");
-        }
-        f.write_str(&self.0.iter().map(usize::to_string).collect::<Vec<_>>().join(","))
-    }
-}
-
-impl Serialize for Hidden {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-/// From `"512,256"`, as runs write it, or from `[512, 256]`, as hands do.
-impl<'de> Deserialize<'de> for Hidden {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Widths;
-        impl<'de> Visitor<'de> for Widths {
-            type Value = Hidden;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("widths such as \"512,256\", \"none\" or [512, 256]")
-            }
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Hidden, E> {
-                text.parse().map_err(E::custom)
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Hidden, A::Error> {
-                let mut widths = Vec::new();
-                while let Some(width) = sequence.next_element()? {
-                    widths.push(width);
-                }
-                Ok(Hidden(widths))
-            }
-        }
-        deserializer.deserialize_any(Widths)
-    }
-}
-
-/// A number of things on the command line.
-fn whole_number<N: FromStr<Err = std::num::ParseIntError>>(text: &str) -> Result<N, String> {
-    text.parse().map_err(|error: std::num::ParseIntError| match error.kind() {
-        IntErrorKind::PosOverflow => "the number is too large".into(),
-        _ => "expected a whole number without a sign, such as 10".into(),
-    })
-}
-
-/// A quantity on the command line. What makes no sense is refused later, with its rule.
-fn number(text: &str) -> Result<f64, String> {
-    text.parse().map_err(|_| "expected a number, such as 0.001 or 1e-3".into())
-}
 
 /// What somebody chose for a run; the rest is left to the defaults.
 #[derive(Clone, Default, PartialEq, Debug, Args, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[command(allow_negative_numbers = true)]
 pub struct Choices {
-    /// Learning rate at its peak [default: adagrad 0.03, rmsprop 0.001, adam 0.002, sgd 0.05]
+    /// Learning rate at its peak [default: adagrad 0.05, rmsprop 0.002, adam 0.002, sgd 0.1]
     #[arg(long, value_parser = number, value_name = "X")]
     pub lr: Option<f64>,
     /// Course of the learning rate: constant, linear, cosine or one-cycle [default: one-cycle]
@@ -212,7 +65,7 @@ pub struct Choices {
     /// Nonlinearity between layers: relu, tanh or sigmoid [default: relu]
     #[arg(long, value_name = "NAME", hide_possible_values = true)]
     pub activation: Option<Activation>,
-    /// Probability with which a hidden unit is dropped in training [default: 0.1]
+    /// Probability with which a hidden unit is dropped in training [default: 0]
     #[arg(long, value_parser = number, value_name = "P")]
     pub dropout: Option<f64>,
     /// Variation of the training images: none, or shifts by up to a pixel [default: shifts]
@@ -325,7 +178,7 @@ impl Choices {
         if threads > MAX_THREADS {
             return Err(OptionError::new("--threads", threads, "must be at most 1024"));
         }
-        let dropout = within("--dropout", self.dropout.unwrap_or(0.1), 0.0..1.0, "must be in [0, 1)")?;
+        let dropout = within("--dropout", self.dropout.unwrap_or(0.0), 0.0..1.0, "must be in [0, 1)")?;
         let device = match self.device.as_deref().unwrap_or("auto") {
             "auto" | "cpu" => Device::Cpu,
             other if other.starts_with("cuda") => {
@@ -568,17 +421,6 @@ mod tests {
         assert!(refused(|c| c.beta2 = Some(1.0)).contains("must be in [0, 1)"));
         assert!(refused(|c| c.device = Some("cuda:1".into())).contains("this build does not have"));
         assert!(refused(|c| c.precision = Some(Precision::Bf16)).contains("needs CUDA"));
-    }
-
-    #[test]
-    fn hidden_widths_are_read_as_they_are_written() {
-        for text in ["512,256", "7", "none"] {
-            assert_eq!(text.parse::<Hidden>().unwrap().to_string(), text);
-        }
-        assert_eq!(serde_json::from_str::<Hidden>("[512, 256]").unwrap(), Hidden(vec![512, 256]));
-        assert!("512,".parse::<Hidden>().is_err());
-        assert!("".parse::<Hidden>().is_err());
-        assert!("-1".parse::<Hidden>().is_err());
     }
 
     #[test]
