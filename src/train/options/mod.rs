@@ -23,7 +23,7 @@ use crate::optim::{Adagrad, Adam, Optimizer, RmsProp, Sgd};
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[command(allow_negative_numbers = true)]
 pub struct Choices {
-    /// Learning rate at its peak [default: adagrad 0.05, rmsprop 0.002, adam 0.002, sgd 0.1]
+    /// Learning rate at its peak [default: adagrad 0.05, rmsprop 0.001, adam 0.002, sgd 0.1]
     #[arg(long, value_parser = number, value_name = "X")]
     pub lr: Option<f64>,
     /// Course of the learning rate: constant, linear, cosine or one-cycle [default: one-cycle]

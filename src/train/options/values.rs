@@ -33,11 +33,11 @@ impl OptimizerName {
         }
     }
 
-    /// The peak learning rate unless said otherwise: the best tried on a validation split (docs/defaults.csv).
+    /// The peak learning rate unless said otherwise: chosen on a validation split (scripts/choose-defaults).
     pub(super) fn default_learning_rate(self) -> f64 {
         match self {
             Self::Adagrad => 0.05,
-            Self::RmsProp => 0.002,
+            Self::RmsProp => 0.001,
             Self::Adam => 0.002,
             Self::Sgd => 0.1,
         }
