@@ -99,6 +99,21 @@ fn the_summary_agrees_with_the_log_and_the_confusion_matrix() {
 }
 
 #[test]
+fn the_confusion_matrix_has_the_true_classes_as_its_rows() {
+    let place = Workplace::new();
+    // Test images that look like class 2 but are labelled 1, so that true and predicted class differ.
+    let file = place.path("data/t10k-labels-idx1-ubyte");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[8..].iter_mut().for_each(|label| *label = (*label).min(1));
+    fs::write(file, bytes).unwrap();
+    place.mnist("--opt rmsprop --epochs 3 --out run").succeeded();
+    let third = (TEST / 3).to_string();
+    let confusion = place.read("run/confusion.csv");
+    let rows: Vec<Vec<&str>> = cells(&confusion)[1..].iter().map(|row| row[1..].to_vec()).collect();
+    assert_eq!(rows, [[&third[..], "0", "0"], ["0", &third, &third], ["0", "0", "0"]]);
+}
+
+#[test]
 fn a_run_that_never_reaches_98_percent_says_null() {
     let place = Workplace::new();
     place.mnist("--lr 1e-9 --epochs 1 --out run").succeeded();
@@ -212,7 +227,7 @@ fn models_have_pytorchs_names_and_shapes_for_any_number_of_layers() {
 fn the_seed_decides_the_bits_and_the_number_of_threads_does_not() {
     let place = Workplace::new();
     let bits = |arguments: &str, out: &str| {
-        place.mnist(&format!("{arguments} --hidden 64,32 --out {out}")).succeeded();
+        place.mnist(&format!("{arguments} --hidden 64,32 --dropout 0.2 --out {out}")).succeeded();
         fs::read(place.path(out).join("model.safetensors")).unwrap()
     };
     let one = bits("--threads 1", "one");
