@@ -2,6 +2,7 @@
 //! runs; an executor carries a plan out, as often as asked, and cuts its work into tasks by shape.
 
 pub mod cpu;
+pub mod cuda;
 mod fuse;
 pub mod instruction;
 mod place;

@@ -1,0 +1,42 @@
+//! Compiles the CUDA kernels, where there is an nvcc, and writes the source file that embeds them.
+//!
+//! The work is done in `build/`: what cargo and the machine say goes in as data, what cargo is to be
+//! told comes back as data, so that the test program runs the same code against compilers of its own.
+
+#[path = "build/mod.rs"]
+mod build;
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use build::Environment;
+
+fn main() -> ExitCode {
+    match environment().and_then(|environment| build::run(&environment)) {
+        Ok(directives) => {
+            directives.iter().for_each(|directive| println!("{directive}"));
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("{failure}"); // cargo shows it whole
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What cargo and this machine say.
+fn environment() -> Result<Environment, String> {
+    let folder = |name| env::var_os(name).map(PathBuf::from).ok_or(format!("cargo did not set {name}"));
+    let out = folder("OUT_DIR")?;
+    Ok(Environment {
+        root: folder("CARGO_MANIFEST_DIR")?,
+        target: build::target_folder(&out, &env::var("TARGET").unwrap_or_default()),
+        out,
+        usual_folders: ["/usr/local/cuda/bin", "/opt/cuda/bin", "/usr/lib/cuda/bin"]
+            .map(PathBuf::from)
+            .into(),
+        variables: env::vars_os().map(|(name, value)| (name.to_string_lossy().into(), value)).collect(),
+        read: Default::default(),
+    })
+}

@@ -1,0 +1,227 @@
+//! Compiles kernel files to images and keeps these by content, so that lint, doc, test and release
+//! builds compile each once.
+//!
+//! An image `gemm-<hash>.fatbin` in `target/cuda-images/` stands for all that went into it: the file,
+//! every header, nvcc and the flags. Beside it, `gemm-<hash>.ptxas.txt` holds what ptxas reported of each
+//! kernel, and its launch bounds; `scripts/kernel-resources` reads these.
+
+use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{fs, io, thread};
+
+use super::nvcc::{self, Nvcc};
+use super::{Environment, at};
+
+/// Warnings are errors; ptxas reports registers, shared memory and spills; line numbers cost no speed.
+/// No `--use_fast_math`. `size` makes an image a quarter of what the default mode gives.
+const FLAGS: [&str; 8] = [
+    "-fatbin",
+    "-std=c++17",
+    "-O3",
+    "-Werror=all-warnings",
+    "-lineinfo",
+    "-Xptxas=-v",
+    "--compress-mode=size",
+    "--keep", // the PTX, for the launch bounds
+];
+
+/// The content of the folder `kernels`: files by name, in order.
+pub struct Kernels {
+    sources: Vec<(String, Vec<u8>)>,
+    headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Kernels {
+    /// Reads the `.cu` and `.cuh` files in `folder`.
+    pub fn read(folder: &Path) -> Result<Kernels, String> {
+        let mut kernels = Kernels { sources: Vec::new(), headers: Vec::new() };
+        for entry in fs::read_dir(folder).map_err(at(folder))? {
+            let path = entry.map_err(at(folder))?.path();
+            let files = match path.extension().and_then(OsStr::to_str) {
+                Some("cu") => &mut kernels.sources,
+                Some("cuh") => &mut kernels.headers,
+                _ => continue,
+            };
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            files.push((name, fs::read(&path).map_err(at(&path))?));
+        }
+        kernels.sources.sort();
+        kernels.headers.sort();
+        Ok(kernels)
+    }
+
+    /// The names of all files.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().chain(&self.headers).map(|(name, _)| name.as_str())
+    }
+
+    /// The names of the files that become images, without `.cu`.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().map(|(file, _)| stem(file))
+    }
+}
+
+/// `gemm` for `gemm.cu`.
+fn stem(file: &str) -> &str {
+    file.strip_suffix(".cu").unwrap_or(file)
+}
+
+/// The images that were compiled before, and the way to compile others.
+pub struct Cache<'a> {
+    folder: PathBuf,
+    scratch: PathBuf,
+    root: &'a Path,
+    nvcc: &'a Nvcc,
+    flags: Vec<String>,
+    /// nvcc and all flags, hashed.
+    hasher: DefaultHasher,
+}
+
+impl<'a> Cache<'a> {
+    /// `own_flags` are those that nvcc takes from its environment.
+    pub fn new(
+        environment: &'a Environment,
+        nvcc: &'a Nvcc,
+        architectures: Vec<String>,
+        own_flags: &[Option<&OsStr>],
+    ) -> Cache<'a> {
+        let flags = [FLAGS.map(String::from).to_vec(), architectures].concat();
+        let mut hasher = DefaultHasher::new(); // may change with Rust's release: then all is compiled anew
+        (&nvcc.version, &flags, own_flags).hash(&mut hasher);
+        Cache {
+            folder: environment.target.join("cuda-images"),
+            scratch: environment.out.join("scratch"),
+            root: &environment.root,
+            nvcc,
+            flags,
+            hasher,
+        }
+    }
+
+    /// Each kernel file's name and image, compiled on all processors where the cache has none.
+    /// If several fail, the error holds the output of each.
+    pub fn images<'k>(&self, kernels: &'k Kernels) -> Result<Vec<(&'k str, Vec<u8>)>, String> {
+        fs::create_dir_all(&self.folder).map_err(at(&self.folder))?;
+        let mut sources: Vec<_> = kernels.sources.iter().collect();
+        sources.sort_by_key(|(_, text)| std::cmp::Reverse(text.len())); // the longest job should not come last
+
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let sources = std::iter::from_fn(|| sources.get(next.fetch_add(1, Ordering::Relaxed)));
+            sources.map(|source| (stem(&source.0), self.image(source, &kernels.headers))).collect::<Vec<_>>()
+        };
+        let workers = thread::available_parallelism().map_or(1, NonZero::get).min(sources.len());
+        let results = thread::scope(|scope| {
+            let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            let done = handles
+                .into_iter()
+                .flat_map(|handle| handle.join().unwrap_or_else(|cause| resume_unwind(cause)));
+            done.collect::<Vec<_>>()
+        });
+
+        let (mut images, mut failures) = (Vec::new(), Vec::new());
+        for (name, result) in results {
+            match result {
+                Ok(image) => images.push((name, image)),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        if failures.is_empty() {
+            return Ok(images);
+        }
+        failures.sort();
+        failures.push("NVCC=none builds without the kernels, for the CPU only.".into());
+        Err(failures.join("\n\n"))
+    }
+
+    /// One kernel file's image.
+    fn image(&self, source: &(String, Vec<u8>), headers: &[(String, Vec<u8>)]) -> Result<Vec<u8>, String> {
+        let mut hasher = self.hasher.clone();
+        (source, headers).hash(&mut hasher);
+        let key = format!("{}-{:016x}", stem(&source.0), hasher.finish());
+        let cached = self.folder.join(format!("{key}.fatbin"));
+        match fs::read(&cached) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => return result.map_err(at(&cached)),
+        }
+        // Builds of other profiles may be compiling the same: each works in its own out folder until it is done.
+        let scratch = self.scratch.join(stem(&source.0));
+        let _ = fs::remove_dir_all(&scratch); // of a build that was killed
+        fs::create_dir_all(&scratch).map_err(at(&scratch))?;
+        let image = self.compile(&source.0, &scratch, &cached);
+        let _ = fs::remove_dir_all(&scratch); // what stays behind does no harm
+        if image.is_ok() {
+            self.remove_older(stem(&source.0), &key);
+        }
+        image
+    }
+
+    /// Compiles a kernel file in the folder `scratch` and moves image and report to where `cached` says.
+    fn compile(&self, file: &str, scratch: &Path, cached: &Path) -> Result<Vec<u8>, String> {
+        let compiled = scratch.join("image.fatbin");
+        let mut command = self.nvcc.command(self.root);
+        command.args(&self.flags).arg("--keep-dir").arg(scratch);
+        command.arg(format!("kernels/{file}")).arg("-o").arg(&compiled);
+        let printed = nvcc::output(&mut command)
+            .map_err(|failure| format!("nvcc could not compile kernels/{file}: {failure}"))?;
+
+        let report = scratch.join("report");
+        let text = [self.nvcc.version.clone(), printed, launch_bounds_in(scratch)?].join("\n");
+        fs::write(&report, text).map_err(at(&report))?;
+        let image = fs::read(&compiled).map_err(at(&compiled))?;
+        // The report first: where there is an image, there is a report.
+        fs::rename(&report, cached.with_extension("ptxas.txt")).map_err(at(cached))?;
+        fs::rename(&compiled, cached).map_err(at(cached))?;
+        Ok(image)
+    }
+
+    /// Removes what the cache holds of the same kernel file under other keys. Errors are let pass: another
+    /// build may have removed them already.
+    fn remove_older(&self, stem: &str, key: &str) {
+        let is_key =
+            |name: &str| name.len() == key.len() && name.starts_with(&format!("{stem}-")) && name != key;
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let (name, ending) = name.split_once('.').unwrap_or((&name, ""));
+            if is_key(name) && ["fatbin", "ptxas.txt"].contains(&ending) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// The launch bounds of all kernels in the PTX files of a folder.
+fn launch_bounds_in(folder: &Path) -> Result<String, String> {
+    let mut bounds = Vec::new();
+    for entry in fs::read_dir(folder).map_err(at(folder))? {
+        let path = entry.map_err(at(folder))?.path();
+        if path.extension() == Some(OsStr::new("ptx")) {
+            bounds.extend(launch_bounds(&fs::read_to_string(&path).map_err(at(&path))?));
+        }
+    }
+    bounds.sort();
+    Ok(bounds.concat())
+}
+
+/// What PTX says of its kernels' blocks, for ptxas does not report it: lines such as
+/// `launch bounds : 'gemm' for 'sm_80' .maxntid 256, 1, 1`.
+pub fn launch_bounds(ptx: &str) -> Vec<String> {
+    let (mut target, mut entry, mut bounds) = ("", "", Vec::new());
+    for line in ptx.lines() {
+        if let Some(name) = line.strip_prefix(".target ") {
+            target = name.split(',').next().unwrap_or(name).trim();
+        } else if let Some((_, name)) = line.split_once(".entry ") {
+            entry = name.trim_end_matches(['(', ')']);
+        } else if [".maxntid", ".reqntid", ".minnctapersm"]
+            .iter()
+            .any(|directive| line.starts_with(directive))
+        {
+            bounds.push(format!("launch bounds : '{entry}' for '{target}' {line}\n"));
+        }
+    }
+    bounds
+}

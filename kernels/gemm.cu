@@ -1,0 +1,208 @@
+// gemm: products of float32 matrices, in float32 throughout.
+//
+//   C (m, n) = op(A) (m, k) op(B) (k, n), all row-major; A lies as (m, k) or (k, m), B as (k, n) or (n, k)
+//   then the epilogue of gemm.cuh
+//
+// 2 m n k operations. A block computes one tile of C. It walks along k; while it multiplies a tile of A
+// and one of B, the next are on their way into shared memory (cp.async; sm_75 has none and copies at
+// once). A thread holds 8 x 8 sums (8 x 4 of the small tile) in registers, so that each number it reads
+// from shared memory serves 8 (4) multiplications: with fewer, shared memory could not feed the
+// arithmetic. Each sum is over rising k.
+//
+// Where C has few tiles and k is long, blockIdx.z splits k: each stretch's sums go to a workspace
+// (splits, m, n), and gemm_reduce adds them and applies the epilogue.
+//
+// After the CUDA C++ Best Practices Guide, "Shared memory in matrix multiplication", and CUTLASS's
+// account of a hierarchical product ("Efficient GEMM in CUDA").
+#include "gemm.cuh"
+
+// Shared memory bounds both: two stages of the large tile are 40 KiB, of the 48 that need no request.
+constexpr int DEPTH = 16;
+constexpr int STAGES = 2;
+
+// A warp's lanes are 4 down C and 8 across: one fragment of A and B each serves 8 and 4 of them.
+constexpr int LANES_DOWN = 4;
+constexpr int LANES_ACROSS = 8;
+
+template <int ROWS_, int COLUMNS_, int PER_THREAD_ROWS_, int PER_THREAD_COLUMNS_>
+struct TileShape {
+    static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_;
+    static constexpr int PER_THREAD_ROWS = PER_THREAD_ROWS_, PER_THREAD_COLUMNS = PER_THREAD_COLUMNS_;
+    static constexpr int THREADS_DOWN = ROWS / PER_THREAD_ROWS, THREADS_ACROSS = COLUMNS / PER_THREAD_COLUMNS;
+    static constexpr int THREADS = THREADS_DOWN * THREADS_ACROSS;
+    static_assert(THREADS_DOWN % LANES_DOWN == 0 && THREADS_ACROSS % LANES_ACROSS == 0, "warps fill the tile");
+};
+
+// How a tile of an operand lies in shared memory, and what a thread reads of it.
+//
+// Of EXTENT rows of op(A) (or columns of op(B)), the thread at `position` of POSITIONS takes fours of
+// neighbours: from 4 position on, from 4 (position + POSITIONS) on, and so on. Eight neighbouring
+// positions read 16 bytes each at a time, which must lie in different banks of shared memory. Where
+// rows run along k, they read the same four columns of rows that are four apart. A stride of 20 words
+// puts those into both halves of the banks by turns; exchanging the row's four chunks by bits 3 and 4 of
+// its number puts them into different quarters of each.
+template <bool K_CONTIGUOUS_, int EXTENT, int POSITIONS>
+struct Layout {
+    using Element = float;
+    static constexpr bool K_CONTIGUOUS = K_CONTIGUOUS_;
+    static constexpr int ROWS = K_CONTIGUOUS ? EXTENT : DEPTH, COLUMNS = K_CONTIGUOUS ? DEPTH : EXTENT;
+    static constexpr int STRIDE = K_CONTIGUOUS ? DEPTH + 4 : EXTENT;
+    static constexpr int SIZE = ROWS * STRIDE;
+    static constexpr int PER_THREAD = EXTENT / POSITIONS;
+    static_assert(DEPTH == 16 && POSITIONS % 8 == 0 && PER_THREAD % 4 == 0, "what the above rests on");
+
+    static __device__ __forceinline__ int offset(int row, int column) {
+        const int chunk = K_CONTIGUOUS ? column / 4 ^ row / 8 % 4 : column / 4;
+        return row * STRIDE + chunk * 4 + column % 4;
+    }
+
+    static __device__ __forceinline__ void copy_element(float* shared, const float* global, bool valid) {
+        ptx::copy_async_4(shared, global, valid);
+    }
+
+    // The first of the thread's i-th four rows of op(A), or columns of op(B).
+    static __device__ __forceinline__ int index(int position, int four) { return 4 * (position + four * POSITIONS); }
+
+    // fragment[l][i] = element (index(position, four) + i, k + l), for a k that is a multiple of 4.
+    static __device__ __forceinline__ void read(float (&fragment)[4][4], const float* tile, int position, int four,
+                                                int k) {
+        const int first = index(position, four);
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const float* from = tile + (K_CONTIGUOUS ? offset(first + i, k) : offset(k + i, first));
+            const float4 x = *reinterpret_cast<const float4*>(from);
+            if (K_CONTIGUOUS) {
+                fragment[0][i] = x.x, fragment[1][i] = x.y, fragment[2][i] = x.z, fragment[3][i] = x.w;
+            } else {
+                fragment[i][0] = x.x, fragment[i][1] = x.y, fragment[i][2] = x.z, fragment[i][3] = x.w;
+            }
+        }
+    }
+};
+
+// sum[i][j] += a[k][i] b[k][j], over rising k.
+__device__ __forceinline__ void multiply(float (&sum)[4][4], const float (&a)[4][4], const float (&b)[4][4]) {
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+#pragma unroll
+            for (int j = 0; j < 4; j++) sum[i][j] += a[k][i] * b[k][j];
+        }
+    }
+}
+
+template <class Shape, bool TRANSPOSE_A, bool TRANSPOSE_B>
+__device__ __forceinline__ void gemm(const float* __restrict__ a, const float* __restrict__ b, int m, int n, int k,
+                                     int k_per_split, const Output& c) {
+    using A = Layout<!TRANSPOSE_A, Shape::ROWS, Shape::THREADS_DOWN>;
+    using B = Layout<TRANSPOSE_B, Shape::COLUMNS, Shape::THREADS_ACROSS>;
+    __shared__ float4 a_tiles[STAGES][A::SIZE / 4]; // float4 for its alignment
+    __shared__ float4 b_tiles[STAGES][B::SIZE / 4];
+
+    const Corner corner = corner_of_block<Shape::ROWS, Shape::COLUMNS>(m, n);
+    const Operand<A, Shape::THREADS> a_operand(a, m, k, corner.row);
+    const Operand<B, Shape::THREADS> b_operand(b, n, k, corner.column);
+    const Stretch stretch(k, k_per_split);
+    const int tiles = stretch.tiles(DEPTH);
+
+    const auto start_copy = [&](int tile) {
+        const int done = tile * DEPTH, stage = tile % STAGES;
+        a_operand.copy(reinterpret_cast<float*>(a_tiles[stage]), stretch.begin + done, stretch.length - done);
+        b_operand.copy(reinterpret_cast<float*>(b_tiles[stage]), stretch.begin + done, stretch.length - done);
+    };
+
+    constexpr int WARPS_ACROSS = Shape::THREADS_ACROSS / LANES_ACROSS;
+    const unsigned warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
+    const int down = warp / WARPS_ACROSS * LANES_DOWN + lane / LANES_ACROSS;
+    const int across = warp % WARPS_ACROSS * LANES_ACROSS + lane % LANES_ACROSS;
+    constexpr int FOURS_DOWN = Shape::PER_THREAD_ROWS / 4, FOURS_ACROSS = Shape::PER_THREAD_COLUMNS / 4;
+    float sums[FOURS_DOWN][FOURS_ACROSS][4][4] = {};
+
+    for (int tile = 0; tile < STAGES - 1; tile++) {
+        if (tile < tiles) start_copy(tile);
+        ptx::copy_async_commit(); // also where there is nothing: the waits below count groups
+    }
+    for (int tile = 0; tile < tiles; tile++) {
+        ptx::copy_async_wait<STAGES - 2>();
+        // This tile's copies by all threads have arrived; and all have read the last tile, whose stage
+        // the next copy overwrites.
+        __syncthreads();
+        if (tile + STAGES - 1 < tiles) start_copy(tile + STAGES - 1);
+        ptx::copy_async_commit();
+
+        const float* a_tile = reinterpret_cast<const float*>(a_tiles[tile % STAGES]);
+        const float* b_tile = reinterpret_cast<const float*>(b_tiles[tile % STAGES]);
+// Not unrolled: fragments and addresses of several steps would crowd the sums out of registers.
+#pragma unroll 1
+        for (int first_k = 0; first_k < DEPTH; first_k += 4) {
+            float a_fragments[FOURS_DOWN][4][4];
+#pragma unroll
+            for (int i = 0; i < FOURS_DOWN; i++) A::read(a_fragments[i], a_tile, down, i, first_k);
+#pragma unroll
+            for (int j = 0; j < FOURS_ACROSS; j++) {
+                float b_fragment[4][4];
+                B::read(b_fragment, b_tile, across, j, first_k);
+#pragma unroll
+                for (int i = 0; i < FOURS_DOWN; i++) multiply(sums[i][j], a_fragments[i], b_fragment);
+            }
+        }
+    }
+
+    const Output part = c.from(corner.row, corner.column);
+#pragma unroll
+    for (int i = 0; i < FOURS_DOWN; i++) {
+#pragma unroll
+        for (int j = 0; j < FOURS_ACROSS; j++) {
+#pragma unroll
+            for (int row = 0; row < 4; row++) part.store(A::index(down, i) + row, B::index(across, j), sums[i][j][row]);
+        }
+    }
+}
+
+using Large = TileShape<128, 128, 8, 8>; // 256 threads; two blocks fill a multiprocessor's registers
+using Small = TileShape<64, 64, 8, 4>;   // 128 threads: more blocks where C is small
+
+#define GEMM(name, Shape, BLOCKS, TRANSPOSE_A, TRANSPOSE_B)                                                        \
+    extern "C" __global__ void __launch_bounds__(Shape::THREADS, BLOCKS)                                           \
+        name(const float* a, const float* b, float* c, int m, int n, int k, int k_per_split, const float* bias,    \
+             const float* mask, int relu, int accumulate) {                                                        \
+        float* part = c + int64_t(blockIdx.z) * m * n;                                                             \
+        const Output output(part, bias, mask, relu, accumulate, m, n);                                             \
+        gemm<Shape, TRANSPOSE_A, TRANSPOSE_B>(a, b, m, n, k, k_per_split, output);                                 \
+    }
+GEMM(gemm_nn_128x128, Large, 2, false, false)
+GEMM(gemm_nt_128x128, Large, 2, false, true)
+GEMM(gemm_tn_128x128, Large, 2, true, false)
+GEMM(gemm_tt_128x128, Large, 2, true, true)
+GEMM(gemm_nn_64x64, Small, 4, false, false)
+GEMM(gemm_nt_64x64, Small, 4, false, true)
+GEMM(gemm_tn_64x64, Small, 4, true, false)
+GEMM(gemm_tt_64x64, Small, 4, true, true)
+
+extern "C" __global__ void __launch_bounds__(REDUCE_THREADS)
+    gemm_reduce(const float* parts, float* c, int m, int n, int splits, const float* bias, const float* mask, int relu,
+                int accumulate) {
+    add_parts(parts, splits, m, n, Output(c, bias, mask, relu, accumulate, m, n));
+}
+
+// The reference: a thread for each element of C, nothing shared.
+constexpr int REFERENCE_THREADS = 256;
+
+extern "C" __global__ void __launch_bounds__(REFERENCE_THREADS)
+    gemm_reference(const float* a, const float* b, float* c, int m, int n, int k, int transpose_a, int transpose_b,
+                   const float* bias, const float* mask, int relu, int accumulate) {
+    const int64_t element = int64_t(blockIdx.x) * REFERENCE_THREADS + threadIdx.x;
+    if (element >= int64_t(m) * n) return;
+    const int row = int(element / n), column = int(element % n);
+    float x = 0.0f;
+    for (int l = 0; l < k; l++) {
+        const float from_a = a[transpose_a ? int64_t(l) * m + row : int64_t(row) * k + l];
+        const float from_b = b[transpose_b ? int64_t(column) * k + l : int64_t(l) * n + column];
+        x += from_a * from_b;
+    }
+    if (bias) x += bias[column];
+    if (relu) x = x <= 0.0f ? 0.0f : x;
+    if (mask) x *= mask[element] > 0.0f ? 1.0f : 0.0f;
+    c[element] = accumulate ? c[element] + x : x;
+}

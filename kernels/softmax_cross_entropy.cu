@@ -1,0 +1,285 @@
+// softmax_cross_entropy: each row's loss and its gradient by the logits; softmax alone; one-hot.
+//
+//   loss[r]       = ln(sum_c exp(z[r,c] - max_c z[r,c])) - (z[r,y[r]] - max_c z[r,c])
+//   gradient[r,c] = (softmax(z[r])[c] - [c == y[r]]) * scale
+//
+// logits z (rows, classes) row-major, labels y (rows) class numbers as floats, loss (rows), gradient
+// (rows, classes). A label that is no class number gives NaN in its row; so do logits that are NaN or +inf.
+// Each output may be null and is then not computed. Without labels (null) the indicator [c == y[r]] is
+// left out, and the gradient is scale * softmax(z).
+//
+// Traffic: z is read once and the gradient written once; rows stay in registers in between. Rows of more
+// classes than fit (32768) are read twice: the maximum and the sum are then found together, online
+// (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax", algorithm 3), and the
+// gradient takes a second reading, which the second-level cache may still hold.
+//
+// A row is the work of 8 or 32 lanes of a warp, or of a block. Accesses are of 16 bytes whatever the
+// number of classes: vectors begin at multiples of four elements from the beginning of the matrix, not of
+// the row, so that only a row's first and last vector can be partial. How a row lies in its vectors
+// depends on shape and row number alone, and with it the order of the sums; matrices that begin off a
+// multiple of 16 bytes are read in the same order, one element at a time.
+#include "common.cuh"
+
+// Elements of one access.
+constexpr int VECTOR = 4;
+
+// Threads of a block that holds several rows, as in src/exec/cuda/softmax_cross_entropy.rs.
+constexpr int SHARED_BLOCK_THREADS = 128;
+
+// In place of a class number: no label was given, and a label that is no class number. Neither is a
+// column, nor one of the up to three before a row that its first vector may contain.
+constexpr int NO_LABEL = -4;
+constexpr int NO_CLASS = -5;
+
+// The class number that a label stands for.
+__device__ __forceinline__ int class_of(float label, int classes) {
+    if (!(label >= 0.0f && label < 2147483648.0f)) return NO_CLASS; // NaN too
+    const int number = int(label);
+    return number < classes && float(number) == label ? number : NO_CLASS;
+}
+
+// The threads of a row, LANES neighbours of a warp. All lanes of a warp must call together.
+//
+// Maxima here and below may pass over NaN, as fmaxf does: exp(NaN - maximum) brings it back in the sum,
+// which reaches the loss and all of the gradient.
+template <int LANES>
+struct Lanes {
+    static constexpr int THREADS = LANES;
+    static __device__ __forceinline__ int rank() { return threadIdx.x % LANES; }
+    static __device__ __forceinline__ unsigned row() {
+        return blockIdx.x * (SHARED_BLOCK_THREADS / LANES) + threadIdx.x / LANES;
+    }
+    static __device__ __forceinline__ float maximum(float value) {
+#pragma unroll
+        for (int distance = LANES / 2; distance > 0; distance /= 2) {
+            value = fmaxf(value, __shfl_xor_sync(ALL_LANES, value, distance));
+        }
+        return value;
+    }
+    static __device__ __forceinline__ float sum(float value) {
+#pragma unroll
+        for (int distance = LANES / 2; distance > 0; distance /= 2) {
+            value += __shfl_xor_sync(ALL_LANES, value, distance);
+        }
+        return value;
+    }
+};
+
+// The threads of a row, a block.
+template <int BLOCK_THREADS>
+struct Block {
+    static constexpr int THREADS = BLOCK_THREADS;
+    static __device__ __forceinline__ int rank() { return threadIdx.x; }
+    static __device__ __forceinline__ unsigned row() { return blockIdx.x; }
+    static __device__ __forceinline__ float maximum(float value) { return block_reduce<Maximum, THREADS>(value); }
+    static __device__ __forceinline__ float sum(float value) { return block_reduce<Sum, THREADS>(value); }
+};
+
+// One row, or nothing where there is no row of that number.
+struct Row {
+    const float* __restrict__ logits = nullptr;
+    const float* __restrict__ label = nullptr;
+    float* __restrict__ gradient = nullptr;
+    float* __restrict__ loss = nullptr;
+    float scale = 0.0f;
+    int classes = 0;
+    int lead = 0;           // how many elements before the row its first vector begins
+    unsigned whole_end = 0; // vectors that begin in columns 0 to whole_end - 1 are read and written at once
+
+    __device__ __forceinline__ Row(const float* all_logits, const float* labels, float* losses, float* all_gradients,
+                                   float scale, int rows, int classes, unsigned row) {
+        if (row >= unsigned(rows)) return;
+        const int64_t begin = int64_t(row) * classes;
+        logits = all_logits + begin;
+        if (labels != nullptr) label = labels + row;
+        if (all_gradients != nullptr) gradient = all_gradients + begin;
+        if (losses != nullptr) loss = losses + row;
+        this->scale = scale;
+        this->classes = classes;
+        lead = int(begin % VECTOR);
+        const bool aligned = is_aligned_16(all_logits) && is_aligned_16(all_gradients);
+        whole_end = aligned && classes >= VECTOR ? classes - (VECTOR - 1) : 0;
+    }
+
+    // The column of the first element of a vector: less than 0 if it begins before the row.
+    __device__ __forceinline__ int column(int vector) const { return vector * VECTOR - lead; }
+    __device__ __forceinline__ bool is_whole(int column) const { return unsigned(column) < whole_end; }
+    __device__ __forceinline__ bool contains(int column) const { return unsigned(column) < unsigned(classes); }
+
+    // The label's class, NO_LABEL or NO_CLASS.
+    __device__ __forceinline__ int target() const { return label == nullptr ? NO_LABEL : class_of(*label, classes); }
+
+    // The logits of vectors first, first + step, ...; -inf beside the row, which adds nothing to the sum.
+    // Whole vectors first, so that all of them are in flight together.
+    template <int VECTORS>
+    __device__ __forceinline__ void read(float (&value)[VECTORS][VECTOR], int first, int step) const {
+#pragma unroll
+        for (int j = 0; j < VECTORS; j++) {
+            const int from = column(first + j * step);
+            float4 four = make_float4(-INFINITY, -INFINITY, -INFINITY, -INFINITY);
+            if (is_whole(from)) four = *reinterpret_cast<const float4*>(logits + from);
+            value[j][0] = four.x, value[j][1] = four.y, value[j][2] = four.z, value[j][3] = four.w;
+        }
+#pragma unroll
+        for (int j = 0; j < VECTORS; j++) {
+            const int from = column(first + j * step);
+            if (is_whole(from) || from >= classes) continue;
+#pragma unroll
+            for (int k = 0; k < VECTOR; k++) {
+                if (contains(from + k)) value[j][k] = logits[from + k];
+            }
+        }
+    }
+
+    // Writes the gradient at these vectors, where value is exp(z - max) and sum the sum of all of these.
+    template <int VECTORS>
+    __device__ __forceinline__ void write(const float (&value)[VECTORS][VECTOR], int first, int step,
+                                          int target, float sum) const {
+        const float factor = target == NO_CLASS ? NAN : scale / sum;
+#pragma unroll
+        for (int j = 0; j < VECTORS; j++) {
+            const int to = column(first + j * step);
+            float out[VECTOR];
+#pragma unroll
+            for (int k = 0; k < VECTOR; k++) out[k] = value[j][k] * factor - (to + k == target ? scale : 0.0f);
+            if (is_whole(to)) {
+                *reinterpret_cast<float4*>(gradient + to) = make_float4(out[0], out[1], out[2], out[3]);
+                continue;
+            }
+#pragma unroll
+            for (int k = 0; k < VECTOR; k++) {
+                if (contains(to + k)) gradient[to + k] = out[k];
+            }
+        }
+    }
+
+    // The loss, ln(sum) - (z[target] - max), if this thread reports it. z[target] is in cache.
+    __device__ __forceinline__ void report(int rank, int target, float max, float sum) const {
+        if (rank > 0 || loss == nullptr) return;
+        *loss = target >= 0 ? logf(sum) - (logits[target] - max) : NAN;
+    }
+};
+
+// A row of which each thread holds VECTORS vectors.
+template <class Threads, int VECTORS>
+__device__ __forceinline__ void row_in_registers(const Row& row) {
+    const int rank = Threads::rank();
+    float value[VECTORS][VECTOR];
+    row.read(value, rank, Threads::THREADS);
+    const int target = row.target();
+
+    float max = -INFINITY;
+#pragma unroll
+    for (int j = 0; j < VECTORS; j++) {
+#pragma unroll
+        for (int k = 0; k < VECTOR; k++) max = fmaxf(max, value[j][k]);
+    }
+    max = Threads::maximum(max);
+
+    float sum = 0.0f;
+#pragma unroll
+    for (int j = 0; j < VECTORS; j++) {
+#pragma unroll
+        for (int k = 0; k < VECTOR; k++) {
+            value[j][k] = expf(value[j][k] - max);
+            sum += value[j][k];
+        }
+    }
+    sum = Threads::sum(sum);
+
+    if (row.gradient != nullptr) row.write(value, rank, Threads::THREADS, target, sum);
+    row.report(rank, target, max, sum);
+}
+
+// A row of any length, VECTORS vectors of each thread at a time. The sum so far is of exp(z - max) for the
+// maximum so far, and is scaled when that grows.
+template <class Threads, int VECTORS>
+__device__ __forceinline__ void row_online(const Row& row) {
+    const int rank = Threads::rank();
+    float value[VECTORS][VECTOR];
+
+    float max = -INFINITY, sum = 0.0f;
+    for (int first = 0; row.column(first) < row.classes; first += VECTORS * Threads::THREADS) {
+        row.read(value, first + rank, Threads::THREADS);
+        float larger = max;
+#pragma unroll
+        for (int j = 0; j < VECTORS; j++) {
+#pragma unroll
+            for (int k = 0; k < VECTOR; k++) larger = fmaxf(larger, value[j][k]);
+        }
+        const float shift = larger == -INFINITY ? 0.0f : larger; // -inf - -inf would be NaN
+        sum *= expf(max - shift);
+        max = larger;
+#pragma unroll
+        for (int j = 0; j < VECTORS; j++) {
+#pragma unroll
+            for (int k = 0; k < VECTOR; k++) sum += expf(value[j][k] - shift);
+        }
+    }
+    const float thread_max = max;
+    max = Threads::maximum(thread_max);
+    sum = Threads::sum(sum * expf(thread_max - max));
+
+    const int target = row.target();
+    if (row.gradient != nullptr) {
+        for (int first = 0; row.column(first) < row.classes; first += VECTORS * Threads::THREADS) {
+            row.read(value, first + rank, Threads::THREADS);
+#pragma unroll
+            for (int j = 0; j < VECTORS; j++) {
+#pragma unroll
+                for (int k = 0; k < VECTOR; k++) value[j][k] = expf(value[j][k] - max);
+            }
+            row.write(value, first + rank, Threads::THREADS, target, sum);
+        }
+    }
+    row.report(rank, target, max, sum);
+}
+
+#define CROSS_ENTROPY(name, bounds, work, threads, vectors)                                                \
+    extern "C" __global__ void __launch_bounds__ bounds                                                    \
+        name(const float* __restrict__ logits, const float* __restrict__ labels, float* __restrict__ loss, \
+             float* __restrict__ gradient, float scale, int rows, int classes) {                           \
+        work<threads, vectors>(Row(logits, labels, loss, gradient, scale, rows, classes, threads::row())); \
+    }
+
+// Which of these serves how many classes stands in src/exec/cuda/softmax_cross_entropy.rs: a row, with the
+// vector that sticks out before it, must fit into threads * vectors * 4 elements. Registers bound the
+// vectors: 8 of them are 32, half of a thread's share where 1024 threads are on a multiprocessor.
+CROSS_ENTROPY(cross_entropy_32, (SHARED_BLOCK_THREADS), row_in_registers, Lanes<8>, 1)
+CROSS_ENTROPY(cross_entropy_128, (SHARED_BLOCK_THREADS), row_in_registers, Lanes<32>, 1)
+CROSS_ENTROPY(cross_entropy_512, (SHARED_BLOCK_THREADS), row_in_registers, Lanes<32>, 4)
+CROSS_ENTROPY(cross_entropy_1024, (SHARED_BLOCK_THREADS), row_in_registers, Lanes<32>, 8)
+CROSS_ENTROPY(cross_entropy_4096, (256), row_in_registers, Block<256>, 4)
+CROSS_ENTROPY(cross_entropy_16384, (512, 2), row_in_registers, Block<512>, 8)
+CROSS_ENTROPY(cross_entropy_32768, (1024), row_in_registers, Block<1024>, 8)
+CROSS_ENTROPY(cross_entropy_online, (512), row_online, Block<512>, 4)
+
+// Threads of a block of one_hot, as in src/exec/cuda/softmax_cross_entropy.rs.
+constexpr int ONE_HOT_THREADS = 256;
+
+// y[r,c] = [c == label[r]], NaN in the row of a label that is no class number. n = rows * classes elements
+// are written, four by each thread.
+extern "C" __global__ void __launch_bounds__(ONE_HOT_THREADS)
+    one_hot(const float* __restrict__ labels, float* __restrict__ y, int classes, int n) {
+    const unsigned first = (blockIdx.x * ONE_HOT_THREADS + threadIdx.x) * VECTOR;
+    if (first >= unsigned(n)) return;
+    int row = first / classes, column = first % classes;
+    int target = class_of(labels[row], classes);
+    float out[VECTOR];
+#pragma unroll
+    for (int k = 0; k < VECTOR; k++) {
+        out[k] = target == NO_CLASS ? NAN : column == target ? 1.0f : 0.0f;
+        if (++column == classes) {
+            column = 0, row++;
+            if (first + k + 1 < unsigned(n)) target = class_of(labels[row], classes);
+        }
+    }
+    if (first + VECTOR <= unsigned(n) && is_aligned_16(y)) {
+        *reinterpret_cast<float4*>(y + first) = make_float4(out[0], out[1], out[2], out[3]);
+        return;
+    }
+#pragma unroll
+    for (int k = 0; k < VECTOR; k++) {
+        if (first + k < unsigned(n)) y[first + k] = out[k];
+    }
+}

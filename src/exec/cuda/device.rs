@@ -1,0 +1,276 @@
+//! Opening a device: the driver probed, the capability read, the kernels loaded.
+
+use std::fmt;
+use std::sync::Arc;
+
+use cudarc::driver::sys::{self, CUdevice_attribute, CUresult};
+use cudarc::driver::{CudaContext, CudaModule, CudaSlice, CudaStream, DeviceRepr, result};
+use cudarc::nvrtc::Ptx;
+
+use super::error::During;
+use super::image::Images;
+use super::kernel::Kernel;
+use super::{
+    Accuracy, Convert, CudaError, Dropout, Elementwise, Gather, Gemm, GemmBf16, Optimizers, SoftmaxCrossEntropy, Sum,
+    TOOLKIT,
+};
+
+/// A compute capability, such as 9.0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Capability {
+    /// The generation.
+    pub major: i32,
+    /// Within the generation.
+    pub minor: i32,
+}
+
+impl Capability {
+    /// As architectures are numbered: 90 for 9.0.
+    pub fn number(self) -> i32 {
+        10 * self.major + self.minor
+    }
+
+    /// Whether code for an architecture, such as `sm_80` or `compute_120`, runs on this device:
+    /// machine code within its generation, PTX on everything newer too (CUDA C++ Programming Guide,
+    /// "Binary compatibility" and "PTX compatibility").
+    pub fn runs(self, architecture: &str) -> bool {
+        let Some((kind, number)) = architecture.split_once('_') else { return false };
+        let Ok(number) = number.parse::<i32>() else { return false };
+        match kind {
+            "sm" => number / 10 == self.major && number <= self.number(),
+            "compute" => number <= self.number(),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// A CUDA device with this build's kernels on it.
+pub struct Device {
+    context: Arc<CudaContext>,
+    name: String,
+    capability: Capability,
+    kernels: Kernels,
+}
+
+/// All kernels, by the file of `kernels/` that they stand in.
+#[allow(missing_docs, reason = "each is documented at its type")]
+pub struct Kernels {
+    pub accuracy: Accuracy,
+    pub convert: Convert,
+    pub dropout: Dropout,
+    pub elementwise: Elementwise,
+    pub gather: Gather,
+    pub gemm: Gemm,
+    pub gemm_bf16: GemmBf16,
+    pub optimizers: Optimizers,
+    pub softmax_cross_entropy: SoftmaxCrossEntropy,
+    pub sum: Sum,
+}
+
+impl Device {
+    /// Opens device number `ordinal`, from 0, with the kernels that [`Images::find`] finds.
+    ///
+    /// # Errors
+    /// No kernels in this build, no driver, a driver older than the toolkit, no such device, a device
+    /// that no image fits: each an error of its own, which says what to do.
+    pub fn open(ordinal: usize) -> Result<Self, CudaError> {
+        Self::open_with(ordinal, &Images::find()?)
+    }
+
+    /// Opens device number `ordinal`, from 0, with the kernels of `images`.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(ordinal: usize, images: &Images) -> Result<Self, CudaError> {
+        let count = Self::count()?;
+        if ordinal >= count {
+            return Err(CudaError::NoDevice { ordinal, count });
+        }
+        let opening = || format!("opening CUDA device {ordinal}");
+        let context = CudaContext::new(ordinal).during(opening)?;
+        // SAFETY: all work that shares memory goes through one stream, or streams that the executor
+        // orders itself by events, so no buffer needs events of its own.
+        unsafe { context.disable_event_tracking() };
+        let name = context.name().during(opening)?;
+        let (major, minor) = context.compute_capability().during(opening)?;
+        let capability = Capability { major, minor };
+        if !images.fits(capability) {
+            return Err(CudaError::NoImage { ordinal, name, capability });
+        }
+        let loader = Loader { context: &context, images, capability, ordinal, name: &name };
+        let kernels = Kernels {
+            accuracy: Accuracy::load(&loader)?,
+            convert: Convert::load(&loader)?,
+            dropout: Dropout::load(&loader)?,
+            elementwise: Elementwise::load(&loader)?,
+            gather: Gather::load(&loader)?,
+            gemm: Gemm::load(&loader)?,
+            gemm_bf16: GemmBf16::load(&loader)?,
+            optimizers: Optimizers::load(&loader)?,
+            softmax_cross_entropy: SoftmaxCrossEntropy::load(&loader)?,
+            sum: Sum::load(&loader)?,
+        };
+        Ok(Self { context, name, capability, kernels })
+    }
+
+    /// The number of devices that the driver sees.
+    ///
+    /// # Errors
+    /// When there is no driver, or one that is older than the toolkit that compiled the kernels.
+    pub fn count() -> Result<usize, CudaError> {
+        // SAFETY: loading the driver's library runs its initialisers, which is what is wanted. Probed
+        // first, because using a library that is missing would panic.
+        if !unsafe { sys::is_culib_present() } {
+            return Err(CudaError::NoDriver);
+        }
+        let asking = || "asking the CUDA driver for its devices".to_owned();
+        match result::init() {
+            Err(error) if error.0 == CUresult::CUDA_ERROR_NO_DEVICE => return Ok(0),
+            other => other.during(asking)?,
+        }
+        let mut version = 0;
+        // SAFETY: the pointer is to a live integer.
+        unsafe { sys::cuDriverGetVersion(&mut version) }.result().during(asking)?;
+        check_driver(version, TOOLKIT)?;
+        let count = result::device::get_count().during(asking)?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    /// The device's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its compute capability.
+    pub fn capability(&self) -> Capability {
+        self.capability
+    }
+
+    /// The kernels.
+    pub fn kernels(&self) -> &Kernels {
+        &self.kernels
+    }
+
+    /// The number of multiprocessors.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn multiprocessors(&self) -> Result<usize, CudaError> {
+        let attribute = CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
+        let count = self.context.attribute(attribute).during(|| "counting multiprocessors".to_owned())?;
+        Ok(usize::try_from(count).unwrap_or(1))
+    }
+
+    /// A new stream: its work runs in order.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn stream(&self) -> Result<Arc<CudaStream>, CudaError> {
+        self.context.new_stream().during(|| "creating a CUDA stream".to_owned())
+    }
+
+    /// Memory for `length` elements, all zero bits. At least one element is allocated.
+    ///
+    /// # Errors
+    /// [`CudaError::OutOfMemory`], with what was asked and what is free.
+    pub fn allocate<T: DeviceRepr + cudarc::driver::ValidAsZeroBits>(
+        &self,
+        stream: &Arc<CudaStream>,
+        length: usize,
+    ) -> Result<CudaSlice<T>, CudaError> {
+        stream.alloc_zeros(length.max(1)).map_err(|error| {
+            let asked = length * size_of::<T>();
+            match error.0 {
+                CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
+                    let free = self.context.mem_get_info().map_or(0, |(free, _)| free);
+                    CudaError::OutOfMemory { asked, free }
+                }
+                _ => CudaError::Driver { what: format!("allocating {asked} bytes"), source: error.into() },
+            }
+        })
+    }
+}
+
+/// Whether a driver of this version (13000 is 13.0) loads what this toolkit compiled.
+fn check_driver(version: i32, toolkit: (i32, i32)) -> Result<(), CudaError> {
+    let driver = (version / 1000, version % 1000 / 10);
+    if driver < toolkit {
+        return Err(CudaError::DriverTooOld { driver, toolkit });
+    }
+    Ok(())
+}
+
+/// Loads kernels onto one device.
+pub(super) struct Loader<'a> {
+    context: &'a Arc<CudaContext>,
+    images: &'a Images,
+    pub capability: Capability,
+    ordinal: usize,
+    name: &'a str,
+}
+
+impl Loader<'_> {
+    /// The module of `kernels/<file>.cu`.
+    pub fn file(&self, file: &'static str) -> Result<File, CudaError> {
+        let image = self.images.of_file(file).ok_or(CudaError::NoKernels)?;
+        let module = self.context.load_module(Ptx::from_binary(image.into_owned()));
+        let module = module.map_err(|error| match error.0 {
+            CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU | CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => {
+                CudaError::NoImage { ordinal: self.ordinal, name: self.name.into(), capability: self.capability }
+            }
+            _ => CudaError::Driver { what: format!("loading the kernels of {file}.cu"), source: error.into() },
+        })?;
+        Ok(File { module })
+    }
+}
+
+/// The loaded kernels of one file.
+pub(super) struct File {
+    module: Arc<CudaModule>,
+}
+
+impl File {
+    /// The kernel of that name.
+    pub fn kernel(&self, name: &'static str) -> Result<Kernel, CudaError> {
+        let function = self.module.load_function(name).during(|| format!("looking up the kernel {name}"))?;
+        Ok(Kernel::new(name, function))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_older_than_the_toolkit_is_refused_with_both_versions() {
+        assert!(check_driver(13_000, (13, 0)).is_ok() && check_driver(13_010, (12, 9)).is_ok());
+        assert!(check_driver(11_000, (0, 0)).is_ok(), "nothing was compiled");
+        let error = check_driver(12_080, (13, 0)).unwrap_err().to_string();
+        assert!(error.starts_with("the driver supports CUDA 12.8, and the kernels were compiled by CUDA 13.0"), "{error}");
+    }
+
+    #[test]
+    fn a_device_that_no_image_fits_is_refused_with_what_to_build() {
+        let capability = Capability { major: 6, minor: 1 };
+        let error = CudaError::NoImage { ordinal: 0, name: "Old Card".into(), capability }.to_string();
+        assert!(error.starts_with("device 0 (Old Card) has compute capability 6.1"), "{error}");
+        assert!(error.ends_with("COTANGENT_CUDA_ARCHS=61"), "{error}");
+    }
+
+    #[test]
+    fn machine_code_runs_within_its_generation_and_ptx_on_everything_newer() {
+        let capability = |major, minor| Capability { major, minor };
+        assert!(capability(8, 6).runs("sm_80") && capability(8, 6).runs("sm_86"));
+        assert!(!capability(8, 0).runs("sm_86"), "made for a newer one of the generation");
+        assert!(!capability(9, 0).runs("sm_80") && !capability(7, 5).runs("sm_80"));
+        assert!(capability(12, 1).runs("sm_120") && capability(12, 1).runs("compute_90"));
+        assert!(!capability(8, 9).runs("compute_90"));
+        assert!(!capability(9, 0).runs("sm_90a"), "for code that is not meant for every 9.0");
+    }
+}

@@ -1,0 +1,116 @@
+//! `kernels/gather.cu`: mini-batches gathered from byte images.
+
+use cudarc::driver::{CudaStream, CudaView, CudaViewMut, PushKernelArg};
+
+use super::device::Loader;
+use super::kernel::Kernel;
+use super::{CudaError, StepState};
+use crate::data::{Normalisation, Shifts};
+
+/// Threads of a block, and the pixels that a thread makes: GATHER_THREADS and PER_THREAD in the C file.
+const THREADS: u32 = 256;
+const PER_THREAD: usize = 4;
+
+/// Fills mini-batches.
+pub struct Gather {
+    plain: Kernel,
+    shifted: Kernel,
+}
+
+/// Labelled images of one size on the device: a [`crate::data::Split`].
+pub struct DeviceSplit<'a> {
+    /// (count, rows, columns), bytes.
+    pub images: CudaView<'a, u8>,
+    /// (count), the class of each image.
+    pub labels: CudaView<'a, u8>,
+    /// Height of an image in pixels.
+    pub rows: usize,
+    /// Width of an image in pixels.
+    pub columns: usize,
+}
+
+/// Which images make a batch: those from (step of the epoch) · `batch_size` on in `order`.
+pub struct BatchOrder<'a> {
+    /// One element.
+    pub step: CudaView<'a, StepState>,
+    /// The images of the epoch in order.
+    pub order: CudaView<'a, u32>,
+    /// Images in a full batch.
+    pub batch_size: usize,
+}
+
+impl Gather {
+    pub(super) fn load(loader: &Loader<'_>) -> Result<Self, CudaError> {
+        let file = loader.file("gather")?;
+        Ok(Self { plain: file.kernel("gather_batch")?, shifted: file.kernel("gather_shifted_batch")? })
+    }
+
+    /// Fills the batch of this step: `images` (rows of the batch, pixels) with normalised, perhaps
+    /// shifted, pixels and `labels` (rows) with class numbers, the same numbers as
+    /// [`crate::data::Gather::batch`] in 32 bits gives. `labels` decides how many rows: as many as
+    /// [`BatchOrder::batch_size`], or fewer in the last batch of an epoch.
+    ///
+    /// Where the order has no image, or names one that does not exist, pixels and label become NaN.
+    ///
+    /// # Errors
+    /// Lengths that disagree, sizes that do not fit 32 bits, images without pixels; what the driver reports.
+    pub fn batch(
+        &self,
+        stream: &CudaStream,
+        split: &DeviceSplit<'_>,
+        (normalisation, shifts): (Normalisation, Option<Shifts>),
+        which: &BatchOrder<'_>,
+        images: &mut CudaViewMut<'_, f32>,
+        labels: &mut CudaViewMut<'_, f32>,
+    ) -> Result<(), CudaError> {
+        let kernel = if shifts.is_some() { &self.shifted } else { &self.plain };
+        let &DeviceSplit { images: ref bytes, labels: ref classes, rows: height, columns: width } = split;
+        let pixels = kernel.count(&[height, width])?;
+        if pixels == 0 {
+            return Err(kernel.refuse(format!("an image of {height} x {width} has no pixels")));
+        }
+        kernel.expect_length("the split's images", bytes.len(), kernel.count(&[classes.len(), pixels])?)?;
+        kernel.expect_length("images", images.len(), kernel.count(&[labels.len(), pixels])?)?;
+        kernel.expect_length("step", which.step.len(), 1)?;
+        // A thread makes a part of one image.
+        let parts = kernel.count(&[labels.len(), pixels.div_ceil(PER_THREAD)])?;
+        kernel.size("the number of threads", parts)?;
+        let count = kernel.size("the number of images", classes.len())?;
+        let pixels = kernel.size("the number of pixels", pixels)?;
+        let columns = kernel.size("the width", width)?;
+        let order_length = kernel.size("the length of the order", which.order.len())?;
+        let batch_size = kernel.size("the size of a batch", which.batch_size)?;
+        let rows = kernel.size("the number of images", labels.len())?;
+        if rows == 0 {
+            return Ok(());
+        }
+        let (scale, shift) = normalisation.scale_and_shift();
+        let (scale, shift) = (scale as f32, shift as f32);
+        let largest = shifts.map_or(0, |shifts| i32::from(shifts.pixels()));
+        let [key_0, key_1] = shifts.map_or([0; 2], |shifts| shifts.key());
+        let mut arguments = kernel.on(stream);
+        arguments.arg(&which.step); // const StepState* step
+        arguments.arg(&which.order); // const uint32_t* order
+        arguments.arg(&order_length); // int order_length
+        arguments.arg(&batch_size); // int batch_size
+        arguments.arg(bytes); // const uint8_t* images
+        arguments.arg(classes); // const uint8_t* labels
+        arguments.arg(&count); // int count
+        arguments.arg(&pixels); // int pixels
+        arguments.arg(&scale); // float scale
+        arguments.arg(&shift); // float shift
+        arguments.arg(images); // float* batch
+        arguments.arg(labels); // float* batch_labels
+        arguments.arg(&rows); // int rows
+        if shifts.is_some() {
+            arguments.arg(&columns); // int columns
+            arguments.arg(&largest); // int largest
+            arguments.arg(&key_0); // uint32_t key_0
+            arguments.arg(&key_1); // uint32_t key_1
+        }
+        let blocks = parts.div_ceil(THREADS as usize);
+        // SAFETY: the batch holds rows images of so many pixels and rows labels, the split count of
+        // each, the order order_length indices; the kernel checks positions and indices against these.
+        unsafe { kernel.launch(&mut arguments, [blocks, 1, 1], THREADS) }
+    }
+}

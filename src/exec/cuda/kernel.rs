@@ -1,0 +1,79 @@
+//! A kernel as the typed functions see it: its checks speak its name.
+
+use cudarc::driver::{CudaFunction, CudaStream, LaunchArgs, LaunchConfig};
+
+use super::CudaError;
+
+/// A loaded kernel.
+pub(super) struct Kernel {
+    name: &'static str,
+    function: CudaFunction,
+}
+
+/// The largest extents of a grid on every architecture (CUDA C++ Programming Guide, table "Technical
+/// specifications per compute capability").
+const LARGEST_GRID: [usize; 3] = [i32::MAX as usize, 65_535, 65_535];
+
+impl Kernel {
+    pub fn new(name: &'static str, function: CudaFunction) -> Self {
+        Self { name, function }
+    }
+
+    /// An error that names this kernel.
+    pub fn refuse(&self, problem: String) -> CudaError {
+        CudaError::Refused { kernel: self.name, problem }
+    }
+
+    /// A size as the kernel's `int`.
+    pub fn size(&self, what: &str, size: usize) -> Result<i32, CudaError> {
+        i32::try_from(size)
+            .map_err(|_| self.refuse(format!("{what} is {size}, more than a 32-bit integer holds; cut the work into parts")))
+    }
+
+    /// Checks that a buffer holds exactly as many elements as it must.
+    pub fn expect_length(&self, buffer: &str, found: usize, expected: usize) -> Result<(), CudaError> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(self.refuse(format!("{buffer} holds {found} elements, and the sizes ask for {expected}")))
+    }
+
+    /// The product of extents; an error if the machine cannot count so many elements.
+    pub fn count(&self, extents: &[usize]) -> Result<usize, CudaError> {
+        extents
+            .iter()
+            .try_fold(1_usize, |product, &extent| product.checked_mul(extent))
+            .ok_or_else(|| self.refuse(format!("{extents:?} are more elements than can be counted")))
+    }
+
+    /// Arguments are appended in the order of the C parameters.
+    pub fn on<'a>(&'a self, stream: &'a CudaStream) -> LaunchArgs<'a> {
+        stream.launch_builder(&self.function)
+    }
+
+    /// Launches `blocks` of `threads` threads (x) each.
+    ///
+    /// # Safety
+    /// The arguments must be those of the C function, in order and type, and its accesses must stay
+    /// within the buffers.
+    pub unsafe fn launch(
+        &self,
+        arguments: &mut LaunchArgs<'_>,
+        blocks: [usize; 3],
+        threads: u32,
+    ) -> Result<(), CudaError> {
+        if blocks.iter().zip(LARGEST_GRID).any(|(&blocks, largest)| blocks == 0 || blocks > largest) {
+            return Err(self.refuse(format!("a grid of {blocks:?} blocks is not between 1 and {LARGEST_GRID:?}")));
+        }
+        let blocks = (blocks[0] as u32, blocks[1] as u32, blocks[2] as u32);
+        let config = LaunchConfig { grid_dim: blocks, block_dim: (threads, 1, 1), shared_mem_bytes: 0 };
+        // SAFETY: the caller's.
+        let launched = unsafe { arguments.launch(config) };
+        launched.map(drop).map_err(|source| CudaError::Launch {
+            kernel: self.name,
+            blocks,
+            threads,
+            source: source.into(),
+        })
+    }
+}
