@@ -1,10 +1,15 @@
 //! End-to-end and cross-module tests: one program, in modules.
 
 mod allocations;
+mod build_script;
 #[cfg(unix)] // signals, a full disk, limits on memory
 mod command_line;
 mod determinism;
 mod differentiation;
+#[cfg(target_os = "linux")]
+mod emulator;
+#[cfg(target_os = "linux")]
+mod kernels;
 mod network;
 mod operations;
 mod optimizers;

@@ -1,0 +1,139 @@
+// The functions of kernels/ptx.cuh in C++: its include guard is taken, so that these stand in.
+//
+// Copies and reads of shared memory happen here, in code that is compiled with the kernels, so that the
+// sanitizers see who reads and writes what; the exchange between lanes happens out of their sight.
+#define COTANGENT_PTX_CUH
+
+namespace ptx {
+
+// ---- cp.async
+
+template <class Word>
+void copy_words(void* shared, const void* global) {
+    *static_cast<Word*>(shared) = global ? *static_cast<const Word*>(global) : Word{};
+}
+
+template <class Word>
+void run_copy(const emulator::AsyncCopy& copy) {
+    copy_words<Word>(copy.shared, copy.global);
+}
+
+template <class Word>
+void copy_async(void* shared, const void* global, bool valid) {
+    const uintptr_t source = valid ? reinterpret_cast<uintptr_t>(global) : 0;
+    if ((emulator::shared_offset(shared) | source) % sizeof(Word) != 0) {
+        emulator::fault("cp.async of %zu bytes from %p to %p: misaligned", sizeof(Word), global, shared);
+    }
+    if (!valid) global = nullptr;
+#if __CUDA_ARCH__ >= 800
+    emulator::async_copy({run_copy<Word>, shared, global});
+#else
+    copy_words<Word>(shared, global);
+#endif
+}
+
+inline void copy_async_16(void* shared, const void* global, bool valid) { copy_async<uint4>(shared, global, valid); }
+inline void copy_async_4(void* shared, const void* global, bool valid) { copy_async<uint32_t>(shared, global, valid); }
+
+inline void copy_async_commit() { emulator::async_commit(); }
+
+template <int PENDING>
+void copy_async_wait(emulator::Place place = {}) {
+    emulator::async_wait(PENDING, place);
+}
+
+// ---- ldmatrix
+
+struct MatrixRow {
+    uint16_t elements[8]; // of the row whose address this lane gave
+    uint32_t* fragment;
+};
+
+template <bool TRANSPOSED>
+EMULATOR_UNSEEN void hand_out_matrices(void* const* arguments, uint32_t present) {
+    if (present != 0xffffffffu) emulator::fault("ldmatrix with lanes %08x only", present);
+    for (unsigned matrix = 0; matrix < 4; matrix++) {
+        for (unsigned lane = 0; lane < 32; lane++) {
+            uint32_t both = 0;
+            for (unsigned half = 0; half < 2; half++) {
+                const unsigned across = lane / 4, along = lane % 4 * 2 + half;
+                const unsigned row = TRANSPOSED ? along : across, column = TRANSPOSED ? across : along;
+                const uint32_t element = static_cast<MatrixRow*>(arguments[matrix * 8 + row])->elements[column];
+                both |= element << 16 * half;
+            }
+            static_cast<MatrixRow*>(arguments[lane])->fragment[matrix] = both;
+        }
+    }
+}
+
+template <bool TRANSPOSED>
+void load_matrices(uint32_t (&fragment)[4], const void* row, emulator::Place place) {
+    if (emulator::shared_offset(row) % 16 != 0) emulator::fault("ldmatrix: the row at %p is misaligned", row);
+    MatrixRow own;
+    for (int i = 0; i < 8; i++) own.elements[i] = static_cast<const uint16_t*>(row)[i];
+    own.fragment = fragment;
+    emulator::warp_operation("ldmatrix", 0xffffffffu, &own, hand_out_matrices<TRANSPOSED>, false, place);
+}
+
+inline void load_matrices_4(uint32_t (&fragment)[4], const void* row, emulator::Place place = {}) {
+    load_matrices<false>(fragment, row, place);
+}
+inline void load_matrices_4_transposed(uint32_t (&fragment)[4], const void* row,
+                                       emulator::Place place = {}) {
+    load_matrices<true>(fragment, row, place);
+}
+
+// ---- mma
+
+struct Fragments {
+    float* d;
+    const uint32_t *a, *b;
+};
+
+EMULATOR_UNSEEN inline float bf16_half(uint32_t both, unsigned half) {
+    const uint32_t bits = (half ? both >> 16 : both & 0xffff) << 16;
+    float result;
+    __builtin_memcpy(&result, &bits, sizeof result);
+    return result;
+}
+
+// Products are exact in float32 and added in the order of k. Hardware adds in blocks and truncates,
+// so only agreement to rounding may be asked of either.
+EMULATOR_UNSEEN inline void multiply_m16n8k16(void* const* arguments, uint32_t present) {
+    if (present != 0xffffffffu) emulator::fault("mma with lanes %08x only", present);
+    float a[16][16], b[16][8], d[16][8];
+    for (unsigned lane = 0; lane < 32; lane++) {
+        const Fragments& own = *static_cast<Fragments*>(arguments[lane]);
+        const unsigned group = lane / 4, pair = lane % 4 * 2;
+        for (unsigned half = 0; half < 2; half++) {
+            for (unsigned i = 0; i < 4; i++) {
+                a[group + i % 2 * 8][pair + half + i / 2 * 8] = bf16_half(own.a[i], half);
+            }
+            for (unsigned i = 0; i < 2; i++) {
+                b[pair + half + i * 8][group] = bf16_half(own.b[i], half);
+                d[group + i * 8][pair + half] = own.d[2 * i + half];
+            }
+        }
+    }
+    for (unsigned row = 0; row < 16; row++) {
+        for (unsigned k = 0; k < 16; k++) {
+            for (unsigned column = 0; column < 8; column++) d[row][column] += a[row][k] * b[k][column];
+        }
+    }
+    for (unsigned lane = 0; lane < 32; lane++) {
+        const Fragments& own = *static_cast<Fragments*>(arguments[lane]);
+        for (unsigned i = 0; i < 4; i++) own.d[i] = d[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2];
+    }
+}
+
+inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+                     emulator::Place place = {}) {
+#if __CUDA_ARCH__ >= 800
+    Fragments own{d, a, b};
+    emulator::warp_operation("mma.m16n8k16", 0xffffffffu, &own, multiply_m16n8k16, false, place);
+#else
+    __trap();
+#endif
+}
+
+} // namespace ptx

@@ -1,0 +1,33 @@
+// The schedule, and what is skipped.
+#include "control.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+using emulator::machine;
+using emulator::Order;
+
+void emulator_set_schedule(int order, uint64_t seed) {
+    machine().order = static_cast<Order>(order);
+    machine().random_state = seed * 0x9E3779B97F4A7C15 | 1;
+}
+
+void schedule_from_environment() {
+    const char* schedule = getenv("COTANGENT_EMULATOR_SCHEDULE");
+    if (!schedule) return;
+    if (strcmp(schedule, "fifo") == 0) return emulator_set_schedule(0, 1);
+    if (strcmp(schedule, "lifo") == 0) return emulator_set_schedule(1, 1);
+    if (strncmp(schedule, "random:", 7) == 0) return emulator_set_schedule(2, strtoull(schedule + 7, nullptr, 10));
+    fprintf(stderr, "COTANGENT_EMULATOR_SCHEDULE is '%s', not fifo, lifo or random:SEED\n", schedule);
+    exit(2);
+}
+
+void emulator_skip(const char* file, int line) {
+    emulator::Machine& m = machine();
+    snprintf(m.skipped_file, sizeof m.skipped_file, "%s", file);
+    m.skipped_line = line;
+    m.skips = 0;
+}
+
+uint64_t emulator_skips() { return machine().skips; }

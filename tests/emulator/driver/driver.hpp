@@ -1,0 +1,65 @@
+// The CUDA driver's interface as far as cudarc and the executor call it: the part of cuda.h that is
+// needed, and what the files of this folder share.
+//
+// Work is carried out when it is asked for, on the calling thread. A fault in a kernel is reported
+// as on hardware: by the next call that the fault can reach, and by every one after it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "../runtime/machine.hpp"
+
+#define DRIVER_API extern "C" __attribute__((visibility("default")))
+
+// CUresult, by the names of cuda.h.
+enum Result : int {
+    CUDA_SUCCESS = 0,
+    CUDA_ERROR_INVALID_VALUE = 1,
+    CUDA_ERROR_OUT_OF_MEMORY = 2,
+    CUDA_ERROR_INVALID_DEVICE = 101,
+    CUDA_ERROR_INVALID_IMAGE = 200,
+    CUDA_ERROR_INVALID_CONTEXT = 201,
+    CUDA_ERROR_NO_BINARY_FOR_GPU = 209,
+    CUDA_ERROR_INVALID_HANDLE = 400,
+    CUDA_ERROR_NOT_FOUND = 500,
+    CUDA_ERROR_NOT_READY = 600,
+    CUDA_ERROR_ILLEGAL_ADDRESS = 700,
+    CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED = 900,
+    CUDA_ERROR_STREAM_CAPTURE_INVALIDATED = 901,
+    CUDA_ERROR_STREAM_CAPTURE_UNMATCHED = 903,
+    CUDA_ERROR_STREAM_CAPTURE_UNJOINED = 904,
+    CUDA_ERROR_STREAM_CAPTURE_ISOLATION = 905,
+    CUDA_ERROR_CAPTURED_EVENT = 907,
+};
+
+using DevicePointer = unsigned long long;
+
+namespace driver {
+
+// The emulated devices, one for each path that the kernels distinguish.
+struct DeviceModel {
+    const char* name;
+    int major, minor;
+    unsigned architecture; // its bit in Kernel::architectures
+    int shared_per_block;  // the most that a kernel can ask for
+};
+constexpr DeviceModel DEVICES[] = {
+    {"emulated sm_75", 7, 5, 1, 64 * 1024},
+    {"emulated sm_80", 8, 0, 2, 163 * 1024},
+    {"emulated sm_90", 9, 0, 4, 227 * 1024},
+};
+constexpr int DEVICE_COUNT = sizeof DEVICES / sizeof DEVICES[0];
+constexpr size_t MEMORY = size_t(8) << 30;
+
+// The device of the calling thread's current context; null if it has none.
+const DeviceModel* current_device();
+
+// The fault that the calling thread's context has suffered, or CUDA_SUCCESS.
+Result fault_so_far();
+void record_fault();
+
+// Does work in the order of a stream, now; or notes it in the graph that the stream is being captured into.
+Result enqueue(void* stream, std::function<Result()> work);
+
+} // namespace driver

@@ -1,0 +1,224 @@
+// Streams, events, and the capture of streams into graphs.
+//
+// A captured operation depends on what its stream did last and on the events that the stream has
+// waited for. A graph is replayed in an order that obeys these dependencies and nothing else: the one of
+// capture, the latest possible first, or a random one, as the calling thread's schedule says. So an
+// executor that forgets a dependency, or lets two branches share memory, gets other results.
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "driver.hpp"
+
+using namespace driver;
+
+namespace {
+
+struct Node {
+    std::function<Result()> work;
+    std::set<size_t> dependencies;
+};
+
+struct Graph {
+    std::vector<Node> nodes; // in the order of capture, so each after what it depends on
+};
+
+struct Capture {
+    Graph graph;
+    void* origin;         // the stream that began it
+    std::set<void*> open; // the streams that have work which nobody has joined
+    Result problem = CUDA_SUCCESS;
+};
+
+struct Stream {
+    std::shared_ptr<Capture> capture;
+    std::set<size_t> last; // what its next operation depends on
+};
+
+struct Event {
+    std::chrono::steady_clock::time_point time;
+    std::shared_ptr<Capture> capture;
+    std::set<size_t> nodes;
+};
+
+Stream null_stream;
+
+Stream& stream_of(void* handle) { return handle ? *static_cast<Stream*>(handle) : null_stream; }
+
+Result invalidate(Stream& stream, Result problem) {
+    stream.capture->problem = CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+    return problem;
+}
+
+} // namespace
+
+Result driver::enqueue(void* handle, std::function<Result()> work) {
+    Stream& stream = stream_of(handle);
+    if (!stream.capture) {
+        if (Result fault = fault_so_far()) return fault;
+        return work();
+    }
+    std::vector<Node>& nodes = stream.capture->graph.nodes;
+    nodes.push_back({std::move(work), stream.last});
+    stream.last = {nodes.size() - 1};
+    stream.capture->open.insert(&stream);
+    return CUDA_SUCCESS;
+}
+
+DRIVER_API Result cuStreamCreate(void** handle, unsigned) {
+    *handle = new Stream;
+    return CUDA_SUCCESS;
+}
+DRIVER_API Result cuStreamCreateWithPriority(void** handle, unsigned, int) { return cuStreamCreate(handle, 0); }
+DRIVER_API Result cuStreamDestroy_v2(void* handle) {
+    delete static_cast<Stream*>(handle);
+    return CUDA_SUCCESS;
+}
+DRIVER_API Result cuCtxGetStreamPriorityRange(int* least, int* greatest) {
+    *least = *greatest = 0;
+    return CUDA_SUCCESS;
+}
+
+DRIVER_API Result cuStreamSynchronize(void* handle) {
+    Stream& stream = stream_of(handle);
+    if (stream.capture) return invalidate(stream, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    return fault_so_far();
+}
+DRIVER_API Result cuStreamQuery(void* handle) { return cuStreamSynchronize(handle); }
+
+// ---- Events
+
+DRIVER_API Result cuEventCreate(void** handle, unsigned) {
+    *handle = new Event;
+    return CUDA_SUCCESS;
+}
+DRIVER_API Result cuEventDestroy_v2(void* handle) {
+    delete static_cast<Event*>(handle);
+    return CUDA_SUCCESS;
+}
+
+DRIVER_API Result cuEventRecord(void* handle, void* stream_handle) {
+    Stream& stream = stream_of(stream_handle);
+    Event& event = *static_cast<Event*>(handle);
+    event = {std::chrono::steady_clock::now(), stream.capture, stream.last};
+    return stream.capture ? CUDA_SUCCESS : fault_so_far();
+}
+
+DRIVER_API Result cuStreamWaitEvent(void* handle, void* event_handle, unsigned) {
+    Stream& stream = stream_of(handle);
+    const Event& event = *static_cast<Event*>(event_handle);
+    if (!event.capture) return stream.capture ? invalidate(stream, CUDA_ERROR_STREAM_CAPTURE_ISOLATION) : fault_so_far();
+    if (stream.capture && stream.capture != event.capture) return invalidate(stream, CUDA_ERROR_STREAM_CAPTURE_ISOLATION);
+    // Waiting for an event of a capture makes a stream part of it. Whose last work is waited for is joined.
+    stream.capture = event.capture;
+    std::set<void*>& open = stream.capture->open;
+    for (auto entry = open.begin(); entry != open.end();) {
+        const Stream* other = static_cast<const Stream*>(*entry);
+        const bool joined = other != &stream && std::includes(event.nodes.begin(), event.nodes.end(), other->last.begin(),
+                                                              other->last.end());
+        entry = joined ? open.erase(entry) : std::next(entry);
+    }
+    stream.last.insert(event.nodes.begin(), event.nodes.end());
+    open.insert(&stream);
+    return CUDA_SUCCESS;
+}
+
+DRIVER_API Result cuEventSynchronize(void* handle) {
+    return static_cast<Event*>(handle)->capture ? CUDA_ERROR_CAPTURED_EVENT : fault_so_far();
+}
+DRIVER_API Result cuEventQuery(void* handle) { return cuEventSynchronize(handle); }
+DRIVER_API Result cuEventElapsedTime_v2(float* milliseconds, void* start, void* end) {
+    const auto elapsed = static_cast<Event*>(end)->time - static_cast<Event*>(start)->time;
+    *milliseconds = std::chrono::duration<float, std::milli>(elapsed).count();
+    return fault_so_far();
+}
+DRIVER_API Result cuEventElapsedTime(float* milliseconds, void* start, void* end) {
+    return cuEventElapsedTime_v2(milliseconds, start, end);
+}
+
+// ---- Capture
+
+DRIVER_API Result cuStreamBeginCapture_v2(void* handle, int) {
+    if (!handle) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED; // the null stream cannot be captured
+    Stream& stream = stream_of(handle);
+    if (stream.capture) return invalidate(stream, CUDA_ERROR_STREAM_CAPTURE_UNMATCHED);
+    stream.capture = std::make_shared<Capture>();
+    stream.capture->origin = &stream;
+    stream.last.clear();
+    return CUDA_SUCCESS;
+}
+
+DRIVER_API Result cuStreamIsCapturing(void* handle, int* status) {
+    const Stream& stream = stream_of(handle);
+    *status = !stream.capture ? 0 : stream.capture->problem ? 2 : 1; // CUstreamCaptureStatus
+    return CUDA_SUCCESS;
+}
+
+DRIVER_API Result cuStreamEndCapture(void* handle, void** graph) {
+    Stream& stream = stream_of(handle);
+    *graph = nullptr;
+    const std::shared_ptr<Capture> capture = stream.capture;
+    if (!capture || capture->origin != &stream) return CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
+    bool unjoined = false;
+    for (void* other : capture->open) {
+        Stream& open = *static_cast<Stream*>(other);
+        unjoined |= &open != &stream;
+        open.capture = nullptr;
+        open.last.clear();
+    }
+    stream.capture = nullptr;
+    stream.last.clear();
+    if (capture->problem) return capture->problem;
+    if (unjoined) return CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
+    *graph = new Graph(std::move(capture->graph));
+    return CUDA_SUCCESS;
+}
+
+DRIVER_API Result cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
+    *executable = new Graph(*static_cast<Graph*>(graph));
+    return CUDA_SUCCESS;
+}
+DRIVER_API Result cuGraphDestroy(void* graph) {
+    delete static_cast<Graph*>(graph);
+    return CUDA_SUCCESS;
+}
+DRIVER_API Result cuGraphExecDestroy(void* graph) { return cuGraphDestroy(graph); }
+DRIVER_API Result cuGraphUpload(void*, void*) { return CUDA_SUCCESS; }
+
+static size_t choose(const std::vector<size_t>& ready) {
+    switch (emulator::machine().order) {
+    case emulator::Order::first_in_first_out:
+        return 0;
+    case emulator::Order::last_in_first_out:
+        return ready.size() - 1;
+    case emulator::Order::random:
+        return emulator::random() % ready.size();
+    }
+    return 0;
+}
+
+static Result replay(Graph& graph) {
+    std::vector<size_t> waiting_for(graph.nodes.size()), ready;
+    for (size_t i = 0; i < graph.nodes.size(); i++) {
+        waiting_for[i] = graph.nodes[i].dependencies.size();
+        if (waiting_for[i] == 0) ready.push_back(i);
+    }
+    while (!ready.empty()) {
+        const auto chosen = ready.begin() + choose(ready);
+        const size_t node = *chosen;
+        ready.erase(chosen);
+        if (Result problem = graph.nodes[node].work()) return problem;
+        if (Result fault = fault_so_far()) return fault;
+        for (size_t i = node + 1; i < graph.nodes.size(); i++) {
+            if (graph.nodes[i].dependencies.count(node) && --waiting_for[i] == 0) ready.push_back(i);
+        }
+    }
+    return CUDA_SUCCESS;
+}
+
+DRIVER_API Result cuGraphLaunch(void* executable, void* stream) {
+    if (Result fault = fault_so_far()) return fault;
+    return enqueue(stream, [executable] { return replay(*static_cast<Graph*>(executable)); });
+}

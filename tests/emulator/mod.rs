@@ -1,0 +1,123 @@
+//! A CUDA driver that runs the kernels on the CPU: `README.md` says how it works and what it finds.
+
+mod build;
+mod driver_tests;
+mod graphs;
+mod planted;
+mod rewrite;
+
+use std::ffi::{CStr, CString, c_char};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW, Symbol};
+
+pub use build::{Built, Sanitizer, build};
+
+/// In which order the threads of a block, and the branches of a graph, advance.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Schedule {
+    FirstInFirstOut,
+    LastInFirstOut,
+    Random(u64),
+}
+
+/// The emulated driver, loaded into this process. Each function concerns the calling thread.
+pub struct Emulator {
+    pub built: Built,
+    set_schedule: Symbol<unsafe extern "C" fn(i32, u64)>,
+    skip: Symbol<unsafe extern "C" fn(*const c_char, i32)>,
+    skips: Symbol<unsafe extern "C" fn() -> u64>,
+    fault: Symbol<unsafe extern "C" fn() -> *const c_char>,
+    clear_fault: Symbol<unsafe extern "C" fn()>,
+}
+
+/// The folders whose kernels are in the library: the crate's, and those with planted bugs.
+const FOLDERS: [&str; 2] = ["kernels", "tests/emulator/planted"];
+
+/// The emulator, built and loaded at the first call. cudarc, which looks for `libcuda.so` by that name,
+/// then finds this one.
+pub fn emulator() -> &'static Emulator {
+    static EMULATOR: OnceLock<Emulator> = OnceLock::new();
+    EMULATOR.get_or_init(|| {
+        let built = build(sanitizer(), &FOLDERS).unwrap_or_else(|problem| panic!("{problem}"));
+        Emulator::load(built).unwrap_or_else(|problem| panic!("{problem}"))
+    })
+}
+
+/// The sanitizer that this process was started for.
+pub fn sanitizer() -> Sanitizer {
+    match std::env::var(SANITIZER).as_deref() {
+        Ok("address") => Sanitizer::Address,
+        Ok("thread") => Sanitizer::Thread,
+        _ => Sanitizer::None,
+    }
+}
+
+/// The variable by which a test tells the process that it starts which sanitizer the kernels have.
+const SANITIZER: &str = "COTANGENT_EMULATOR_SANITIZER";
+
+/// This test program once more, with sanitized kernels.
+///
+/// A sanitizer must be there before everything else, so the dynamic linker loads it first.
+pub fn in_sanitized_process(sanitizer: Sanitizer) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.env(SANITIZER, sanitizer.name()).env("LD_PRELOAD", sanitizer.runtime());
+    // Only what the kernels do is of interest: not what Rust does, which is not compiled for it.
+    command.env("ASAN_OPTIONS", "detect_leaks=0:detect_stack_use_after_return=0");
+    command.env("UBSAN_OPTIONS", "print_stacktrace=1");
+    command.env("TSAN_OPTIONS", "ignore_noninstrumented_modules=1");
+    command
+}
+
+impl Emulator {
+    fn load(built: Built) -> Result<Self, libloading::Error> {
+        // SAFETY: the library's initialisers register kernels and do nothing else; the symbols have
+        // the types of driver/control.hpp. The library is never unloaded.
+        unsafe {
+            let library = Library::open(Some(&built.library), RTLD_NOW | RTLD_GLOBAL)?;
+            let emulator = Self {
+                built,
+                set_schedule: library.get(b"emulator_set_schedule")?,
+                skip: library.get(b"emulator_skip")?,
+                skips: library.get(b"emulator_skips")?,
+                fault: library.get(b"emulator_fault")?,
+                clear_fault: library.get(b"emulator_clear_fault")?,
+            };
+            std::mem::forget(library);
+            Ok(emulator)
+        }
+    }
+
+    pub fn set_schedule(&self, schedule: Schedule) {
+        let (order, seed) = match schedule {
+            Schedule::FirstInFirstOut => (0, 1),
+            Schedule::LastInFirstOut => (1, 1),
+            Schedule::Random(seed) => (2, seed),
+        };
+        // SAFETY: takes plain numbers.
+        unsafe { (self.set_schedule)(order, seed) }
+    }
+
+    /// Makes the barrier, `__syncwarp` or `cp.async` wait at a line do nothing; line 0 ends that.
+    pub fn skip(&self, file: &str, line: u32) {
+        let file = CString::new(file).unwrap();
+        // SAFETY: the text lives during the call, which copies it.
+        unsafe { (self.skip)(file.as_ptr(), line as i32) }
+    }
+
+    /// How often something was skipped since [`Self::skip`].
+    pub fn skips(&self) -> u64 {
+        // SAFETY: takes nothing.
+        unsafe { (self.skips)() }
+    }
+
+    /// The fault that this thread's kernels have suffered, and forgets it.
+    pub fn take_fault(&self) -> Option<String> {
+        // SAFETY: the text is the calling thread's, and is copied before anything changes it.
+        let text = unsafe { CStr::from_ptr((self.fault)()) }.to_string_lossy().into_owned();
+        // SAFETY: takes nothing.
+        unsafe { (self.clear_fault)() };
+        (!text.is_empty()).then_some(text)
+    }
+}

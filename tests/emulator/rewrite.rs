@@ -1,0 +1,334 @@
+//! From preprocessed CUDA C++ to C++: what no macro can do.
+//!
+//! - `__shared__` variables become references into the emulator's shared memory.
+//! - `extern "C" __global__` functions become static ones, and are registered at the end of the file
+//!   with the block size that `__launch_bounds__` allows.
+//! - `#pragma unroll` becomes the host compiler's.
+//! - What comes from the kernels' own files is put into a namespace of the architecture that it was
+//!   preprocessed for, so that code for several architectures can stand in one library.
+//!
+//! Lines stay lines, and the preprocessor's line markers stay too, so compilers, faults and sanitizers
+//! name the kernel's own file and line.
+
+use std::fmt::Write;
+
+/// C++ and the names of the kernels in it.
+#[derive(Debug)]
+pub struct Rewritten {
+    pub text: String,
+    pub kernels: Vec<String>,
+}
+
+/// Rewrites the output of `c++ -E`. `root` begins the paths of the kernels' own files; `namespace` is
+/// the architecture's, `architectures` the bits under which the emulator's devices find the kernels.
+pub fn rewrite(preprocessed: &str, root: &str, namespace: &str, architectures: u32) -> Result<Rewritten, String> {
+    let mut output = String::with_capacity(preprocessed.len() + 4096);
+    let mut kernels = Vec::new();
+    let mut rest = preprocessed;
+    let mut own = false;
+    while !rest.is_empty() {
+        // A stretch of code up to the next line of the preprocessor.
+        let directive = if rest.starts_with('#') { 0 } else { rest.find("\n#").map_or(rest.len(), |at| at + 1) };
+        let (code, after) = rest.split_at(directive);
+        if own {
+            rewrite_code(code, &mut output, &mut kernels)?;
+        } else {
+            output.push_str(code);
+        }
+        let (line, after) = after.split_at(after.find('\n').map_or(after.len(), |at| at + 1));
+        if let Some(path) = line_marker(line) {
+            let is_own = path.starts_with(root);
+            if is_own != own {
+                let _ = if is_own { writeln!(output, "namespace {namespace} {{") } else { writeln!(output, "}}") };
+                own = is_own;
+            }
+            output.push_str(line);
+        } else {
+            output.push_str(&pragma(line));
+        }
+        rest = after;
+    }
+    if own {
+        output.push_str("\n}\n");
+    }
+    let _ = writeln!(output, "namespace {namespace} {{");
+    for Entry { name, largest_block } in &kernels {
+        let _ = writeln!(
+            output,
+            "static const emulator::Registration registration_{name}(\
+             emulator::Entry<{name}>::kernel(\"{name}\", ({largest_block}), {architectures}));"
+        );
+    }
+    output.push_str("}\n");
+    Ok(Rewritten { text: output, kernels: kernels.into_iter().map(|entry| entry.name).collect() })
+}
+
+struct Entry {
+    name: String,
+    largest_block: String,
+}
+
+/// The path of a line such as `# 12 "kernels/gemm.cu" 2`.
+fn line_marker(line: &str) -> Option<&str> {
+    let after_number = line.strip_prefix("# ")?.trim_start_matches(|c: char| c.is_ascii_digit());
+    after_number.strip_prefix(" \"")?.split('"').next()
+}
+
+/// `#pragma unroll` without a number unrolls whatever has a constant number of turns.
+fn pragma(line: &str) -> String {
+    match line.trim().strip_prefix("#pragma unroll") {
+        Some("") => "#pragma GCC unroll 64\n".into(),
+        Some(count) => format!("#pragma GCC unroll {}\n", count.trim()),
+        None => line.into(),
+    }
+}
+
+fn rewrite_code(code: &str, output: &mut String, kernels: &mut Vec<Entry>) -> Result<(), String> {
+    let mut rest = code;
+    while let Some(at) = next_word(rest, &["__shared__", "__global__", "extern", "__launch_bounds__"]) {
+        let (before, found) = rest.split_at(at);
+        output.push_str(before);
+        let taken = if let Some(head) = after_words(found, &["extern", "\"C\"", "__global__"]) {
+            let (entry, length) = entry(&found[head..])?;
+            let lines = newlines(&found[..head + length]);
+            let _ = write!(output, "{lines}static void {}", entry.name);
+            kernels.push(entry);
+            head + length
+        } else if let Some(head) = after_words(found, &["extern", "__shared__"]) {
+            let (declaration, length) = declaration(&found[head..])?;
+            let Declaration { of, name, .. } = declaration;
+            let lines = newlines(&found[..head + length]);
+            let _ = write!(output, "{lines}{of}* {name} = static_cast<{of}*>(emulator::dynamic_shared());");
+            head + length
+        } else if let Some(head) = after_words(found, &["__shared__"]) {
+            let (declaration, length) = declaration(&found[head..])?;
+            let Declaration { of, name, extents, alignment } = declaration;
+            let lines = newlines(&found[..head + length]);
+            let _ = write!(
+                output,
+                "{lines}static char site_of_{name}; using type_of_{name} = {of}{extents}; \
+                 type_of_{name}& {name} = *static_cast<type_of_{name}*>(emulator::shared_variable(\
+                 &site_of_{name}, sizeof(type_of_{name}), {}, \"{name}\"));",
+                alignment.unwrap_or(format!("alignof(type_of_{name})"))
+            );
+            head + length
+        } else if found.starts_with("extern") {
+            output.push_str("extern");
+            "extern".len()
+        } else {
+            let line: String = found.chars().take_while(|&c| c != '\n').collect();
+            return Err(format!("an entry is written `extern \"C\" __global__ void name(...)`, not: {line}"));
+        };
+        rest = &found[taken..];
+    }
+    output.push_str(rest);
+    Ok(())
+}
+
+/// From after `__global__` to before the parameters: `void __launch_bounds__(256, 2) name`.
+fn entry(text: &str) -> Result<(Entry, usize), String> {
+    let mut largest_block = "1024".to_owned();
+    let mut at = 0;
+    let mut name = None;
+    loop {
+        at += text[at..].len() - text[at..].trim_start().len();
+        let word: String = text[at..].chars().take_while(|&c| is_word(c)).collect();
+        match word.as_str() {
+            "" => break,
+            "void" => at += word.len(),
+            "__launch_bounds__" => {
+                let inside = parenthesis(&text[at + word.len()..])?;
+                largest_block = first_argument(inside).to_owned();
+                at += word.len() + text[at + word.len()..].find('(').unwrap_or(0) + inside.len() + 2;
+            }
+            _ => {
+                at += word.len();
+                name = Some(word);
+            }
+        }
+    }
+    match name {
+        Some(name) if text[at..].starts_with('(') => Ok((Entry { name, largest_block }, at)),
+        _ => Err(format!("cannot read the entry: {}", text.lines().next().unwrap_or(""))),
+    }
+}
+
+/// A variable declaration, up to and with its semicolon.
+struct Declaration {
+    of: String,
+    name: String,
+    extents: String,
+    alignment: Option<String>,
+}
+
+fn declaration(text: &str) -> Result<(Declaration, usize), String> {
+    let broken = || format!("one shared variable a declaration, not: {}", text.lines().next().unwrap_or(""));
+    let end = text.find(';').ok_or_else(broken)?;
+    let mut words = text[..end].split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut alignment = None;
+    for keyword in ["alignas", "__attribute__"] {
+        while let Some(start) = words.find(keyword) {
+            let inside = parenthesis(&words[start..])?.to_owned();
+            let number = inside.trim_matches(|c: char| !c.is_ascii_digit());
+            alignment = Some(number.to_owned());
+            let whole = words[start..].find('(').unwrap_or(0) + inside.len() + 2;
+            words.replace_range(start..start + whole, "");
+        }
+    }
+    let (declared, extents) = words.split_at(words.find('[').unwrap_or(words.len()));
+    let declared = declared.trim();
+    let start = declared.rfind(|c: char| !is_word(c)).map_or(0, |at| at + 1);
+    let (of, name) = (declared[..start].trim(), &declared[start..]);
+    if of.is_empty() || name.is_empty() || of.ends_with(',') || extents.contains([',', '=']) {
+        return Err(broken());
+    }
+    let declaration =
+        Declaration { of: of.into(), name: name.into(), extents: extents.trim().into(), alignment };
+    Ok((declaration, end + 1))
+}
+
+/// What stands between the first parenthesis and its partner.
+fn parenthesis(text: &str) -> Result<&str, String> {
+    let start = text.find('(').ok_or("a parenthesis is missing")? + 1;
+    let mut depth = 1;
+    for (at, c) in text[start..].char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Ok(&text[start..start + at]);
+        }
+    }
+    Err("a parenthesis is not closed".into())
+}
+
+fn first_argument(arguments: &str) -> &str {
+    let mut depth = 0;
+    let end = arguments.find(|c| {
+        match c {
+            '(' | '<' => depth += 1,
+            ')' | '>' => depth -= 1,
+            _ => {}
+        }
+        c == ',' && depth == 0
+    });
+    arguments[..end.unwrap_or(arguments.len())].trim()
+}
+
+/// As many line ends as the text has, so that what follows stays on its line.
+fn newlines(text: &str) -> String {
+    "\n".repeat(text.matches('\n').count())
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Where one of the words stands next, string literals passed over.
+fn next_word(text: &str, words: &[&str]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        if c == '"' || c == '\'' && !text[..at].ends_with(|c: char| c.is_ascii_hexdigit()) {
+            at += 1;
+            while let Some(inner) = text[at..].chars().next() {
+                at += inner.len_utf8();
+                match inner {
+                    '\\' => at += text[at..].chars().next().map_or(0, char::len_utf8),
+                    _ if inner == c => break,
+                    _ => {}
+                }
+            }
+        } else if is_word(c) {
+            let word = &text[at..at + text[at..].find(|c| !is_word(c)).unwrap_or(text.len() - at)];
+            if words.contains(&word) {
+                return Some(at);
+            }
+            at += word.len();
+        } else {
+            at += c.len_utf8();
+        }
+    }
+    None
+}
+
+/// If the text begins with these words, the length of them and the space between.
+fn after_words(text: &str, words: &[&str]) -> Option<usize> {
+    let mut at = 0;
+    for word in words {
+        at += text[at..].len() - text[at..].trim_start().len();
+        let rest = text[at..].strip_prefix(word)?;
+        if word.ends_with(is_word) && rest.starts_with(is_word) {
+            return None;
+        }
+        at += word.len();
+    }
+    Some(at)
+}
+
+/// One file of the kernels, as the preprocessor hands it over.
+#[cfg(test)]
+fn of_kernel(code: &str) -> Result<Rewritten, String> {
+    rewrite(&format!("# 1 \"kernels/a.cu\"\n{code}"), "kernels/", "sm_80", 6)
+}
+
+#[test]
+fn entries_become_static_functions_and_are_registered() {
+    let code = "extern \"C\" __global__ void __launch_bounds__(THREADS * (1 + 1), 2)\n    scale(float* x, int n) {}\n\
+                extern \"C\" __global__ void plain(int n) { }\n";
+    let Rewritten { text, kernels } = of_kernel(code).unwrap();
+    assert_eq!(kernels, ["scale", "plain"]);
+    assert!(text.contains("\nstatic void scale(float* x, int n) {}\nstatic void plain(int n) { }\n"), "{text}");
+    assert!(text.contains("Entry<scale>::kernel(\"scale\", (THREADS * (1 + 1)), 6)"), "{text}");
+    assert!(text.contains("Entry<plain>::kernel(\"plain\", (1024), 6)"), "{text}");
+}
+
+#[test]
+fn shared_variables_become_references_into_the_arena() {
+    let text = of_kernel("void f() { __shared__ alignas(16) Pair<A, B> tile[2][N + 1]; __shared__ int flag; }\n").unwrap().text;
+    assert!(text.contains("using type_of_tile = Pair<A, B>[2][N + 1]; type_of_tile& tile ="), "{text}");
+    assert!(text.contains("sizeof(type_of_tile), 16, \"tile\")"), "{text}");
+    assert!(text.contains("using type_of_flag = int; "), "{text}");
+    assert!(text.contains("alignof(type_of_flag)"), "{text}");
+    let text = of_kernel("void f() { extern __shared__ float dynamic[]; }\n").unwrap().text;
+    assert!(text.contains("{ float* dynamic = static_cast<float*>(emulator::dynamic_shared()); }"), "{text}");
+}
+
+#[test]
+fn lines_keep_their_numbers() {
+    let code = "int a;\n__shared__\nfloat\n  x[4];\nint b;\nextern \"C\"\n__global__ void\nf(int n) {}\nint c;\n";
+    let text = of_kernel(code).unwrap().text;
+    let lines: Vec<&str> = text.lines().skip_while(|line| *line != "# 1 \"kernels/a.cu\"").collect();
+    assert_eq!((lines[1], lines[5], lines[9]), ("int a;", "int b;", "int c;"), "{text}");
+    assert!(lines[8].starts_with("static void f(int n)"), "{text}");
+}
+
+#[test]
+fn only_the_kernels_own_files_are_rewritten_and_put_into_the_namespace() {
+    let text = "# 1 \"kernels/a.cu\"\nint a;\n# 1 \"/usr/include/x.h\" 1\nextern int __shared__;\n# 2 \"kernels/a.cu\" 2\nint b;\n";
+    let rewritten = rewrite(text, "kernels/", "sm_75", 1).unwrap().text;
+    let expected = "namespace sm_75 {\n# 1 \"kernels/a.cu\"\nint a;\n}\n# 1 \"/usr/include/x.h\" 1\nextern int __shared__;\n\
+                    namespace sm_75 {\n# 2 \"kernels/a.cu\" 2\nint b;\n\n}\n";
+    assert!(rewritten.starts_with(expected), "{rewritten}");
+}
+
+#[test]
+fn words_in_strings_and_longer_words_stay() {
+    let code = "const char* a = \"__shared__ \\\" x;\"; char q = '\"'; int my__shared__x; extern int y; int z = 1'000;\n";
+    assert!(of_kernel(code).unwrap().text.contains(code));
+}
+
+#[test]
+fn loops_are_unrolled_by_the_host_compilers_pragma() {
+    let text = of_kernel("#pragma unroll\nfor (;;) {}\n#pragma unroll 4\nfor (;;) {}\n#pragma GCC ivdep\n").unwrap().text;
+    assert!(text.contains("#pragma GCC unroll 64\nfor (;;) {}\n#pragma GCC unroll 4\nfor (;;) {}\n#pragma GCC ivdep\n"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_rewritten_is_said() {
+    let error = |code| of_kernel(code).unwrap_err();
+    assert!(error("__global__ void f() {}\n").contains("extern \"C\" __global__"));
+    assert!(error("__shared__ float a[2], b[2];\n").contains("one shared variable a declaration"));
+    assert!(error("extern \"C\" __global__ int;\n").contains("cannot read the entry"));
+}

@@ -1,0 +1,93 @@
+// What kernels and the runtime share: the running thread, and the operations that involve others.
+//
+// A launch runs the blocks of a grid one after another. A block's threads are fibers on the calling
+// operating-system thread; they give way only where CUDA threads meet (barriers, warp operations,
+// waits), so a launch is a sequence that the schedule's order and seed decide. All state belongs to
+// the calling thread (see machine.hpp): launches from several threads run side by side.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "../device/vector_types.hpp"
+
+#define EMULATOR_FAST_TLS __attribute__((tls_model("initial-exec")))
+
+namespace emulator {
+
+// The sanitizers must not look at the emulation of an instruction, only at what kernels access.
+#define EMULATOR_UNSEEN __attribute__((no_sanitize("thread")))
+
+// Where in a kernel's source something happens. As a default argument, `{}` is where the call stands.
+struct Place {
+    const char* file;
+    int line;
+    constexpr Place(const char* file = __builtin_FILE(), int line = __builtin_LINE()) : file(file), line(line) {}
+};
+
+// A CUDA thread.
+struct Thread {
+    uint3 index;     // threadIdx
+    unsigned linear; // its number in the block
+    unsigned lane, warp;
+};
+
+// The block that runs.
+struct Block {
+    uint3 index; // blockIdx
+    uint3 size;  // blockDim
+    uint3 grid;  // gridDim
+};
+
+// __thread, not thread_local: no check at each access whether they are initialised.
+extern __thread Thread* current EMULATOR_FAST_TLS;
+extern __thread Block block EMULATOR_FAST_TLS;
+
+// Ends the launch with an error that names block and thread.
+[[noreturn]] void fault(const char* format, ...) __attribute__((format(printf, 1, 2)));
+
+// __syncthreads.
+void barrier(Place place);
+
+// An operation that the lanes of a mask do together. Each lane hands in its argument; the last to
+// arrive runs `work` over all 32 of them (those of absent lanes are null). `orders` tells whether
+// the operation orders memory accesses, as __syncwarp does and shuffles do not.
+using WarpWork = void (*)(void* const* arguments, uint32_t present);
+void warp_operation(const char* name, uint32_t mask, void* argument, WarpWork work, bool orders, Place place);
+
+// A random number of the schedule's seed.
+uint64_t random();
+
+// Shared memory: a __shared__ variable's storage in this block, and the dynamic part.
+void* shared_variable(const void* site, size_t size, size_t alignment, const char* name);
+void* dynamic_shared();
+// An address as __cvta_generic_to_shared gives it; a fault if it is not in shared memory.
+uint32_t shared_offset(const void* address);
+
+// cp.async: copies that a thread has asked for and that have not happened yet.
+struct AsyncCopy {
+    void (*run)(const AsyncCopy&);
+    void* shared;
+    const void* global; // null: zeros
+};
+void async_copy(const AsyncCopy& copy);
+void async_commit();
+void async_wait(int pending, Place place);
+
+// A kernel: found by name by the driver. Registered before main by what rewrite.rs appends to each file.
+struct Parameter {
+    size_t size;
+    bool is_pointer;
+};
+struct Kernel {
+    const char* name;
+    void (*call)(void** arguments);
+    const Parameter* parameters;
+    unsigned parameter_count;
+    unsigned largest_block; // of __launch_bounds__, or 1024
+    unsigned architectures; // the emulated architectures that this is the code of, a bit each
+};
+struct Registration {
+    explicit Registration(const Kernel& kernel);
+};
+
+} // namespace emulator

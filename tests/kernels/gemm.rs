@@ -1,0 +1,435 @@
+//! Matrix products, each element against float64; the body for bfloat16 too.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use cotangent::exec::cuda::{CudaError, Epilogue, Gemm, Kernels, Product, Tile, Tiling};
+use cotangent::ops::{Draw, Extents, MatMul, Rule, Tensor};
+use cudarc::driver::{CudaStream, CudaViewMut, DeviceRepr};
+
+use super::support::{Run, chain, pairwise};
+use crate::support::{Random, shape};
+
+/// An element type with its products.
+pub trait Multiplied: DeviceRepr + Copy + Default {
+    /// The relative error of one addition of its products.
+    const EPSILON: f64;
+    fn of(x: f64) -> Self;
+    fn wide(self) -> f64;
+    fn workspace(tiling: Tiling, extents: Extents) -> usize;
+    fn run(
+        kernels: &Kernels,
+        stream: &CudaStream,
+        tiling: Tiling,
+        product: &Product<'_, Self>,
+        c: &mut CudaViewMut<'_, f32>,
+        epilogue: &Epilogue<'_>,
+        workspace: &mut CudaViewMut<'_, f32>,
+    ) -> Result<(), CudaError>;
+    fn reference(
+        kernels: &Kernels,
+        stream: &CudaStream,
+        product: &Product<'_, Self>,
+        c: &mut CudaViewMut<'_, f32>,
+        epilogue: &Epilogue<'_>,
+    ) -> Result<(), CudaError>;
+}
+
+impl Multiplied for f32 {
+    const EPSILON: f64 = f32::EPSILON as f64 / 2.0;
+
+    fn of(x: f64) -> Self {
+        x as f32
+    }
+
+    fn wide(self) -> f64 {
+        self.into()
+    }
+
+    fn workspace(tiling: Tiling, extents: Extents) -> usize {
+        Gemm::workspace_with(tiling, extents)
+    }
+
+    fn run(
+        kernels: &Kernels,
+        stream: &CudaStream,
+        tiling: Tiling,
+        product: &Product<'_, f32>,
+        c: &mut CudaViewMut<'_, f32>,
+        epilogue: &Epilogue<'_>,
+        workspace: &mut CudaViewMut<'_, f32>,
+    ) -> Result<(), CudaError> {
+        kernels.gemm.run_with(stream, tiling, product, c, epilogue, workspace)
+    }
+
+    fn reference(
+        kernels: &Kernels,
+        stream: &CudaStream,
+        product: &Product<'_, f32>,
+        c: &mut CudaViewMut<'_, f32>,
+        epilogue: &Epilogue<'_>,
+    ) -> Result<(), CudaError> {
+        kernels.gemm.reference(stream, product, c, epilogue)
+    }
+}
+
+pub const TRANSPOSES: [MatMul; 4] = [
+    MatMul { transpose_a: false, transpose_b: false },
+    MatMul { transpose_a: false, transpose_b: true },
+    MatMul { transpose_a: true, transpose_b: false },
+    MatMul { transpose_a: true, transpose_b: true },
+];
+
+/// A tile by itself, and with k split; more splits than there are tiles along a short k too.
+pub const TILINGS: [Tiling; 4] = [
+    Tiling { tile: Tile::Small, splits: 1 },
+    Tiling { tile: Tile::Small, splits: 3 },
+    Tiling { tile: Tile::Large, splits: 1 },
+    Tiling { tile: Tile::Large, splits: 2 },
+];
+
+/// Which steps of the epilogue there are: bias, ReLU, mask, accumulation.
+const EPILOGUES: [[bool; 4]; 7] = [
+    [false, false, false, false],
+    [true, false, false, false],
+    [true, true, false, false],
+    [false, false, true, false],
+    [false, false, false, true],
+    [false, true, true, true],
+    [true, true, true, true],
+];
+
+/// By how many elements A, B, C (and the workspace), and the epilogue's operands miss an aligned address.
+const OFFSETS: [[usize; 4]; 6] =
+    [[0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [3, 2, 1, 2]];
+
+/// The sizes of A's and B's elements. The last has a NaN in A and an infinity in B.
+const MAGNITUDES: [(f64, f64); 5] = [(1.0, 1.0), (1e30, 1.0), (1e-30, 1.0), (1e-12, 1e20), (1.0, 1.0)];
+
+/// Extents around the tiles', of which some allow 16-byte accesses and some do not; the last is more tiles
+/// than are in a band.
+const EXTENTS_OF_C: [usize; 9] = [1, 10, 33, 64, 65, 128, 132, 200, 580];
+
+/// Lengths of the sums: none, parts of a tile, and several tiles, so that each stage of shared memory is
+/// overwritten.
+const LENGTHS: [usize; 8] = [0, 1, 15, 16, 33, 64, 100, 136];
+
+/// One product: what is multiplied, and where the operands lie.
+#[derive(Clone, Copy)]
+struct Case {
+    matmul: MatMul,
+    extents: Extents,
+    epilogue: [bool; 4],
+    offsets: [usize; 4],
+}
+
+/// The numbers of a case, row-major and as stored.
+struct Numbers<T> {
+    a: Vec<T>,
+    b: Vec<T>,
+    bias: Vec<f32>,
+    mask: Vec<f32>,
+    c: Vec<f32>,
+}
+
+impl<T: Multiplied> Numbers<T> {
+    fn draw(random: &mut Random, Extents { m, n, k }: Extents, (of_a, of_b): (f64, f64)) -> Self {
+        let mut scaled = |count: usize, scale: f64| -> Vec<f64> {
+            random.values(count, -1.0, 1.0).into_iter().map(|x| x * scale).collect()
+        };
+        let narrow = |values: Vec<f64>| values.into_iter().map(|x| x as f32).collect();
+        let a = scaled(m * k, of_a).into_iter().map(T::of).collect();
+        let b = scaled(k * n, of_b).into_iter().map(T::of).collect();
+        let bias = narrow(scaled(n, of_a * of_b));
+        let c = narrow(scaled(m * n, of_a * of_b));
+        let mask = (0..m * n).map(|_| random.pick(&[-1.0, -0.0, 0.0, 1e-40, 0.5, 3.0, f32::NAN])).collect();
+        Self { a, b, bias, mask, c }
+    }
+
+    /// Each element of C in float64, and by how much float32 may miss it: one rounding for each addition,
+    /// of a number that is at most the sum of the absolute values.
+    fn expected(&self, case: &Case) -> Vec<(f64, f64)> {
+        let Case { extents: Extents { n, k, .. }, epilogue: [bias, relu, mask, accumulate], .. } = *case;
+        let wide = |values: &[T]| values.iter().map(|x| x.wide()).collect::<Vec<f64>>();
+        let (a, b) = (wide(&self.a), wide(&self.b));
+        let sums = product(case, &a, &b);
+        let absolute = |values: Vec<f64>| values.into_iter().map(f64::abs).collect::<Vec<f64>>();
+        let sizes = product(case, &absolute(a), &absolute(b));
+        sums.into_iter()
+            .zip(sizes)
+            .enumerate()
+            .map(|(at, (mut x, mut size))| {
+                if bias {
+                    let bias = f64::from(self.bias[at % n]);
+                    (x, size) = (x + bias, size + bias.abs());
+                }
+                if relu && x <= 0.0 {
+                    x = 0.0;
+                }
+                if mask {
+                    x *= if self.mask[at] > 0.0 { 1.0 } else { 0.0 };
+                }
+                if accumulate {
+                    let c = f64::from(self.c[at]);
+                    (x, size) = (x + c, size + c.abs());
+                }
+                let roundings = (k + 8) as f64;
+                (x, roundings * (T::EPSILON * size + f64::from(f32::MIN_POSITIVE)))
+            })
+            .collect()
+    }
+
+    /// C from the device: by a tiling, or by the reference.
+    fn compute(&self, run: &Run, case: &Case, tiling: Option<Tiling>) -> Result<Vec<f32>, String> {
+        let Case { matmul, extents, epilogue: [bias, relu, mask, accumulate], offsets } = *case;
+        let (a, b) = (run.upload(&self.a, offsets[0])?, run.upload(&self.b, offsets[1])?);
+        let (a, b) = (a.view(), b.view());
+        let for_bias = run.upload(&self.bias, offsets[3])?;
+        let for_mask = run.upload(&self.mask, offsets[3])?;
+        let (for_bias, for_mask) = (for_bias.view(), for_mask.view());
+        let mut c = match accumulate {
+            true => run.upload(&self.c, offsets[2])?,
+            false => run.poisoned(self.c.len(), offsets[2])?,
+        };
+        let product = Product { matmul, extents, a: &a, b: &b };
+        let epilogue =
+            Epilogue { bias: bias.then_some(&for_bias), relu, mask: mask.then_some(&for_mask), accumulate };
+        let (kernels, stream) = (run.kernels(), run.stream());
+        let launched = match tiling {
+            Some(tiling) => {
+                let mut workspace = run.poisoned(T::workspace(tiling, extents), offsets[2])?;
+                T::run(
+                    kernels,
+                    stream,
+                    tiling,
+                    &product,
+                    &mut c.view_mut(),
+                    &epilogue,
+                    &mut workspace.view_mut(),
+                )
+            }
+            None => T::reference(kernels, stream, &product, &mut c.view_mut(), &epilogue),
+        };
+        launched.map_err(|error| chain(&error))?;
+        run.download(&c)
+    }
+}
+
+/// The product in float64, by the graph's own rule.
+fn product(case: &Case, a: &[f64], b: &[f64]) -> Vec<f64> {
+    let Case { matmul, extents: Extents { m, n, k }, .. } = *case;
+    let of_a = shape(&if matmul.transpose_a { [k, m] } else { [m, k] });
+    let of_b = shape(&if matmul.transpose_b { [n, k] } else { [k, n] });
+    let mut c = vec![f64::NAN; m * n];
+    let operands = [Tensor { shape: &of_a, data: a }, Tensor { shape: &of_b, data: b }];
+    matmul.evaluate(&operands, Draw::default(), &mut c);
+    c
+}
+
+fn compare(found: &[f32], expected: &[(f64, f64)], n: usize) -> Result<(), String> {
+    for (at, (&found, &(expected, tolerance))) in found.iter().zip(expected).enumerate() {
+        let found = f64::from(found);
+        let agree = match expected {
+            x if x.is_nan() => found.is_nan(),
+            x if x.is_infinite() => found == x,
+            x => (found - x).abs() <= tolerance,
+        };
+        if !agree {
+            let (row, column) = (at / n, at % n);
+            return Err(format!("C[{row}, {column}] is {found}, not {expected} ± {tolerance:e}"));
+        }
+    }
+    Ok(())
+}
+
+/// Every transpose, shape, tiling, epilogue, alignment and magnitude, pairwise: the tiled kernels and the
+/// reference against float64, and the tiled ones again for the same bits. `supported` says whether the
+/// tiled kernels run on the device.
+pub fn check_products_of<T: Multiplied>(supported: impl Fn(&Run) -> bool) -> Result<(), String> {
+    let factors = [
+        ("transposes", TRANSPOSES.len()),
+        ("m", EXTENTS_OF_C.len()),
+        ("n", EXTENTS_OF_C.len()),
+        ("k", LENGTHS.len()),
+        ("tiling", TILINGS.len()),
+        ("epilogue", EPILOGUES.len()),
+        ("offsets", OFFSETS.len()),
+        ("magnitude", MAGNITUDES.len()),
+    ];
+    pairwise(&factors, |run, pick| {
+        let [transposes, m, n, k, tiling, epilogue, offsets, magnitude] = pick[..] else { unreachable!() };
+        let extents = Extents { m: EXTENTS_OF_C[m], n: EXTENTS_OF_C[n], k: LENGTHS[k] };
+        let case = Case {
+            matmul: TRANSPOSES[transposes],
+            extents,
+            epilogue: EPILOGUES[epilogue],
+            offsets: OFFSETS[offsets],
+        };
+        let mut random = run.random();
+        let mut numbers = Numbers::<T>::draw(&mut random, extents, MAGNITUDES[magnitude]);
+        if magnitude + 1 == MAGNITUDES.len() && extents.k > 0 {
+            let (at_a, at_b) = (random.below(numbers.a.len()), random.below(numbers.b.len()));
+            numbers.a[at_a] = T::of(f64::NAN);
+            numbers.b[at_b] = T::of(f64::INFINITY);
+        }
+        let expected = numbers.expected(&case);
+        let held = |what: &str, found: &[f32]| {
+            let tiling = TILINGS[tiling];
+            compare(found, &expected, extents.n)
+                .map_err(|problem| format!("{what}, {:?}, {extents:?}, {tiling:?}: {problem}", case.matmul))
+        };
+        held("reference", &numbers.compute(run, &case, None)?)?;
+        if !supported(run) {
+            return Ok(());
+        }
+        let found = numbers.compute(run, &case, Some(TILINGS[tiling]))?;
+        held("tiled", &found)?;
+        let again = numbers.compute(run, &case, Some(TILINGS[tiling]))?;
+        let differs = found.iter().zip(&again).position(|(x, y)| x.to_bits() != y.to_bits());
+        differs
+            .map_or(Ok(()), |at| Err(format!("element {at} is {} once and {} again", found[at], again[at])))
+    })
+}
+
+/// The same bits under every schedule and on every device that `supported` names.
+pub fn check_bits_of<T: Multiplied>(supported: impl Fn(&Run) -> bool) -> Result<(), String> {
+    let extents = Extents { m: 70, n: 132, k: 200 };
+    let before: Mutex<HashMap<(usize, usize), Vec<u32>>> = Mutex::default();
+    pairwise(&[("transposes", TRANSPOSES.len()), ("tiling", TILINGS.len())], |run, pick| {
+        if !supported(run) {
+            return Ok(());
+        }
+        let numbers = Numbers::<T>::draw(&mut Random::new(7), extents, (1.0, 1.0));
+        let case = Case { matmul: TRANSPOSES[pick[0]], extents, epilogue: EPILOGUES[6], offsets: OFFSETS[0] };
+        let found = numbers.compute(run, &case, Some(TILINGS[pick[1]]))?;
+        let bits: Vec<u32> = found.iter().map(|x| x.to_bits()).collect();
+        let mut before = before.lock().map_err(|error| error.to_string())?;
+        let first = before.entry((pick[0], pick[1])).or_insert_with(|| bits.clone());
+        match first.iter().zip(&bits).position(|(x, y)| x != y) {
+            Some(at) => Err(format!(
+                "element {at} is {:x}, and was {:x} under other circumstances",
+                bits[at], first[at]
+            )),
+            None => Ok(()),
+        }
+    })
+}
+
+pub fn check_products() -> Result<(), String> {
+    check_products_of::<f32>(|_| true)
+}
+
+pub fn check_bits() -> Result<(), String> {
+    check_bits_of::<f32>(|_| true)
+}
+
+#[test]
+fn products_agree_with_float64() {
+    check_products().unwrap();
+}
+
+#[test]
+fn products_are_the_same_bits_in_every_order_of_threads() {
+    check_bits().unwrap();
+}
+
+/// The tiling that the shape alone decides, on shapes of the network: k is split in the first three.
+#[test]
+fn products_of_the_network_agree_with_float64() {
+    let shapes = [(0, 128, 10, 256), (1, 32, 64, 784), (2, 10, 256, 128), (0, 128, 256, 10)];
+    pairwise(&[("shape", shapes.len())], |run, pick| {
+        let (transposes, m, n, k) = shapes[pick[0]];
+        let extents = Extents { m, n, k };
+        let case =
+            Case { matmul: TRANSPOSES[transposes], extents, epilogue: EPILOGUES[2], offsets: OFFSETS[0] };
+        let numbers = Numbers::<f32>::draw(&mut run.random(), extents, (1.0, 1.0));
+        let (a, b, bias) =
+            (run.upload(&numbers.a, 0)?, run.upload(&numbers.b, 0)?, run.upload(&numbers.bias, 0)?);
+        let (a, b, bias) = (a.view(), b.view(), bias.view());
+        let mut c = run.poisoned(m * n, 0)?;
+        let mut workspace = run.poisoned(Gemm::workspace(extents), 0)?;
+        let product = Product { matmul: case.matmul, extents, a: &a, b: &b };
+        let epilogue = Epilogue { bias: Some(&bias), relu: true, ..Epilogue::default() };
+        let gemm = &run.kernels().gemm;
+        gemm.run(run.stream(), &product, &mut c.view_mut(), &epilogue, &mut workspace.view_mut())
+            .map_err(|error| chain(&error))?;
+        compare(&run.download(&c)?, &numbers.expected(&case), n)
+    })
+    .unwrap();
+}
+
+/// What comes of operands, C and a workspace of these lengths.
+fn outcome(run: &Run, extents: Extents, [a, b, c, workspace]: [usize; 4]) -> Result<String, String> {
+    let (a, b) = (run.poisoned::<f32>(a, 0)?, run.poisoned::<f32>(b, 0)?);
+    let (a, b) = (a.view(), b.view());
+    let (mut c, mut workspace) = (run.poisoned(c, 0)?, run.poisoned(workspace, 0)?);
+    let product = Product { matmul: TRANSPOSES[0], extents, a: &a, b: &b };
+    let epilogue = Epilogue::default();
+    let gemm = &run.kernels().gemm;
+    let tiled = gemm.run(run.stream(), &product, &mut c.view_mut(), &epilogue, &mut workspace.view_mut());
+    let reference = gemm.reference(run.stream(), &product, &mut c.view_mut(), &epilogue);
+    run.download(&c)?;
+    let words =
+        |outcome: Result<(), CudaError>| outcome.map_or_else(|error| chain(&error), |()| "fine".into());
+    Ok(format!("{}; {}", words(tiled), words(reference)))
+}
+
+#[test]
+fn products_without_elements_are_no_launch() {
+    pairwise(&[], |run, _| {
+        for extents in
+            [Extents { m: 0, n: 3, k: 2 }, Extents { m: 3, n: 0, k: 2 }, Extents { m: 0, n: 0, k: 0 }]
+        {
+            let Extents { m, n, k } = extents;
+            assert_eq!(outcome(run, extents, [m * k, k * n, 0, 0])?, "fine; fine");
+        }
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn products_of_lengths_that_disagree_are_refused_by_name() {
+    pairwise(&[], |run, _| {
+        let extents = Extents { m: 2, n: 3, k: 5 };
+        let refused = |lengths| outcome(run, extents, lengths);
+        let a = "A holds 11 elements, and the sizes ask for 10";
+        assert_eq!(
+            refused([11, 15, 6, 0])?,
+            format!("kernel gemm_nn_64x64: {a}; kernel gemm_reference: {a}")
+        );
+        assert!(refused([10, 14, 6, 0])?.contains("B holds 14 elements, and the sizes ask for 15"));
+        assert!(refused([10, 15, 7, 0])?.contains("C holds 7 elements, and the sizes ask for 6"));
+        let split = Extents { m: 2, n: 3, k: 256 };
+        assert_eq!(
+            outcome(run, split, [512, 768, 6, 23])?,
+            "kernel gemm_nn_64x64: the workspace holds 23 elements, and the sizes ask for 24; fine"
+        );
+        let huge = Extents { m: 1 << 31, n: 0, k: 0 };
+        assert!(outcome(run, huge, [0; 4])?.contains("m is 2147483648, more than a 32-bit integer holds"));
+        Ok(())
+    })
+    .unwrap();
+}
+
+#[test]
+fn temporary_skips() {
+    use crate::emulator::emulator;
+    for (file, check) in [
+        ("gemm.cu", check_products as fn() -> Result<(), String>),
+        ("gemm.cu", check_bits),
+        ("gemm_bf16.cu", super::gemm_bf16::check_products),
+        ("gemm_bf16.cu", super::gemm_bf16::check_bits),
+    ] {
+        let text = std::fs::read_to_string(format!("kernels/{file}")).unwrap();
+        for (line, code) in text.lines().enumerate() {
+            if code.contains("__syncthreads();") || code.contains("copy_async_wait<") {
+                emulator().take_fault();
+                emulator().skip(file, line as u32 + 1);
+                let outcome = check();
+                println!("{file} {} {code}: {} skips, {outcome:?}", line + 1, emulator().skips());
+                emulator().skip(file, 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Every kernel against float64 on the CPU.
+
+mod accuracy;
+mod convert;
+mod dropout;
+mod elementwise;
+mod gather;
+mod gemm;
+mod gemm_bf16;
+mod mutations;
+mod optimizers;
+mod sanitized;
+mod softmax_cross_entropy;
+mod step;
+mod sum;
+mod support;

@@ -1,0 +1,68 @@
+//! The checks must be able to fail: with any barrier, `__syncwarp` or `cp.async` wait of the kernels
+//! taken out, one of them does. The emulator skips the line as the kernels run, so nothing is compiled anew.
+
+use std::path::Path;
+
+use super::*;
+use crate::emulator::emulator;
+
+type Check = fn() -> Result<(), String>;
+
+/// The checks that run the kernels of each file.
+const CHECKS: [(&str, &[Check]); 6] = [
+    ("gemm", &[gemm::check_products]),
+    ("gemm_bf16", &[gemm_bf16::check_products]),
+    ("sum", &[sum::check_column_sums, sum::check_row_sums, sum::check_long_row_sums]),
+    ("softmax_cross_entropy", &[softmax_cross_entropy::check_cross_entropy, softmax_cross_entropy::check_softmax]),
+    ("accuracy", &[accuracy::check_correct_predictions_are_counted, accuracy::check_losses_add_up]),
+    ("gather", &[gather::check_batches_are_those_of_the_cpu]),
+];
+
+/// File and line of everything that waits.
+fn waits() -> Vec<(String, u32)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
+    let mut waits = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name == "ptx.cuh" {
+            continue; // which defines them
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (line, code) in (1..).zip(text.lines()) {
+            let code = code.split("//").next().unwrap_or("");
+            if ["__syncthreads()", "__syncwarp(", "copy_async_wait<"].iter().any(|wait| code.contains(wait)) {
+                waits.push((name.clone(), line));
+            }
+        }
+    }
+    waits.sort();
+    waits
+}
+
+/// What the checks say when a line is skipped; nothing if they pass.
+fn finding(file: &str, line: u32) -> Option<String> {
+    let stem = file.split('.').next().unwrap();
+    let (own, others): (Vec<_>, Vec<_>) = CHECKS.iter().partition(|(family, _)| *family == stem);
+    let checks = own.into_iter().chain(others).flat_map(|(_, checks)| checks.iter());
+    emulator().skip(&format!("kernels/{file}"), line);
+    let found = checks.filter_map(|check| check().err()).next();
+    let skips = emulator().skips();
+    emulator().skip("", 0);
+    assert!(skips > 0, "{file}:{line} is never reached");
+    found
+}
+
+#[test]
+fn no_barrier_or_wait_can_be_taken_out_unnoticed() {
+    if support::on_real_card() {
+        return; // a card cannot skip a line
+    }
+    let waits = waits();
+    assert!(waits.len() >= 8, "{waits:?}");
+    for (file, line) in waits {
+        let found = finding(&file, line);
+        assert!(found.is_some(), "{file}:{line} can be taken out, and every check passes");
+        println!("{file}:{line}: {}", found.unwrap());
+    }
+}

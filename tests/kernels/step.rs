@@ -1,0 +1,254 @@
+//! `kernels/step.cuh`: steps are counted on the device, and a captured step serves every step.
+
+use cotangent::data::{Gather, Normalisation, Shifts, Split};
+use cotangent::exec::cuda::{BatchOrder, CudaError, DeviceSplit, StepState};
+use cotangent::ops::{Draw, DropoutMask};
+use cotangent::optim::{Adam, Optimizer, Sgd, Step};
+use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::{CudaGraph, DriverError};
+
+use super::support::{Buffer, Run, pairwise};
+use crate::support::compare;
+
+const RULES: [Optimizer; 3] = [
+    Optimizer::Adam(Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }),
+    Optimizer::Adam(Adam { beta1: 0.4, beta2: 0.7, epsilon: 0.2 }),
+    Optimizer::Sgd(Sgd { momentum: 0.9 }),
+];
+
+pub fn check_steps_are_counted() -> Result<(), String> {
+    const STARTS: [u64; 4] = [0, 1, 1000, (1 << 33) - 1];
+    let factors = [("start", STARTS.len()), ("optimizer", RULES.len())];
+    pairwise(&factors, |run, pick| {
+        let (start, optimizer) = (STARTS[pick[0]], RULES[pick[1]]);
+        let weight_decay = 0.25;
+        let rates = [0.1, 0.03];
+        let on_device = run.upload(&rates, 1)?;
+        // An epoch in the midst of a run: ended two steps ago, if there were any.
+        let before =
+            StepState { epoch_start: start.saturating_sub(2), first_not_finite: 5, ..StepState::new(start) };
+        let mut step = run.upload(&[before], 0)?;
+        let kernels = &run.kernels().optimizers;
+        kernels.begin_epoch(run.stream(), &mut step.view_mut()).map_err(text)?;
+        for (rate, number) in rates.into_iter().chain([f64::NAN]).zip(start + 1..) {
+            kernels
+                .begin_step(run.stream(), &optimizer, weight_decay, &on_device.view(), &mut step.view_mut())
+                .map_err(text)?;
+            let found = run.download(&step)?[0];
+            let case = format!("{optimizer:?}, step {number}: {found:?}");
+            if (found.number, found.epoch_start, found.first_not_finite) != (number, start, 5) {
+                return Err(format!("{case}, with the epoch's start {start}"));
+            }
+            let (m_correction, v_correction) = match optimizer {
+                Optimizer::Adam(Adam { beta1, beta2, .. }) => {
+                    let correction = |beta: f64| 1.0 / (1.0 - beta.powf(number as f64));
+                    (correction(beta1), correction(beta2))
+                }
+                _ => (1.0, 1.0),
+            };
+            // Both sides round results of 64 bits once.
+            let close = |found: f32, expected: f64| {
+                (f64::from(found) - expected).abs() <= f64::from(f32::EPSILON) * expected.abs()
+            };
+            if !close(found.m_correction, m_correction) || !close(found.v_correction, v_correction) {
+                return Err(format!("{case}, not corrections of {m_correction} and {v_correction}"));
+            }
+            // A rate for every step of the epoch; after it none.
+            let agree = if rate.is_nan() {
+                found.learning_rate.is_nan() && found.decay.is_nan()
+            } else {
+                found.learning_rate == rate as f32 && close(found.decay, 1.0 - rate * weight_decay)
+            };
+            if !agree {
+                return Err(format!("{case}, not a learning rate of {rate}"));
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn steps_are_counted_and_get_their_rates_and_corrections() {
+    check_steps_are_counted().unwrap();
+}
+
+const WEIGHT_DECAY: f64 = 0.125;
+const SEED: u64 = 77;
+const PIXELS: usize = 12;
+const BATCH: usize = 4;
+/// Two full batches and one of three images.
+const IMAGES: usize = 11;
+const STEPS: usize = IMAGES.div_ceil(BATCH);
+
+/// A run in which the batch's images are the gradients, and the logits, and its labels the losses: enough for
+/// every kernel that reads the step to show which one it is in.
+struct Training {
+    optimizer: Optimizer,
+    shifts: Shifts,
+    mask_rule: DropoutMask,
+    step: Buffer<StepState>,
+    rates: Buffer<f64>,
+    order: Buffer<u32>,
+    bytes: Buffer<u8>,
+    classes: Buffer<u8>,
+    images: Buffer<f32>,
+    labels: Buffer<f32>,
+    mask: Buffer<f32>,
+    parameters: Buffer<f32>,
+    means: Buffer<f32>,
+    squares: Buffer<f32>,
+    correct: Buffer<u64>,
+    total: Buffer<f64>,
+}
+
+const NORMALISATION: Normalisation = Normalisation { mean: 0.5, std: 0.5 };
+
+impl Training {
+    /// One step with a batch of some rows. They update as many parameters as they have pixels.
+    fn launch(&mut self, run: &Run, rows: usize) -> Result<(), CudaError> {
+        let (kernels, stream) = (run.kernels(), run.stream());
+        let pixels = rows * PIXELS;
+        let step = &mut self.step.view_mut();
+        kernels.optimizers.begin_step(stream, &self.optimizer, WEIGHT_DECAY, &self.rates.view(), step)?;
+        let split =
+            DeviceSplit { images: self.bytes.view(), labels: self.classes.view(), rows: 3, columns: 4 };
+        let which = BatchOrder { step: self.step.view(), order: self.order.view(), batch_size: BATCH };
+        let images = &mut self.images.view_mut();
+        let (images, labels) = (&mut images.slice_mut(..pixels), &mut self.labels.view_mut());
+        let labels = &mut labels.slice_mut(..rows);
+        kernels.gather.batch(stream, &split, (NORMALISATION, Some(self.shifts)), &which, images, labels)?;
+        let mask = &mut self.mask.view_mut();
+        kernels.dropout.mask(stream, &self.mask_rule, SEED, &self.step.view(), mask)?;
+        let (images, labels) = (self.images.view().slice(..pixels), self.labels.view().slice(..rows));
+        let correct = &mut self.correct.view_mut();
+        kernels.accuracy.count_correct(stream, PIXELS, &images, &labels, correct)?;
+        let (step, total) = (&mut self.step.view_mut(), &mut self.total.view_mut());
+        kernels.accuracy.accumulate_losses(stream, &labels, step, total)?;
+        let (mut parameters, mut means) = (self.parameters.view_mut(), self.means.view_mut());
+        let mut squares = self.squares.view_mut();
+        let mut squares = squares.slice_mut(..pixels);
+        let second = (self.optimizer.state_per_parameter() == 2).then_some(&mut squares);
+        let (theta, means) = (&mut parameters.slice_mut(..pixels), &mut means.slice_mut(..pixels));
+        kernels.optimizers.update(stream, &self.optimizer, &self.step.view(), theta, &images, means, second)
+    }
+
+    fn captured(&mut self, run: &Run, rows: usize) -> Result<CudaGraph, String> {
+        run.stream()
+            .begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
+            .map_err(driver)?;
+        let launched = self.launch(run, rows);
+        let graph = run.stream().end_capture(CUgraphInstantiate_flags(0));
+        launched.map_err(text)?;
+        graph.map_err(driver)?.ok_or_else(|| "nothing was captured".to_owned())
+    }
+}
+
+pub fn check_a_captured_step_serves_every_step() -> Result<(), String> {
+    pairwise(&[("optimizer", RULES.len()), ("updates before", 2), ("last batch captured", 2)], |run, pick| {
+        let optimizer = RULES[pick[0]];
+        let updates = [0, (1 << 32) - 2][pick[1]];
+        let mut random = run.random();
+        let mut bytes =
+            |count: usize, bound| (0..count).map(|_| random.below(bound) as u8).collect::<Vec<_>>();
+        let split =
+            Split { images: bytes(IMAGES * PIXELS, 256), labels: bytes(IMAGES, PIXELS), rows: 3, columns: 4 };
+        let shifts = Shifts::new(SEED, 1);
+        let mask_rule = DropoutMask { probability: 0.5.into(), stream: 3, shape: [50].into() };
+        let mut theta: Vec<f64> = random.values(BATCH * PIXELS, -1.0, 1.0);
+        let (mut means, mut squares) = (vec![0.0; theta.len()], vec![0.0; theta.len()]);
+        let narrow = |values: &[f64]| values.iter().map(|&x| x as f32).collect::<Vec<_>>();
+        let mut training = Training {
+            optimizer,
+            shifts,
+            mask_rule: mask_rule.clone(),
+            step: run.upload(&[StepState::new(updates)], 0)?,
+            rates: run.poisoned(STEPS, 0)?,
+            order: run.poisoned(IMAGES, 0)?,
+            bytes: run.upload(&split.images, 0)?,
+            classes: run.upload(&split.labels, 0)?,
+            images: run.poisoned(BATCH * PIXELS, 0)?,
+            labels: run.poisoned(BATCH, 0)?,
+            mask: run.poisoned(50, 0)?,
+            parameters: run.upload(&narrow(&theta), 0)?,
+            means: run.upload(&narrow(&means), 0)?,
+            squares: run.upload(&narrow(&squares), 0)?,
+            correct: run.upload(&[0], 0)?,
+            total: run.upload(&[0.0], 0)?,
+        };
+        let full = training.captured(run, BATCH)?;
+        let last = training.captured(run, IMAGES % BATCH)?;
+        let (mut correct, mut total) = (0, 0.0);
+        for epoch in 0..2_u64 {
+            let order: Vec<u32> = (0..IMAGES).map(|_| random.below(IMAGES) as u32).collect();
+            let rates = random.values(STEPS, 0.01, 0.1);
+            run.stream().memcpy_htod(&order, &mut training.order.view_mut()).map_err(driver)?;
+            run.stream().memcpy_htod(&rates, &mut training.rates.view_mut()).map_err(driver)?;
+            run.kernels()
+                .optimizers
+                .begin_epoch(run.stream(), &mut training.step.view_mut())
+                .map_err(text)?;
+            for (position, indices) in order.chunks(BATCH).enumerate() {
+                let draw = Draw { seed: SEED, step: updates + epoch * STEPS as u64 + position as u64 };
+                match indices.len() {
+                    BATCH => full.launch().map_err(driver)?,
+                    _ if pick[2] == 1 => last.launch().map_err(driver)?,
+                    rows => training.launch(run, rows).map_err(text)?,
+                }
+
+                let pixels = indices.len() * PIXELS;
+                let (mut images, mut labels) = (vec![0.0_f32; pixels], vec![0.0; indices.len()]);
+                let gather = Gather::new(&split, NORMALISATION, Some(shifts));
+                gather.batch(draw.step, indices, &mut images, &mut labels);
+                let mut mask = vec![0.0_f32; 50];
+                mask_rule.fill(draw, 0, &mut mask);
+                let at = |what: &str| format!("{optimizer:?}, {what} of {draw:?}");
+                let same = |what: &str, found: &[f32], expected: &[f32]| match found == expected {
+                    true => Ok(()),
+                    false => Err(format!("{}: {found:?}, not {expected:?}", at(what))),
+                };
+                same("images", &run.download(&training.images)?[..pixels], &images)?;
+                same("labels", &run.download(&training.labels)?[..labels.len()], &labels)?;
+                same("mask", &run.download(&training.mask)?, &mask)?;
+                // No two pixels of a row need be different: the first of equals.
+                let first_largest = |row: &[f32]| {
+                    let most = row.iter().copied().fold(f32::MIN, f32::max);
+                    row.iter().position(|&x| x == most).map(|position| position as f32)
+                };
+                let rows = images.chunks_exact(PIXELS).zip(&labels);
+                correct += rows.filter(|(row, label)| first_largest(row) == Some(**label)).count() as u64;
+                total += labels.iter().map(|&x| f64::from(x)).sum::<f64>();
+                let found = (run.download(&training.correct)?[0], run.download(&training.total)?[0]);
+                if found != (correct, total) {
+                    return Err(format!("{}: {found:?}, not {:?}", at("sums"), (correct, total)));
+                }
+                let step = Step {
+                    number: draw.step + 1,
+                    learning_rate: rates[position],
+                    weight_decay: WEIGHT_DECAY,
+                };
+                let gradients: Vec<f64> = images.iter().map(|&x| f64::from(x)).collect();
+                let seconds = if optimizer.state_per_parameter() == 2 { pixels } else { 0 };
+                let squares = &mut squares[..seconds];
+                optimizer.update(step, &mut theta[..pixels], &gradients, &mut means[..pixels], squares);
+                let found: Vec<f64> =
+                    run.download(&training.parameters)?.into_iter().map(f64::from).collect();
+                // Six steps with some ten roundings each, of quotients that move θ by less than 1.
+                compare(&at("theta"), &found, &theta, 60.0 * f64::from(f32::EPSILON))?;
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_captured_step_serves_every_step() {
+    check_a_captured_step_serves_every_step().unwrap();
+}
+
+fn text(error: CudaError) -> String {
+    error.to_string()
+}
+
+fn driver(error: DriverError) -> String {
+    error.to_string()
+}
