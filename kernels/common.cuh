@@ -49,13 +49,19 @@ struct Maximum {
     static __device__ __forceinline__ float of_warp(float value) { return warp_max(value); }
 };
 
+// Room for the warps' results, the same for all reductions of a kernel.
+__device__ __forceinline__ float* warp_results() {
+    __shared__ float results[WARP];
+    return results;
+}
+
 // A reduction (Sum or Maximum) over a block of THREADS threads (a multiple of 32), in every thread.
 // May be called any number of times in a row.
 template <class Reduction, int THREADS>
 __device__ __forceinline__ float block_reduce(float value) {
     constexpr int WARPS = THREADS / WARP;
     static_assert(THREADS % WARP == 0 && WARPS <= WARP, "one warp must hold the warps' results");
-    __shared__ float results[WARPS];
+    float* const results = warp_results();
     const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
     value = Reduction::of_warp(value);
     __syncthreads(); // the previous call's results have been read before they are overwritten

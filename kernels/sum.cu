@@ -83,7 +83,7 @@ extern "C" __global__ void __launch_bounds__(SUM_THREADS)
         }
     }
 
-    if (group > 0 || available <= 0) return;
+    if (group > 0) return;
     float* to = y + (outer * parts + part) * inner + column;
     if (available >= SUM_VECTOR && is_aligned_16(to)) {
         *reinterpret_cast<float4*>(to) = sum;

@@ -1,13 +1,15 @@
 //! Builds the emulator: the runtime and the driver, and the kernels as C++, into one `libcuda.so`.
 //!
-//! It needs a C++17 compiler and nothing else. What is built is kept under `target/tmp/`, in a folder
-//! named after the content of every source and of every flag.
+//! It needs a C++17 compiler and nothing else. Objects and libraries are kept under `target/tmp/`, named
+//! after the content that they were made from: a change compiles what it changes.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::time::Duration;
 use std::{fs, thread};
 
 use super::rewrite::{Rewritten, rewrite};
@@ -39,16 +41,29 @@ impl Sanitizer {
             Self::Thread => "libtsan.so",
         };
         let compiler = Compiler::find().unwrap_or_else(|problem| panic!("{problem}"));
-        let output = Command::new(compiler.program).arg(format!("-print-file-name={library}")).output().unwrap();
+        let output =
+            Command::new(compiler.program).arg(format!("-print-file-name={library}")).output().unwrap();
         String::from_utf8_lossy(&output.stdout).trim().into()
+    }
+
+    /// Only the kernels need the sanitizer, and the process brings it.
+    fn link_flags(self) -> &'static [&'static str] {
+        match self {
+            Self::None => &[],
+            Self::Address => &["-fsanitize=address,undefined"],
+            Self::Thread => &["-fsanitize=thread"],
+        }
     }
 
     fn flags(self) -> &'static [&'static str] {
         match self {
             Self::None => &["-O2", "-march=native"],
-            Self::Address => {
-                &["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
-            }
+            Self::Address => &[
+                "-O1",
+                "-fsanitize=address,undefined",
+                "-fno-sanitize-recover=all",
+                "-fno-omit-frame-pointer",
+            ],
             Self::Thread => &["-O1", "-fsanitize=thread"],
         }
     }
@@ -59,6 +74,8 @@ const ARCHITECTURES: [u32; 3] = [750, 800, 900];
 
 const LANGUAGE: [&str; 6] =
     ["-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-g1", "-fno-strict-aliasing"];
+
+const LINK: [&str; 2] = ["-shared", "-Wl,-soname,libcuda.so"];
 
 /// What was built.
 #[derive(Clone, Debug)]
@@ -83,75 +100,148 @@ struct Compiler {
 pub fn build(sanitizer: Sanitizer, folders: &[&str]) -> Result<Built, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let emulator = root.join("tests/emulator");
-    let compiler = Compiler::find()?;
-    let sources: Vec<PathBuf> = ["runtime", "driver"].iter().flat_map(|f| files(&emulator.join(f), "cpp")).collect();
-    let kernels: Vec<PathBuf> = folders.iter().flat_map(|folder| files(&root.join(folder), "cu")).collect();
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("emulator-{}", sanitizer.name()));
+    fs::create_dir_all(&place).map_err(|error| format!("cannot create {}: {error}", place.display()))?;
+    let workshop = Workshop {
+        compiler: Compiler::find()?,
+        place: &place,
+        sanitizer,
+        header: emulator.join("device/cuda.hpp"),
+    };
 
-    let mut hasher = DefaultHasher::new();
-    (&compiler.version, LANGUAGE, sanitizer.flags(), include_str!("rewrite.rs"), include_str!("build.rs")).hash(&mut hasher);
-    let headers = ["runtime", "driver", "device"].iter().flat_map(|folder| files(&emulator.join(folder), "h"));
-    let own_headers = folders.iter().flat_map(|folder| files(&root.join(folder), "cuh"));
-    for path in sources.iter().chain(&kernels).cloned().chain(headers).chain(own_headers) {
-        (&path, read(&path)?).hash(&mut hasher);
-    }
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let name = format!("emulator-{}-{:016x}", sanitizer.name(), hasher.finish());
-    let built = |folder: &Path| Built { library: folder.join("libcuda.so"), image: folder.join("image") };
-    let done = place.join(&name);
-    if built(&done).library.exists() {
-        return Ok(built(&done));
-    }
-
-    // Built beside its final place, so that nobody ever sees half of it.
-    let folder = place.join(format!("{name}-{}", std::process::id()));
-    fs::create_dir_all(&folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
+    let mut kernels: Vec<PathBuf> =
+        folders.iter().flat_map(|folder| files(&root.join(folder), "cu")).collect();
     // The largest first, so that no core is left waiting for it.
-    let mut by_size = kernels;
-    by_size.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).map_or(0, |data| data.len())));
+    kernels.sort_by_key(|path| Reverse(fs::metadata(path).map_or(0, |data| data.len())));
+    let sources: Vec<PathBuf> =
+        ["runtime", "driver"].iter().flat_map(|folder| files(&emulator.join(folder), "cpp")).collect();
     let mut jobs: Vec<Job> = Vec::new();
-    for path in &by_size {
-        jobs.push(Box::new(|| compiler.kernels(path, root, &folder, sanitizer)));
+    for path in &kernels {
+        jobs.push(Box::new(|| workshop.kernels(path)));
     }
     for path in &sources {
-        jobs.push(Box::new(|| {
-            let object = folder.join(format!("{}.o", stem(path)));
-            compiler.run(&["-O2", "-c"], path, &object).map(|()| vec![Object { path: object, kernels: Vec::new() }])
-        }));
+        jobs.push(Box::new(|| workshop.source(path).map(|object| vec![object])));
     }
-    let objects = in_parallel(&jobs)?;
-
-    let mut link = Command::new(&compiler.program);
-    link.args(["-shared", "-Wl,-soname,libcuda.so", "-Wl,--no-undefined"]);
-    if sanitizer != Sanitizer::None {
-        // The process brings the sanitizer; the library must only not bring one of its own.
-        link.args(sanitizer.flags()).arg("-Wl,--undefined-version").arg("-Wl,-z,undefs");
-    }
-    link.args(objects.iter().map(|object| &object.path)).arg("-o").arg(folder.join("libcuda.so")).arg("-lpthread");
-    run(&mut link)?;
-    let mut image = "emulated kernels\n".to_owned();
-    for kernel in objects.iter().flat_map(|object| &object.kernels) {
-        image.push_str(kernel);
-        image.push('\n');
-    }
-    image.push('\0');
-    fs::write(folder.join("image"), image).map_err(|error| format!("cannot write the image: {error}"))?;
-    for old in fs::read_dir(place).into_iter().flatten().flatten() {
-        // Former versions would pile up; one of another process that is being built is left alone.
-        let old_name = old.file_name().to_string_lossy().into_owned();
-        if old_name.starts_with(&format!("emulator-{}-", sanitizer.name())) && old_name.matches('-').count() == 2 {
-            let _ = fs::remove_dir_all(old.path());
-        }
-    }
-    // Another process may have come first: then its result is as good.
-    if fs::rename(&folder, &done).is_err() {
-        let _ = fs::remove_dir_all(&folder);
-    }
-    Ok(built(&done))
+    let mut objects = in_parallel(&jobs)?;
+    objects.sort_by(|a, b| a.path.cmp(&b.path));
+    workshop.link(&objects)
 }
 
+/// Something compiled, and the kernels in it.
 struct Object {
     path: PathBuf,
     kernels: Vec<String>,
+}
+
+/// Where one kind of object is made.
+struct Workshop<'a> {
+    compiler: Compiler,
+    place: &'a Path,
+    sanitizer: Sanitizer,
+    /// What kernels see instead of CUDA's headers.
+    header: PathBuf,
+}
+
+impl Workshop<'_> {
+    /// The object of one file of the runtime or the driver.
+    fn source(&self, path: &Path) -> Result<Object, String> {
+        let text = self.compiler.output(&["-E"], path)?;
+        Ok(Object { path: self.object(&stem(path), &text, &["-O2"])?, kernels: Vec::new() })
+    }
+
+    /// The objects of one file of kernels: one, or one for each architecture where its code differs.
+    fn kernels(&self, path: &Path) -> Result<Vec<Object>, String> {
+        let own = format!("{}/", path.parent().unwrap_or(path).display());
+        let (header, folder) =
+            (self.header.to_string_lossy(), self.header.parent().unwrap_or(path).to_string_lossy());
+        // Texts, with the architectures that share each.
+        let mut texts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (index, architecture) in ARCHITECTURES.iter().enumerate() {
+            let define = format!("-D__CUDA_ARCH__={architecture}");
+            let text = self
+                .compiler
+                .output(&["-E", &define, "-x", "c++", "-include", &header, "-I", &folder], path)?;
+            texts.entry(text).or_default().push(index);
+        }
+        let mut objects = Vec::new();
+        for (text, indices) in texts {
+            let first = ARCHITECTURES[indices[0]];
+            let bits = indices.iter().fold(0, |bits, index| bits | 1 << index);
+            let Rewritten { text, kernels } = rewrite(&text, &own, &format!("sm_{}", first / 10), bits)
+                .map_err(|problem| format!("{}: {problem}", path.display()))?;
+            let path = self.object(&format!("{}-{first}", stem(path)), &text, self.sanitizer.flags())?;
+            objects.push(Object { path, kernels });
+        }
+        Ok(objects)
+    }
+
+    /// Compiles what the preprocessor has left, unless the same has been compiled before.
+    fn object(&self, name: &str, text: &str, flags: &[&str]) -> Result<PathBuf, String> {
+        let hash = hash_of(&(text, flags, LANGUAGE, &self.compiler.version));
+        let object = self.place.join(format!("{name}-{hash}.o"));
+        if !object.exists() {
+            let source = self.place.join(format!("{name}-{hash}-{}.ii", std::process::id()));
+            fs::write(&source, text)
+                .map_err(|error| format!("cannot write {}: {error}", source.display()))?;
+            let made = source.with_extension("o");
+            let output = made.to_string_lossy();
+            let flags = [flags, &["-fpreprocessed", "-x", "c++", "-c", "-o", &output]].concat();
+            self.compiler.output(&flags, &source)?;
+            let _ = fs::remove_file(source);
+            take_over(&made, &object)?;
+        }
+        Ok(object)
+    }
+
+    /// The library and its image.
+    fn link(&self, objects: &[Object]) -> Result<Built, String> {
+        let paths: Vec<&Path> = objects.iter().map(|object| object.path.as_path()).collect();
+        let folder = self.place.join(hash_of(&(&paths, LINK)));
+        let built = Built { library: folder.join("libcuda.so"), image: folder.join("image") };
+        if built.library.exists() {
+            return Ok(built);
+        }
+        fs::create_dir_all(&folder)
+            .map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
+        let names = objects
+            .iter()
+            .flat_map(|object| &object.kernels)
+            .fold(String::new(), |list, name| list + name + "\n");
+        fs::write(&built.image, format!("emulated kernels\n{names}\0"))
+            .map_err(|error| format!("cannot write {}: {error}", built.image.display()))?;
+        let made = folder.join(format!("{}.so", std::process::id()));
+        let mut link = Command::new(&self.compiler.program);
+        link.args(LINK).args(self.sanitizer.link_flags()).args(paths).arg("-o").arg(&made).arg("-lpthread");
+        run(&mut link)?;
+        take_over(&made, &built.library)?;
+        self.clear_out();
+        Ok(built)
+    }
+
+    /// Removes what has not been made or used for days.
+    fn clear_out(&self) {
+        for entry in fs::read_dir(self.place).into_iter().flatten().flatten() {
+            let age = entry
+                .metadata()
+                .and_then(|data| data.modified())
+                .map(|time| time.elapsed().unwrap_or_default());
+            if age.is_ok_and(|age| age > Duration::from_secs(3 * 24 * 3600)) {
+                let _ = fs::remove_file(entry.path()).or_else(|_| fs::remove_dir_all(entry.path()));
+            }
+        }
+    }
+}
+
+/// Puts a finished file in its place, so that nobody ever sees half of it.
+fn take_over(made: &Path, place: &Path) -> Result<(), String> {
+    fs::rename(made, place)
+        .map_err(|error| format!("cannot rename {} to {}: {error}", made.display(), place.display()))
+}
+
+fn hash_of(content: &impl Hash) -> String {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 impl Compiler {
@@ -164,10 +254,14 @@ impl Compiler {
         for program in &candidates {
             // What -march=native means is part of the version.
             let asked = Command::new(program).args(["--version"]).output();
-            let native = Command::new(program).args(["-march=native", "-dM", "-E", "-x", "c++", "/dev/null"]).output();
+            let native =
+                Command::new(program).args(["-march=native", "-dM", "-E", "-x", "c++", "/dev/null"]).output();
             if let (Ok(asked), Ok(native)) = (asked, native) {
                 let version = [asked.stdout, native.stdout].concat();
-                return Ok(Self { program: (*program).into(), version: String::from_utf8_lossy(&version).into() });
+                return Ok(Self {
+                    program: (*program).into(),
+                    version: String::from_utf8_lossy(&version).into(),
+                });
             }
         }
         Err(format!(
@@ -177,45 +271,18 @@ impl Compiler {
         ))
     }
 
-    fn run(&self, flags: &[&str], source: &Path, output: &Path) -> Result<(), String> {
-        run(Command::new(&self.program).args(LANGUAGE).args(flags).arg(source).arg("-o").arg(output))
-    }
-
-    /// The objects of one file of kernels: one, or one for each architecture where its code differs.
-    fn kernels(&self, path: &Path, root: &Path, folder: &Path, sanitizer: Sanitizer) -> Result<Vec<Object>, String> {
-        let header = root.join("tests/emulator/device/cuda.hpp");
-        let own = format!("{}/", path.parent().unwrap_or(root).display());
-        // Texts, with the architectures that share each.
-        let mut texts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (index, architecture) in ARCHITECTURES.iter().enumerate() {
-            let output = folder.join(format!("{}-{architecture}.ii", stem(path)));
-            let define = format!("-D__CUDA_ARCH__={architecture}");
-            let include = [header.to_string_lossy(), header.parent().unwrap_or(root).to_string_lossy()];
-            self.run(&[&define, "-E", "-x", "c++", "-include", &include[0], "-I", &include[1]], path, &output)?;
-            texts.entry(read(&output)?).or_default().push(index);
-        }
-        let mut objects = Vec::new();
-        for (text, indices) in texts {
-            let first = ARCHITECTURES[indices[0]];
-            let bits = indices.iter().fold(0, |bits, index| bits | 1 << index);
-            let Rewritten { text, kernels } = rewrite(&text, &own, &format!("sm_{}", first / 10), bits)
-                .map_err(|problem| format!("{}: {problem}", path.display()))?;
-            let source = folder.join(format!("{}-{first}.ii", stem(path)));
-            fs::write(&source, text).map_err(|error| format!("cannot write {}: {error}", source.display()))?;
-            let object = folder.join(format!("{}-{first}.o", stem(path)));
-            let flags = [sanitizer.flags(), &["-fpreprocessed", "-x", "c++", "-Wno-psabi", "-c"]].concat();
-            self.run(&flags, &source, &object)?;
-            objects.push(Object { path: object, kernels });
-        }
-        Ok(objects)
+    /// What the compiler writes to standard output.
+    fn output(&self, flags: &[&str], source: &Path) -> Result<String, String> {
+        run(Command::new(&self.program).args(LANGUAGE).args(flags).arg(source))
     }
 }
 
-/// Runs a compiler; its first error if it fails.
-fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| format!("cannot run {:?}: {error}", command.get_program()))?;
+/// Runs a compiler: what it prints, or its first error.
+fn run(command: &mut Command) -> Result<String, String> {
+    let output =
+        command.output().map_err(|error| format!("cannot run {:?}: {error}", command.get_program()))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let text = String::from_utf8_lossy(&output.stderr);
     let error = text.lines().position(|line| line.contains("error")).unwrap_or(0);
@@ -267,8 +334,4 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 fn stem(path: &Path) -> String {
     let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
     format!("{folder}-{}", path.file_stem().unwrap_or_default().to_string_lossy())
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }

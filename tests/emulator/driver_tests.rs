@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use cotangent::exec::cuda::{CudaError, Device, Images};
 use cudarc::driver::sys::{CUfunction_attribute, CUresult};
-use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, DriverError, LaunchConfig, PushKernelArg};
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaSlice, CudaStream, DriverError, LaunchConfig, PushKernelArg,
+};
 use cudarc::nvrtc::Ptx;
 
 use super::emulator;
@@ -70,7 +72,10 @@ fn a_fault_stays_and_names_the_place() {
         let error = stream.synchronize().unwrap_err();
         assert_eq!(error.0, CUresult::CUDA_ERROR_ILLEGAL_ADDRESS);
         let text = error.error_string().unwrap().to_string_lossy().into_owned();
-        assert!(text.contains("illegal address") && text.contains("[block (0, 0, 0), thread (63, 0, 0)]"), "{text}");
+        assert!(
+            text.contains("illegal address") && text.contains("[block (0, 0, 0), thread (63, 0, 0)]"),
+            "{text}"
+        );
     }
     emulator().take_fault().unwrap();
     stream.synchronize().unwrap();
@@ -88,7 +93,8 @@ fn pointers_to_freed_memory_are_found() {
     drop(unsafe { stream.upgrade_device_ptr::<f32>(pointer, 64) });
     let config = LaunchConfig { grid_dim: (1, 1, 1), block_dim: (64, 1, 1), shared_mem_bytes: 0 };
     // SAFETY: the emulator refuses it.
-    unsafe { stream.launch_builder(&function.unwrap()).arg(&live).arg(&pointer).arg(&64).launch(config) }.unwrap();
+    unsafe { stream.launch_builder(&function.unwrap()).arg(&live).arg(&pointer).arg(&64).launch(config) }
+        .unwrap();
     let fault = emulator().take_fault().unwrap();
     assert!(fault.starts_with("argument 1,") && fault.contains("leads to no live allocation"), "{fault}");
 }

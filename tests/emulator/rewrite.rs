@@ -21,14 +21,20 @@ pub struct Rewritten {
 
 /// Rewrites the output of `c++ -E`. `root` begins the paths of the kernels' own files; `namespace` is
 /// the architecture's, `architectures` the bits under which the emulator's devices find the kernels.
-pub fn rewrite(preprocessed: &str, root: &str, namespace: &str, architectures: u32) -> Result<Rewritten, String> {
+pub fn rewrite(
+    preprocessed: &str,
+    root: &str,
+    namespace: &str,
+    architectures: u32,
+) -> Result<Rewritten, String> {
     let mut output = String::with_capacity(preprocessed.len() + 4096);
     let mut kernels = Vec::new();
     let mut rest = preprocessed;
     let mut own = false;
     while !rest.is_empty() {
         // A stretch of code up to the next line of the preprocessor.
-        let directive = if rest.starts_with('#') { 0 } else { rest.find("\n#").map_or(rest.len(), |at| at + 1) };
+        let directive =
+            if rest.starts_with('#') { 0 } else { rest.find("\n#").map_or(rest.len(), |at| at + 1) };
         let (code, after) = rest.split_at(directive);
         if own {
             rewrite_code(code, &mut output, &mut kernels)?;
@@ -39,7 +45,11 @@ pub fn rewrite(preprocessed: &str, root: &str, namespace: &str, architectures: u
         if let Some(path) = line_marker(line) {
             let is_own = path.starts_with(root);
             if is_own != own {
-                let _ = if is_own { writeln!(output, "namespace {namespace} {{") } else { writeln!(output, "}}") };
+                let _ = if is_own {
+                    writeln!(output, "namespace {namespace} {{")
+                } else {
+                    writeln!(output, "}}")
+                };
                 own = is_own;
             }
             output.push_str(line);
@@ -279,14 +289,20 @@ fn entries_become_static_functions_and_are_registered() {
                 extern \"C\" __global__ void plain(int n) { }\n";
     let Rewritten { text, kernels } = of_kernel(code).unwrap();
     assert_eq!(kernels, ["scale", "plain"]);
-    assert!(text.contains("\nstatic void scale(float* x, int n) {}\nstatic void plain(int n) { }\n"), "{text}");
+    assert!(
+        text.contains("\nstatic void scale(float* x, int n) {}\nstatic void plain(int n) { }\n"),
+        "{text}"
+    );
     assert!(text.contains("Entry<scale>::kernel(\"scale\", (THREADS * (1 + 1)), 6)"), "{text}");
     assert!(text.contains("Entry<plain>::kernel(\"plain\", (1024), 6)"), "{text}");
 }
 
 #[test]
 fn shared_variables_become_references_into_the_arena() {
-    let text = of_kernel("void f() { __shared__ alignas(16) Pair<A, B> tile[2][N + 1]; __shared__ int flag; }\n").unwrap().text;
+    let text =
+        of_kernel("void f() { __shared__ alignas(16) Pair<A, B> tile[2][N + 1]; __shared__ int flag; }\n")
+            .unwrap()
+            .text;
     assert!(text.contains("using type_of_tile = Pair<A, B>[2][N + 1]; type_of_tile& tile ="), "{text}");
     assert!(text.contains("sizeof(type_of_tile), 16, \"tile\")"), "{text}");
     assert!(text.contains("using type_of_flag = int; "), "{text}");
@@ -297,7 +313,8 @@ fn shared_variables_become_references_into_the_arena() {
 
 #[test]
 fn lines_keep_their_numbers() {
-    let code = "int a;\n__shared__\nfloat\n  x[4];\nint b;\nextern \"C\"\n__global__ void\nf(int n) {}\nint c;\n";
+    let code =
+        "int a;\n__shared__\nfloat\n  x[4];\nint b;\nextern \"C\"\n__global__ void\nf(int n) {}\nint c;\n";
     let text = of_kernel(code).unwrap().text;
     let lines: Vec<&str> = text.lines().skip_while(|line| *line != "# 1 \"kernels/a.cu\"").collect();
     assert_eq!((lines[1], lines[5], lines[9]), ("int a;", "int b;", "int c;"), "{text}");
@@ -321,8 +338,15 @@ fn words_in_strings_and_longer_words_stay() {
 
 #[test]
 fn loops_are_unrolled_by_the_host_compilers_pragma() {
-    let text = of_kernel("#pragma unroll\nfor (;;) {}\n#pragma unroll 4\nfor (;;) {}\n#pragma GCC ivdep\n").unwrap().text;
-    assert!(text.contains("#pragma GCC unroll 64\nfor (;;) {}\n#pragma GCC unroll 4\nfor (;;) {}\n#pragma GCC ivdep\n"), "{text}");
+    let text = of_kernel("#pragma unroll\nfor (;;) {}\n#pragma unroll 4\nfor (;;) {}\n#pragma GCC ivdep\n")
+        .unwrap()
+        .text;
+    assert!(
+        text.contains(
+            "#pragma GCC unroll 64\nfor (;;) {}\n#pragma GCC unroll 4\nfor (;;) {}\n#pragma GCC ivdep\n"
+        ),
+        "{text}"
+    );
 }
 
 #[test]

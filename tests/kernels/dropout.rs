@@ -4,22 +4,16 @@
 
 use cotangent::exec::cuda::StepState;
 use cotangent::ops::{Draw, DropoutMask};
+use cotangent::random::{Philox, Purpose};
 
-use super::support::{RAGGED, pairwise};
+use super::support::pairwise;
 
 pub fn check_masks_are_those_of_the_cpu() -> Result<(), String> {
     // 3000: several blocks of 256 threads with four elements each.
-    const LENGTHS: [usize; 10] = {
-        let mut lengths = [3000; 10];
-        let mut i = 0;
-        while i < RAGGED.len() {
-            lengths[i] = RAGGED[i];
-            i += 1;
-        }
-        lengths[8] = 2;
-        lengths
-    };
-    const PROBABILITIES: [f64; 6] = [0.0, 1e-3, 0.2, 0.5, 0.999, 1.0 - 1e-12];
+    const LENGTHS: [usize; 10] = [1, 2, 3, 31, 33, 64, 127, 129, 300, 3000];
+    // None: the one whose threshold is the word of element 3, which is just kept then.
+    const PROBABILITIES: [Option<f64>; 7] =
+        [Some(0.0), Some(1e-3), Some(0.2), None, Some(0.5), Some(0.999), Some(1.0 - 1e-12)];
     const STEPS: [u64; 5] = [0, 1, 468, u32::MAX as u64, (1 << 33) + 1];
     const SEEDS: [u64; 3] = [0, 1, 0x0123_4567_89ab_cdef];
     let factors = [
@@ -33,6 +27,10 @@ pub fn check_masks_are_those_of_the_cpu() -> Result<(), String> {
     pairwise(&factors, |run, pick| {
         let (length, probability, step) = (LENGTHS[pick[0]], PROBABILITIES[pick[1]], STEPS[pick[2]]);
         let (seed, stream, offset) = (SEEDS[pick[3]], pick[4] as u32, pick[5]);
+        let probability = probability.unwrap_or_else(|| {
+            let [.., word] = Philox::new(seed, Purpose::Dropout, stream).block(step, 0);
+            f64::from(word) / 2_f64.powi(32)
+        });
         let rule = DropoutMask { probability: probability.into(), stream, shape: [length].into() };
         // Within the step, whose number counts it.
         let state = StepState { number: step + 1, epoch_start: step / 2, ..StepState::new(0) };

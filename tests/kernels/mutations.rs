@@ -13,7 +13,10 @@ const CHECKS: [(&str, &[Check]); 6] = [
     ("gemm", &[gemm::check_products]),
     ("gemm_bf16", &[gemm_bf16::check_products]),
     ("sum", &[sum::check_column_sums, sum::check_row_sums, sum::check_long_row_sums]),
-    ("softmax_cross_entropy", &[softmax_cross_entropy::check_cross_entropy, softmax_cross_entropy::check_softmax]),
+    (
+        "softmax_cross_entropy",
+        &[softmax_cross_entropy::check_cross_entropy, softmax_cross_entropy::check_softmax],
+    ),
     ("accuracy", &[accuracy::check_correct_predictions_are_counted, accuracy::check_losses_add_up]),
     ("gather", &[gather::check_batches_are_those_of_the_cpu]),
 ];

@@ -37,49 +37,62 @@ const OFFSETS: [[usize; 4]; 6] =
 const STEPS: usize = 100;
 const UNIT: f64 = f32::EPSILON as f64 / 2.0;
 
-/// A network on the device.
+/// A network on the device. Its buffers begin inside their memory: what lies before must stay as it is.
 struct Network {
     step: Buffer<StepState>,
     parameters: Buffer<f32>,
     first: Buffer<f32>,
     second: Option<Buffer<f32>>,
+    offsets: [usize; 4],
 }
 
+/// What stands in the memory before a buffer.
+const BEFORE: f32 = 7.75;
+
 impl Network {
-    fn upload(
-        run: &Run,
-        step: StepState,
-        values: &State<f32>,
-        [parameters, _, first, second]: [usize; 4],
-    ) -> Result<Self, String> {
+    fn upload(run: &Run, step: StepState, values: &State<f32>, offsets: [usize; 4]) -> Result<Self, String> {
+        let upload = |values: &[f32], offset| run.upload(&[&vec![BEFORE; offset], values].concat(), 0);
+        let [parameters, _, first, second] = offsets;
         Ok(Self {
             step: run.upload(&[step], 0)?,
-            parameters: run.upload(&values.theta, parameters)?,
-            first: run.upload(&values.first, first)?,
+            parameters: upload(&values.theta, parameters)?,
+            first: upload(&values.first, first)?,
             second: match values.second[..] {
                 [] => None,
-                _ => Some(run.upload(&values.second, second)?),
+                _ => Some(upload(&values.second, second)?),
             },
+            offsets,
         })
     }
 
     fn update(&mut self, run: &Run, optimizer: &Optimizer, gradients: &Buffer<f32>) -> Result<(), CudaError> {
+        let [parameters, _, first, second_offset] = self.offsets;
+        let mut second = self.second.as_mut().map(|second| second.view_mut());
         run.kernels().optimizers.update(
             run.stream(),
             optimizer,
             &self.step.view(),
-            &mut self.parameters.view_mut(),
+            &mut self.parameters.view_mut().slice_mut(parameters..),
             &gradients.view(),
-            &mut self.first.view_mut(),
-            self.second.as_mut().map(|second| second.view_mut()).as_mut(),
+            &mut self.first.view_mut().slice_mut(first..),
+            second.as_mut().map(|second| second.slice_mut(second_offset..)).as_mut(),
         )
     }
 
     fn download(&self, run: &Run) -> Result<State<f32>, String> {
+        let download = |buffer: &Buffer<f32>, offset: usize| {
+            let values = run.download(buffer)?;
+            let (before, values) = values.split_at(offset);
+            match before.iter().find(|&&x| x != BEFORE) {
+                Some(x) => Err(format!("an element before a buffer became {x}")),
+                None => Ok(values.to_vec()),
+            }
+        };
+        let [parameters, _, first, second_offset] = self.offsets;
         Ok(State {
-            theta: run.download(&self.parameters)?,
-            first: run.download(&self.first)?,
-            second: self.second.as_ref().map_or(Ok(Vec::new()), |second| run.download(second))?,
+            theta: download(&self.parameters, parameters)?,
+            first: download(&self.first, first)?,
+            second: self.second.as_ref().map_or(Ok(Vec::new()), |second| download(second, second_offset))?,
         })
     }
 }

@@ -5,7 +5,14 @@ use crate::emulator::{Sanitizer, in_sanitized_process};
 #[track_caller]
 fn passes_under(sanitizer: Sanitizer) {
     let mut command = in_sanitized_process(sanitizer);
-    command.args(["kernels::", "--skip", "kernels::mutations", "--skip", "kernels::sanitized", "--test-threads=1"]);
+    command.args([
+        "kernels::",
+        "--skip",
+        "kernels::mutations",
+        "--skip",
+        "kernels::sanitized",
+        "--test-threads=1",
+    ]);
     let output = command.output().unwrap();
     let report = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     let passed: usize = report

@@ -1,11 +1,13 @@
 //! `kernels/step.cuh`: steps are counted on the device, and a captured step serves every step.
 
+use std::sync::Arc;
+
 use cotangent::data::{Gather, Normalisation, Shifts, Split};
 use cotangent::exec::cuda::{BatchOrder, CudaError, DeviceSplit, StepState};
 use cotangent::ops::{Draw, DropoutMask};
 use cotangent::optim::{Adam, Optimizer, Sgd, Step};
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
-use cudarc::driver::{CudaGraph, DriverError};
+use cudarc::driver::{CudaGraph, CudaStream, DriverError};
 
 use super::support::{Buffer, Run, pairwise};
 use crate::support::compare;
@@ -83,6 +85,8 @@ const STEPS: usize = IMAGES.div_ceil(BATCH);
 /// A run in which the batch's images are the gradients, and the logits, and its labels the losses: enough for
 /// every kernel that reads the step to show which one it is in.
 struct Training {
+    /// Its own: what others put on a stream that is being captured would be captured too.
+    stream: Arc<CudaStream>,
     optimizer: Optimizer,
     shifts: Shifts,
     mask_rule: DropoutMask,
@@ -106,7 +110,7 @@ const NORMALISATION: Normalisation = Normalisation { mean: 0.5, std: 0.5 };
 impl Training {
     /// One step with a batch of some rows. They update as many parameters as they have pixels.
     fn launch(&mut self, run: &Run, rows: usize) -> Result<(), CudaError> {
-        let (kernels, stream) = (run.kernels(), run.stream());
+        let (kernels, stream) = (run.kernels(), &self.stream.clone());
         let pixels = rows * PIXELS;
         let step = &mut self.step.view_mut();
         kernels.optimizers.begin_step(stream, &self.optimizer, WEIGHT_DECAY, &self.rates.view(), step)?;
@@ -133,11 +137,11 @@ impl Training {
     }
 
     fn captured(&mut self, run: &Run, rows: usize) -> Result<CudaGraph, String> {
-        run.stream()
+        self.stream
             .begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
             .map_err(driver)?;
         let launched = self.launch(run, rows);
-        let graph = run.stream().end_capture(CUgraphInstantiate_flags(0));
+        let graph = self.stream.end_capture(CUgraphInstantiate_flags(0));
         launched.map_err(text)?;
         graph.map_err(driver)?.ok_or_else(|| "nothing was captured".to_owned())
     }
@@ -158,6 +162,7 @@ pub fn check_a_captured_step_serves_every_step() -> Result<(), String> {
         let (mut means, mut squares) = (vec![0.0; theta.len()], vec![0.0; theta.len()]);
         let narrow = |values: &[f64]| values.iter().map(|&x| x as f32).collect::<Vec<_>>();
         let mut training = Training {
+            stream: run.gpu.device.stream().map_err(text)?,
             optimizer,
             shifts,
             mask_rule: mask_rule.clone(),
@@ -175,18 +180,18 @@ pub fn check_a_captured_step_serves_every_step() -> Result<(), String> {
             correct: run.upload(&[0], 0)?,
             total: run.upload(&[0.0], 0)?,
         };
+        // All of it is there before another stream works with it.
+        run.stream().synchronize().map_err(driver)?;
         let full = training.captured(run, BATCH)?;
         let last = training.captured(run, IMAGES % BATCH)?;
         let (mut correct, mut total) = (0, 0.0);
         for epoch in 0..2_u64 {
             let order: Vec<u32> = (0..IMAGES).map(|_| random.below(IMAGES) as u32).collect();
             let rates = random.values(STEPS, 0.01, 0.1);
-            run.stream().memcpy_htod(&order, &mut training.order.view_mut()).map_err(driver)?;
-            run.stream().memcpy_htod(&rates, &mut training.rates.view_mut()).map_err(driver)?;
-            run.kernels()
-                .optimizers
-                .begin_epoch(run.stream(), &mut training.step.view_mut())
-                .map_err(text)?;
+            let stream = training.stream.clone();
+            stream.memcpy_htod(&order, &mut training.order.view_mut()).map_err(driver)?;
+            stream.memcpy_htod(&rates, &mut training.rates.view_mut()).map_err(driver)?;
+            run.kernels().optimizers.begin_epoch(&stream, &mut training.step.view_mut()).map_err(text)?;
             for (position, indices) in order.chunks(BATCH).enumerate() {
                 let draw = Draw { seed: SEED, step: updates + epoch * STEPS as u64 + position as u64 };
                 match indices.len() {
@@ -194,6 +199,7 @@ pub fn check_a_captured_step_serves_every_step() -> Result<(), String> {
                     _ if pick[2] == 1 => last.launch().map_err(driver)?,
                     rows => training.launch(run, rows).map_err(text)?,
                 }
+                stream.synchronize().map_err(driver)?;
 
                 let pixels = indices.len() * PIXELS;
                 let (mut images, mut labels) = (vec![0.0_f32; pixels], vec![0.0; indices.len()]);

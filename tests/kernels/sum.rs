@@ -218,7 +218,7 @@ fn sums_that_do_not_fit_are_refused_with_the_kernel_and_both_sizes() {
         );
         assert_eq!(
             error.unwrap_err().to_string(),
-            "kernel sum_long_rows: the workspace holds 1 elements, and the sums of parts need 3"
+            "kernel sum_long_rows: the workspace holds 1 elements, and the sums of parts need 2"
         );
         Ok(())
     });

@@ -3,7 +3,7 @@
 //! A check is a function of a [`Run`] (device, schedule, seed) and of one level of each of its own
 //! factors. [`pairwise`] runs enough combinations that every two levels of every two factors meet.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use cotangent::exec::cuda::{Device, Images, Kernels};
 use cudarc::driver::{CudaSlice, CudaStream, CudaView, CudaViewMut, DeviceRepr, DriverError};
@@ -31,21 +31,26 @@ pub fn on_real_card() -> bool {
     std::env::var("COTANGENT_TEST_DEVICE").is_ok_and(|device| device == "cuda")
 }
 
-/// The devices that the kernels are tested on.
+/// The devices that the kernels are tested on: each thread's own, so that a fault on one, which cudarc
+/// remembers in its context, is no other test's.
 pub fn gpus() -> &'static [Gpu] {
-    static GPUS: OnceLock<Vec<Gpu>> = OnceLock::new();
-    GPUS.get_or_init(|| {
-        let open = |ordinal, images: &Images, emulated| {
-            let device = Device::open_with(ordinal, images).unwrap_or_else(|error| panic!("{}", chain(&error)));
-            let stream = device.stream().unwrap();
-            Gpu { device, stream, emulated }
-        };
-        if on_real_card() {
-            return vec![open(0, &Images::find().unwrap(), false)];
-        }
-        let images = Images::File(std::fs::read(&emulator().built.image).unwrap());
-        (0..3).map(|ordinal| open(ordinal, &images, true)).collect()
-    })
+    thread_local! {
+        static GPUS: &'static [Gpu] = Vec::leak(open_gpus());
+    }
+    GPUS.with(|gpus| *gpus)
+}
+
+fn open_gpus() -> Vec<Gpu> {
+    let open = |ordinal, images: &Images, emulated| {
+        let device = Device::open_with(ordinal, images).unwrap_or_else(|error| panic!("{}", chain(&error)));
+        let stream = device.stream().unwrap();
+        Gpu { device, stream, emulated }
+    };
+    if on_real_card() {
+        return vec![open(0, &Images::find().unwrap(), false)];
+    }
+    let images = Images::File(std::fs::read(&emulator().built.image).unwrap());
+    (0..3).map(|ordinal| open(ordinal, &images, true)).collect()
 }
 
 /// The circumstances of one check.
@@ -156,13 +161,18 @@ pub fn pairwise(
         check(&run, &pick[3..]).or_else(|problem| {
             // A fault stays until it is forgotten; others on this thread must not suffer from it.
             let fault = if run.gpu.emulated { emulator().take_fault() } else { None };
+            let _ = run.stream().context().check_err(); // which also forgets it
             let case: Vec<String> = circumstances
                 .iter()
                 .chain(factors)
                 .zip(&pick)
                 .map(|((name, _), level)| format!("{name} {level}"))
                 .collect();
-            Err(format!("{problem}{} ({})", fault.map_or(String::new(), |fault| format!(": {fault}")), case.join(", ")))
+            Err(format!(
+                "{problem}{} ({})",
+                fault.map_or(String::new(), |fault| format!(": {fault}")),
+                case.join(", ")
+            ))
         })?;
     }
     Ok(())
@@ -187,14 +197,21 @@ fn combinations(levels: &[usize]) -> Vec<Vec<usize>> {
             let covered = |level: usize| {
                 let pairs = pick.iter().enumerate().filter_map(|(other, chosen)| {
                     chosen.map(|chosen| {
-                        if other < factor { (other, chosen, factor, level) } else { (factor, level, other, chosen) }
+                        if other < factor {
+                            (other, chosen, factor, level)
+                        } else {
+                            (factor, level, other, chosen)
+                        }
                     })
                 });
                 pairs.filter(|pair| missing.contains(pair)).count()
             };
             // Where nothing is to be gained, the levels take turns.
             let start = all.len();
-            pick[factor] = (0..levels[factor]).map(|turn| (start + turn) % levels[factor]).rev().max_by_key(|&level| covered(level));
+            pick[factor] = (0..levels[factor])
+                .map(|turn| (start + turn) % levels[factor])
+                .rev()
+                .max_by_key(|&level| covered(level));
         }
         let pick: Vec<usize> = pick.into_iter().map(|level| level.unwrap_or(0)).collect();
         for a in 0..count {

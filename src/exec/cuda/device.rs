@@ -11,8 +11,8 @@ use super::error::During;
 use super::image::Images;
 use super::kernel::Kernel;
 use super::{
-    Accuracy, Convert, CudaError, Dropout, Elementwise, Gather, Gemm, GemmBf16, Optimizers, SoftmaxCrossEntropy, Sum,
-    TOOLKIT,
+    Accuracy, Convert, CudaError, Dropout, Elementwise, Gather, Gemm, GemmBf16, Optimizers,
+    SoftmaxCrossEntropy, Sum, TOOLKIT,
 };
 
 /// A compute capability, such as 9.0.
@@ -222,9 +222,15 @@ impl Loader<'_> {
         let module = self.context.load_module(Ptx::from_binary(image.into_owned()));
         let module = module.map_err(|error| match error.0 {
             CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU | CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => {
-                CudaError::NoImage { ordinal: self.ordinal, name: self.name.into(), capability: self.capability }
+                CudaError::NoImage {
+                    ordinal: self.ordinal,
+                    name: self.name.into(),
+                    capability: self.capability,
+                }
             }
-            _ => CudaError::Driver { what: format!("loading the kernels of {file}.cu"), source: error.into() },
+            _ => {
+                CudaError::Driver { what: format!("loading the kernels of {file}.cu"), source: error.into() }
+            }
         })?;
         Ok(File { module })
     }
@@ -252,7 +258,10 @@ mod tests {
         assert!(check_driver(13_000, (13, 0)).is_ok() && check_driver(13_010, (12, 9)).is_ok());
         assert!(check_driver(11_000, (0, 0)).is_ok(), "nothing was compiled");
         let error = check_driver(12_080, (13, 0)).unwrap_err().to_string();
-        assert!(error.starts_with("the driver supports CUDA 12.8, and the kernels were compiled by CUDA 13.0"), "{error}");
+        assert!(
+            error.starts_with("the driver supports CUDA 12.8, and the kernels were compiled by CUDA 13.0"),
+            "{error}"
+        );
     }
 
     #[test]

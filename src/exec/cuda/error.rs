@@ -26,7 +26,9 @@ pub enum CudaError {
     },
 
     /// There is no driver library.
-    #[error("no CUDA driver on this machine: its library (libcuda.so, nvcuda.dll) cannot be loaded; install NVIDIA's driver, or run on the CPU")]
+    #[error(
+        "no CUDA driver on this machine: its library (libcuda.so, nvcuda.dll) cannot be loaded; install NVIDIA's driver, or run on the CPU"
+    )]
     NoDriver,
 
     /// The driver cannot load the images of a newer toolkit.
@@ -42,7 +44,9 @@ pub enum CudaError {
     },
 
     /// No device, or none of that number.
-    #[error("there is no CUDA device {ordinal}: the driver sees {count} (CUDA_VISIBLE_DEVICES may hide others)")]
+    #[error(
+        "there is no CUDA device {ordinal}: the driver sees {count} (CUDA_VISIBLE_DEVICES may hide others)"
+    )]
     NoDevice {
         /// What was asked for, from 0.
         ordinal: usize,
@@ -65,7 +69,9 @@ pub enum CudaError {
     },
 
     /// The device's memory does not suffice.
-    #[error("the device is out of memory: {asked} bytes were asked for, {free} are free; use a smaller batch or network")]
+    #[error(
+        "the device is out of memory: {asked} bytes were asked for, {free} are free; use a smaller batch or network"
+    )]
     OutOfMemory {
         /// Bytes asked for.
         asked: usize,

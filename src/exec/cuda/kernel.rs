@@ -26,8 +26,11 @@ impl Kernel {
 
     /// A size as the kernel's `int`.
     pub fn size(&self, what: &str, size: usize) -> Result<i32, CudaError> {
-        i32::try_from(size)
-            .map_err(|_| self.refuse(format!("{what} is {size}, more than a 32-bit integer holds; cut the work into parts")))
+        i32::try_from(size).map_err(|_| {
+            self.refuse(format!(
+                "{what} is {size}, more than a 32-bit integer holds; cut the work into parts"
+            ))
+        })
     }
 
     /// Checks that a buffer holds exactly as many elements as it must.
@@ -63,7 +66,9 @@ impl Kernel {
         threads: u32,
     ) -> Result<(), CudaError> {
         if blocks.iter().zip(LARGEST_GRID).any(|(&blocks, largest)| blocks == 0 || blocks > largest) {
-            return Err(self.refuse(format!("a grid of {blocks:?} blocks is not between 1 and {LARGEST_GRID:?}")));
+            return Err(
+                self.refuse(format!("a grid of {blocks:?} blocks is not between 1 and {LARGEST_GRID:?}"))
+            );
         }
         let blocks = (blocks[0] as u32, blocks[1] as u32, blocks[2] as u32);
         let config = LaunchConfig { grid_dim: blocks, block_dim: (threads, 1, 1), shared_mem_bytes: 0 };

@@ -5,6 +5,12 @@
 #define COTANGENT_PTX_CUH
 
 namespace ptx {
+// Kernels for several architectures are linked into one library: what differs must differ in name.
+#if __CUDA_ARCH__ >= 800
+inline namespace since_sm_80 {
+#else
+inline namespace before_sm_80 {
+#endif
 
 // ---- cp.async
 
@@ -136,4 +142,5 @@ inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[
 #endif
 }
 
+} // namespace since_sm_80, before_sm_80
 } // namespace ptx
