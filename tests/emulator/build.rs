@@ -86,6 +86,12 @@ pub struct Built {
     pub image: PathBuf,
 }
 
+impl Built {
+    fn in_folder(folder: &Path) -> Self {
+        Self { library: folder.join("libcuda.so"), image: folder.join("image") }
+    }
+}
+
 type Job<'a> = Box<dyn Fn() -> Result<Vec<Object>, String> + Send + Sync + 'a>;
 
 struct Compiler {
@@ -115,6 +121,20 @@ pub fn build(sanitizer: Sanitizer, folders: &[&str]) -> Result<Built, String> {
     kernels.sort_by_key(|path| Reverse(fs::metadata(path).map_or(0, |data| data.len())));
     let sources: Vec<PathBuf> =
         ["runtime", "driver"].iter().flat_map(|folder| files(&emulator.join(folder), "cpp")).collect();
+    // Preprocessing takes seconds, so what no file has changed for is known by the files themselves.
+    let own = ["runtime", "driver", "device"].map(|folder| emulator.join(folder));
+    let inputs = own.into_iter().chain(folders.iter().map(|folder| root.join(folder)));
+    let contents: Vec<(PathBuf, Vec<u8>)> = inputs
+        .flat_map(|folder| files(&folder, ANY))
+        .map(|path| (path.clone(), fs::read(path).unwrap_or_default()))
+        .collect();
+    let known = workshop.known(&contents);
+    if let Some(built) = fs::read_to_string(&known).ok().map(|folder| Built::in_folder(Path::new(&folder))) {
+        if built.library.exists() {
+            return Ok(built);
+        }
+    }
+
     let mut jobs: Vec<Job> = Vec::new();
     for path in &kernels {
         jobs.push(Box::new(|| workshop.kernels(path)));
@@ -124,7 +144,9 @@ pub fn build(sanitizer: Sanitizer, folders: &[&str]) -> Result<Built, String> {
     }
     let mut objects = in_parallel(&jobs)?;
     objects.sort_by(|a, b| a.path.cmp(&b.path));
-    workshop.link(&objects)
+    let folder = workshop.link(&objects)?;
+    let _ = fs::write(known, folder.to_string_lossy().as_bytes()); // without it the next build takes longer
+    Ok(Built::in_folder(&folder))
 }
 
 /// Something compiled, and the kernels in it.
@@ -193,13 +215,19 @@ impl Workshop<'_> {
         Ok(object)
     }
 
-    /// The library and its image.
-    fn link(&self, objects: &[Object]) -> Result<Built, String> {
+    /// The file that says where the library made from these files is.
+    fn known(&self, contents: &[(PathBuf, Vec<u8>)]) -> PathBuf {
+        let code = (include_str!("build.rs"), include_str!("rewrite.rs"));
+        self.place.join(hash_of(&(contents, code, &self.compiler.version)))
+    }
+
+    /// The library and its image, in a folder of their own.
+    fn link(&self, objects: &[Object]) -> Result<PathBuf, String> {
         let paths: Vec<&Path> = objects.iter().map(|object| object.path.as_path()).collect();
         let folder = self.place.join(hash_of(&(&paths, LINK)));
-        let built = Built { library: folder.join("libcuda.so"), image: folder.join("image") };
+        let built = Built::in_folder(&folder);
         if built.library.exists() {
-            return Ok(built);
+            return Ok(folder);
         }
         fs::create_dir_all(&folder)
             .map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
@@ -215,7 +243,7 @@ impl Workshop<'_> {
         run(&mut link)?;
         take_over(&made, &built.library)?;
         self.clear_out();
-        Ok(built)
+        Ok(folder)
     }
 
     /// Removes what has not been made or used for days.
@@ -315,17 +343,17 @@ fn in_parallel(jobs: &[Job<'_>]) -> Result<Vec<Object>, String> {
     results.into_inner().unwrap()
 }
 
-/// The files of a folder whose extension begins so, by name.
+/// Every extension.
+const ANY: &str = "";
+
+/// The files of a folder with this extension, by name.
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .into_iter()
         .flatten()
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| {
-            let found = path.extension().unwrap_or_default().to_string_lossy();
-            found == extension || extension == "h" && found == "hpp"
-        })
+        .filter(|path| extension == ANY || path.extension().is_some_and(|found| found == extension))
         .collect();
     files.sort();
     files

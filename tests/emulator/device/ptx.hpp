@@ -1,16 +1,11 @@
 // The functions of kernels/ptx.cuh in C++: its include guard is taken, so that these stand in.
 //
 // Copies and reads of shared memory happen here, in code that is compiled with the kernels, so that the
-// sanitizers see who reads and writes what; the exchange between lanes happens out of their sight.
+// sanitizers see who reads and writes what; the exchange between lanes happens out of their sight. What
+// differs between architectures is asked of the running device, so that one copy of this serves all.
 #define COTANGENT_PTX_CUH
 
 namespace ptx {
-// Kernels for several architectures are linked into one library: what differs must differ in name.
-#if __CUDA_ARCH__ >= 800
-inline namespace since_sm_80 {
-#else
-inline namespace before_sm_80 {
-#endif
 
 // ---- cp.async
 
@@ -31,11 +26,11 @@ void copy_async(void* shared, const void* global, bool valid) {
         emulator::fault("cp.async of %zu bytes from %p to %p: misaligned", sizeof(Word), global, shared);
     }
     if (!valid) global = nullptr;
-#if __CUDA_ARCH__ >= 800
-    emulator::async_copy({run_copy<Word>, shared, global});
-#else
-    copy_words<Word>(shared, global);
-#endif
+    if (emulator::device_is_at_least(800)) {
+        emulator::async_copy({run_copy<Word>, shared, global});
+    } else {
+        copy_words<Word>(shared, global);
+    }
 }
 
 inline void copy_async_16(void* shared, const void* global, bool valid) { copy_async<uint4>(shared, global, valid); }
@@ -134,13 +129,9 @@ EMULATOR_UNSEEN inline void multiply_m16n8k16(void* const* arguments, uint32_t p
 
 inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
                      emulator::Place place = {}) {
-#if __CUDA_ARCH__ >= 800
+    if (!emulator::device_is_at_least(800)) __trap();
     Fragments own{d, a, b};
     emulator::warp_operation("mma.m16n8k16", 0xffffffffu, &own, multiply_m16n8k16, false, place);
-#else
-    __trap();
-#endif
 }
 
-} // namespace since_sm_80, before_sm_80
 } // namespace ptx

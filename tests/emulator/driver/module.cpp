@@ -93,7 +93,11 @@ DRIVER_API Result cuLaunchKernel(Function* function, unsigned grid_x, unsigned g
     if (Result fault = fault_so_far()) return fault;
     const emulator::Kernel& kernel = *function->kernel;
     const emulator::Configuration configuration = {
-        {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, dynamic_shared};
+        {grid_x, grid_y, grid_z},
+        {block_x, block_y, block_z},
+        dynamic_shared,
+        100 * function->device->major + 10 * function->device->minor,
+    };
     // The limits of the CUDA C++ Programming Guide's table of technical specifications.
     const bool allowed = grid_x >= 1 && grid_y >= 1 && grid_z >= 1 && grid_x <= 0x7fffffff && grid_y <= 65535 &&
                          grid_z <= 65535 && block_x >= 1 && block_y >= 1 && block_z >= 1 && block_z <= 64 &&

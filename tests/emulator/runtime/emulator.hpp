@@ -42,6 +42,9 @@ struct Block {
 extern __thread Thread* current EMULATOR_FAST_TLS;
 extern __thread Block block EMULATOR_FAST_TLS;
 
+// Whether the running device is of this architecture (as __CUDA_ARCH__ numbers them) or a later one.
+bool device_is_at_least(int architecture);
+
 // Ends the launch with an error that names block and thread.
 [[noreturn]] void fault(const char* format, ...) __attribute__((format(printf, 1, 2)));
 

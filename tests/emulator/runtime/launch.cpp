@@ -16,6 +16,8 @@ Registration::Registration(const Kernel& kernel) {
     if (kernel_count < sizeof kernels / sizeof kernels[0]) kernels[kernel_count++] = kernel;
 }
 
+bool device_is_at_least(int architecture) { return machine().architecture >= architecture; }
+
 const Kernel* find_kernel(const char* name, unsigned architecture) {
     for (unsigned i = 0; i < kernel_count; i++) {
         if ((kernels[i].architectures & architecture) && strcmp(kernels[i].name, name) == 0) return &kernels[i];
@@ -23,14 +25,22 @@ const Kernel* find_kernel(const char* name, unsigned architecture) {
     return nullptr;
 }
 
+// Who plays a thread. To ThreadSanitizer all that a fiber does comes in program order, so a thread must
+// not be the same fiber as its namesakes in other blocks: they move on by one from block to block.
+static Fiber& fiber_of(const Machine& m, unsigned thread) {
+    const unsigned shift = under_thread_sanitizer() ? m.block_count : 0;
+    return *m.pool[(thread + shift) % (m.thread_count + 1)];
+}
+
 static void begin_block(Machine& m, const Configuration& configuration, uint3 index) {
     block = {index, configuration.block, configuration.grid};
     begin_shared(m);
     m.barrier.arrived = 0;
+    m.block_count++;
     const uint3 size = configuration.block;
     for (unsigned i = 0; i < m.thread_count; i++) {
-        if (!m.fibers[i]) m.fibers[i] = new Fiber();
-        Fiber& fiber = *m.fibers[i];
+        Fiber& fiber = fiber_of(m, i);
+        m.fibers[i] = &fiber;
         fiber.index = {i % size.x, i / size.x % size.y, i / (size.x * size.y)};
         fiber.linear = i;
         fiber.lane = i % WARP;
@@ -67,10 +77,14 @@ bool launch(const Kernel& kernel, const Configuration& configuration, void** arg
     SignalStack stack;
     Machine& m = machine();
     m.failed = false;
+    m.architecture = configuration.architecture;
     m.kernel = &kernel;
     m.arguments = arguments;
     m.dynamic_size = configuration.dynamic_shared;
     m.thread_count = configuration.block.x * configuration.block.y * configuration.block.z;
+    for (unsigned i = 0; i <= m.thread_count; i++) {
+        if (!m.pool[i]) m.pool[i] = new Fiber();
+    }
     m.running = &m.launcher;
     block = {{}, configuration.block, configuration.grid};
     if (__tsan_get_current_fiber) m.launcher.race_detector = __tsan_get_current_fiber();

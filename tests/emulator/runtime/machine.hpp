@@ -70,13 +70,16 @@ struct Machine {
     Order order = Order::first_in_first_out;
     uint64_t random_state = 1;
     // Fibers, and those that can run: a ring.
-    Fiber* fibers[LARGEST_BLOCK];
+    Fiber* pool[LARGEST_BLOCK + 1];
+    Fiber* fibers[LARGEST_BLOCK]; // of the block's threads
     Fiber* ready[2 * LARGEST_BLOCK];
     unsigned head, tail;
     Fiber launcher; // stands for the code that called launch
     Fiber* running;
     unsigned thread_count, live;
+    unsigned block_count; // of blocks begun so far
     // What they run.
+    int architecture; // of the device: 750, 800, 900
     const Kernel* kernel;
     void** arguments;
     Barrier barrier;
@@ -126,6 +129,7 @@ constexpr size_t LARGEST_STATIC_SHARED = 48 * 1024, LARGEST_SHARED = 227 * 1024;
 struct Configuration {
     uint3 grid, block;
     size_t dynamic_shared;
+    int architecture; // of the device: 750, 800, 900
 };
 // Runs a kernel; false after a fault, whose message is then in the machine.
 bool launch(const Kernel& kernel, const Configuration& configuration, void** arguments);
