@@ -129,10 +129,9 @@ pub fn build(sanitizer: Sanitizer, folders: &[&str]) -> Result<Built, String> {
         .map(|path| (path.clone(), fs::read(path).unwrap_or_default()))
         .collect();
     let known = workshop.known(&contents);
-    if let Some(built) = fs::read_to_string(&known).ok().map(|folder| Built::in_folder(Path::new(&folder))) {
-        if built.library.exists() {
-            return Ok(built);
-        }
+    let before = fs::read_to_string(&known).ok().map(|folder| Built::in_folder(Path::new(&folder)));
+    if let Some(built) = before.filter(|built| built.library.exists()) {
+        return Ok(built);
     }
 
     let mut jobs: Vec<Job> = Vec::new();

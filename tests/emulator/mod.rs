@@ -1,6 +1,7 @@
 //! A CUDA driver that runs the kernels on the CPU: `README.md` says how it works and what it finds.
 
 mod build;
+mod compiler_tests;
 mod driver_tests;
 mod graphs;
 mod planted;

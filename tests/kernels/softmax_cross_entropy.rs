@@ -118,7 +118,7 @@ fn labels(random: &mut Random, labels: Labels, [rows, classes]: [usize; 2]) -> V
     let label = |r: usize| match labels {
         Labels::First => 0.0,
         Labels::Last => (classes - 1) as f32,
-        Labels::Invalid if r % 2 == 0 => random.pick(&invalid),
+        Labels::Invalid if r.is_multiple_of(2) => random.pick(&invalid),
         Labels::Random | Labels::Invalid => random.below(classes) as f32,
     };
     (0..rows).map(label).collect()

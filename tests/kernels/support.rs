@@ -47,7 +47,10 @@ fn open_gpus() -> Vec<Gpu> {
         Gpu { device, stream, emulated }
     };
     if on_real_card() {
-        return vec![open(0, &Images::find().unwrap(), false)];
+        let gpu = open(0, &Images::find().unwrap(), false);
+        let name = gpu.device.name();
+        assert!(!name.starts_with("emulated"), "{name} is no card: run the tests `kernels::` alone");
+        return vec![gpu];
     }
     let images = Images::File(std::fs::read(&emulator().built.image).unwrap());
     (0..3).map(|ordinal| open(ordinal, &images, true)).collect()
@@ -158,21 +161,14 @@ pub fn pairwise(
     };
     for pick in combinations(&levels).into_iter().step_by(stride) {
         let run = Run::new(&gpus[pick[0]], pick[1], pick[2] as u64);
-        check(&run, &pick[3..]).or_else(|problem| {
+        check(&run, &pick[3..]).map_err(|problem| {
             // A fault stays until it is forgotten; others on this thread must not suffer from it.
             let fault = if run.gpu.emulated { emulator().take_fault() } else { None };
             let _ = run.stream().context().check_err(); // which also forgets it
-            let case: Vec<String> = circumstances
-                .iter()
-                .chain(factors)
-                .zip(&pick)
-                .map(|((name, _), level)| format!("{name} {level}"))
-                .collect();
-            Err(format!(
-                "{problem}{} ({})",
-                fault.map_or(String::new(), |fault| format!(": {fault}")),
-                case.join(", ")
-            ))
+            let fault = fault.map_or(String::new(), |fault| format!(": {fault}"));
+            let named = circumstances.iter().chain(factors).zip(&pick);
+            let case: Vec<String> = named.map(|((name, _), level)| format!("{name} {level}")).collect();
+            format!("{problem}{fault} ({})", case.join(", "))
         })?;
     }
     Ok(())

@@ -78,7 +78,7 @@ impl Sum {
         let kernel = if inner == 1 { &self.long_rows } else { &self.columns };
         kernel.expect_length("x", x.len(), kernel.count(&[outer, reduced, inner])?)?;
         kernel.expect_length("y", y.len(), kernel.count(&[outer, inner])?)?;
-        if y.len() == 0 {
+        if y.is_empty() {
             return Ok(());
         }
         let cut = Cut::of(axes);
@@ -262,7 +262,10 @@ mod tests {
                 let axes = Axes { outer, reduced, inner };
                 match Cut::of(axes) {
                     Cut::Columns { lanes, stripes, parts, part_rows } => {
-                        assert!(THREADS % lanes == 0 && stripes * lanes * VECTOR >= inner, "{axes:?}");
+                        assert!(
+                            THREADS.is_multiple_of(lanes) && stripes * lanes * VECTOR >= inner,
+                            "{axes:?}"
+                        );
                         assert!(
                             parts * part_rows >= reduced && (parts - 1) * part_rows <= reduced,
                             "{axes:?}"
