@@ -114,7 +114,7 @@ fn embed(environment: &Environment, directives: &mut Vec<String>) -> Result<Embe
             asked.map_or("this crate's table".into(), |asked| format!("COTANGENT_CUDA_ARCHS={asked}"));
         return Err(format!("{asked} names no architecture that {nvcc} knows: {}", known()));
     }
-    if asked.is_some() && !choice.unknown.is_empty() {
+    if !choice.unknown.is_empty() {
         let (unknown, known) = (choice.unknown.join(", "), known());
         directives.push(warning(&format!("left out {unknown}: {nvcc} does not know it, only {known}")));
     }

@@ -16,11 +16,6 @@ __device__ __forceinline__ bool is_aligned_16(const void* address) {
     return reinterpret_cast<uintptr_t>(address) % 16 == 0;
 }
 
-// max(a, b), NaN if either is: fmaxf alone would lose it, and a loss that is not finite must show.
-__device__ __forceinline__ float max_or_nan(float a, float b) {
-    return a > b || a != a ? a : b;
-}
-
 // The sum over a warp's 32 lanes, in every lane. Butterfly: all lanes add the same pairs.
 __device__ __forceinline__ float warp_sum(float value) {
 #pragma unroll
@@ -30,11 +25,11 @@ __device__ __forceinline__ float warp_sum(float value) {
     return value;
 }
 
-// The maximum over a warp's 32 lanes, in every lane; NaN if there is one.
+// The maximum over a warp's 32 lanes, in every lane. NaN is passed over, as by fmaxf.
 __device__ __forceinline__ float warp_max(float value) {
 #pragma unroll
     for (int distance = WARP / 2; distance > 0; distance /= 2) {
-        value = max_or_nan(value, __shfl_xor_sync(ALL_LANES, value, distance));
+        value = fmaxf(value, __shfl_xor_sync(ALL_LANES, value, distance));
     }
     return value;
 }

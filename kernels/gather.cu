@@ -58,7 +58,7 @@ __device__ __forceinline__ float normalised(uint8_t byte, float scale, float shi
 __device__ __forceinline__ void load_bytes(uint8_t (&bytes)[PER_THREAD], const uint8_t* __restrict__ image, int pixel,
                                            int pixels) {
     const uint8_t* address = image + pixel;
-    if (pixel + PER_THREAD <= pixels && reinterpret_cast<uintptr_t>(address) % PER_THREAD == 0) {
+    if (pixels - pixel >= PER_THREAD && reinterpret_cast<uintptr_t>(address) % PER_THREAD == 0) {
         const uchar4 four = *reinterpret_cast<const uchar4*>(address);
         bytes[0] = four.x;
         bytes[1] = four.y;
@@ -67,7 +67,7 @@ __device__ __forceinline__ void load_bytes(uint8_t (&bytes)[PER_THREAD], const u
         return;
     }
 #pragma unroll
-    for (int i = 0; i < PER_THREAD; i++) bytes[i] = pixel + i < pixels ? address[i] : 0;
+    for (int i = 0; i < PER_THREAD; i++) bytes[i] = i < pixels - pixel ? address[i] : 0;
 }
 
 // The same of the image moved `down` rows and `right` columns.
@@ -119,12 +119,12 @@ __device__ __forceinline__ void gather(const Split split, const Order which, con
     }
 
     float* target = batch + int64_t(row) * split.pixels + pixel;
-    if (pixel + PER_THREAD <= split.pixels && is_aligned_16(target)) {
+    if (split.pixels - pixel >= PER_THREAD && is_aligned_16(target)) {
         *reinterpret_cast<float4*>(target) = make_float4(values[0], values[1], values[2], values[3]);
     } else {
 #pragma unroll
         for (int i = 0; i < PER_THREAD; i++) {
-            if (pixel + i < split.pixels) target[i] = values[i];
+            if (i < split.pixels - pixel) target[i] = values[i];
         }
     }
     if (pixel == 0) batch_labels[row] = exists ? float(split.labels[index]) : NAN;

@@ -186,23 +186,8 @@ extern "C" __global__ void __launch_bounds__(REDUCE_THREADS)
     add_parts(parts, splits, m, n, Output(c, bias, mask, relu, accumulate, m, n));
 }
 
-// The reference: a thread for each element of C, nothing shared.
-constexpr int REFERENCE_THREADS = 256;
-
 extern "C" __global__ void __launch_bounds__(REFERENCE_THREADS)
     gemm_reference(const float* a, const float* b, float* c, int m, int n, int k, int transpose_a, int transpose_b,
                    const float* bias, const float* mask, int relu, int accumulate) {
-    const int64_t element = int64_t(blockIdx.x) * REFERENCE_THREADS + threadIdx.x;
-    if (element >= int64_t(m) * n) return;
-    const int row = int(element / n), column = int(element % n);
-    float x = 0.0f;
-    for (int l = 0; l < k; l++) {
-        const float from_a = a[transpose_a ? int64_t(l) * m + row : int64_t(row) * k + l];
-        const float from_b = b[transpose_b ? int64_t(column) * k + l : int64_t(l) * n + column];
-        x += from_a * from_b;
-    }
-    if (bias) x += bias[column];
-    if (relu) x = x <= 0.0f ? 0.0f : x;
-    if (mask) x *= mask[element] > 0.0f ? 1.0f : 0.0f;
-    c[element] = accumulate ? c[element] + x : x;
+    plain_product(a, b, c, m, n, k, transpose_a, transpose_b, bias, mask, relu, accumulate);
 }

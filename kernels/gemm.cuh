@@ -9,6 +9,8 @@
 #ifndef COTANGENT_GEMM_CUH
 #define COTANGENT_GEMM_CUH
 
+#include <cuda_bf16.h>
+
 #include "common.cuh"
 #include "ptx.cuh"
 
@@ -194,6 +196,31 @@ __device__ __forceinline__ void add_parts(const float* __restrict__ parts, int s
         from += int64_t(m) * n;
     }
     c.store(row, column, sum);
+}
+
+__device__ __forceinline__ float to_float(float x) { return x; }
+__device__ __forceinline__ float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
+
+constexpr int REFERENCE_THREADS = 256;
+
+// The reference: a thread for each element of C, nothing shared, no tensor core.
+template <class Element>
+__device__ __forceinline__ void plain_product(const Element* __restrict__ a, const Element* __restrict__ b, float* c,
+                                              int m, int n, int k, bool transpose_a, bool transpose_b,
+                                              const float* bias, const float* mask, bool relu, bool accumulate) {
+    const int64_t element = int64_t(blockIdx.x) * REFERENCE_THREADS + threadIdx.x;
+    if (element >= int64_t(m) * n) return;
+    const int row = int(element / n), column = int(element % n);
+    float x = 0.0f;
+    for (int l = 0; l < k; l++) {
+        const Element from_a = a[transpose_a ? int64_t(l) * m + row : int64_t(row) * k + l];
+        const Element from_b = b[transpose_b ? int64_t(column) * k + l : int64_t(l) * n + column];
+        x += to_float(from_a) * to_float(from_b);
+    }
+    if (bias) x += bias[column];
+    if (relu) x = x <= 0.0f ? 0.0f : x;
+    if (mask) x *= mask[element] > 0.0f ? 1.0f : 0.0f;
+    c[element] = accumulate ? c[element] + x : x;
 }
 
 #endif

@@ -40,7 +40,7 @@ __device__ __forceinline__ int class_of(float label, int classes) {
 
 // The threads of a row, LANES neighbours of a warp. All lanes of a warp must call together.
 //
-// Maxima here and below may pass over NaN, as fmaxf does: exp(NaN - maximum) brings it back in the sum,
+// Maxima here and below pass over NaN, as fmaxf does: exp(NaN - maximum) brings it back in the sum,
 // which reaches the loss and all of the gradient.
 template <int LANES>
 struct Lanes {
@@ -253,6 +253,26 @@ CROSS_ENTROPY(cross_entropy_4096, (256), row_in_registers, Block<256>, 4)
 CROSS_ENTROPY(cross_entropy_16384, (512, 2), row_in_registers, Block<512>, 8)
 CROSS_ENTROPY(cross_entropy_32768, (1024), row_in_registers, Block<1024>, 8)
 CROSS_ENTROPY(cross_entropy_online, (512), row_online, Block<512>, 4)
+
+// The reference: a thread for each row, which it reads three times.
+extern "C" __global__ void __launch_bounds__(SHARED_BLOCK_THREADS)
+    cross_entropy_reference(const float* __restrict__ logits, const float* __restrict__ labels,
+                            float* __restrict__ loss, float* __restrict__ gradient, float scale, int rows,
+                            int classes) {
+    const int row = blockIdx.x * SHARED_BLOCK_THREADS + threadIdx.x;
+    if (row >= rows) return;
+    const float* z = logits + int64_t(row) * classes;
+    float max = -INFINITY, sum = 0.0f;
+    for (int c = 0; c < classes; c++) max = fmaxf(max, z[c]);
+    for (int c = 0; c < classes; c++) sum += expf(z[c] - max);
+    const int target = labels == nullptr ? NO_LABEL : class_of(labels[row], classes);
+    if (loss != nullptr) loss[row] = target >= 0 ? logf(sum) - (z[target] - max) : NAN;
+    if (gradient == nullptr) return;
+    for (int c = 0; c < classes; c++) {
+        const float indicator = target == NO_CLASS ? NAN : c == target ? 1.0f : 0.0f;
+        gradient[int64_t(row) * classes + c] = (expf(z[c] - max) / sum - indicator) * scale;
+    }
+}
 
 // Threads of a block of one_hot, as in src/exec/cuda/softmax_cross_entropy.rs.
 constexpr int ONE_HOT_THREADS = 256;

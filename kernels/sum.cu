@@ -121,3 +121,14 @@ extern "C" __global__ void __launch_bounds__(SUM_THREADS)
     const float total = block_reduce<Sum, SUM_THREADS>(across(sum));
     if (threadIdx.x == 0) y[blockIdx.x] = total;
 }
+
+// The reference: a thread for each sum, its terms one after another.
+extern "C" __global__ void __launch_bounds__(SUM_THREADS)
+    sum_reference(const float* __restrict__ x, float* __restrict__ y, int sums, int reduced, int inner) {
+    const int64_t position = int64_t(blockIdx.x) * SUM_THREADS + threadIdx.x;
+    if (position >= sums) return;
+    const int64_t outer = position / inner, column = position % inner;
+    float sum = 0.0f;
+    for (int r = 0; r < reduced; r++) sum += x[(outer * reduced + r) * inner + column];
+    y[position] = sum;
+}

@@ -127,7 +127,9 @@ impl Machine {
 fn every_kernel_file_is_compiled_and_embedded() {
     let machine = Machine::with_nvcc();
     let directives = machine.build("debug").unwrap();
-    assert!(!directives.iter().any(|line| line.contains("warning")), "{directives:?}");
+    // This nvcc knows fewer architectures than the table, which is said.
+    let [warning] = &machine.warnings()[..] else { panic!("{directives:?}") };
+    assert!(warning.contains("left out sm_75, sm_86, sm_89, sm_100, sm_120"), "{warning}");
 
     let source = machine.read("debug/cuda_images.rs");
     for line in [

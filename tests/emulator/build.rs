@@ -5,12 +5,13 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
-use std::time::Duration;
-use std::{fs, thread};
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use super::rewrite::{Rewritten, rewrite};
 
@@ -41,9 +42,14 @@ impl Sanitizer {
             Self::Thread => "libtsan.so",
         };
         let compiler = Compiler::find().unwrap_or_else(|problem| panic!("{problem}"));
-        let output =
-            Command::new(compiler.program).arg(format!("-print-file-name={library}")).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).trim().into()
+        let output = compiler.command().arg(format!("-print-file-name={library}")).output().unwrap();
+        let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+        assert!(
+            path.is_absolute() && path.exists(),
+            "the sanitized tests need GCC's {library}, which {:?} does not have: install g++, or set CXX=g++",
+            compiler.words
+        );
+        path
     }
 
     /// Only the kernels need the sanitizer, and the process brings it.
@@ -95,7 +101,8 @@ impl Built {
 type Job<'a> = Box<dyn Fn() -> Result<Vec<Object>, String> + Send + Sync + 'a>;
 
 struct Compiler {
-    program: String,
+    /// The program, and the arguments that CXX gives it.
+    words: Vec<String>,
     version: String,
 }
 
@@ -130,7 +137,8 @@ pub fn build(sanitizer: Sanitizer, folders: &[&str]) -> Result<Built, String> {
         .collect();
     let known = workshop.known(&contents);
     let before = fs::read_to_string(&known).ok().map(|folder| Built::in_folder(Path::new(&folder)));
-    if let Some(built) = before.filter(|built| built.library.exists()) {
+    if let Some(built) = before.filter(|built| still_used(&built.library)) {
+        still_used(&known);
         return Ok(built);
     }
 
@@ -200,7 +208,7 @@ impl Workshop<'_> {
     fn object(&self, name: &str, text: &str, flags: &[&str]) -> Result<PathBuf, String> {
         let hash = hash_of(&(text, flags, LANGUAGE, &self.compiler.version));
         let object = self.place.join(format!("{name}-{hash}.o"));
-        if !object.exists() {
+        if !still_used(&object) {
             let source = self.place.join(format!("{name}-{hash}-{}.ii", std::process::id()));
             fs::write(&source, text)
                 .map_err(|error| format!("cannot write {}: {error}", source.display()))?;
@@ -225,7 +233,7 @@ impl Workshop<'_> {
         let paths: Vec<&Path> = objects.iter().map(|object| object.path.as_path()).collect();
         let folder = self.place.join(hash_of(&(&paths, LINK)));
         let built = Built::in_folder(&folder);
-        if built.library.exists() {
+        if still_used(&built.library) {
             return Ok(folder);
         }
         fs::create_dir_all(&folder)
@@ -237,7 +245,7 @@ impl Workshop<'_> {
         fs::write(&built.image, format!("emulated kernels\n{names}\0"))
             .map_err(|error| format!("cannot write {}: {error}", built.image.display()))?;
         let made = folder.join(format!("{}.so", std::process::id()));
-        let mut link = Command::new(&self.compiler.program);
+        let mut link = self.compiler.command();
         link.args(LINK).args(self.sanitizer.link_flags()).args(paths).arg("-o").arg(&made).arg("-lpthread");
         run(&mut link)?;
         take_over(&made, &built.library)?;
@@ -248,15 +256,19 @@ impl Workshop<'_> {
     /// Removes what has not been made or used for days.
     fn clear_out(&self) {
         for entry in fs::read_dir(self.place).into_iter().flatten().flatten() {
-            let age = entry
-                .metadata()
-                .and_then(|data| data.modified())
-                .map(|time| time.elapsed().unwrap_or_default());
+            let used = if entry.path().is_dir() { entry.path().join("libcuda.so") } else { entry.path() };
+            let time = fs::metadata(used).and_then(|data| data.modified());
+            let age = time.map(|time| time.elapsed().unwrap_or_default());
             if age.is_ok_and(|age| age > Duration::from_secs(3 * 24 * 3600)) {
                 let _ = fs::remove_file(entry.path()).or_else(|_| fs::remove_dir_all(entry.path()));
             }
         }
     }
+}
+
+/// Whether the file is there; then it is marked as used now, for [`Workshop::clear_out`].
+fn still_used(path: &Path) -> bool {
+    File::options().append(true).open(path).map(|file| file.set_modified(SystemTime::now())).is_ok()
 }
 
 /// Puts a finished file in its place, so that nobody ever sees half of it.
@@ -273,22 +285,23 @@ fn hash_of(content: &impl Hash) -> String {
 
 impl Compiler {
     fn find() -> Result<Self, String> {
-        let chosen = std::env::var("CXX").ok();
+        let chosen = std::env::var("CXX").ok().filter(|chosen| !chosen.trim().is_empty());
         let candidates = match &chosen {
             Some(chosen) => vec![chosen.as_str()],
             None => vec!["c++", "g++", "clang++"],
         };
-        for program in &candidates {
+        for candidate in &candidates {
+            let words = candidate.split_whitespace().map(String::from).collect();
+            let mut compiler = Self { words, version: String::new() };
+            let asked = compiler.command().arg("--version").output();
             // What -march=native means is part of the version.
-            let asked = Command::new(program).args(["--version"]).output();
             let native =
-                Command::new(program).args(["-march=native", "-dM", "-E", "-x", "c++", "/dev/null"]).output();
-            if let (Ok(asked), Ok(native)) = (asked, native) {
-                let version = [asked.stdout, native.stdout].concat();
-                return Ok(Self {
-                    program: (*program).into(),
-                    version: String::from_utf8_lossy(&version).into(),
-                });
+                compiler.command().args(["-march=native", "-dM", "-E", "-x", "c++", "/dev/null"]).output();
+            if let (Ok(asked), Ok(native)) = (asked, native)
+                && asked.status.success()
+            {
+                compiler.version = String::from_utf8_lossy(&[asked.stdout, native.stdout].concat()).into();
+                return Ok(compiler);
             }
         }
         Err(format!(
@@ -298,9 +311,15 @@ impl Compiler {
         ))
     }
 
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.words[0]);
+        command.args(&self.words[1..]);
+        command
+    }
+
     /// What the compiler writes to standard output.
     fn output(&self, flags: &[&str], source: &Path) -> Result<String, String> {
-        run(Command::new(&self.program).args(LANGUAGE).args(flags).arg(source))
+        run(self.command().args(LANGUAGE).args(flags).arg(source))
     }
 }
 

@@ -109,7 +109,7 @@ fn kernels_that_an_image_does_not_hold_are_not_found() {
 }
 
 fn images() -> Images {
-    Images::File(std::fs::read(&emulator().built.image).unwrap())
+    Images::file(emulator().built.image.clone()).unwrap()
 }
 
 #[test]
@@ -121,7 +121,12 @@ fn a_device_that_is_not_there_is_refused_with_how_many_there_are() {
 
 #[test]
 fn an_image_without_the_kernels_is_an_error_that_names_one() {
-    let error = Device::open_with(0, &Images::File(b"emulated kernels\nother\n\0".to_vec())).err().unwrap();
+    let error = Device::open_with(
+        0,
+        &Images::File { path: "other".into(), bytes: b"emulated kernels\nother\n\0".to_vec() },
+    )
+    .err()
+    .unwrap();
     assert!(error.to_string().starts_with("looking up the kernel "), "{error}");
 }
 

@@ -1,4 +1,4 @@
-//! The emulated driver's capture of streams, and the replay of graphs in every order that they allow.
+//! The emulated driver's capture of streams, and the replay of graphs in orders that their dependencies allow.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -1,8 +1,9 @@
 //! Softmax cross-entropy with its gradient, softmax and one-hot, against the CPU's code in float64.
 
-use cotangent::exec::cuda::{Logits, MOST_CLASSES_READ_ONCE};
+use cotangent::exec::cuda::{CudaError, Logits, MOST_CLASSES_READ_ONCE, SoftmaxCrossEntropy};
 use cotangent::graph::Shape;
 use cotangent::ops::{Classification, Draw, Rule, Tensor, cross_entropy_with_gradient};
+use cudarc::driver::{CudaStream, CudaView, CudaViewMut};
 
 use super::support::{Buffer, Run, pairwise};
 use crate::support::Random;
@@ -134,9 +135,9 @@ struct Expected {
 
 impl Expected {
     /// With u the error of one rounding and d = z - max: exp(d) has the relative error (|d| + 4) u, of the
-    /// rounding of d and of exp's own two units in the last place; their sum the mean of these errors, and 50 u
-    /// for at most so many additions; the quotient, the product and the logarithm a few u more.
-    fn of(row: &[f32], label: f32, scale: f32) -> Self {
+    /// rounding of d and of exp's own two units in the last place; their sum the mean of these errors, and u
+    /// for each of the additions that a term passes at most; the quotient, the product and the logarithm a few u more.
+    fn of(row: &[f32], label: f32, scale: f32, additions: usize) -> Self {
         let wide: Vec<f64> = row.iter().map(|&z| z.into()).collect();
         let mut gradient = vec![0.0; row.len()];
         let loss = cross_entropy_with_gradient(&wide, label.into(), scale.into(), &mut gradient);
@@ -145,7 +146,7 @@ impl Expected {
         let share = |z: f64| (z - max).exp() / sum;
         let reach = |z: f64| if share(z) > 0.0 { (z - max).abs() } else { 0.0 };
         let mean_reach: f64 = wide.iter().map(|&z| share(z) * reach(z)).sum();
-        let sum_error = mean_reach + 60.0;
+        let sum_error = mean_reach + (additions + 10) as f64;
         let gradient_error = wide
             .iter()
             .enumerate()
@@ -174,6 +175,38 @@ fn extents(rows: usize, classes: usize) -> [usize; 2] {
     [rows.min((MOST_ELEMENTS / classes).max(1)), classes]
 }
 
+/// The most additions that a term of a row's sum passes in the kernels that are chosen.
+const ADDITIONS: usize = 50;
+
+/// [`SoftmaxCrossEntropy::cross_entropy`], or the reference.
+type Compute = for<'a> fn(
+    &SoftmaxCrossEntropy,
+    &CudaStream,
+    Logits<'a>,
+    &CudaView<'a, f32>,
+    f32,
+    &mut CudaViewMut<'a, f32>,
+    Option<&mut CudaViewMut<'a, f32>>,
+) -> Result<(), CudaError>;
+
+/// Losses and gradients (none if not asked for), row by row.
+fn compare(expected: &[Expected], labels: &[f32], loss: &[f32], gradient: &[f32]) -> Result<(), String> {
+    let classes = expected.first().map_or(0, |row| row.gradient.len());
+    for (r, row) in expected.iter().enumerate() {
+        let label = labels[r];
+        if !is_close(loss[r], row.loss, row.loss_error) {
+            return Err(format!("loss {r} is {:e}, not {:e}, label {label}", loss[r], row.loss));
+        }
+        for (class, &found) in gradient.iter().skip(r * classes).take(classes).enumerate() {
+            let (exact, error) = (row.gradient[class], row.gradient_error[class]);
+            if !is_close(found, exact, error) {
+                return Err(format!("gradient ({r}, {class}) is {found:e}, not {exact:e}, label {label}"));
+            }
+        }
+    }
+    Ok(())
+}
+
 pub fn check_cross_entropy() -> Result<(), String> {
     let factors = [
         ("classes", CLASSES.len()),
@@ -198,35 +231,32 @@ pub fn check_cross_entropy() -> Result<(), String> {
         let y = labels(&mut random, kind, extents);
         let z_on_device = run.upload(&z, pick[6])?;
         let y_on_device = run.upload(&y, 0)?;
-        let mut loss = run.poisoned(rows, 1)?;
-        let mut gradient = run.poisoned(if pick[5] == 0 { rows * classes } else { 0 }, pick[7])?;
-        run.kernels()
-            .softmax_cross_entropy
-            .cross_entropy(
+        let wants_gradient = pick[5] == 0;
+        let kernels = &run.kernels().softmax_cross_entropy;
+        for by in ["the chosen kernel", "the reference"] {
+            let (compute, additions): (Compute, usize) = match by {
+                "the reference" => (SoftmaxCrossEntropy::reference, classes),
+                _ => (SoftmaxCrossEntropy::cross_entropy, ADDITIONS),
+            };
+            let mut loss = run.poisoned(rows, 1)?;
+            let mut gradient = run.poisoned(if wants_gradient { rows * classes } else { 0 }, pick[7])?;
+            let logits = Logits { view: &z_on_device.view(), rows, classes };
+            compute(
+                kernels,
                 run.stream(),
-                Logits { view: &z_on_device.view(), rows, classes },
+                logits,
                 &y_on_device.view(),
                 scale,
                 &mut loss.view_mut(),
-                (pick[5] == 0).then_some(&mut gradient.view_mut()),
+                wants_gradient.then_some(&mut gradient.view_mut()),
             )
             .map_err(|error| format!("{what}: {error}"))?;
-        let (loss, gradient) = (run.download(&loss)?, run.download(&gradient)?);
-        for (r, row) in z.chunks_exact(classes).enumerate() {
-            let expected = Expected::of(row, y[r], scale);
-            if !is_close(loss[r], expected.loss, expected.loss_error) {
-                let (label, exact) = (y[r], expected.loss);
-                return Err(format!("{what}: loss {r} is {:e}, not {exact:e}, label {label}", loss[r]));
-            }
-            for (class, &found) in gradient.iter().skip(r * classes).take(classes).enumerate() {
-                let (exact, error) = (expected.gradient[class], expected.gradient_error[class]);
-                if !is_close(found, exact, error) {
-                    let label = y[r];
-                    return Err(format!(
-                        "{what}: gradient ({r}, {class}) is {found:e}, not {exact:e}, label {label}"
-                    ));
-                }
-            }
+            let (loss, gradient) = (run.download(&loss)?, run.download(&gradient)?);
+            let rows = z.chunks_exact(classes).zip(&y);
+            let expected: Vec<Expected> =
+                rows.map(|(row, &label)| Expected::of(row, label, scale, additions)).collect();
+            compare(&expected, &y, &loss, &gradient)
+                .map_err(|problem| format!("{what} by {by}: {problem}"))?;
         }
         Ok(())
     })

@@ -56,12 +56,32 @@ fn check_sums(run: &Run, axes: Axes, kind: Terms, offsets: [usize; 2]) -> Result
     let Axes { outer, reduced, inner } = axes;
     let x = terms(run, kind, outer * reduced * inner);
     let found = sums(run, axes, &x, offsets).map_err(|error| format!("{what}: {error}"))?;
+    compare(&what, axes, &x, &found, roundings(reduced))
+}
+
+/// The plain kernel's sums.
+fn check_reference(run: &Run, axes: Axes, kind: Terms) -> Result<(), String> {
+    let what = format!("{axes:?} of {kind:?} by the reference");
+    let Axes { outer, reduced, inner } = axes;
+    let x = terms(run, kind, outer * reduced * inner);
+    let on_device = run.upload(&x, 1)?;
+    let mut y = run.poisoned(outer * inner, 1)?;
+    let sum = &run.kernels().sum;
+    sum.reference(run.stream(), axes, &on_device.view(), &mut y.view_mut())
+        .map_err(|error| error.to_string())?;
+    let found = run.download(&y).map_err(|error| format!("{what}: {error}"))?;
+    compare(&what, axes, &x, &found, reduced as f64)
+}
+
+/// Every sum against float64, whose terms pass so many roundings.
+fn compare(what: &str, axes: Axes, x: &[f32], found: &[f32], roundings: f64) -> Result<(), String> {
+    let Axes { reduced, inner, .. } = axes;
     for (position, &found) in found.iter().enumerate() {
         let (o, i) = (position / inner, position % inner);
         let terms = || (0..reduced).map(|r| f64::from(x[(o * reduced + r) * inner + i]));
         let (exact, magnitude) = (terms().sum::<f64>(), terms().map(f64::abs).sum::<f64>());
         let agrees = if exact.is_finite() {
-            (f64::from(found) - exact).abs() <= ROUNDING * roundings(reduced) * magnitude
+            (f64::from(found) - exact).abs() <= ROUNDING * roundings * magnitude
         } else {
             found == exact as f32 || found.is_nan() && exact.is_nan()
         };
@@ -86,6 +106,7 @@ pub fn check_column_sums() -> Result<(), String> {
     ];
     pairwise(&factors, |run, pick| {
         let axes = Axes { outer: OUTER[pick[0]], reduced: REDUCED[pick[1]], inner: INNER[pick[2]] };
+        check_reference(run, axes, TERMS[pick[3]])?;
         check_sums(run, axes, TERMS[pick[3]], [pick[4], pick[5]])
     })
 }

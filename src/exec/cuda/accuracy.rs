@@ -52,7 +52,7 @@ impl Accuracy {
         if rows == 0 {
             return Ok(());
         }
-        let mut arguments = kernel.on(stream);
+        let mut arguments = kernel.on(stream)?;
         arguments.arg(logits); // const float* logits
         arguments.arg(labels); // const float* labels
         arguments.arg(correct); // unsigned long long* correct
@@ -84,7 +84,7 @@ impl Accuracy {
         if n == 0 {
             return Ok(());
         }
-        let mut arguments = kernel.on(stream);
+        let mut arguments = kernel.on(stream)?;
         arguments.arg(losses); // const float* losses
         arguments.arg(&n); // int n
         arguments.arg(step); // StepState* step

@@ -42,7 +42,7 @@ impl Convert {
         if n == 0 {
             return Ok(());
         }
-        let mut arguments = kernel.on(stream);
+        let mut arguments = kernel.on(stream)?;
         arguments.arg(x); // const float* x
         arguments.arg(y); // __nv_bfloat16* y
         arguments.arg(&n); // int n
@@ -66,7 +66,7 @@ impl Convert {
         if n == 0 {
             return Ok(());
         }
-        let mut arguments = kernel.on(stream);
+        let mut arguments = kernel.on(stream)?;
         arguments.arg(y); // const __nv_bfloat16* y
         arguments.arg(x); // float* x
         arguments.arg(&n); // int n

@@ -48,7 +48,7 @@ impl Dropout {
         let probability = rule.probability.get();
         let threshold = (probability * 2_f64.powi(32)) as u32;
         let kept = (1.0 / (1.0 - probability)) as f32;
-        let mut arguments = kernel.on(stream);
+        let mut arguments = kernel.on(stream)?;
         arguments.arg(step); // const StepState* step
         arguments.arg(mask); // float* mask
         arguments.arg(&n); // int n

@@ -64,7 +64,7 @@ impl Broadcast {
     /// The number of elements that an operand of (rows, columns) has.
     pub fn length(self, [rows, columns]: [usize; 2]) -> usize {
         match self {
-            Self::Full => rows * columns,
+            Self::Full => rows.saturating_mul(columns),
             Self::PerColumn => columns,
             Self::PerRow => rows,
             Self::Scalar => 1,
@@ -109,7 +109,7 @@ impl Elementwise {
         if n == 0 {
             return Ok(());
         }
-        let mut arguments = kernel.on(stream);
+        let mut arguments = kernel.on(stream)?;
         arguments.arg(x); // const float* x
         arguments.arg(y); // float* y
         arguments.arg(&n); // int n
@@ -131,7 +131,7 @@ impl Elementwise {
         b: Operand<'_>,
         y: &mut CudaViewMut<'_, f32>,
     ) -> Result<(), CudaError> {
-        launch(&self.binary[operation as usize], stream, extents, a, b, y)
+        launch(&self.binary[operation as usize], ["a", "b", "y"], stream, extents, a, b, y)
     }
 
     /// `dx[i] = dy[i] · step(y[i])`: what flows back through `y = relu(x)`, in one pass.
@@ -146,7 +146,7 @@ impl Elementwise {
         dx: &mut CudaViewMut<'_, f32>,
     ) -> Result<(), CudaError> {
         let full = |view| Operand { view, broadcast: Broadcast::Full };
-        launch(&self.relu_backward, stream, [1, dx.len()], full(dy), full(y), dx)
+        launch(&self.relu_backward, ["dy", "y", "dx"], stream, [1, dx.len()], full(dy), full(y), dx)
     }
 }
 
@@ -154,8 +154,10 @@ fn kernels(file: &File, names: &'static [String]) -> Result<Vec<Kernel>, CudaErr
     names.iter().map(|name| file.kernel(name)).collect()
 }
 
+/// `names`: what the caller calls a, b and y.
 fn launch(
     kernel: &Kernel,
+    names: [&str; 3],
     stream: &CudaStream,
     extents: [usize; 2],
     a: Operand<'_>,
@@ -163,9 +165,9 @@ fn launch(
     y: &mut CudaViewMut<'_, f32>,
 ) -> Result<(), CudaError> {
     let count = kernel.count(&extents)?;
-    kernel.expect_length("a", a.view.len(), a.broadcast.length(extents))?;
-    kernel.expect_length("b", b.view.len(), b.broadcast.length(extents))?;
-    kernel.expect_length("y", y.len(), count)?;
+    kernel.expect_length(names[0], a.view.len(), a.broadcast.length(extents))?;
+    kernel.expect_length(names[1], b.view.len(), b.broadcast.length(extents))?;
+    kernel.expect_length(names[2], y.len(), count)?;
     let n = kernel.size("the number of elements", count)?;
     if n == 0 {
         return Ok(());
@@ -173,7 +175,7 @@ fn launch(
     let columns = kernel.size("the number of columns", extents[1])?;
     let [a_row_stride, a_column_stride] = a.broadcast.strides(columns);
     let [b_row_stride, b_column_stride] = b.broadcast.strides(columns);
-    let mut arguments = kernel.on(stream);
+    let mut arguments = kernel.on(stream)?;
     arguments.arg(a.view); // const float* a
     arguments.arg(&a_row_stride); // int a_row_stride
     arguments.arg(&a_column_stride); // int a_column_stride

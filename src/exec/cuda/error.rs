@@ -25,6 +25,16 @@ pub enum CudaError {
         source: std::io::Error,
     },
 
+    /// `COTANGENT_CUDA_IMAGE` names a file that holds something else.
+    #[error(
+        "{} is no image of CUDA kernels (a fatbin, a cubin or PTX); \
+         correct or unset COTANGENT_CUDA_IMAGE", .path.display()
+    )]
+    NotAnImage {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// There is no driver library.
     #[error(
         "no CUDA driver on this machine: its library (libcuda.so, nvcuda.dll) cannot be loaded; install NVIDIA's driver, or run on the CPU"
@@ -57,7 +67,7 @@ pub enum CudaError {
     /// No image fits the device.
     #[error(
         "device {ordinal} ({name}) has compute capability {capability}, and this build has kernels for {}; \
-         build again with COTANGENT_CUDA_ARCHS={}", ARCHITECTURES.join(", "), .capability.number()
+         build again with COTANGENT_CUDA_ARCHS={}, if nvcc knows it (devices below 7.5 are not supported)", ARCHITECTURES.join(", "), .capability.number()
     )]
     NoImage {
         /// The device's number, from 0.

@@ -53,7 +53,7 @@ impl Gather {
     /// Where the order has no image, or names one that does not exist, pixels and label become NaN.
     ///
     /// # Errors
-    /// Lengths that disagree, sizes that do not fit 32 bits, images without pixels; what the driver reports.
+    /// Lengths that disagree, more rows than a full batch has, sizes that do not fit 32 bits, images without pixels; what the driver reports.
     pub fn batch(
         &self,
         stream: &CudaStream,
@@ -70,8 +70,15 @@ impl Gather {
             return Err(kernel.refuse(format!("an image of {height} x {width} has no pixels")));
         }
         kernel.expect_length("the split's images", bytes.len(), kernel.count(&[classes.len(), pixels])?)?;
-        kernel.expect_length("images", images.len(), kernel.count(&[labels.len(), pixels])?)?;
+        kernel.expect_length("the batch's images", images.len(), kernel.count(&[labels.len(), pixels])?)?;
         kernel.expect_length("step", which.step.len(), 1)?;
+        if labels.len() > which.batch_size {
+            return Err(kernel.refuse(format!(
+                "a batch of {} rows, where a full one has {}",
+                labels.len(),
+                which.batch_size
+            )));
+        }
         // A thread makes a part of one image.
         let parts = kernel.count(&[labels.len(), pixels.div_ceil(PER_THREAD)])?;
         kernel.size("the number of threads", parts)?;
@@ -80,7 +87,7 @@ impl Gather {
         let columns = kernel.size("the width", width)?;
         let order_length = kernel.size("the length of the order", which.order.len())?;
         let batch_size = kernel.size("the size of a batch", which.batch_size)?;
-        let rows = kernel.size("the number of images", labels.len())?;
+        let rows = kernel.size("the number of rows", labels.len())?;
         if rows == 0 {
             return Ok(());
         }
@@ -88,7 +95,7 @@ impl Gather {
         let (scale, shift) = (scale as f32, shift as f32);
         let largest = shifts.map_or(0, |shifts| i32::from(shifts.pixels()));
         let [key_0, key_1] = shifts.map_or([0; 2], |shifts| shifts.key());
-        let mut arguments = kernel.on(stream);
+        let mut arguments = kernel.on(stream)?;
         arguments.arg(&which.step); // const StepState* step
         arguments.arg(&which.order); // const uint32_t* order
         arguments.arg(&order_length); // int order_length

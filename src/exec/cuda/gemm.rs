@@ -122,7 +122,7 @@ pub(super) struct Family {
 }
 
 /// Threads of a block of the other two kernels (REDUCE_THREADS in gemm.cuh, REFERENCE_THREADS in
-/// gemm.cu and gemm_bf16.cu).
+/// gemm.cuh).
 const REDUCE_THREADS: u32 = 256;
 const REFERENCE_THREADS: u32 = 256;
 
@@ -207,7 +207,7 @@ impl Family {
         let (k_per_split, splits) = tiling.cut(extents.k, self.depth);
         let k_per_split = kernel.size("a stretch of k", k_per_split)?;
         let flags = epilogue.flags();
-        let mut arguments = kernel.on(stream);
+        let mut arguments = kernel.on(stream)?;
         arguments.arg(a); // const T* a
         arguments.arg(b); // const T* b
         arguments.arg(c); // float* c
@@ -237,7 +237,7 @@ impl Family {
         let (_, splits) = tiling.cut(extents.k, self.depth);
         let splits = kernel.size("the number of parts", splits)?;
         let flags = epilogue.flags();
-        let mut arguments = kernel.on(stream);
+        let mut arguments = kernel.on(stream)?;
         let threads = kernel.count(&[extents.m, extents.n.div_ceil(PER_THREAD)])?;
         arguments.arg(parts); // const float* parts
         arguments.arg(c); // float* c
@@ -268,7 +268,7 @@ impl Family {
         let blocks = [c.len().div_ceil(REFERENCE_THREADS as usize), 1, 1];
         let transposes = [i32::from(matmul.transpose_a), i32::from(matmul.transpose_b)];
         let flags = epilogue.flags();
-        let mut arguments = kernel.on(stream);
+        let mut arguments = kernel.on(stream)?;
         arguments.arg(a); // const T* a
         arguments.arg(b); // const T* b
         arguments.arg(c); // float* c

@@ -4,6 +4,7 @@
 //! `COTANGENT_CUDA_IMAGE` names a file that replaces all of them at run time.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::path::PathBuf;
 
 use super::{Capability, CudaError};
@@ -13,12 +14,20 @@ include!(concat!(env!("OUT_DIR"), "/cuda_images.rs"));
 /// The variable that names a file to load instead of the embedded images.
 const REPLACEMENT: &str = "COTANGENT_CUDA_IMAGE";
 
+/// How images begin: fatbins, cubins, PTX after its comments, and the list that the emulator loads.
+const BEGINNINGS: [&[u8]; 4] = [&[0x50, 0xed, 0x55, 0xba], b"\x7fELF", b"//", b"emulated kernels\n"];
+
 /// Where a device's kernels are loaded from.
 pub enum Images {
     /// What the build embedded.
     Embedded,
-    /// The content of one file that holds every kernel.
-    File(Vec<u8>),
+    /// One file that holds every kernel.
+    File {
+        /// Where it was read.
+        path: PathBuf,
+        /// What it holds, and a zero: the driver is told no length, and finds the end of text by one.
+        bytes: Vec<u8>,
+    },
 }
 
 impl Images {
@@ -28,20 +37,32 @@ impl Images {
     /// When the file cannot be read, or nothing was embedded.
     pub fn find() -> Result<Self, CudaError> {
         match std::env::var_os(REPLACEMENT) {
-            Some(path) => {
-                let path = PathBuf::from(path);
-                let bytes = std::fs::read(&path).map_err(|source| CudaError::Image { path, source })?;
-                Ok(Self::File(bytes))
-            }
+            Some(path) => Self::file(path.into()),
             None if IMAGES.is_empty() => Err(CudaError::NoKernels),
             None => Ok(Self::Embedded),
         }
     }
 
+    /// One file in place of what the build embedded.
+    ///
+    /// # Errors
+    /// When it cannot be read, or begins like no image.
+    pub fn file(path: PathBuf) -> Result<Self, CudaError> {
+        let mut bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(source) => return Err(CudaError::Image { path, source }),
+        };
+        if !BEGINNINGS.iter().any(|beginning| bytes.starts_with(beginning)) {
+            return Err(CudaError::NotAnImage { path });
+        }
+        bytes.push(0);
+        Ok(Self::File { path, bytes })
+    }
+
     /// The image that holds the kernels of `kernels/<file>.cu`.
     pub(super) fn of_file(&self, file: &str) -> Option<Cow<'_, [u8]>> {
         match self {
-            Self::File(bytes) => Some(Cow::Borrowed(bytes)),
+            Self::File { bytes, .. } => Some(Cow::Borrowed(bytes)),
             Self::Embedded => {
                 IMAGES.iter().find(|(stem, _)| *stem == file).map(|(_, bytes)| Cow::Borrowed(*bytes))
             }
@@ -51,8 +72,38 @@ impl Images {
     /// Whether code for a device of this capability is there, as far as is known.
     pub(super) fn fits(&self, capability: Capability) -> bool {
         match self {
-            Self::File(_) => true, // the driver will say
+            Self::File { .. } => true, // the driver will say
             Self::Embedded => ARCHITECTURES.iter().any(|architecture| capability.runs(architecture)),
         }
+    }
+}
+
+impl fmt::Display for Images {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded => write!(f, "this program"),
+            Self::File { path, .. } => write!(f, "{} ({REPLACEMENT})", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_missing_or_no_image_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kernels.fatbin");
+        let error = |path: &PathBuf| Images::file(path.clone()).err().unwrap().to_string();
+        assert!(error(&path).starts_with(&format!("cannot read {}", path.display())), "{}", error(&path));
+        for content in ["", "something else"] {
+            std::fs::write(&path, content).unwrap();
+            let expected = format!("{} is no image of CUDA kernels", path.display());
+            assert!(error(&path).starts_with(&expected), "{}", error(&path));
+        }
+        std::fs::write(&path, b"\x7fELF...").unwrap();
+        let Images::File { bytes, .. } = Images::file(path).unwrap() else { panic!("not a file") };
+        assert_eq!(bytes, b"\x7fELF...\0");
     }
 }

@@ -1,6 +1,8 @@
 //! A kernel as the typed functions see it: its checks speak its name.
 
-use cudarc::driver::{CudaFunction, CudaStream, LaunchArgs, LaunchConfig};
+use std::sync::Arc;
+
+use cudarc::driver::{CudaContext, CudaFunction, CudaStream, LaunchArgs, LaunchConfig};
 
 use super::CudaError;
 
@@ -8,6 +10,8 @@ use super::CudaError;
 pub(super) struct Kernel {
     name: &'static str,
     function: CudaFunction,
+    /// Of the device that it was loaded for.
+    context: Arc<CudaContext>,
 }
 
 /// The largest extents of a grid on every architecture (CUDA C++ Programming Guide, table "Technical
@@ -15,8 +19,8 @@ pub(super) struct Kernel {
 const LARGEST_GRID: [usize; 3] = [i32::MAX as usize, 65_535, 65_535];
 
 impl Kernel {
-    pub fn new(name: &'static str, function: CudaFunction) -> Self {
-        Self { name, function }
+    pub fn new(name: &'static str, function: CudaFunction, context: Arc<CudaContext>) -> Self {
+        Self { name, function, context }
     }
 
     /// An error that names this kernel.
@@ -49,9 +53,15 @@ impl Kernel {
             .ok_or_else(|| self.refuse(format!("{extents:?} are more elements than can be counted")))
     }
 
-    /// Arguments are appended in the order of the C parameters.
-    pub fn on<'a>(&'a self, stream: &'a CudaStream) -> LaunchArgs<'a> {
-        stream.launch_builder(&self.function)
+    /// A launch on a stream of the kernel's device. Arguments are appended in the order of the C parameters.
+    pub fn on<'a>(&'a self, stream: &'a CudaStream) -> Result<LaunchArgs<'a>, CudaError> {
+        if stream.context().cu_ctx() != self.context.cu_ctx() {
+            let (own, other) = (self.context.ordinal(), stream.context().ordinal());
+            return Err(
+                self.refuse(format!("it was loaded for device {own}, and the stream is device {other}'s"))
+            );
+        }
+        Ok(stream.launch_builder(&self.function))
     }
 
     /// Launches `blocks` of `threads` threads (x) each.

@@ -47,7 +47,7 @@ impl Optimizers {
     ) -> Result<(), CudaError> {
         let kernel = &self.begin_epoch;
         kernel.expect_length("step", step.len(), 1)?;
-        let mut arguments = kernel.on(stream);
+        let mut arguments = kernel.on(stream)?;
         arguments.arg(step); // StepState* step
         // SAFETY: one thread, which touches the one element.
         unsafe { kernel.launch(&mut arguments, [1, 1, 1], 1) }
@@ -75,7 +75,7 @@ impl Optimizers {
             Optimizer::Adam(adam) => (adam.beta1, adam.beta2),
             _ => (0.0, 0.0),
         };
-        let mut arguments = kernel.on(stream);
+        let mut arguments = kernel.on(stream)?;
         arguments.arg(step); // StepState* step
         arguments.arg(learning_rates); // const double* learning_rates
         arguments.arg(&count); // int count
@@ -127,12 +127,12 @@ impl Optimizers {
             return Ok(());
         }
         let constants = Constants::of(optimizer);
-        let mut arguments = kernel.on(stream);
+        let mut arguments = kernel.on(stream)?;
         arguments.arg(step); // const StepState* step
         arguments.arg(parameters); // float* parameters
         arguments.arg(gradients); // const float* gradients
         arguments.arg(first); // float* velocity, squares or means
-        if let (Optimizer::Adam(_), Some(second)) = (optimizer, second) {
+        if let Some(second) = second.filter(|_| optimizer.state_per_parameter() == 2) {
             arguments.arg(second); // float* squares
         }
         arguments.arg(&n); // int n

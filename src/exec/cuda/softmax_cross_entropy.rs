@@ -16,6 +16,7 @@ const ONE_HOT_THREADS: u32 = 256;
 pub struct SoftmaxCrossEntropy {
     /// In the order of [`FORMS`].
     cross_entropy: Vec<Kernel>,
+    reference: Kernel,
     one_hot: Kernel,
 }
 
@@ -54,6 +55,10 @@ const FORMS: [Form; 8] = [
     Form { kernel: "cross_entropy_online", threads: 512, rows: 1, held: None },
 ];
 
+/// The plain kernel that the others are held against: one thread a row.
+const REFERENCE: Form =
+    Form { kernel: "cross_entropy_reference", threads: SHARED_BLOCK_THREADS, rows: 128, held: None };
+
 /// The most classes of which a row is certain to be held in registers, and read only once.
 pub const MOST_CLASSES_READ_ONCE: usize = 32_768 - (VECTOR - 1);
 
@@ -83,6 +88,7 @@ impl SoftmaxCrossEntropy {
         let file: File = loader.file("softmax_cross_entropy")?;
         Ok(Self {
             cross_entropy: FORMS.iter().map(|form| file.kernel(form.kernel)).collect::<Result<_, _>>()?,
+            reference: file.kernel(REFERENCE.kernel)?,
             one_hot: file.kernel("one_hot")?,
         })
     }
@@ -104,10 +110,26 @@ impl SoftmaxCrossEntropy {
         loss: &mut CudaViewMut<'_, f32>,
         gradient: Option<&mut CudaViewMut<'_, f32>>,
     ) -> Result<(), CudaError> {
-        let kernel = &self.cross_entropy[Form::of(logits.classes)];
-        kernel.expect_length("labels", labels.len(), logits.rows)?;
-        kernel.expect_length("loss", loss.len(), logits.rows)?;
-        self.launch(stream, logits, Some(labels), scale, Some(loss), gradient)
+        let position = Form::of(logits.classes);
+        let form = (&FORMS[position], &self.cross_entropy[position]);
+        Self::launch(form, stream, logits, (Some(labels), scale), Some(loss), gradient)
+    }
+
+    /// The same by the plain kernel that the fast ones are held against.
+    ///
+    /// # Errors
+    /// As [`SoftmaxCrossEntropy::cross_entropy`].
+    pub fn reference(
+        &self,
+        stream: &CudaStream,
+        logits: Logits<'_>,
+        labels: &CudaView<'_, f32>,
+        scale: f32,
+        loss: &mut CudaViewMut<'_, f32>,
+        gradient: Option<&mut CudaViewMut<'_, f32>>,
+    ) -> Result<(), CudaError> {
+        let form = (&REFERENCE, &self.reference);
+        Self::launch(form, stream, logits, (Some(labels), scale), Some(loss), gradient)
     }
 
     /// `y[r, c] = exp(z[r, c]) / Σ_k exp(z[r, k])`, (rows, classes).
@@ -120,20 +142,25 @@ impl SoftmaxCrossEntropy {
         logits: Logits<'_>,
         y: &mut CudaViewMut<'_, f32>,
     ) -> Result<(), CudaError> {
-        self.launch(stream, logits, None, 1.0, None, Some(y))
+        let position = Form::of(logits.classes);
+        let form = (&FORMS[position], &self.cross_entropy[position]);
+        Self::launch(form, stream, logits, (None, 1.0), None, Some(y))
     }
 
     fn launch(
-        &self,
+        (form, kernel): (&Form, &Kernel),
         stream: &CudaStream,
         Logits { view, rows, classes }: Logits<'_>,
-        labels: Option<&CudaView<'_, f32>>,
-        scale: f32,
+        (labels, scale): (Option<&CudaView<'_, f32>>, f32),
         loss: Option<&mut CudaViewMut<'_, f32>>,
         gradient: Option<&mut CudaViewMut<'_, f32>>,
     ) -> Result<(), CudaError> {
-        let position = Form::of(classes);
-        let (form, kernel) = (&FORMS[position], &self.cross_entropy[position]);
+        if let Some(labels) = labels {
+            kernel.expect_length("labels", labels.len(), rows)?;
+        }
+        if let Some(loss) = &loss {
+            kernel.expect_length("loss", loss.len(), rows)?;
+        }
         let count = kernel.count(&[rows, classes])?;
         if classes == 0 || classes > MOST_CLASSES {
             return Err(kernel.refuse(format!("{classes} classes are not between 1 and {MOST_CLASSES}")));
@@ -149,7 +176,7 @@ impl SoftmaxCrossEntropy {
             return Ok(());
         }
         let null = 0_u64;
-        let mut arguments = kernel.on(stream);
+        let mut arguments = kernel.on(stream)?;
         arguments.arg(view); // const float* logits
         match labels {
             Some(labels) => arguments.arg(labels), // const float* labels
@@ -193,7 +220,7 @@ impl SoftmaxCrossEntropy {
             return Ok(());
         }
         let classes = kernel.size("the number of classes", classes)?;
-        let mut arguments = kernel.on(stream);
+        let mut arguments = kernel.on(stream)?;
         arguments.arg(labels); // const float* labels
         arguments.arg(y); // float* y
         arguments.arg(&classes); // int classes

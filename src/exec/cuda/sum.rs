@@ -28,6 +28,7 @@ pub struct Sum {
     columns: Kernel,
     short_rows: Kernel,
     long_rows: Kernel,
+    reference: Kernel,
 }
 
 /// The operand's shape (outer, reduced, inner); the result's is (outer, inner).
@@ -52,13 +53,14 @@ impl Sum {
             columns: file.kernel("sum_columns")?,
             short_rows: file.kernel("sum_short_rows")?,
             long_rows: file.kernel("sum_long_rows")?,
+            reference: file.kernel("sum_reference")?,
         })
     }
 
     /// The number of elements that `run` needs for the sums of parts: 0 if one pass does it all.
     pub fn workspace(axes: Axes) -> usize {
         let parts = Cut::of(axes).parts();
-        if parts > 1 { axes.outer * parts * axes.inner } else { 0 }
+        if parts > 1 { axes.outer.saturating_mul(parts).saturating_mul(axes.inner) } else { 0 }
     }
 
     /// `y[o, i] = Σ_r x[o, r, i]`, with float32 sums; zero where there is nothing to add.
@@ -97,6 +99,38 @@ impl Sum {
         self.pass(stream, axes, Cut::of(axes).whole(axes), &sums.as_view(), y)
     }
 
+    /// The same by the plain kernel that the fast ones are held against: one thread a sum.
+    ///
+    /// # Errors
+    /// As [`Sum::run`], but for the workspace.
+    pub fn reference(
+        &self,
+        stream: &CudaStream,
+        axes: Axes,
+        x: &CudaView<'_, f32>,
+        y: &mut CudaViewMut<'_, f32>,
+    ) -> Result<(), CudaError> {
+        let kernel = &self.reference;
+        let Axes { outer, reduced, inner } = axes;
+        kernel.expect_length("x", x.len(), kernel.count(&[outer, reduced, inner])?)?;
+        kernel.expect_length("y", y.len(), kernel.count(&[outer, inner])?)?;
+        if y.is_empty() {
+            return Ok(());
+        }
+        let blocks = y.len().div_ceil(THREADS);
+        let sums = kernel.size("the number of sums", y.len())?;
+        let reduced = kernel.size("the summed extent", reduced)?;
+        let inner = kernel.size("the inner extent", inner)?;
+        let mut arguments = kernel.on(stream)?;
+        arguments.arg(x); // const float* x
+        arguments.arg(y); // float* y
+        arguments.arg(&sums); // int sums
+        arguments.arg(&reduced); // int reduced
+        arguments.arg(&inner); // int inner
+        // SAFETY: x and y are as long as the axes say, and the kernel touches no others.
+        unsafe { kernel.launch(&mut arguments, [blocks, 1, 1], THREADS as u32) }
+    }
+
     /// One launch: y is (outer, parts, inner).
     fn pass(
         &self,
@@ -119,7 +153,7 @@ impl Sum {
                     kernel.size("the number of parts", parts)?,
                     kernel.size("the length of a part", part_rows)?,
                 ];
-                let mut arguments = kernel.on(stream);
+                let mut arguments = kernel.on(stream)?;
                 arguments.arg(x); // const float* x
                 arguments.arg(y); // float* y
                 arguments.arg(&reduced); // int reduced
@@ -138,7 +172,7 @@ impl Sum {
                 let rows = kernel.size("the number of rows", outer)?;
                 let reduced = kernel.size("the length of the rows", reduced)?;
                 let lanes = kernel.size("the number of lanes", lanes)?;
-                let mut arguments = kernel.on(stream);
+                let mut arguments = kernel.on(stream)?;
                 arguments.arg(x); // const float* x
                 arguments.arg(y); // float* y
                 arguments.arg(&rows); // int rows
@@ -153,7 +187,7 @@ impl Sum {
                 let reduced = kernel.size("the length of the rows", reduced)?;
                 let parts = kernel.size("the number of parts", parts)?;
                 let part_length = kernel.size("the length of a part", part_length)?;
-                let mut arguments = kernel.on(stream);
+                let mut arguments = kernel.on(stream)?;
                 arguments.arg(x); // const float* x
                 arguments.arg(y); // float* y
                 arguments.arg(&reduced); // int reduced
@@ -225,7 +259,7 @@ impl Cut {
 /// enough blocks: the number of parts and the length of all but the last, a multiple of `multiple`.
 fn parts(length: usize, least: usize, blocks: usize, multiple: usize) -> (usize, usize) {
     let wanted = length.div_ceil(least).min(ENOUGH_BLOCKS.div_ceil(blocks.max(1))).max(1);
-    let part = length.div_ceil(wanted).next_multiple_of(multiple);
+    let part = length.div_ceil(wanted).checked_next_multiple_of(multiple).unwrap_or(length);
     (length.div_ceil(part.max(1)).max(1), part)
 }
 

@@ -1,9 +1,9 @@
 // Streams, events, and the capture of streams into graphs.
 //
 // A captured operation depends on what its stream did last and on the events that the stream has
-// waited for. A graph is replayed in an order that obeys these dependencies and nothing else: the one of
+// waited for. A graph is replayed in an order that obeys these dependencies and nothing else: that of
 // capture, the latest possible first, or a random one, as the calling thread's schedule says. So an
-// executor that forgets a dependency, or lets two branches share memory, gets other results.
+// executor that forgets a dependency, or lets two branches share memory, gets other results in some.
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -43,7 +43,7 @@ struct Event {
     std::set<size_t> nodes;
 };
 
-Stream null_stream;
+thread_local Stream null_stream; // nobody captures it
 
 Stream& stream_of(void* handle) { return handle ? *static_cast<Stream*>(handle) : null_stream; }
 
@@ -109,6 +109,7 @@ DRIVER_API Result cuEventRecord(void* handle, void* stream_handle) {
 DRIVER_API Result cuStreamWaitEvent(void* handle, void* event_handle, unsigned) {
     Stream& stream = stream_of(handle);
     const Event& event = *static_cast<Event*>(event_handle);
+    if (event.capture && !handle) return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
     if (!event.capture) return stream.capture ? invalidate(stream, CUDA_ERROR_STREAM_CAPTURE_ISOLATION) : fault_so_far();
     if (stream.capture && stream.capture != event.capture) return invalidate(stream, CUDA_ERROR_STREAM_CAPTURE_ISOLATION);
     // Waiting for an event of a capture makes a stream part of it. Whose last work is waited for is joined.

@@ -13,7 +13,8 @@ static WarpMeeting& meeting_of(Warp& warp, const char* name, uint32_t mask, Plac
     for (unsigned i = 0; i < warp.count; i++) {
         WarpMeeting& other = warp.meetings[i];
         if (!(other.mask & mask)) continue;
-        const bool same = other.mask == mask && other.place.line == place.line && strcmp(other.name, name) == 0;
+        const bool same = other.mask == mask && other.place.line == place.line &&
+                          strcmp(other.place.file, place.file) == 0 && strcmp(other.name, name) == 0;
         if (!same) {
             fault("divergent warp operations: %s with mask %08x at %s:%d, while others wait in %s with mask %08x at %s:%d",
                   name, mask, place.file, place.line, other.name, other.mask, other.place.file, other.place.line);
