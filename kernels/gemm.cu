@@ -104,10 +104,9 @@ __device__ __forceinline__ void gemm(const float* __restrict__ a, const float* _
     const Operand<A, Shape::THREADS> a_operand(a, m, k, corner.row);
     const Operand<B, Shape::THREADS> b_operand(b, n, k, corner.column);
     const Stretch stretch(k, k_per_split);
-    const int tiles = stretch.tiles(DEPTH);
 
-    const auto start_copy = [&](int tile) {
-        const int done = tile * DEPTH, stage = tile % STAGES;
+    const auto start_copy = [&](int tile, int stage) {
+        const int done = tile * DEPTH;
         a_operand.copy(reinterpret_cast<float*>(a_tiles[stage]), stretch.begin + done, stretch.length - done);
         b_operand.copy(reinterpret_cast<float*>(b_tiles[stage]), stretch.begin + done, stretch.length - done);
     };
@@ -119,20 +118,9 @@ __device__ __forceinline__ void gemm(const float* __restrict__ a, const float* _
     constexpr int FOURS_DOWN = Shape::PER_THREAD_ROWS / 4, FOURS_ACROSS = Shape::PER_THREAD_COLUMNS / 4;
     float sums[FOURS_DOWN][FOURS_ACROSS][4][4] = {};
 
-    for (int tile = 0; tile < STAGES - 1; tile++) {
-        if (tile < tiles) start_copy(tile);
-        ptx::copy_async_commit(); // also where there is nothing: the waits below count groups
-    }
-    for (int tile = 0; tile < tiles; tile++) {
-        ptx::copy_async_wait<STAGES - 2>();
-        // This tile's copies by all threads have arrived; and all have read the last tile, whose stage
-        // the next copy overwrites.
-        __syncthreads();
-        if (tile + STAGES - 1 < tiles) start_copy(tile + STAGES - 1);
-        ptx::copy_async_commit();
-
-        const float* a_tile = reinterpret_cast<const float*>(a_tiles[tile % STAGES]);
-        const float* b_tile = reinterpret_cast<const float*>(b_tiles[tile % STAGES]);
+    const auto multiply_tile = [&](int stage) {
+        const float* a_tile = reinterpret_cast<const float*>(a_tiles[stage]);
+        const float* b_tile = reinterpret_cast<const float*>(b_tiles[stage]);
 // Not unrolled: fragments and addresses of several steps would crowd the sums out of registers.
 #pragma unroll 1
         for (int first_k = 0; first_k < DEPTH; first_k += 4) {
@@ -147,7 +135,8 @@ __device__ __forceinline__ void gemm(const float* __restrict__ a, const float* _
                 for (int i = 0; i < FOURS_DOWN; i++) multiply(sums[i][j], a_fragments[i], b_fragment);
             }
         }
-    }
+    };
+    pipeline<STAGES>(stretch.tiles(DEPTH), start_copy, multiply_tile);
 
     const Output part = c.from(corner.row, corner.column);
 #pragma unroll

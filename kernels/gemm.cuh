@@ -99,6 +99,26 @@ struct Operand {
     }
 };
 
+// Walks along k with STAGES tiles of both operands in shared memory: while `multiply(stage)` works on one,
+// those of the next tiles are on their way, each begun by `start_copy(tile, stage)`.
+template <int STAGES, class StartCopy, class Multiply>
+__device__ __forceinline__ void pipeline(int tiles, StartCopy start_copy, Multiply multiply) {
+    for (int tile = 0; tile < STAGES - 1; tile++) {
+        if (tile < tiles) start_copy(tile, tile);
+        ptx::copy_async_commit(); // also where there is nothing: the waits below count groups
+    }
+    for (int tile = 0; tile < tiles; tile++) {
+        ptx::copy_async_wait<STAGES - 2>();
+        // This tile's copies by all threads have arrived; and all have read the last tile, whose stage
+        // the next copy overwrites.
+        __syncthreads();
+        const int next = tile + STAGES - 1;
+        if (next < tiles) start_copy(next, next % STAGES);
+        ptx::copy_async_commit();
+        multiply(tile % STAGES);
+    }
+}
+
 // Four neighbours of a row, of which `inside` exist: 16 bytes at once where `aligned`, which promises
 // that all exist; else one by one.
 __device__ __forceinline__ void load_4(float (&x)[4], const float* from, int inside, bool aligned) {

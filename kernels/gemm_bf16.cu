@@ -95,10 +95,9 @@ __device__ __forceinline__ void gemm(const __nv_bfloat16* __restrict__ a, const 
     const Operand<A, Shape::THREADS> a_operand(a, m, k, corner.row);
     const Operand<B, Shape::THREADS> b_operand(b, n, k, corner.column);
     const Stretch stretch(k, k_per_split);
-    const int tiles = stretch.tiles(DEPTH);
 
-    const auto start_copy = [&](int tile) {
-        const int done = tile * DEPTH, stage = tile % STAGES;
+    const auto start_copy = [&](int tile, int stage) {
+        const int done = tile * DEPTH;
         a_operand.copy(reinterpret_cast<__nv_bfloat16*>(a_tiles[stage]), stretch.begin + done, stretch.length - done);
         b_operand.copy(reinterpret_cast<__nv_bfloat16*>(b_tiles[stage]), stretch.begin + done, stretch.length - done);
     };
@@ -109,20 +108,9 @@ __device__ __forceinline__ void gemm(const __nv_bfloat16* __restrict__ a, const 
     const int first_column = warp % Shape::WARPS_ACROSS * Shape::WARP_COLUMNS;
     float sums[DOWN][ACROSS][4] = {};
 
-    for (int tile = 0; tile < STAGES - 1; tile++) {
-        if (tile < tiles) start_copy(tile);
-        ptx::copy_async_commit(); // also where there is nothing: the waits below count groups
-    }
-    for (int tile = 0; tile < tiles; tile++) {
-        ptx::copy_async_wait<STAGES - 2>();
-        // This tile's copies by all threads have arrived; and all have read the last tile, whose stage
-        // the next copy overwrites.
-        __syncthreads();
-        if (tile + STAGES - 1 < tiles) start_copy(tile + STAGES - 1);
-        ptx::copy_async_commit();
-
-        const __nv_bfloat16* a_tile = reinterpret_cast<const __nv_bfloat16*>(a_tiles[tile % STAGES]);
-        const __nv_bfloat16* b_tile = reinterpret_cast<const __nv_bfloat16*>(b_tiles[tile % STAGES]);
+    const auto multiply_tile = [&](int stage) {
+        const __nv_bfloat16* a_tile = reinterpret_cast<const __nv_bfloat16*>(a_tiles[stage]);
+        const __nv_bfloat16* b_tile = reinterpret_cast<const __nv_bfloat16*>(b_tiles[stage]);
 #pragma unroll
         for (int first_k = 0; first_k < DEPTH; first_k += MMA_DEPTH) {
             uint32_t a_fragments[DOWN][4];
@@ -140,7 +128,8 @@ __device__ __forceinline__ void gemm(const __nv_bfloat16* __restrict__ a, const 
                 }
             }
         }
-    }
+    };
+    pipeline<STAGES>(stretch.tiles(DEPTH), start_copy, multiply_tile);
 
     // A lane holds columns 2(lane%4) and the next of rows lane/4 and lane/4 + 8. Neighbouring lanes
     // exchange halves, so that an even one holds four neighbours of the first row, an odd one of the second.

@@ -3,36 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use cotangent::exec::cuda::{CudaError, Epilogue, Gemm, Kernels, Product, Tile, Tiling};
+use cotangent::exec::cuda::{CudaError, Epilogue, Factor, Gemm, Product, Tile, Tiling};
 use cotangent::ops::{Draw, Extents, MatMul, Rule, Tensor};
-use cudarc::driver::{CudaStream, CudaViewMut, DeviceRepr};
 
 use super::support::{Run, chain, pairwise};
 use crate::support::{Random, shape};
 
-/// An element type with its products.
-pub trait Multiplied: DeviceRepr + Copy + Default {
+/// A number type with its products.
+pub trait Multiplied: Factor + Copy + Default {
     /// The relative error of one addition of its products.
     const EPSILON: f64;
     fn of(x: f64) -> Self;
     fn wide(self) -> f64;
-    fn workspace(tiling: Tiling, extents: Extents) -> usize;
-    fn run(
-        kernels: &Kernels,
-        stream: &CudaStream,
-        tiling: Tiling,
-        product: &Product<'_, Self>,
-        c: &mut CudaViewMut<'_, f32>,
-        epilogue: &Epilogue<'_>,
-        workspace: &mut CudaViewMut<'_, f32>,
-    ) -> Result<(), CudaError>;
-    fn reference(
-        kernels: &Kernels,
-        stream: &CudaStream,
-        product: &Product<'_, Self>,
-        c: &mut CudaViewMut<'_, f32>,
-        epilogue: &Epilogue<'_>,
-    ) -> Result<(), CudaError>;
+    fn kernels(run: &Run) -> &Gemm<Self>;
 }
 
 impl Multiplied for f32 {
@@ -46,30 +29,8 @@ impl Multiplied for f32 {
         self.into()
     }
 
-    fn workspace(tiling: Tiling, extents: Extents) -> usize {
-        Gemm::workspace_with(tiling, extents)
-    }
-
-    fn run(
-        kernels: &Kernels,
-        stream: &CudaStream,
-        tiling: Tiling,
-        product: &Product<'_, f32>,
-        c: &mut CudaViewMut<'_, f32>,
-        epilogue: &Epilogue<'_>,
-        workspace: &mut CudaViewMut<'_, f32>,
-    ) -> Result<(), CudaError> {
-        kernels.gemm.run_with(stream, tiling, product, c, epilogue, workspace)
-    }
-
-    fn reference(
-        kernels: &Kernels,
-        stream: &CudaStream,
-        product: &Product<'_, f32>,
-        c: &mut CudaViewMut<'_, f32>,
-        epilogue: &Epilogue<'_>,
-    ) -> Result<(), CudaError> {
-        kernels.gemm.reference(stream, product, c, epilogue)
+    fn kernels(run: &Run) -> &Gemm<Self> {
+        &run.kernels().gemm
     }
 }
 
@@ -194,21 +155,14 @@ impl<T: Multiplied> Numbers<T> {
         let product = Product { matmul, extents, a: &a, b: &b };
         let epilogue =
             Epilogue { bias: bias.then_some(&for_bias), relu, mask: mask.then_some(&for_mask), accumulate };
-        let (kernels, stream) = (run.kernels(), run.stream());
+        let (kernels, stream) = (T::kernels(run), run.stream());
         let launched = match tiling {
             Some(tiling) => {
-                let mut workspace = run.poisoned(T::workspace(tiling, extents), offsets[2])?;
-                T::run(
-                    kernels,
-                    stream,
-                    tiling,
-                    &product,
-                    &mut c.view_mut(),
-                    &epilogue,
-                    &mut workspace.view_mut(),
-                )
+                let mut workspace = run.poisoned(Gemm::<T>::workspace_with(tiling, extents), offsets[2])?;
+                let workspace = &mut workspace.view_mut();
+                kernels.run_with(stream, tiling, &product, &mut c.view_mut(), &epilogue, workspace)
             }
-            None => T::reference(kernels, stream, &product, &mut c.view_mut(), &epilogue),
+            None => kernels.reference(stream, &product, &mut c.view_mut(), &epilogue),
         };
         launched.map_err(|error| chain(&error))?;
         run.download(&c)
@@ -349,7 +303,7 @@ fn products_of_the_network_agree_with_float64() {
             (run.upload(&numbers.a, 0)?, run.upload(&numbers.b, 0)?, run.upload(&numbers.bias, 0)?);
         let (a, b, bias) = (a.view(), b.view(), bias.view());
         let mut c = run.poisoned(m * n, 0)?;
-        let mut workspace = run.poisoned(Gemm::workspace(extents), 0)?;
+        let mut workspace = run.poisoned(Gemm::<f32>::workspace(extents), 0)?;
         let product = Product { matmul: case.matmul, extents, a: &a, b: &b };
         let epilogue = Epilogue { bias: Some(&bias), relu: true, ..Epilogue::default() };
         let gemm = &run.kernels().gemm;

@@ -1,8 +1,7 @@
 //! Products of bfloat16 matrices on tensor cores, each element against float64.
 
-use cotangent::exec::cuda::{Capability, CudaError, Epilogue, GemmBf16, Kernels, Product, Tile, Tiling};
+use cotangent::exec::cuda::{Capability, Epilogue, Gemm, Product, Tile, Tiling};
 use cotangent::ops::Extents;
-use cudarc::driver::{CudaStream, CudaViewMut};
 use half::bf16;
 
 use super::gemm::{Multiplied, TRANSPOSES, check_bits_of, check_products_of};
@@ -20,30 +19,8 @@ impl Multiplied for bf16 {
         self.to_f64()
     }
 
-    fn workspace(tiling: Tiling, extents: Extents) -> usize {
-        GemmBf16::workspace_with(tiling, extents)
-    }
-
-    fn run(
-        kernels: &Kernels,
-        stream: &CudaStream,
-        tiling: Tiling,
-        product: &Product<'_, bf16>,
-        c: &mut CudaViewMut<'_, f32>,
-        epilogue: &Epilogue<'_>,
-        workspace: &mut CudaViewMut<'_, f32>,
-    ) -> Result<(), CudaError> {
-        kernels.gemm_bf16.run_with(stream, tiling, product, c, epilogue, workspace)
-    }
-
-    fn reference(
-        kernels: &Kernels,
-        stream: &CudaStream,
-        product: &Product<'_, bf16>,
-        c: &mut CudaViewMut<'_, f32>,
-        epilogue: &Epilogue<'_>,
-    ) -> Result<(), CudaError> {
-        kernels.gemm_bf16.reference(stream, product, c, epilogue)
+    fn kernels(run: &Run) -> &Gemm<Self> {
+        &run.kernels().gemm_bf16
     }
 }
 

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use cudarc::driver::sys::{self, CUdevice_attribute, CUresult};
 use cudarc::driver::{CudaContext, CudaModule, CudaSlice, CudaStream, DeviceRepr, DriverError, result};
 use cudarc::nvrtc::Ptx;
+use half::bf16;
 
 use super::error::During;
 use super::image::Images;
 use super::kernel::Kernel;
 use super::{
-    Accuracy, Convert, CudaError, Dropout, Elementwise, Gather, Gemm, GemmBf16, Optimizers,
-    SoftmaxCrossEntropy, Sum, TOOLKIT,
+    Accuracy, Convert, CudaError, Dropout, Elementwise, Gather, Gemm, Optimizers, SoftmaxCrossEntropy, Sum,
+    TOOLKIT,
 };
 
 /// A compute capability, such as 9.0.
@@ -66,8 +67,8 @@ pub struct Kernels {
     pub dropout: Dropout,
     pub elementwise: Elementwise,
     pub gather: Gather,
-    pub gemm: Gemm,
-    pub gemm_bf16: GemmBf16,
+    pub gemm: Gemm<f32>,
+    pub gemm_bf16: Gemm<bf16>,
     pub optimizers: Optimizers,
     pub softmax_cross_entropy: SoftmaxCrossEntropy,
     pub sum: Sum,
@@ -108,7 +109,7 @@ impl Device {
             elementwise: Elementwise::load(&loader)?,
             gather: Gather::load(&loader)?,
             gemm: Gemm::load(&loader)?,
-            gemm_bf16: GemmBf16::load(&loader)?,
+            gemm_bf16: Gemm::load(&loader)?,
             optimizers: Optimizers::load(&loader)?,
             softmax_cross_entropy: SoftmaxCrossEntropy::load(&loader)?,
             sum: Sum::load(&loader)?,
