@@ -84,6 +84,22 @@ fn capture_carries_nothing_out_and_each_replay_does_all_in_order() {
     }
 }
 
+#[test]
+fn a_replay_does_everything_once_and_in_order_under_every_schedule() {
+    let place = Place::new();
+    let (a, b) = (RefCell::new(place.memory(1.0)), place.memory(0.0));
+    let graph = place.captured(|| {
+        let a = a.borrow();
+        place.double(&place.main, &a, &a); // in place, so that a second time would show
+        place.double(&place.main, &a, &b);
+        place.double(&place.main, &b, &b);
+        place.double(&place.main, &a, &a);
+    });
+    let reset = || place.main.memcpy_htod(&[1.0; N], &mut *a.borrow_mut()).unwrap();
+    assert_eq!(place.replays(&graph, &b, reset), BTreeSet::from(["8".to_owned()]));
+    assert_eq!(place.main.clone_dtoh(&*a.borrow()).unwrap(), [4.0; N]);
+}
+
 /// a → b on one stream and a → c on the other, then b → d: with or without memory that both branches write.
 fn branches(place: &Place, share: bool) -> BTreeSet<String> {
     let (a, d) = (place.memory(1.0), place.memory(0.0));
