@@ -103,8 +103,9 @@ fn a_replay_does_everything_once_and_in_order_under_every_schedule() {
 /// a → b on one stream and a → c on the other, then b → d: with or without memory that both branches write.
 fn branches(place: &Place, share: bool) -> BTreeSet<String> {
     let (a, d) = (place.memory(1.0), place.memory(0.0));
-    let (b, c, other) = (place.memory(0.0), place.memory(0.0), place.memory(100.0));
+    let (b, c, other) = (RefCell::new(place.memory(0.0)), place.memory(0.0), place.memory(100.0));
     let graph = place.captured(|| {
+        let b = b.borrow();
         let fork = place.main.record_event(None).unwrap();
         place.side.wait(&fork).unwrap();
         place.double(&place.main, &a, &b);
@@ -112,7 +113,9 @@ fn branches(place: &Place, share: bool) -> BTreeSet<String> {
         place.double(&place.main, &b, &d);
         place.main.wait(&place.side.record_event(None).unwrap()).unwrap();
     });
-    place.replays(&graph, &d, || {})
+    // What an earlier replay has left must not stand in for what this one forgets.
+    let reset = || place.main.memcpy_htod(&[0.0; N], &mut *b.borrow_mut()).unwrap();
+    place.replays(&graph, &d, reset)
 }
 
 #[test]
