@@ -14,7 +14,7 @@
 // Traffic: logits and labels read once. One warp a row, whose lanes read neighbouring elements; the
 // block's warps add up in shared memory, then one atomic addition a block. Integers: the order does
 // not matter.
-constexpr int COUNT_THREADS = 256; // src/exec/cuda/accuracy.rs has it too
+constexpr int COUNT_THREADS = 256; // src/exec/cuda/kernels/accuracy.rs has it too
 constexpr int COUNT_WARPS = COUNT_THREADS / WARP;
 
 struct Choice {
@@ -65,7 +65,7 @@ extern "C" __global__ void __launch_bounds__(COUNT_THREADS)
 //
 // One block, whose thread i adds elements i, i + 256, ... in this order; then the lanes of a warp, pair by
 // pair; then the warps, one after another. n is a batch: a few loads a thread, all under way at once.
-constexpr int LOSS_THREADS = 256; // src/exec/cuda/accuracy.rs has it too
+constexpr int LOSS_THREADS = 256; // src/exec/cuda/kernels/accuracy.rs has it too
 constexpr int LOSS_WARPS = LOSS_THREADS / WARP;
 
 extern "C" __global__ void __launch_bounds__(LOSS_THREADS)

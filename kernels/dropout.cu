@@ -13,7 +13,7 @@
 #include "philox.cuh"
 #include "step.cuh"
 
-constexpr int DROPOUT_THREADS = 256; // src/exec/cuda/dropout.rs has it too
+constexpr int DROPOUT_THREADS = 256; // src/exec/cuda/kernels/dropout.rs has it too
 constexpr int PER_BLOCK = 4;         // elements of a Philox block
 
 extern "C" __global__ void __launch_bounds__(DROPOUT_THREADS)

@@ -14,7 +14,7 @@
 // of 16 bytes, go one by one. The grid has at least n / (4 VECTORS) threads.
 #include "common.cuh"
 
-// Threads of a block, as in src/exec/cuda/elementwise.rs.
+// Threads of a block, as in src/exec/cuda/kernels/elementwise.rs.
 constexpr int ELEMENTWISE_THREADS = 256;
 
 // Independent 16-byte loads of a thread, from each operand. With two and all the threads that a

@@ -25,7 +25,7 @@
 #include "philox.cuh"
 #include "step.cuh"
 
-constexpr int GATHER_THREADS = 256; // src/exec/cuda/gather.rs has both too
+constexpr int GATHER_THREADS = 256; // src/exec/cuda/kernels/gather.rs has both too
 constexpr int PER_THREAD = 4;       // pixels: 16 bytes written
 
 struct Split {

@@ -85,7 +85,7 @@ struct Adam {
 
 // ---- One rule on all parameters.
 
-constexpr int UPDATE_THREADS = 256; // src/exec/cuda/optimizers.rs has it and TILE too
+constexpr int UPDATE_THREADS = 256; // src/exec/cuda/kernels/optimizers.rs has it and TILE too
 constexpr int PER_ACCESS = 4;       // 16 bytes
 // Two accesses to each buffer: Adam has 128 bytes under way in a thread, in at most 64 registers up to
 // compute capability 9.0, which leave room for 1024 threads on a multiprocessor (72 on 12.0, for 768).

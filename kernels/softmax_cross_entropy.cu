@@ -23,7 +23,7 @@
 // Elements of one access.
 constexpr int VECTOR = 4;
 
-// Threads of a block that holds several rows, as in src/exec/cuda/softmax_cross_entropy.rs.
+// Threads of a block that holds several rows, as in src/exec/cuda/kernels/softmax_cross_entropy.rs.
 constexpr int SHARED_BLOCK_THREADS = 128;
 
 // In place of a class number: no label was given, and a label that is no class number. Neither is a
@@ -242,7 +242,7 @@ __device__ __forceinline__ void row_online(const Row& row) {
         work<threads, vectors>(Row(logits, labels, loss, gradient, scale, rows, classes, threads::row())); \
     }
 
-// Which of these serves how many classes stands in src/exec/cuda/softmax_cross_entropy.rs: a row, with the
+// Which of these serves how many classes stands in src/exec/cuda/kernels/softmax_cross_entropy.rs: a row, with the
 // vector that sticks out before it, must fit into threads * vectors * 4 elements. Registers bound the
 // vectors: 8 of them are 32, half of a thread's share where 1024 threads are on a multiprocessor.
 CROSS_ENTROPY(cross_entropy_32, (SHARED_BLOCK_THREADS), row_in_registers, Lanes<8>, 1)
@@ -274,7 +274,7 @@ extern "C" __global__ void __launch_bounds__(SHARED_BLOCK_THREADS)
     }
 }
 
-// Threads of a block of one_hot, as in src/exec/cuda/softmax_cross_entropy.rs.
+// Threads of a block of one_hot, as in src/exec/cuda/kernels/softmax_cross_entropy.rs.
 constexpr int ONE_HOT_THREADS = 256;
 
 // y[r,c] = [c == label[r]], NaN in the row of a label that is no class number. n = rows * classes elements

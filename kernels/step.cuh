@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-// src/exec/cuda/step.rs has the same layout.
+// src/exec/cuda/kernels/step.rs has the same layout.
 struct StepState {
     uint64_t number;           // t: the updates begun so far, this one among them: from 1
     uint64_t epoch_start;      // the updates before this epoch
@@ -18,7 +18,7 @@ struct StepState {
     float m_correction;        // 1 / (1 - beta1^t), of Adam
     float v_correction;        // 1 / (1 - beta2^t)
 };
-static_assert(sizeof(StepState) == 40, "as src/exec/cuda/step.rs has it");
+static_assert(sizeof(StepState) == 40, "as src/exec/cuda/kernels/step.rs has it");
 
 constexpr uint64_t NO_STEP = UINT64_MAX;
 

@@ -15,7 +15,7 @@
 // change the order.
 #include "common.cuh"
 
-// Threads of a block, as in src/exec/cuda/sum.rs.
+// Threads of a block, as in src/exec/cuda/kernels/sum.rs.
 constexpr int SUM_THREADS = 256;
 
 // Elements of one access.

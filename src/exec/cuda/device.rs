@@ -3,18 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::error::During;
+use super::image::Images;
+use super::kernels::Kernel;
+use super::{CudaError, Kernels, TOOLKIT};
 use cudarc::driver::sys::{self, CUdevice_attribute, CUresult};
 use cudarc::driver::{CudaContext, CudaModule, CudaSlice, CudaStream, DeviceRepr, DriverError, result};
 use cudarc::nvrtc::Ptx;
-use half::bf16;
-
-use super::error::During;
-use super::image::Images;
-use super::kernel::Kernel;
-use super::{
-    Accuracy, Convert, CudaError, Dropout, Elementwise, Gather, Gemm, Optimizers, SoftmaxCrossEntropy, Sum,
-    TOOLKIT,
-};
 
 /// A compute capability, such as 9.0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -59,21 +54,6 @@ pub struct Device {
     kernels: Kernels,
 }
 
-/// All kernels, by the file of `kernels/` that they stand in.
-#[allow(missing_docs, reason = "each is documented at its type")]
-pub struct Kernels {
-    pub accuracy: Accuracy,
-    pub convert: Convert,
-    pub dropout: Dropout,
-    pub elementwise: Elementwise,
-    pub gather: Gather,
-    pub gemm: Gemm<f32>,
-    pub gemm_bf16: Gemm<bf16>,
-    pub optimizers: Optimizers,
-    pub softmax_cross_entropy: SoftmaxCrossEntropy,
-    pub sum: Sum,
-}
-
 impl Device {
     /// Opens device number `ordinal`, from 0, with the kernels that [`Images::find`] finds.
     ///
@@ -102,18 +82,7 @@ impl Device {
             return Err(CudaError::NoImage { ordinal, name, capability });
         }
         let loader = Loader { context: &context, images, capability, ordinal, name: &name };
-        let kernels = Kernels {
-            accuracy: Accuracy::load(&loader)?,
-            convert: Convert::load(&loader)?,
-            dropout: Dropout::load(&loader)?,
-            elementwise: Elementwise::load(&loader)?,
-            gather: Gather::load(&loader)?,
-            gemm: Gemm::load(&loader)?,
-            gemm_bf16: Gemm::load(&loader)?,
-            optimizers: Optimizers::load(&loader)?,
-            softmax_cross_entropy: SoftmaxCrossEntropy::load(&loader)?,
-            sum: Sum::load(&loader)?,
-        };
+        let kernels = Kernels::load(&loader)?;
         Ok(Self { context, name, capability, kernels })
     }
 

@@ -2,9 +2,10 @@
 
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut, PushKernelArg};
 
-use super::device::Loader;
+use super::StepState;
 use super::kernel::Kernel;
-use super::{CudaError, StepState};
+use crate::exec::cuda::CudaError;
+use crate::exec::cuda::device::Loader;
 use crate::ops::DropoutMask;
 use crate::random::{Philox, Purpose};
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use cudarc::driver::{CudaContext, CudaFunction, CudaStream, LaunchArgs, LaunchConfig};
 
-use super::CudaError;
+use crate::exec::cuda::CudaError;
 
 /// A loaded kernel.
-pub(super) struct Kernel {
+pub(in crate::exec::cuda) struct Kernel {
     name: &'static str,
     function: CudaFunction,
     /// Of the device that it was loaded for.

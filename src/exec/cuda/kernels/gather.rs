@@ -2,10 +2,11 @@
 
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut, PushKernelArg};
 
-use super::device::Loader;
+use super::StepState;
 use super::kernel::Kernel;
-use super::{CudaError, StepState};
 use crate::data::{Normalisation, Shifts};
+use crate::exec::cuda::CudaError;
+use crate::exec::cuda::device::Loader;
 
 /// Threads of a block, and the pixels that a thread makes: GATHER_THREADS and PER_THREAD in the C file.
 const THREADS: u32 = 256;

@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut, PushKernelArg};
 
-use super::CudaError;
-use super::device::{File, Loader};
 use super::kernel::Kernel;
+use crate::exec::cuda::CudaError;
+use crate::exec::cuda::device::{File, Loader};
 use crate::ops::{Binary, Rule, Unary};
 
 /// Threads of a block, elements of one access, and a thread's accesses to each array, as in the kernels.

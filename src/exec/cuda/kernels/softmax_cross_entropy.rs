@@ -2,9 +2,9 @@
 
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut, PushKernelArg};
 
-use super::CudaError;
-use super::device::{File, Loader};
 use super::kernel::Kernel;
+use crate::exec::cuda::CudaError;
+use crate::exec::cuda::device::{File, Loader};
 
 /// Elements of one access, threads of a block that holds several rows, and threads of a block of
 /// `one_hot`, as in the kernels.

@@ -2,9 +2,10 @@
 
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut, PushKernelArg};
 
-use super::device::Loader;
+use super::StepState;
 use super::kernel::Kernel;
-use super::{CudaError, StepState};
+use crate::exec::cuda::CudaError;
+use crate::exec::cuda::device::Loader;
 use crate::optim::{Adagrad, Adam, Optimizer, RmsProp, Sgd};
 
 /// Threads of a block, and the elements that a block updates: UPDATE_THREADS and TILE in the C file.

@@ -2,9 +2,10 @@
 
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut, PushKernelArg};
 
-use super::device::Loader;
+use super::StepState;
 use super::kernel::Kernel;
-use super::{CudaError, StepState};
+use crate::exec::cuda::CudaError;
+use crate::exec::cuda::device::Loader;
 
 /// Threads of a block, and the rows that one counts, a warp each: COUNT_THREADS and COUNT_WARPS in the C file.
 const COUNT_THREADS: u32 = 256;

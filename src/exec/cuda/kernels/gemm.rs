@@ -9,9 +9,10 @@ use cudarc::driver::{CudaStream, CudaView, CudaViewMut, DeviceRepr, LaunchArgs, 
 
 use half::bf16;
 
-use super::device::Loader;
 use super::kernel::Kernel;
-use super::{Capability, CudaError, Tile, Tiling};
+use super::{Tile, Tiling};
+use crate::exec::cuda::device::Loader;
+use crate::exec::cuda::{Capability, CudaError};
 use crate::ops::{Extents, MatMul};
 
 /// The operands of C (m, n) = op(A) op(B), all row-major.

@@ -3,9 +3,9 @@
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut, PushKernelArg};
 use half::bf16;
 
-use super::CudaError;
-use super::device::Loader;
 use super::kernel::Kernel;
+use crate::exec::cuda::CudaError;
+use crate::exec::cuda::device::Loader;
 
 /// Threads of a block, and the elements that a thread converts.
 const THREADS: u32 = 256;

@@ -1,0 +1,68 @@
+//! One typed function for each kernel of the folder `kernels/`, in a file named as the kernel's.
+//!
+//! It checks lengths and sizes, computes the launch shape and holds the kernel's only `unsafe`. What is
+//! passed stands beside the name of the C parameter.
+
+mod accuracy;
+mod convert;
+mod dropout;
+mod elementwise;
+mod gather;
+mod gemm;
+mod kernel;
+mod optimizers;
+mod softmax_cross_entropy;
+mod step;
+mod sum;
+mod tiling;
+
+pub use accuracy::Accuracy;
+pub use convert::Convert;
+pub use dropout::Dropout;
+pub use elementwise::{Broadcast, Elementwise, Operand};
+pub use gather::{BatchOrder, DeviceSplit, Gather};
+pub use gemm::{Epilogue, Factor, Gemm, Product};
+pub use optimizers::Optimizers;
+pub use softmax_cross_entropy::{Logits, MOST_CLASSES_READ_ONCE, SoftmaxCrossEntropy};
+pub use step::StepState;
+pub use sum::{Axes, Sum};
+pub use tiling::{Tile, Tiling};
+
+pub(in crate::exec::cuda) use kernel::Kernel;
+
+use half::bf16;
+
+use super::CudaError;
+use super::device::Loader;
+
+/// All kernels, by the file of `kernels/` that they stand in.
+#[allow(missing_docs, reason = "each is documented at its type")]
+pub struct Kernels {
+    pub accuracy: Accuracy,
+    pub convert: Convert,
+    pub dropout: Dropout,
+    pub elementwise: Elementwise,
+    pub gather: Gather,
+    pub gemm: Gemm<f32>,
+    pub gemm_bf16: Gemm<bf16>,
+    pub optimizers: Optimizers,
+    pub softmax_cross_entropy: SoftmaxCrossEntropy,
+    pub sum: Sum,
+}
+
+impl Kernels {
+    pub(super) fn load(loader: &Loader<'_>) -> Result<Self, CudaError> {
+        Ok(Self {
+            accuracy: Accuracy::load(loader)?,
+            convert: Convert::load(loader)?,
+            dropout: Dropout::load(loader)?,
+            elementwise: Elementwise::load(loader)?,
+            gather: Gather::load(loader)?,
+            gemm: Gemm::load(loader)?,
+            gemm_bf16: Gemm::load(loader)?,
+            optimizers: Optimizers::load(loader)?,
+            softmax_cross_entropy: SoftmaxCrossEntropy::load(loader)?,
+            sum: Sum::load(loader)?,
+        })
+    }
+}
