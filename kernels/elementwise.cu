@@ -1,10 +1,9 @@
-// elementwise: the elementwise operations, one line of a table each.
+// elementwise: the elementwise operations of operations.cuh, a kernel each.
 //
 //   y[i]   = f(x[i])                                   i < n
 //   y[r,c] = f(a at (r, c), b at (r, c))               r < rows, c < columns, n = rows * columns
 //
-// f means what its row in src/ops/elementwise.rs means, special cases included. An operand of a binary
-// operation has two strides, by row and by column, which say how it is repeated:
+// An operand of a binary operation has two strides, by row and by column, which say how it is repeated:
 //
 //   Full (columns, 1)   PerColumn (0, 1)   PerRow (1, 0)   Scalar (0, 0)
 //
@@ -13,6 +12,7 @@
 // number of columns; the last few elements, and all of them if one of these arrays begins off a multiple
 // of 16 bytes, go one by one. The grid has at least n / (4 VECTORS) threads.
 #include "common.cuh"
+#include "operations.cuh"
 
 // Threads of a block, as in src/exec/cuda/kernels/elementwise.rs.
 constexpr int ELEMENTWISE_THREADS = 256;
@@ -21,15 +21,6 @@ constexpr int ELEMENTWISE_THREADS = 256;
 // multiprocessor holds (2048), 64 KiB are in flight there, which covers the latency of memory (on an H100
 // about 25 KiB: 3.35 TB/s over 132 multiprocessors, times 1 us); more would cost registers and code.
 constexpr int VECTORS = 2;
-
-// The logistic function without overflow: expf is only ever taken of a number <= 0.
-__device__ __forceinline__ float logistic(float x) {
-    const float e = expf(-fabsf(x));
-    return x >= 0.0f ? 1.0f / (1.0f + e) : e / (1.0f + e);
-}
-
-// 1 where x > 0, else 0.
-__device__ __forceinline__ float unit_step(float x) { return x > 0.0f ? 1.0f : 0.0f; }
 
 // An operand of a binary operation.
 struct Operand {
@@ -126,25 +117,8 @@ __device__ __forceinline__ void map_binary(Operand a, Operand b, float* __restri
                    columns, n, [](float a, float b) { return value; });                                     \
     }
 
-// The table. A name is the operation's in src/ops/elementwise.rs.
-UNARY(negate, -x)
-UNARY(exp, expf(x))
-UNARY(ln, logf(x))
-UNARY(sin, sinf(x))
-UNARY(cos, cosf(x))
-UNARY(tan, tanf(x))
-UNARY(sqrt, sqrtf(x))
-UNARY(tanh, tanhf(x))
-UNARY(sigmoid, logistic(x))
-UNARY(relu, x <= 0.0f ? 0.0f : x)
-UNARY(step, unit_step(x))
-UNARY(abs, fabsf(x))
-
-BINARY(add, a + b)
-BINARY(sub, a - b)
-BINARY(mul, a * b)
-BINARY(div, a / b)
-BINARY(pow, powf(a, b))
+UNARY_OPERATIONS(UNARY)
+BINARY_OPERATIONS(BINARY)
 
 // What a plan fuses. The adjoint of relu's operand: a is the adjoint of its output, b the output.
 BINARY(relu_backward, a * unit_step(b))

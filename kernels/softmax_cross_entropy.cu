@@ -19,6 +19,7 @@
 // depends on shape and row number alone, and with it the order of the sums; matrices that begin off a
 // multiple of 16 bytes are read in the same order, one element at a time.
 #include "common.cuh"
+#include "label.cuh"
 
 // Elements of one access.
 constexpr int VECTOR = 4;
@@ -26,17 +27,8 @@ constexpr int VECTOR = 4;
 // Threads of a block that holds several rows, as in src/exec/cuda/kernels/softmax_cross_entropy.rs.
 constexpr int SHARED_BLOCK_THREADS = 128;
 
-// In place of a class number: no label was given, and a label that is no class number. Neither is a
-// column, nor one of the up to three before a row that its first vector may contain.
+// In place of a class number, where no label was given.
 constexpr int NO_LABEL = -4;
-constexpr int NO_CLASS = -5;
-
-// The class number that a label stands for.
-__device__ __forceinline__ int class_of(float label, int classes) {
-    if (!(label >= 0.0f && label < 2147483648.0f)) return NO_CLASS; // NaN too
-    const int number = int(label);
-    return number < classes && float(number) == label ? number : NO_CLASS;
-}
 
 // The threads of a row, LANES neighbours of a warp. All lanes of a warp must call together.
 //

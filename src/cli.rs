@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use cotangent::train::{Choices, OptimizerName};
 
 /// A small deep-learning engine whose every line can be read
@@ -19,6 +19,8 @@ pub enum Command {
     Mnist(Mnist),
     /// Train with several optimizers, over several seeds: one plot, one table
     Compare(Compare),
+    /// Say what of CUDA works on this machine, and what to do where it does not
+    Doctor(Doctor),
 }
 
 #[derive(Args)]
@@ -31,7 +33,7 @@ pub struct Mnist {
     #[command(flatten)]
     pub place: Place,
     /// Go on with a run that was cut off, in its folder, to the result it would have had;
-    /// only --threads and --quiet may stand beside it
+    /// only --threads, --device, --plan and --quiet may stand beside it
     #[arg(long, value_name = "DIR", conflicts_with_all = ["opt", "config", "out"])]
     pub resume: Option<PathBuf>,
 }
@@ -62,4 +64,19 @@ pub struct Place {
     /// Print errors only
     #[arg(long)]
     pub quiet: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "Exit status: 0 if what --device auto takes works, else 1.")]
+pub struct Doctor {
+    /// text, for people, or json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
+    pub format: Format,
+}
+
+/// How a command says what it found.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
 }

@@ -14,7 +14,7 @@ use cotangent::exec::{Arena, Plan};
 use cotangent::graph::NodeId;
 use cotangent::model::{Activation, Perceptron};
 use cotangent::ops::{Builder, Draw, Graph, MatMul, Op, Var};
-use cotangent::train::engine::Engine;
+use cotangent::train::engine::cpu::Learner;
 use gemm::Parallelism;
 
 use crate::determinism::{images, optimizers};
@@ -141,7 +141,7 @@ fn allocations_of_a_step(pool: &rayon::ThreadPool, model: &Perceptron, batch: us
     let gather = Gather::new(&split, Normalisation::of(&split), None);
     let indices: Vec<u32> = (0..batch as u32).collect();
     let of_step = |optimizer| {
-        let mut engine = Engine::new(model.clone(), optimizer, 1, batch, batch).unwrap();
+        let mut engine = Learner::new(model.clone(), optimizer, 1, batch, batch).unwrap();
         allocations(pool, || {
             engine.train_step(&gather, &indices, 1e-3, 0.0).unwrap();
         })

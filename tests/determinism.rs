@@ -3,7 +3,7 @@
 use cotangent::data::{Gather, Normalisation, Shifts, Split, batches, shuffled};
 use cotangent::model::{Activation, Perceptron};
 use cotangent::optim::{Adagrad, Adam, Optimizer, RmsProp, Sgd};
-use cotangent::train::engine::Engine;
+use cotangent::train::engine::cpu::Learner;
 
 use crate::support::Random;
 
@@ -28,7 +28,7 @@ pub fn optimizers() -> [Optimizer; 4] {
 fn run(optimizer: Optimizer, split: &Split, threads: usize) -> Vec<u64> {
     // Large enough that products are cut into tiles, and loops and updates into tasks.
     let model = Perceptron { widths: vec![324, 200, 130, 10], activation: Activation::Relu, dropout: 0.2 };
-    let mut engine = Engine::new(model, optimizer, 5, split.len(), 128).unwrap();
+    let mut engine = Learner::new(model, optimizer, 5, split.len(), 128).unwrap();
     let gather = Gather::new(split, Normalisation::of(split), Some(Shifts::new(5, 2)));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let mut losses = Vec::new();

@@ -11,6 +11,8 @@ mod emulator;
 #[cfg(target_os = "linux")]
 mod kernels;
 mod network;
+#[cfg(target_os = "linux")]
+mod on_device;
 mod operations;
 mod optimizers;
 mod plans;

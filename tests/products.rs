@@ -111,7 +111,7 @@ fn check(matmul: MatMul, [m, n, k]: [usize; 3], epilogue: Epilogue) {
             largest.push((1.0 + magnitude) * (1.0 + slope));
         }
     }
-    for executor in EXECUTORS {
+    for executor in executors() {
         let found = (executor.evaluate)(&graph, &inputs, &[result], Draw::default()).concat();
         assert_eq!(found.len(), expected.len());
         for (position, (found, expected)) in found.iter().zip(&expected).enumerate() {

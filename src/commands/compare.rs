@@ -31,19 +31,20 @@ pub fn run(arguments: Compare) -> Result<(), Failure> {
         }
     }
     let data = data::load(plan[0].data.as_deref()).map_err(Failure::work)?;
+    let choice = request.choose(&plan[0])?;
     for options in &plan {
-        Setup::check(options, &data)?;
+        Setup::check(options, &data, &choice)?;
     }
     let folder = RunFolder::create(place.out.as_deref(), "compare")?;
     listen_for_interrupt();
     let mut console = Console::new(place.quiet);
-    console.say(&device_line(request.why_cpu(), plan[0].threads));
+    console.say(&device_line(&choice, &plan[0]));
     console.say(&format!("{}, writing {}", count(plan.len(), "run"), folder.path().display()));
 
     let (all, mut comparison) = (plan.len(), Comparison::default());
     for options in plan {
         let name = format!("{}-seed{}", options.opt.name(), options.seed);
-        let run = Setup::new(options, data.clone())?.begin(folder.inner(&name)?);
+        let run = Setup::new(options, data.clone(), &choice)?.begin(folder.inner(&name)?);
         comparison.setting = setting(run.options(), run.model());
         console.say(&format!("\n{name}"));
         console.say_columns();

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cotangent::train::{Monitor, Row, RunFolder};
+use cotangent::train::options::Plan;
+use cotangent::train::{Choice, Hardware, Monitor, Options, Row, RunFolder};
 use indicatif::{ProgressBar, ProgressStyle};
 
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -32,8 +33,22 @@ pub fn interrupted() -> bool {
 }
 
 /// What computes, and why.
-pub fn device_line(why: &str, threads: usize) -> String {
-    format!("device: cpu with {} ({why})", count(threads, "thread"))
+pub fn device_line(choice: &Choice, options: &Options) -> String {
+    let what = match &choice.hardware {
+        Hardware::Cpu => format!("cpu with {}", count(options.threads, "thread")),
+        Hardware::Cuda(device) => {
+            let plan =
+                if options.plan == Plan::Launches { "one kernel at a time" } else { "captured graphs" };
+            format!(
+                "cuda:{}, {}, compute capability {}, {}, {plan}",
+                device.ordinal(),
+                device.name(),
+                device.capability(),
+                options.precision.name()
+            )
+        }
+    };
+    format!("device: {what} ({})", choice.why)
 }
 
 /// A number of things: `1 epoch`, `2 epochs`.

@@ -2,7 +2,7 @@
 
 use cotangent::train::figures::setting;
 use cotangent::train::files::{CHECKPOINT, read_configuration};
-use cotangent::train::{Choices, OptimizerName, Run, RunFolder, Setup, Summary, TrainError};
+use cotangent::train::{Choice, Choices, OptimizerName, Run, RunFolder, Setup, Summary, TrainError};
 
 use super::console::{Console, count, device_line, listen_for_interrupt, quoted, resume_command};
 use super::{Failure, Request, data};
@@ -20,9 +20,10 @@ fn begin(arguments: Mnist) -> Result<(Run, String), Failure> {
     let request = Request::new(choices, &place)?;
     let opt = opt.or(request.opt).unwrap_or(OptimizerName::Adam);
     let options = request.resolve(opt, &[opt])?;
-    let device = device_line(request.why_cpu(), options.threads);
+    let choice = request.choose(&options)?;
+    let device = device_line(&choice, &options);
     let data = data::load(options.data.as_deref()).map_err(Failure::work)?;
-    let setup = Setup::new(options, data)?; // before the folder is made, so that a mistake leaves none
+    let setup = Setup::new(options, data, &choice)?; // before the folder is made, so that a mistake leaves none
     let folder = RunFolder::create(place.out.as_deref(), &format!("mnist-{}", opt.name()))?;
     Ok((setup.begin(folder), device))
 }
@@ -30,10 +31,12 @@ fn begin(arguments: Mnist) -> Result<(Run, String), Failure> {
 /// A run that was cut off, as it stood at its last checkpoint, and its line about the device.
 fn resume(arguments: Mnist) -> Result<(Run, String), Failure> {
     let Some(path) = arguments.resume else { return Err(Failure::usage("--resume needs a folder")) };
-    let threads = arguments.choices.threads;
-    if arguments.choices != (Choices { threads, ..Choices::default() }) {
+    let Choices { threads, device, plan, .. } = arguments.choices.clone();
+    let allowed = Choices { threads, device, plan, ..Choices::default() };
+    if arguments.choices != allowed {
         return Err(Failure::usage(
-            "--resume goes on with the run's own options: leave out all others but --threads and --quiet",
+            "--resume goes on with the run's own options: leave out all others but --threads, --device, --plan \
+             and --quiet",
         ));
     }
     let folder = RunFolder::open(&path)?;
@@ -51,11 +54,17 @@ fn resume(arguments: Mnist) -> Result<(Run, String), Failure> {
             quoted(&folder.file("config.toml"))
         )));
     }
-    let options =
-        Choices { threads, ..Choices::default() }.or(choices).resolve(opt).map_err(Failure::work)?;
-    let device = device_line("as before", options.threads);
+    let as_before = allowed.device.is_none();
+    // How a step reaches the device decides nothing: it is not gone on with.
+    let choices = Choices { plan: None, ..choices };
+    let options = allowed.or(choices).resolve(opt).map_err(Failure::work)?;
+    let mut choice = Choice::of(&options)?;
+    if as_before {
+        choice.why = "as before".into();
+    }
+    let device = device_line(&choice, &options);
     let data = data::load(options.data.as_deref()).map_err(Failure::work)?;
-    Ok((Setup::new(options, data)?.resume(folder)?, device))
+    Ok((Setup::new(options, data, &choice)?.resume(folder)?, device))
 }
 
 fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
@@ -93,12 +102,18 @@ fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What ended a run before its time: where a file could not be written, with the way to go on.
+/// What ended a run before its time: where a file could not be written or a device failed, with the way to
+/// go on.
 fn stopped(error: TrainError, folder: &RunFolder) -> Failure {
-    if matches!(error, TrainError::File { .. }) && folder.file("config.toml").exists() {
-        return Failure::work(Stopped { command: resume_command(folder), source: error });
+    let more = match error {
+        TrainError::File { .. } | TrainError::OnDevice { .. } => "",
+        TrainError::DeviceFailed { .. } => " --plan launches",
+        _ => return error.into(),
+    };
+    if !folder.file("config.toml").exists() {
+        return error.into();
     }
-    error.into()
+    Failure::work(Stopped { command: resume_command(folder) + more, source: error })
 }
 
 #[derive(Debug, thiserror::Error)]

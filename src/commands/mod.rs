@@ -3,6 +3,7 @@
 mod compare;
 mod console;
 mod data;
+mod doctor;
 mod mnist;
 
 use std::error::Error;
@@ -11,7 +12,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use cotangent::train::files::read_configuration;
-use cotangent::train::{Choices, OptimizerName, Options, TrainError};
+use cotangent::train::options::Device;
+use cotangent::train::{Choice, Choices, OptimizerName, Options, TrainError};
 
 use crate::cli::{Command, Place};
 
@@ -19,6 +21,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Mnist(arguments) => mnist::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
+        Command::Doctor(arguments) => doctor::run(arguments),
     }
 }
 
@@ -38,12 +41,14 @@ impl<'a> Request<'a> {
         Ok(Self { line, file, opt, config })
     }
 
-    /// Why the processor computes.
-    fn why_cpu(&self) -> &'static str {
-        match (self.line.device.as_deref(), self.file.device.as_deref()) {
-            (Some("cpu"), _) => "as asked for",
-            (None, Some("cpu")) => "as the configuration says",
-            _ => "chosen automatically: this build has no CUDA engine",
+    /// The hardware for a run, and why it was taken.
+    fn choose(&self, options: &Options) -> Result<Choice, Failure> {
+        let choice = Choice::of(options)?;
+        match (&self.line.device, &self.file.device) {
+            (None, Some(_)) if options.device != Device::Auto => {
+                Ok(Choice { why: "as the configuration says".into(), ..choice })
+            }
+            _ => Ok(choice),
         }
     }
 

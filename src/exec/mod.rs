@@ -5,6 +5,7 @@ pub mod cpu;
 pub mod cuda;
 mod fuse;
 pub mod instruction;
+pub mod order;
 mod place;
 mod plan;
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::fuse;
 use super::instruction::Instruction;
-use super::place::{self, Resident};
+use super::place::{Resident, sequence};
 use crate::graph::{NodeId, Shape};
 use crate::ops::Graph;
 
@@ -29,7 +29,7 @@ impl Plan {
     /// with those that live at other times. Nodes that no output needs are left out.
     pub fn new(graph: &Graph, outputs: &[NodeId], residents: &[Resident], reserved: usize) -> Self {
         let instructions = fuse::instructions(graph, outputs);
-        let (places, arena) = place::places(graph, &instructions, outputs, residents, reserved);
+        let (places, arena) = sequence::places(graph, &instructions, outputs, residents, reserved);
         Self { graph: graph.clone(), instructions, places, arena }
     }
 

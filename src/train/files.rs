@@ -9,7 +9,7 @@ use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
-use super::engine::Engine;
+use super::engine::Snapshot;
 use super::options::{Choices, OptimizerName, Options};
 use super::{RunFolder, TrainError};
 use crate::data::Normalisation;
@@ -34,6 +34,9 @@ struct About {
     mean: f64,
     std: f64,
     platform: String,
+    /// The CUDA device's name and capability.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    card: Option<String>,
 }
 
 /// Writes `config.toml`.
@@ -45,6 +48,7 @@ pub fn write_configuration(
     options: &Options,
     model: &Perceptron,
     normalisation: Normalisation,
+    card: Option<String>,
 ) -> Result<(), TrainError> {
     let about = About {
         version: env!("CARGO_PKG_VERSION"),
@@ -54,6 +58,7 @@ pub fn write_configuration(
         mean: normalisation.mean,
         std: normalisation.std,
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        card,
     };
     let text = toml::to_string(&Configuration { options, about }).map_err(|error| TrainError::Content {
         path: folder.file("config.toml"),
@@ -132,10 +137,10 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(folder: &RunFolder, engine: &Engine, epoch: usize) -> Result<(), TrainError> {
-        let tensors = [("parameters", engine.parameters()), ("state", engine.state())]
+    pub fn write(folder: &RunFolder, network: Snapshot<'_>, epoch: usize) -> Result<(), TrainError> {
+        let tensors = [("parameters", network.parameters), ("state", network.state)]
             .map(|(name, values)| (name.to_string(), vec![values.len()], values));
-        let metadata = [("epoch", epoch.to_string()), ("step", engine.step().to_string())];
+        let metadata = [("epoch", epoch.to_string()), ("step", network.step.to_string())];
         write_tensors(folder, CHECKPOINT, tensors, metadata)
     }
 

@@ -2,7 +2,8 @@
 //!
 //! - [`options`]: what may be said, defaults, what makes no sense;
 //! - [`schedule`]: the learning rate over the run;
-//! - [`engine`]: one step, one evaluation, on the CPU;
+//! - [`hardware`]: which processor or device trains, and why;
+//! - [`engine`]: one epoch, one evaluation, on the CPU or on a CUDA device;
 //! - [`run`]: the epochs of a run, from its first file to its last;
 //! - [`folder`], [`log`], [`files`], [`figures`]: what stands in a run folder, and how it gets there.
 
@@ -10,12 +11,14 @@ pub mod engine;
 pub mod figures;
 pub mod files;
 pub mod folder;
+pub mod hardware;
 pub mod log;
 pub mod options;
 pub mod run;
 pub mod schedule;
 
 pub use folder::RunFolder;
+pub use hardware::{Choice, Hardware};
 pub use log::{Row, Summary};
 pub use options::{Choices, OptimizerName, Options};
 pub use run::{Monitor, Outcome, Run, Setup};
@@ -26,6 +29,7 @@ use std::path::PathBuf;
 
 use crate::data::DataError;
 use crate::draw::DrawError;
+use crate::exec::cuda::CudaError;
 use crate::ops::GraphError;
 
 /// Why a run ended before its time, or never began.
@@ -65,6 +69,18 @@ pub enum TrainError {
 
     #[error("could not draw {}", path.display())]
     Draw { path: PathBuf, source: DrawError },
+
+    #[error("--device {asked} cannot be used")]
+    Unusable { asked: String, source: CudaError },
+
+    #[error("the work on {device} failed")]
+    OnDevice { device: String, source: CudaError },
+
+    #[error(
+        "a kernel or a copy on {device} failed; with --plan launches each kernel is waited for, and the one \
+         that fails is named. What earlier epochs logged is kept"
+    )]
+    DeviceFailed { device: String, source: CudaError },
 
     #[error("could not start {threads} threads: try fewer --threads")]
     Threads { threads: usize, source: rayon::ThreadPoolBuildError },

@@ -5,15 +5,16 @@
 
 use std::sync::Arc;
 
-use rayon::ThreadPool;
-
-use super::engine::{Engine, Evaluator, Sums, memory};
+use super::engine::cpu::{CpuEngine, memory};
+use super::engine::cuda::CudaEngine;
+use super::engine::{Confusion, Ended, Engine, Epoch, Job, Set, Snapshot, Sums, not_finite_parameter};
 use super::figures;
 use super::files::{self, CHECKPOINT, Checkpoint};
+use super::hardware::{self, Choice, Hardware};
 use super::log::{Metrics, seconds_to_goal};
 use super::options::{Augment, OptionError};
 use super::{Options, Row, RunFolder, Summary, TrainError};
-use crate::data::{DataError, Dataset, Gather, Normalisation, Shifts, Split, batches, shuffled};
+use crate::data::{DataError, Dataset, Normalisation, Shifts, batches, shuffled};
 use crate::model::Perceptron;
 
 /// Watches a run, and may end it.
@@ -31,11 +32,10 @@ pub trait Monitor: Send {
 /// Options and data that go together: all that a run needs but a folder.
 pub struct Setup {
     options: Options,
-    data: Arc<Dataset>,
-    validation: Option<Split>,
-    normalisation: Normalisation,
-    pool: ThreadPool,
-    engine: Engine,
+    job: Job,
+    engine: Box<dyn Engine>,
+    /// The CUDA device's name and capability.
+    card: Option<String>,
 }
 
 /// A run with its folder, at its beginning or at a checkpoint.
@@ -59,7 +59,7 @@ impl Setup {
     ///
     /// # Errors
     /// When they do not, or it does not.
-    pub fn check(options: &Options, data: &Dataset) -> Result<(), TrainError> {
+    pub fn check(options: &Options, data: &Dataset, choice: &Choice) -> Result<(), TrainError> {
         let available = data.train.len();
         if options.validation >= available {
             return Err(DataError::HoldOutTooLarge { count: options.validation, available }.into());
@@ -68,6 +68,9 @@ impl Setup {
         if options.batch_size > images {
             let rule = format!("must be at most {images}, the number of training images");
             return Err(OptionError::new("--batch-size", options.batch_size, rule).into());
+        }
+        if let Hardware::Cuda(_) = choice.hardware {
+            return Ok(()); // the device says itself what does not fit
         }
         let model = options.model(data.train.pixels(), data.classes);
         let bytes = memory(&model, &options.optimizer(), options.batch_size);
@@ -81,12 +84,14 @@ impl Setup {
         Ok(())
     }
 
-    /// Makes the network and starts the threads. Nothing is written yet. Runs on the same data share it.
+    /// Makes the network and starts the threads, or fills the device. Nothing is written yet. Runs on the same
+    /// data share it.
     ///
     /// # Errors
-    /// As [`Self::check`], or when the threads cannot be started.
-    pub fn new(options: Options, data: Arc<Dataset>) -> Result<Self, TrainError> {
-        Self::check(&options, &data)?;
+    /// As [`Self::check`], or when the threads cannot be started, or the device's memory does not suffice.
+    pub fn new(options: Options, data: Arc<Dataset>, choice: &Choice) -> Result<Self, TrainError> {
+        Self::check(&options, &data, choice)?;
+        let options = Options { device: choice.device(), ..options };
         let (data, validation) = match options.validation {
             0 => (data, None),
             count => {
@@ -94,15 +99,33 @@ impl Setup {
                 (Arc::new(data), Some(validation))
             }
         };
-        let (images, model) = (data.train.len(), options.model(data.train.pixels(), data.classes));
-        let engine = Engine::new(model, options.optimizer(), options.seed, images, options.batch_size)?;
-        let threads = options.threads;
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(|source| TrainError::Threads { threads, source })?;
-        let normalisation = Normalisation::of(&data.train);
-        Ok(Self { options, data, validation, normalisation, pool, engine })
+        let job = Job {
+            model: options.model(data.train.pixels(), data.classes),
+            optimizer: options.optimizer(),
+            weight_decay: options.weight_decay,
+            seed: options.seed,
+            batch_size: options.batch_size,
+            normalisation: Normalisation::of(&data.train),
+            shifts: (options.augment == Augment::Shifts).then(|| Shifts::new(options.seed, 1)),
+            data,
+            validation,
+        };
+        let (engine, card): (Box<dyn Engine>, _) = match &choice.hardware {
+            Hardware::Cpu => {
+                let threads = options.threads;
+                let pool = rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .build()
+                    .map_err(|source| TrainError::Threads { threads, source })?;
+                (Box::new(CpuEngine::new(job.clone(), pool)?), None)
+            }
+            Hardware::Cuda(device) => {
+                let how = (hardware::launching(options.plan), hardware::products(options.precision));
+                let card = format!("{}, compute capability {}", device.name(), device.capability());
+                (Box::new(CudaEngine::new(job.clone(), device.clone(), how)?), Some(card))
+            }
+        };
+        Ok(Self { options, job, engine, card })
     }
 
     /// A run from the beginning, in a folder of its own.
@@ -115,7 +138,8 @@ impl Setup {
     /// # Errors
     /// When checkpoint or log cannot be read, or do not belong to this run.
     pub fn resume(mut self, folder: RunFolder) -> Result<Run, TrainError> {
-        let sizes = (self.engine.parameters().len(), self.engine.state().len());
+        let Snapshot { parameters, state, .. } = self.engine.snapshot()?;
+        let sizes = (parameters.len(), state.len());
         let Some(checkpoint) = Checkpoint::read(&folder, sizes.0, sizes.1)? else {
             return Ok(self.begin(folder));
         };
@@ -140,13 +164,14 @@ impl Setup {
             return Err(wrong("metrics.csv", problem));
         }
         rows.truncate(checkpoint.epoch); // an epoch whose checkpoint was not written is run again
-        self.engine.restore(&checkpoint.parameters, &checkpoint.state, checkpoint.step);
+        let Checkpoint { parameters, state, step, .. } = &checkpoint;
+        self.engine.restore(Snapshot { parameters, state, step: *step })?;
         Ok(Run { setup: self, folder, rows })
     }
 
     /// Steps in an epoch.
     fn steps(&self) -> u64 {
-        batches(self.data.train.len(), self.options.batch_size).len() as u64
+        batches(self.job.data.train.len(), self.job.batch_size).len() as u64
     }
 
     /// The learning rate by update, from 0.
@@ -160,59 +185,52 @@ impl Setup {
     ///
     /// # Errors
     /// When the loss is not finite: the last update may have ruined the network.
-    fn evaluate(&self, split: &Split) -> Result<(Sums, Vec<Vec<u64>>), TrainError> {
-        let model = self.engine.model();
-        let classes = model.widths[model.widths.len() - 1];
-        let mut counts = vec![vec![0; classes]; classes];
-        let mut evaluator = Evaluator::new(model, split.len())?;
-        let gather = Gather::new(split, self.normalisation, None);
-        let sums = self.pool.install(|| {
-            evaluator.run(self.engine.parameters(), &gather, |image, class| {
-                counts[usize::from(split.labels[image])][class] += 1;
-            })
-        });
+    fn evaluate(&mut self, set: Set) -> Result<(Sums, Confusion), TrainError> {
+        let (sums, counts) = self.engine.evaluate(set)?;
         if !sums.loss.is_finite() {
-            let step = self.engine.step();
+            let Snapshot { parameters, step, .. } = self.engine.snapshot()?;
+            let place =
+                not_finite_parameter(&self.job.model, parameters).unwrap_or_else(|| "the loss".into());
             let learning_rate = self.learning_rate()(step.saturating_sub(1));
-            return Err(TrainError::NotFinite { step, place: self.engine.not_finite(), learning_rate });
+            return Err(TrainError::NotFinite { step, place, learning_rate });
         }
         Ok((sums, counts))
     }
 
-    /// One epoch: the sums over it, its last learning rate, and whether it was ended before its last step.
+    /// The images held out, evaluated, if there are any.
+    fn validate(&mut self) -> Result<Option<Sums>, TrainError> {
+        match self.job.validation {
+            Some(_) => self.evaluate(Set::Validation).map(|(sums, _)| Some(sums)),
+            None => Ok(None),
+        }
+    }
+
+    /// One epoch: the sums over it, its last learning rate, and whether it came to its end.
     fn epoch(
         &mut self,
         epoch: usize,
         order: &[u32],
         monitor: &mut dyn Monitor,
-    ) -> Result<(Sums, f64, bool), TrainError> {
+    ) -> Result<(Sums, f64, Ended), TrainError> {
         let learning_rate_of = self.learning_rate();
-        let Self { options, engine, pool, data, .. } = self;
-        let augment = (options.augment == Augment::Shifts).then(|| Shifts::new(options.seed, 1));
-        let gather = Gather::new(&data.train, self.normalisation, augment);
-        let ranges = batches(order.len(), options.batch_size);
-        let steps = ranges.len();
-        monitor.epoch_begins(epoch, options.epochs, steps);
-        // The whole epoch runs inside the pool: handing it over step by step would cost a wake-up each.
-        pool.install(|| {
-            let (mut sums, mut learning_rate) = (Sums::default(), 0.0);
-            for (step, range) in ranges.enumerate() {
-                learning_rate = learning_rate_of(engine.step());
-                sums += engine.train_step(&gather, &order[range], learning_rate, options.weight_decay)?;
-                monitor.step_done(step + 1);
-                if monitor.stop() && step + 1 < steps {
-                    return Ok((sums, learning_rate, true));
-                }
-            }
-            Ok((sums, learning_rate, false))
-        })
+        let steps = self.steps();
+        let first = (epoch as u64 - 1) * steps;
+        let learning_rates: Vec<f64> = (first..first + steps).map(learning_rate_of).collect();
+        monitor.epoch_begins(epoch, self.options.epochs, learning_rates.len());
+        let mut watch = |step: usize| {
+            monitor.step_done(step);
+            !monitor.stop()
+        };
+        let (sums, ended) =
+            self.engine.epoch(Epoch { order, learning_rates: &learning_rates }, &mut watch)?;
+        Ok((sums, learning_rates.last().copied().unwrap_or(0.0), ended))
     }
 }
 
 impl Run {
     /// The network.
     pub fn model(&self) -> &Perceptron {
-        self.setup.engine.model()
+        &self.setup.job.model
     }
 
     /// The options as they hold.
@@ -236,41 +254,28 @@ impl Run {
     /// When the loss is no longer finite, or a file cannot be written. What was logged is kept, and
     /// the figures show it.
     pub fn train(mut self, monitor: &mut dyn Monitor) -> Result<Outcome, TrainError> {
-        files::write_configuration(
-            &self.folder,
-            &self.setup.options,
-            self.setup.engine.model(),
-            self.setup.normalisation,
-        )?;
-        let mut metrics = Metrics::create(&self.folder, &self.rows, self.setup.validation.is_some())?;
+        let Setup { options, job, card, .. } = &self.setup;
+        // A run that is gone on with keeps the configuration it began with.
+        if !self.folder.file("config.toml").exists() {
+            files::write_configuration(&self.folder, options, &job.model, job.normalisation, card.clone())?;
+        }
+        let has_validation = job.validation.is_some();
+        let mut metrics = Metrics::create(&self.folder, &self.rows, has_validation)?;
         let ended = self.epochs(&mut metrics, monitor);
+        let Setup { options, job, .. } = &self.setup;
         let drawn = match self.rows.is_empty() {
             true => Ok(()),
-            false => figures::write_curves(
-                &self.folder,
-                &self.setup.options,
-                self.setup.engine.model(),
-                &self.rows,
-            ),
+            false => figures::write_curves(&self.folder, options, &job.model, &self.rows),
         };
         let interrupted = ended?; // before what may have followed from it
         drawn?;
-        let (test, counts) = self.setup.evaluate(&self.setup.data.test)?;
-        files::write_model(
-            &self.folder,
-            self.setup.engine.model(),
-            self.setup.engine.parameters(),
-            self.setup.normalisation,
-        )?;
-        let setting = figures::setting(&self.setup.options, self.setup.engine.model());
-        figures::write_confusion(
-            &self.folder,
-            format!("{}, {setting}", self.setup.options.opt.name()),
-            counts,
-        )?;
-        let validation =
-            self.setup.validation.as_ref().map(|split| self.setup.evaluate(split)).transpose()?;
-        let summary = self.summary(test, validation.map(|(sums, _)| sums.accuracy()), interrupted);
+        let (test, counts) = self.setup.evaluate(Set::Test)?;
+        let Setup { options, job, engine, .. } = &mut self.setup;
+        files::write_model(&self.folder, &job.model, engine.snapshot()?.parameters, job.normalisation)?;
+        let setting = figures::setting(options, &job.model);
+        figures::write_confusion(&self.folder, format!("{}, {setting}", options.opt.name()), counts)?;
+        let validation = self.setup.validate()?;
+        let summary = self.summary(test, validation.map(|sums| sums.accuracy()), interrupted);
         let text = serde_json::to_string_pretty(&summary).map_err(|error| TrainError::Content {
             path: self.folder.file("summary.json"),
             problem: error.to_string(),
@@ -284,18 +289,17 @@ impl Run {
 
     /// Runs epochs until the last, or until the monitor ends the run: then true.
     fn epochs(&mut self, metrics: &mut Metrics, monitor: &mut dyn Monitor) -> Result<bool, TrainError> {
-        let mut order = vec![0; self.setup.data.train.len()];
+        let mut order = vec![0; self.setup.job.data.train.len()];
         for epoch in self.rows.len() + 1..=self.setup.options.epochs {
             shuffled(self.setup.options.seed, epoch as u64, &mut order);
             let begin = std::time::Instant::now();
-            let (sums, learning_rate, stopped) = self.setup.epoch(epoch, &order, monitor)?;
+            let (sums, learning_rate, ended) = self.setup.epoch(epoch, &order, monitor)?;
             let seconds = begin.elapsed().as_secs_f64();
-            if stopped {
+            if ended == Ended::Early {
                 return Ok(true);
             }
-            let (test, _) = self.setup.evaluate(&self.setup.data.test)?;
-            let validation =
-                self.setup.validation.as_ref().map(|split| self.setup.evaluate(split)).transpose()?;
+            let (test, _) = self.setup.evaluate(Set::Test)?;
+            let validation = self.setup.validate()?;
             let row = Row {
                 epoch,
                 objective: sums.objective(),
@@ -305,12 +309,12 @@ impl Run {
                 learning_rate,
                 seconds,
                 examples_per_second: sums.count as f64 / seconds,
-                validation_objective: validation.as_ref().map(|(sums, _)| sums.objective()),
-                validation_accuracy: validation.as_ref().map(|(sums, _)| sums.accuracy()),
+                validation_objective: validation.as_ref().map(|sums| sums.objective()),
+                validation_accuracy: validation.as_ref().map(|sums| sums.accuracy()),
             };
             metrics.append(&row)?;
             self.rows.push(row.clone());
-            Checkpoint::write(&self.folder, &self.setup.engine, epoch)?;
+            Checkpoint::write(&self.folder, self.setup.engine.snapshot()?, epoch)?;
             monitor.epoch_done(&row);
             if monitor.stop() && epoch < self.setup.options.epochs {
                 return Ok(true);
@@ -324,10 +328,10 @@ impl Run {
             optimizer: self.setup.options.opt.name().into(),
             epochs: self.rows.len(),
             seed: self.setup.options.seed,
-            device: "cpu".into(),
+            device: self.setup.options.device.to_string(),
             threads: self.setup.options.threads,
-            precision: "f32".into(),
-            parameters: self.setup.engine.parameters().len(),
+            precision: self.setup.options.precision.name().into(),
+            parameters: self.setup.job.model.parameter_count(),
             test_objective: test.objective(),
             test_accuracy: test.accuracy(),
             train_seconds: self.rows.iter().map(|row| row.seconds).sum(),

@@ -63,10 +63,10 @@ fn values_that_make_no_sense_are_refused_with_the_rule() {
         ("--epsilon 0", &["--epsilon 0", "must be in"]),
         ("--beta1 1", &["--beta1 1", "[0, 1)"]),
         ("--opt adam --momentum 0.5", &["--momentum 0.5", "no constant of adam"]),
-        ("--device cuda", &["--device cuda", "CUDA", "--device cpu"]),
-        ("--device cuda:1", &["--device cuda:1", "CUDA", "--device cpu"]),
-        ("--device tpu", &["--device tpu", "auto or cpu"]),
-        ("--precision bf16", &["--precision bf16", "needs CUDA"]),
+        ("--device tpu", &["--device tpu", "auto, cpu, cuda or cuda:N"]),
+        ("--device cuda:-1", &["--device cuda:-1", "auto, cpu, cuda or cuda:N"]),
+        ("--device cpu --precision bf16", &["--precision bf16", "needs CUDA"]),
+        ("--device cpu --plan graph", &["--plan graph", "CUDA"]),
     ] {
         refused(&place, arguments, 2, words);
     }

@@ -6,8 +6,14 @@
 mod bad_input;
 mod compare;
 mod data_folder;
+#[cfg(target_os = "linux")] // the emulated driver
+mod devices;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod help;
 mod mnist;
+#[cfg(target_os = "linux")]
+mod on_device;
 mod resume;
 mod trouble;
 
@@ -49,6 +55,33 @@ impl Workplace {
     fn program(&self) -> Command {
         let mut command = Command::new(PROGRAM);
         command.current_dir(self.folder.path()).stdin(Stdio::null());
+        command.env("CUDA_VISIBLE_DEVICES", "-1"); // where there is a card, the runs are on the CPU all the same
+        command
+    }
+
+    /// The program, to be run in this folder, where its driver is the emulated one and its kernels are those
+    /// that the emulator runs.
+    #[cfg(target_os = "linux")]
+    fn emulated(&self) -> Command {
+        let mut command = self.with_emulated_driver();
+        command.env("COTANGENT_CUDA_IMAGE", &crate::emulator::emulator().built.image);
+        command
+    }
+
+    /// As [`Self::emulated`], with the kernels that the build embedded, which the emulator cannot run.
+    #[cfg(target_os = "linux")]
+    fn with_emulated_driver(&self) -> Command {
+        let library = &crate::emulator::emulator().built.library;
+        let mut command = self.without_driver();
+        command.env("LD_LIBRARY_PATH", library.parent().unwrap());
+        command
+    }
+
+    /// The program, to be run in this folder, where it finds no driver but the machine's own, if there is one.
+    #[cfg(target_os = "linux")]
+    fn without_driver(&self) -> Command {
+        let mut command = self.program();
+        command.env_remove("LD_LIBRARY_PATH").env_remove("COTANGENT_CUDA_IMAGE");
         command
     }
 

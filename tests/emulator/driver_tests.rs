@@ -150,7 +150,9 @@ fn without_a_driver_the_error_says_so() {
         return;
     }
     match Device::count() {
-        Err(error) => assert!(error.to_string().starts_with("no CUDA driver on this machine"), "{error}"),
+        Err(error) => {
+            assert!(error.to_string().starts_with("there is no CUDA driver on this machine"), "{error}")
+        }
         Ok(_) => assert!(std::path::Path::new("/proc/driver/nvidia").exists()),
     }
 }

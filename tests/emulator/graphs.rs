@@ -119,6 +119,21 @@ fn branches(place: &Place, share: bool) -> BTreeSet<String> {
 }
 
 #[test]
+fn streams_that_were_joined_can_be_captured_again() {
+    let place = Place::new();
+    let (a, b) = (place.memory(1.0), place.memory(0.0));
+    for _ in 0..2 {
+        let graph = place.captured(|| {
+            place.side.wait(&place.main.record_event(None).unwrap()).unwrap();
+            place.double(&place.side, &a, &b);
+            place.main.wait(&place.side.record_event(None).unwrap()).unwrap();
+        });
+        graph.launch().unwrap();
+        assert_eq!(place.main.clone_dtoh(&b).unwrap(), [2.0; N]);
+    }
+}
+
+#[test]
 fn branches_that_share_no_memory_give_the_same_in_every_order() {
     assert_eq!(branches(&Place::new(), false), BTreeSet::from(["4".to_owned()]));
 }
@@ -152,6 +167,11 @@ fn what_a_capture_does_not_allow_is_refused_as_the_driver_does() {
     assert_eq!(error.0, CUresult::CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
     let error = place.main.end_capture(CUgraphInstantiate_flags(0)).err().unwrap();
     assert_eq!(error.0, CUresult::CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+
+    place.main.begin_capture(MODE).unwrap();
+    let error = place.main.context().synchronize().unwrap_err();
+    assert_eq!(error.0, CUresult::CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    place.main.end_capture(CUgraphInstantiate_flags(0)).unwrap();
 
     let a = place.memory(1.0);
     place.main.begin_capture(MODE).unwrap();

@@ -29,6 +29,8 @@ pub struct Emulator {
     set_schedule: Symbol<unsafe extern "C" fn(i32, u64)>,
     skip: Symbol<unsafe extern "C" fn(*const c_char, i32)>,
     skips: Symbol<unsafe extern "C" fn() -> u64>,
+    calls: Symbol<unsafe extern "C" fn(*const c_char) -> u64>,
+    clear_calls: Symbol<unsafe extern "C" fn()>,
     fault: Symbol<unsafe extern "C" fn() -> *const c_char>,
     clear_fault: Symbol<unsafe extern "C" fn()>,
 }
@@ -82,6 +84,8 @@ impl Emulator {
                 set_schedule: library.get(b"emulator_set_schedule")?,
                 skip: library.get(b"emulator_skip")?,
                 skips: library.get(b"emulator_skips")?,
+                calls: library.get(b"emulator_calls")?,
+                clear_calls: library.get(b"emulator_clear_calls")?,
                 fault: library.get(b"emulator_fault")?,
                 clear_fault: library.get(b"emulator_clear_fault")?,
             };
@@ -113,6 +117,18 @@ impl Emulator {
         unsafe { (self.skips)() }
     }
 
+    /// How often this thread has called a function of the driver since [`Self::clear_calls`].
+    pub fn calls(&self, function: &str) -> u64 {
+        let function = CString::new(function).unwrap();
+        // SAFETY: the text lives during the call.
+        unsafe { (self.calls)(function.as_ptr()) }
+    }
+
+    pub fn clear_calls(&self) {
+        // SAFETY: takes nothing.
+        unsafe { (self.clear_calls)() }
+    }
+
     /// The fault that this thread's kernels have suffered, and forgets it.
     pub fn take_fault(&self) -> Option<String> {
         // SAFETY: the text is the calling thread's, and is copied before anything changes it.
@@ -121,4 +137,14 @@ impl Emulator {
         unsafe { (self.clear_fault)() };
         (!text.is_empty()).then_some(text)
     }
+}
+
+/// Where the library and the image are, for `scripts/emulated`.
+#[test]
+fn is_built() {
+    let Built { library, image } =
+        build(Sanitizer::None, &FOLDERS).unwrap_or_else(|problem| panic!("{problem}"));
+    assert!(library.exists() && image.exists());
+    println!("\nemulated driver: {}", library.display());
+    println!("emulated kernels: {}", image.display());
 }

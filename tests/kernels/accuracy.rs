@@ -75,6 +75,66 @@ fn correct_predictions_are_counted() {
     check_correct_predictions_are_counted().unwrap();
 }
 
+pub fn check_confusions_are_counted() -> Result<(), String> {
+    const CLASSES: [usize; 6] = [1, 2, 10, 31, 33, 100];
+    let factors = [
+        ("rows", RAGGED.len()),
+        ("classes", CLASSES.len()),
+        ("values", 4),
+        ("offset of the logits", 2),
+        ("offset of the labels", 2),
+        ("offset of the counts", 2),
+    ];
+    pairwise(&factors, |run, pick| {
+        let (rows, classes, kind) = (RAGGED[pick[0]], CLASSES[pick[1]], pick[2]);
+        let mut random = run.random();
+        let no_classes = [f32::NAN, -1.0, 0.5, classes as f32, 1e30, f32::INFINITY, f32::NEG_INFINITY];
+        let mut expected: Vec<u64> =
+            (0..classes * classes).map(|count| (1 << 32) - count as u64 % 3).collect();
+        let mut counts = run.upload(&expected, pick[5])?;
+        // Counts add up over calls.
+        for call in 0..3 {
+            let logits = logits(&mut random, rows * classes, kind);
+            let labels: Vec<f32> = (0..rows)
+                .map(|_| match random.below(4) {
+                    0 => random.pick(&no_classes),
+                    1 => 0.0,
+                    _ => random.below(classes) as f32,
+                })
+                .collect();
+            for (row, &label) in logits.chunks_exact(classes).zip(&labels) {
+                if let Some(class) = (0..classes).find(|&class| class as f32 == label) {
+                    expected[class * classes + largest(row)] += 1;
+                }
+            }
+            let (logits, labels) = (run.upload(&logits, pick[3])?, run.upload(&labels, pick[4])?);
+            run.kernels()
+                .accuracy
+                .count_confusions(
+                    run.stream(),
+                    classes,
+                    &logits.view(),
+                    &labels.view(),
+                    &mut counts.view_mut(),
+                )
+                .map_err(|error| error.to_string())?;
+            let found = run.download(&counts)?;
+            if let Some(wrong) = (0..expected.len()).find(|&i| found[i] != expected[i]) {
+                let (class, choice) = (wrong / classes, wrong % classes);
+                let what = format!("{rows} rows, {classes} classes, values {kind}, call {call}");
+                let (found, expected) = (found[wrong], expected[wrong]);
+                return Err(format!("{what}: {found} of class {class} taken for {choice}, not {expected}"));
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn confusions_are_counted() {
+    check_confusions_are_counted().unwrap();
+}
+
 pub fn check_losses_add_up() -> Result<(), String> {
     const MAGNITUDES: [f64; 3] = [1.0, 1e30, 1e-30];
     const BAD: [Option<f32>; 4] = [None, Some(f32::NAN), Some(f32::INFINITY), Some(f32::NEG_INFINITY)];
@@ -157,6 +217,18 @@ fn no_rows_are_no_launch_and_sizes_that_disagree_are_refused() {
             let counted = "[3, 9223372036854775808] are more elements than can be counted";
             refused(counted)
         });
+
+        let confuse = |labels: usize, counts: usize| {
+            let logits = run.upload(&vec![0.0_f32; 10 * labels], 0)?;
+            let labels = run.upload(&vec![0.0_f32; labels], 0)?;
+            let mut counts = run.upload(&vec![0_u64; counts], 0)?;
+            let (stream, mut counts) = (run.stream(), counts.view_mut());
+            let counted = accuracy.count_confusions(stream, 10, &logits.view(), &labels.view(), &mut counts);
+            Ok::<_, String>(counted.map_err(|error| error.to_string()))
+        };
+        assert_eq!(confuse(0, 100)?, Ok(()));
+        let refused = "kernel count_confusions: counts holds 10 elements, and the sizes ask for 100";
+        assert_eq!(confuse(3, 10)?, Err(refused.into()));
 
         let (mut step, mut totals) = (run.upload(&[StepState::new(0)], 0)?, run.upload(&[0.0, 0.0], 0)?);
         let none = run.upload::<f32>(&[], 0)?;

@@ -39,7 +39,7 @@ const EDGES: [f32; 26] = [
 
 /// The largest errors in units in the last place: CUDA C++ Programming Guide, "Mathematical functions",
 /// table of standard functions in single precision, of all its editions the largest; 0 is the nearest number.
-fn unary_ulps(operation: Unary) -> f64 {
+pub(super) fn unary_ulps(operation: Unary) -> f64 {
     match operation {
         Unary::Neg | Unary::Sqrt | Unary::Relu | Unary::Step | Unary::Abs => 0.0,
         Unary::Ln => 1.0,
@@ -49,7 +49,7 @@ fn unary_ulps(operation: Unary) -> f64 {
     }
 }
 
-fn binary_ulps(operation: Binary) -> f64 {
+pub(super) fn binary_ulps(operation: Binary) -> f64 {
     match operation {
         Binary::Add | Binary::Sub | Binary::Mul | Binary::Div => 0.0,
         Binary::Pow => 8.0,
@@ -71,7 +71,7 @@ fn is_close(found: f32, exact: f64, ulps: f64) -> bool {
 }
 
 /// Edges and ordinary numbers in turn, at random.
-fn numbers(random: &mut Random, count: usize) -> Vec<f32> {
+pub(super) fn numbers(random: &mut Random, count: usize) -> Vec<f32> {
     let number = |_| match random.below(2) {
         0 => EDGES[random.below(EDGES.len())],
         _ => random.between(-10.0, 10.0) as f32,
@@ -79,12 +79,12 @@ fn numbers(random: &mut Random, count: usize) -> Vec<f32> {
     (0..count).map(number).collect()
 }
 
-fn wide(values: &[f32]) -> Vec<f64> {
+pub(super) fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&x| x.into()).collect()
 }
 
 /// All elements of `found` against `exact`; `describe` gives an element's operands.
-fn compare(
+pub(super) fn compare(
     what: &str,
     found: &[f32],
     exact: &[f64],
@@ -139,7 +139,7 @@ pub fn check_unary_of_many() -> Result<(), String> {
 }
 
 /// An operand repeated to (rows, columns).
-fn repeat(values: &[f32], broadcast: Broadcast, [rows, columns]: [usize; 2]) -> Vec<f32> {
+pub(super) fn repeat(values: &[f32], broadcast: Broadcast, [rows, columns]: [usize; 2]) -> Vec<f32> {
     let element = |i: usize| match broadcast {
         Broadcast::Full => values[i],
         Broadcast::PerColumn => values[i % columns],

@@ -1,16 +1,19 @@
 //! Every kernel against float64 on the CPU.
 
 mod accuracy;
+mod ceiling;
 mod convert;
 mod dropout;
 mod elementwise;
 mod gather;
 mod gemm;
 mod gemm_bf16;
+mod layout;
 mod mutations;
 mod optimizers;
+mod program;
 mod sanitized;
 mod softmax_cross_entropy;
 mod step;
 mod sum;
-mod support;
+pub mod support;

@@ -1,8 +1,11 @@
 //! Sums over axes, against sums in float64.
 
 use cotangent::exec::cuda::{Axes, Sum};
+use cotangent::graph::Shape;
+use cotangent::ops::{Draw, Reduction, Rule, Tensor};
 
 use super::support::{Buffer, RAGGED, Run, pairwise};
+use crate::support::sets_of_axes;
 
 /// What is added up.
 #[derive(Clone, Copy, Debug)]
@@ -244,4 +247,33 @@ fn sums_that_do_not_fit_are_refused_with_the_kernel_and_both_sizes() {
         Ok(())
     });
     result.unwrap();
+}
+
+/// Sums of integers, which float32 adds exactly in any order, over every set of axes of some shapes.
+#[test]
+fn sums_over_any_axes_are_those_of_the_cpu() {
+    let shapes: [&[usize]; 6] =
+        [&[2, 3, 2, 5, 3, 2], &[7], &[1, 4, 1, 3], &[3, 0, 2], &[2, 1, 2, 2, 1, 3], &[40, 33, 9]];
+    pairwise(&[("shape", shapes.len()), ("offset", 2)], |run, pick| {
+        let (shape, offset) = (Shape::from(shapes[pick[0]]), pick[1]);
+        let mut random = run.random();
+        let x: Vec<f32> = (0..shape.size()).map(|_| random.below(17) as f32 - 8.0).collect();
+        let on_device = run.upload(&x, offset)?;
+        for axes in sets_of_axes(&shape) {
+            let rule = Reduction::Sum { axes: axes.clone() };
+            let mut expected = vec![f32::NAN; rule.shape(&[&shape])?.size()];
+            rule.evaluate(&[Tensor { shape: &shape, data: &x }], Draw::default(), &mut expected);
+            let mut y = run.poisoned(expected.len(), offset)?;
+            let mut workspace = run.poisoned(Sum::workspace_over(&shape, &axes), offset)?;
+            let sum = &run.kernels().sum;
+            let (x, workspace) = (&on_device.view(), &mut workspace.view_mut());
+            sum.run_over(run.stream(), (&shape, &axes), x, &mut y.view_mut(), workspace)
+                .map_err(|error| error.to_string())?;
+            if run.download(&y)? != expected {
+                return Err(format!("the sums of {shape} over {axes:?} are others"));
+            }
+        }
+        Ok(())
+    })
+    .unwrap();
 }

@@ -15,7 +15,7 @@ use crate::support::Random;
 pub const RAGGED: [usize; 8] = [1, 3, 31, 33, 64, 127, 129, 300];
 
 /// The schedules that an emulated device runs under; random ones take the run's seed.
-const SCHEDULES: usize = 3;
+pub const SCHEDULES: usize = 3;
 /// The seeds of inputs and of random schedules.
 const SEEDS: usize = 5;
 
@@ -45,21 +45,25 @@ pub fn gpus() -> &'static [Gpu] {
 }
 
 fn open_gpus() -> Vec<Gpu> {
-    let open = |ordinal, images: &Images, emulated| {
-        let device = Device::open_with(ordinal, images).unwrap_or_else(|error| panic!("{}", chain(&error)));
+    let open = |ordinal| {
+        let device = opened(ordinal);
         let stream = device.stream().unwrap();
-        // SAFETY: each test keeps to one stream, or orders those that it has.
-        unsafe { stream.context().disable_event_tracking() };
-        Gpu { device, stream, emulated }
+        Gpu { device, stream, emulated: !on_real_card() }
     };
-    if on_real_card() {
-        let gpu = open(0, &Images::find().unwrap(), false);
-        let name = gpu.device.name();
-        assert!(!name.starts_with("emulated"), "{name} is no card: run the tests `kernels::` alone");
-        return vec![gpu];
-    }
-    let images = Images::file(emulator().built.image.clone()).unwrap();
-    (0..3).map(|ordinal| open(ordinal, &images, true)).collect()
+    if on_real_card() { vec![open(0)] } else { (0..3).map(open).collect() }
+}
+
+/// A device newly opened: the emulated one of this number, or the real card.
+pub fn opened(ordinal: usize) -> Device {
+    let images = match on_real_card() {
+        true => Images::find().unwrap(),
+        false => Images::file(emulator().built.image.clone()).unwrap(),
+    };
+    let device = Device::open_with(ordinal, &images).unwrap_or_else(|error| panic!("{}", chain(&error)));
+    let name = device.name();
+    let is_card = !name.starts_with("emulated");
+    assert!(is_card == on_real_card(), "{name} is no card: the emulator is loaded already");
+    device
 }
 
 /// The circumstances of one check.
@@ -149,8 +153,22 @@ impl Run {
     }
 }
 
+/// Of the combinations, every so many are run: `COTANGENT_TEST_EVERY`, 1 where it is not set. For tools that make
+/// kernels slow, such as compute-sanitizer; what is left no longer holds every pair of levels.
+fn every() -> usize {
+    match std::env::var("COTANGENT_TEST_EVERY") {
+        Ok(value) if !value.is_empty() => match value.parse::<usize>() {
+            Ok(every) if every > 0 => every,
+            _ => panic!("COTANGENT_TEST_EVERY is {value:?}, not a number from 1 on"),
+        },
+        _ => 1,
+    }
+}
+
 /// Runs `check` on combinations of levels, one of each factor, such that every pair of levels of every
 /// two factors occurs, devices, schedules and seeds among them. The first failure, described.
+///
+/// Under sanitizers, and with `COTANGENT_TEST_EVERY`, it runs some of the combinations only.
 pub fn pairwise(
     factors: &[(&str, usize)],
     check: impl Fn(&Run, &[usize]) -> Result<(), String>,
@@ -165,7 +183,7 @@ pub fn pairwise(
         Sanitizer::Address => 3,
         Sanitizer::Thread => 7,
     };
-    for pick in combinations(&levels).into_iter().step_by(stride) {
+    for pick in combinations(&levels).into_iter().step_by(stride * every()) {
         let run = Run::new(&gpus[pick[0]], pick[1], pick[2] as u64);
         check(&run, &pick[3..]).map_err(|problem| {
             // A fault stays until it is forgotten; others on this thread must not suffer from it.

@@ -27,7 +27,7 @@ fn every_operation_computes_what_its_definition_says() {
         let inputs: Inputs = operands.iter().map(|x| x.id().unwrap()).zip(values).collect();
         let result = (case.build)(&operands).id().unwrap();
         let graph = builder.finish().unwrap();
-        for executor in EXECUTORS {
+        for executor in executors() {
             let found = &(executor.evaluate)(&graph, &inputs, &[result], DRAW)[0];
             assert_eq!(found.len(), exact.len(), "{} on {}", case.name, executor.name);
             for (position, (found, exact)) in found.iter().zip(&exact).enumerate() {
@@ -68,7 +68,7 @@ fn nan_in_an_operand_reaches_the_result_of_every_operation() {
                 }
                 inputs.push((id, values));
             }
-            for executor in EXECUTORS {
+            for executor in executors() {
                 let found = (executor.evaluate)(&graph, &inputs, &[result], DRAW).concat();
                 let reached = found.iter().any(|x| x.is_nan());
                 assert!(reached, "operand {poisoned} of {} on {}: {found:?}", case.name, executor.name);
@@ -174,7 +174,7 @@ fn forward_mode_and_reverse_mode_agree_with_each_other_and_with_differences() {
     for case in table().iter().filter(|case| case.smooth) {
         let derivatives = Derivatives::of(case);
         let along = derivatives.slope(&[derivatives.z], &derivatives.directions);
-        for executor in EXECUTORS {
+        for executor in executors() {
             let what = |quantity: &str| format!("{} of {} on {}", quantity, case.name, executor.name);
             let rounding = 16.0 * case.roundings as f64 * executor.epsilon;
             let tangent = derivatives.evaluate(&executor, &[derivatives.tangent]).concat();
@@ -204,7 +204,7 @@ fn the_hessian_is_the_same_in_every_order_of_modes_and_by_differences_of_the_gra
     for case in table().iter().filter(|case| case.smooth) {
         let derivatives = Derivatives::of(case);
         let expected = derivatives.slope(&derivatives.adjoints, &derivatives.directions);
-        for executor in EXECUTORS {
+        for executor in executors() {
             let rounding = 64.0 * case.roundings as f64 * executor.epsilon;
             // H ẋ by one, Hᵀ ẋ by the other: their agreement is the Hessian's symmetry.
             for (order, nodes) in [

@@ -1,5 +1,7 @@
 //! What the tests share: executors to try, random numbers, comparisons that fail on NaN, differences.
 
+#[cfg(target_os = "linux")]
+mod on_device;
 pub mod random_graph;
 
 use std::fmt::Write;
@@ -13,7 +15,7 @@ use cotangent::random::{ChaCha8Rng, Purpose, below, chacha, uniform};
 /// Input nodes with their values.
 pub type Inputs = Vec<(NodeId, Vec<f64>)>;
 
-/// Something that carries graphs out. The same test bodies run on every one of [`EXECUTORS`].
+/// Something that carries graphs out. The same test bodies run on each of [`executors`].
 pub struct Executor {
     pub name: &'static str,
     /// The relative error of one rounding: 2⁻⁵³ in float64.
@@ -28,8 +30,17 @@ type Evaluate = fn(&Graph, &Inputs, &[NodeId], Draw) -> Vec<Vec<f64>>;
 pub const ORACLE: Executor =
     Executor { name: "cpu float64", epsilon: f64::EPSILON / 2.0, evaluate: on_cpu::<f64> };
 
-pub const EXECUTORS: [Executor; 2] =
-    [ORACLE, Executor { name: "cpu float32", epsilon: f32::EPSILON as f64 / 2.0, evaluate: on_cpu::<f32> }];
+/// Float32 on the CPU.
+const SINGLE: Executor =
+    Executor { name: "cpu float32", epsilon: f32::EPSILON as f64 / 2.0, evaluate: on_cpu::<f32> };
+
+/// All of them, the oracle first; the others compute in float32.
+pub fn executors() -> Vec<Executor> {
+    let mut all = vec![ORACLE, SINGLE];
+    #[cfg(target_os = "linux")]
+    all.extend(on_device::executors());
+    all
+}
 
 fn on_cpu<T: Float>(graph: &Graph, inputs: &Inputs, outputs: &[NodeId], draw: Draw) -> Vec<Vec<f64>> {
     let narrowed: Vec<(NodeId, Vec<T>)> =

@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::During;
 use super::image::Images;
 use super::kernels::Kernel;
 use super::{CudaError, Kernels, TOOLKIT};
 use cudarc::driver::sys::{self, CUdevice_attribute, CUresult};
-use cudarc::driver::{CudaContext, CudaModule, CudaSlice, CudaStream, DeviceRepr, DriverError, result};
+use cudarc::driver::{
+    CudaContext, CudaEvent, CudaModule, CudaSlice, CudaStream, DeviceRepr, DriverError, result,
+};
 use cudarc::nvrtc::Ptx;
 
 /// A compute capability, such as 9.0.
@@ -21,6 +24,9 @@ pub struct Capability {
 }
 
 impl Capability {
+    /// The least that the kernels are written for.
+    pub const OLDEST: Self = Self { major: 7, minor: 5 };
+
     /// As architectures are numbered: 90 for 9.0.
     pub fn number(self) -> i32 {
         10 * self.major + self.minor
@@ -52,6 +58,8 @@ pub struct Device {
     name: String,
     capability: Capability,
     kernels: Kernels,
+    /// Shared with the kernels: whether each launch waits for the kernel's end.
+    waits: Arc<AtomicBool>,
 }
 
 impl Device {
@@ -75,15 +83,19 @@ impl Device {
         }
         let opening = || format!("opening CUDA device {ordinal}");
         let context = CudaContext::new(ordinal).during(opening)?;
+        // SAFETY: whoever has several streams orders them: `Lanes` by its schedule's events, others by keeping
+        // to one. Before the first stream exists, because making it would otherwise synchronise the context.
+        unsafe { context.disable_event_tracking() };
         let name = context.name().during(opening)?;
         let (major, minor) = context.compute_capability().during(opening)?;
         let capability = Capability { major, minor };
         if !images.fits(capability) {
-            return Err(CudaError::NoImage { ordinal, name, capability });
+            return Err(CudaError::NoImage { ordinal, name, capability, file: images.path() });
         }
-        let loader = Loader { context: &context, images, capability, ordinal, name: &name };
+        let waits = Arc::new(AtomicBool::new(false));
+        let loader = Loader { context: &context, images, capability, ordinal, name: &name, waits: &waits };
         let kernels = Kernels::load(&loader)?;
-        Ok(Self { context, name, capability, kernels })
+        Ok(Self { context, name, capability, kernels, waits })
     }
 
     /// The number of devices that the driver sees.
@@ -91,19 +103,33 @@ impl Device {
     /// # Errors
     /// When there is no driver, or one that is older than the toolkit that compiled the kernels.
     pub fn count() -> Result<usize, CudaError> {
+        check_driver(Self::driver()?, TOOLKIT)?;
+        require(&LATEST)?;
+        Self::count_whatever_the_driver()
+    }
+
+    /// As [`Self::count`], for a driver that may be too old to run the kernels.
+    pub(super) fn count_whatever_the_driver() -> Result<usize, CudaError> {
+        match result::init() {
+            Err(error) if error.0 == CUresult::CUDA_ERROR_NO_DEVICE => return Ok(0),
+            other => other.during(asking)?,
+        }
+        let count = result::device::get_count().during(asking)?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    /// The newest CUDA that the driver supports, such as (13, 0).
+    ///
+    /// # Errors
+    /// When there is no driver.
+    pub fn driver() -> Result<(i32, i32), CudaError> {
         // SAFETY: loading the driver's library runs its initialisers, which is what is wanted. Probed
         // first, because using a library that is missing would panic.
         if !unsafe { sys::is_culib_present() } {
             return Err(CudaError::NoDriver);
         }
-        let asking = || "asking the CUDA driver for its devices".to_owned();
-        match result::init() {
-            Err(error) if error.0 == CUresult::CUDA_ERROR_NO_DEVICE => return Ok(0),
-            other => other.during(asking)?,
-        }
-        check_driver(driver_version().during(asking)?, TOOLKIT)?;
-        let count = result::device::get_count().during(asking)?;
-        Ok(usize::try_from(count).unwrap_or(0))
+        require(&FIRST)?;
+        driver_version().during(asking)
     }
 
     /// The device's name.
@@ -121,6 +147,24 @@ impl Device {
         &self.kernels
     }
 
+    /// Whether from now on each launch waits until the kernel is done, so that an error names its culprit.
+    pub fn wait_for_each_kernel(&self, wait: bool) {
+        self.waits.store(wait, Ordering::Relaxed);
+    }
+
+    /// The device's number, from 0.
+    pub fn ordinal(&self) -> usize {
+        self.context.ordinal()
+    }
+
+    /// The bytes of its memory: free, and in all.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn memory(&self) -> Result<(usize, usize), CudaError> {
+        self.context.mem_get_info().during(|| "asking for the device's memory".into())
+    }
+
     /// The number of multiprocessors.
     ///
     /// # Errors
@@ -131,13 +175,36 @@ impl Device {
         Ok(usize::try_from(count).unwrap_or(1))
     }
 
-    /// A new stream: its work runs in order. Where streams share a buffer, cudarc orders them by events; an
-    /// executor that does so itself, or captures, turns that off (`CudaContext::disable_event_tracking`).
+    /// A new stream: its work runs in order. Between streams nothing is ordered but by events of the caller's.
     ///
     /// # Errors
     /// What the driver reports.
     pub fn stream(&self) -> Result<Arc<CudaStream>, CudaError> {
         self.context.new_stream().during(|| "creating a CUDA stream".to_owned())
+    }
+
+    /// An event, not yet recorded.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn event(&self) -> Result<CudaEvent, CudaError> {
+        self.context.new_event(None).during(|| "creating a CUDA event".into())
+    }
+
+    /// Memory that holds a copy of these values, and room for one where there are none.
+    ///
+    /// # Errors
+    /// As [`Self::allocate`].
+    pub fn upload<T: DeviceRepr + cudarc::driver::ValidAsZeroBits>(
+        &self,
+        stream: &Arc<CudaStream>,
+        values: &[T],
+    ) -> Result<CudaSlice<T>, CudaError> {
+        let mut memory = self.allocate(stream, values.len())?;
+        if !values.is_empty() {
+            stream.memcpy_htod(values, &mut memory).during(|| "copying values to the device".into())?;
+        }
+        Ok(memory)
     }
 
     /// Memory for `length` elements, all zero bits. At least one element is allocated.
@@ -160,6 +227,38 @@ impl Device {
             CUresult::CUDA_ERROR_OUT_OF_MEMORY => out_of_memory(asked),
             _ => CudaError::Driver { what: format!("allocating {asked} bytes"), source: error.into() },
         })
+    }
+}
+
+fn asking() -> String {
+    "asking the CUDA driver for its devices".into()
+}
+
+/// What is called before the driver's version is known: every driver has it.
+const FIRST: [&str; 9] = [
+    "cuInit",
+    "cuDriverGetVersion",
+    "cuGetErrorName",
+    "cuGetErrorString",
+    "cuDeviceGetCount",
+    "cuDeviceGet",
+    "cuDeviceGetName",
+    "cuDeviceGetAttribute",
+    "cuDeviceTotalMem_v2",
+];
+
+/// Of what is called later, what came last into the interface (with CUDA 10.1, 11.1, 11.2 and 11.4): a driver
+/// that has these has the others.
+const LATEST: [&str; 4] =
+    ["cuStreamBeginCapture_v2", "cuGraphUpload", "cuMemAllocAsync", "cuGraphInstantiateWithFlags"];
+
+/// That the driver has these functions: calling one that is missing would panic.
+fn require(functions: &[&'static str]) -> Result<(), CudaError> {
+    // SAFETY: the library can be loaded, for the caller has probed it; the symbols are looked up, not called.
+    let missing = |function: &str| unsafe { sys::culib().get::<fn()>(function.as_bytes()).is_err() };
+    match functions.iter().find(|function| missing(function)) {
+        Some(function) => Err(CudaError::NotADriver { function }),
+        None => Ok(()),
     }
 }
 
@@ -187,6 +286,7 @@ pub(super) struct Loader<'a> {
     pub capability: Capability,
     ordinal: usize,
     name: &'a str,
+    waits: &'a Arc<AtomicBool>,
 }
 
 impl Loader<'_> {
@@ -200,13 +300,14 @@ impl Loader<'_> {
                     ordinal: self.ordinal,
                     name: self.name.into(),
                     capability: self.capability,
+                    file: self.images.path(),
                 }
             }
             _ => {
                 CudaError::Driver { what: format!("loading the kernels of {file}.cu"), source: error.into() }
             }
         })?;
-        Ok(File { module, context: self.context.clone() })
+        Ok(File { module, context: self.context.clone(), waits: self.waits.clone() })
     }
 }
 
@@ -214,13 +315,14 @@ impl Loader<'_> {
 pub(super) struct File {
     module: Arc<CudaModule>,
     context: Arc<CudaContext>,
+    waits: Arc<AtomicBool>,
 }
 
 impl File {
     /// The kernel of that name.
     pub fn kernel(&self, name: &'static str) -> Result<Kernel, CudaError> {
         let function = self.module.load_function(name).during(|| format!("looking up the kernel {name}"))?;
-        Ok(Kernel::new(name, function, self.context.clone()))
+        Ok(Kernel::new(name, function, self.context.clone(), self.waits.clone()))
     }
 }
 
@@ -242,9 +344,17 @@ mod tests {
     #[test]
     fn a_device_that_no_image_fits_is_refused_with_what_to_build() {
         let capability = Capability { major: 6, minor: 1 };
-        let error = CudaError::NoImage { ordinal: 0, name: "Old Card".into(), capability }.to_string();
-        assert!(error.starts_with("device 0 (Old Card) has compute capability 6.1"), "{error}");
-        assert!(error.contains("COTANGENT_CUDA_ARCHS=61"), "{error}");
+        let refusal = |capability, file: Option<&str>| {
+            CudaError::NoImage { ordinal: 0, name: "A Card".into(), capability, file: file.map(Into::into) }
+                .to_string()
+        };
+        let error = refusal(capability, None);
+        assert!(error.starts_with("device 0 (A Card) has compute capability 6.1, and this build"), "{error}");
+        assert!(error.contains("run on the CPU, or on a card of compute capability 7.5 or newer"), "{error}");
+        let error = refusal(Capability { major: 8, minor: 7 }, None);
+        assert!(error.contains("build again with COTANGENT_CUDA_ARCHS=87"), "{error}");
+        let error = refusal(capability, Some("mine.fatbin"));
+        assert!(error.contains("mine.fatbin has no kernels for it; correct or unset"), "{error}");
     }
 
     #[test]

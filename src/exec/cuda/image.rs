@@ -4,7 +4,6 @@
 //! `COTANGENT_CUDA_IMAGE` names a file that replaces all of them at run time.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::path::PathBuf;
 
 use super::{Capability, CudaError};
@@ -36,11 +35,16 @@ impl Images {
     /// # Errors
     /// When the file cannot be read, or nothing was embedded.
     pub fn find() -> Result<Self, CudaError> {
-        match std::env::var_os(REPLACEMENT) {
-            Some(path) => Self::file(path.into()),
+        match Self::replacement() {
+            Some(path) => Self::file(path),
             None if IMAGES.is_empty() => Err(CudaError::NoKernels),
             None => Ok(Self::Embedded),
         }
+    }
+
+    /// The file that `COTANGENT_CUDA_IMAGE` names, whether or not it is there.
+    pub fn replacement() -> Option<PathBuf> {
+        std::env::var_os(REPLACEMENT).filter(|path| !path.is_empty()).map(PathBuf::from)
     }
 
     /// One file in place of what the build embedded.
@@ -69,20 +73,19 @@ impl Images {
         }
     }
 
+    /// The file that they were read from.
+    pub(super) fn path(&self) -> Option<PathBuf> {
+        match self {
+            Self::File { path, .. } => Some(path.clone()),
+            Self::Embedded => None,
+        }
+    }
+
     /// Whether code for a device of this capability is there, as far as is known.
     pub(super) fn fits(&self, capability: Capability) -> bool {
         match self {
             Self::File { .. } => true, // the driver will say
             Self::Embedded => ARCHITECTURES.iter().any(|architecture| capability.runs(architecture)),
-        }
-    }
-}
-
-impl fmt::Display for Images {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Embedded => write!(f, "this program"),
-            Self::File { path, .. } => write!(f, "{} ({REPLACEMENT})", path.display()),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-pub use values::{Augment, Device, Hidden, OptimizerName, Precision};
+pub use values::{Augment, Device, Hidden, OptimizerName, Plan, Precision};
 use values::{number, whole_number};
 
 use super::Schedule;
@@ -71,12 +71,16 @@ pub struct Choices {
     /// Variation of the training images: none, or shifts by up to a pixel [default: shifts]
     #[arg(long, value_name = "NAME", hide_possible_values = true)]
     pub augment: Option<Augment>,
-    /// Where to compute: auto or cpu [default: auto]
+    /// Where to compute: auto (CUDA where it works), cpu, cuda or cuda:N [default: auto]
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
-    /// Number format: f32; tf32 and bf16 need CUDA [default: f32]
+    /// Number format of matrix products: f32, or bf16 on CUDA with float32 weights [default: f32]
     #[arg(long, value_name = "NAME", hide_possible_values = true)]
     pub precision: Option<Precision>,
+    /// How a step reaches a CUDA device: auto, graph (captured once) or launches (one kernel at a
+    /// time, to name a culprit) [default: auto]
+    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    pub plan: Option<Plan>,
     /// Folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
     /// t10k-labels-idx1-ubyte, raw or .gz [default: MNIST, built in]
     #[arg(long, value_name = "DIR")]
@@ -111,6 +115,7 @@ impl Choices {
             augment,
             device,
             precision,
+            plan,
             data,
             validation
         )
@@ -179,18 +184,24 @@ impl Choices {
             return Err(OptionError::new("--threads", threads, "must be at most 1024"));
         }
         let dropout = within("--dropout", self.dropout.unwrap_or(0.0), 0.0..1.0, "must be in [0, 1)")?;
-        let device = match self.device.as_deref().unwrap_or("auto") {
-            "auto" | "cpu" => Device::Cpu,
-            other if other.starts_with("cuda") => {
-                let rule = "needs CUDA, which this build does not have: use --device cpu, or auto";
-                return Err(OptionError::new("--device", other, rule));
-            }
-            other => return Err(OptionError::new("--device", other, "must be auto or cpu")),
-        };
+        let device = self.device.as_deref().unwrap_or("auto");
+        let device: Device = device.parse().map_err(|rule| OptionError::new("--device", device, rule))?;
         let precision = self.precision.unwrap_or(Precision::F32);
-        if precision != Precision::F32 {
-            let name = if precision == Precision::Tf32 { "tf32" } else { "bf16" };
-            return Err(OptionError::new("--precision", name, "needs CUDA: the CPU computes in f32"));
+        let plan = self.plan.unwrap_or(Plan::Auto);
+        if precision == Precision::Tf32 {
+            return Err(OptionError::new(
+                "--precision",
+                "tf32",
+                "has no kernels yet: use f32, or bf16 on CUDA",
+            ));
+        }
+        if device == Device::Cpu && precision != Precision::F32 {
+            let rule = "needs CUDA: the CPU computes in f32";
+            return Err(OptionError::new("--precision", precision.name(), rule));
+        }
+        if device == Device::Cpu && plan != Plan::Auto {
+            let name = if plan == Plan::Graph { "graph" } else { "launches" };
+            return Err(OptionError::new("--plan", name, "is for CUDA: leave it out on the CPU"));
         }
         let mut options = Options {
             opt,
@@ -212,6 +223,7 @@ impl Choices {
             augment: self.augment.unwrap_or(Augment::Shifts),
             device,
             precision,
+            plan,
             data: self.data.map(data_folder).transpose()?,
             validation: self.validation.unwrap_or(0),
         };
@@ -312,6 +324,7 @@ pub struct Options {
     pub augment: Augment,
     pub device: Device,
     pub precision: Precision,
+    pub plan: Plan,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
     pub validation: usize,
@@ -387,8 +400,9 @@ impl Options {
             activation: Some(options.activation),
             dropout: Some(options.dropout),
             augment: Some(options.augment),
-            device: Some("cpu".into()),
+            device: Some(options.device.to_string()),
             precision: Some(options.precision),
+            plan: Some(options.plan),
             data: options.data,
             validation: Some(options.validation),
         }
@@ -419,8 +433,20 @@ mod tests {
         assert!(refused(|c| c.weight_decay = Some(f64::NAN)).starts_with("--weight-decay NaN"));
         assert!(refused(|c| c.momentum = Some(0.5)).contains("is no constant of adam"));
         assert!(refused(|c| c.beta2 = Some(1.0)).contains("must be in [0, 1)"));
-        assert!(refused(|c| c.device = Some("cuda:1".into())).contains("this build does not have"));
-        assert!(refused(|c| c.precision = Some(Precision::Bf16)).contains("needs CUDA"));
+        for name in ["gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:+1", "cuda1", ""] {
+            let error =
+                Choices { device: Some(name.into()), ..Choices::default() }.resolve(OptimizerName::Sgd);
+            let expected = format!("--device {name}: must be auto, cpu, cuda or cuda:N");
+            assert_eq!(error.unwrap_err().to_string(), expected);
+        }
+        let on_cpu = |change: fn(&mut Choices)| {
+            let mut choices = Choices { device: Some("cpu".into()), ..Choices::default() };
+            change(&mut choices);
+            choices.resolve(OptimizerName::Adam).unwrap_err().to_string()
+        };
+        assert!(on_cpu(|c| c.precision = Some(Precision::Bf16)).contains("needs CUDA"));
+        assert!(on_cpu(|c| c.plan = Some(Plan::Launches)).starts_with("--plan launches: is for CUDA"));
+        assert!(refused(|c| c.precision = Some(Precision::Tf32)).contains("has no kernels yet"));
     }
 
     #[test]

@@ -65,11 +65,57 @@ pub enum Augment {
 }
 
 /// Where the run computes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Device {
+    /// On a CUDA device where one works, else on the processor.
+    Auto,
     /// The processor.
     Cpu,
+    /// The CUDA device of this number, from 0.
+    Cuda(usize),
+}
+
+impl FromStr for Device {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let number =
+            |text: &str| text.parse().map(Self::Cuda).map_err(|_| "must be auto, cpu, cuda or cuda:N");
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            other => number(other.strip_prefix("cuda:").unwrap_or("")),
+        }
+    }
+}
+
+impl std::fmt::Display for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
+impl Serialize for Device {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// How the kernels of a step reach a CUDA device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Plan {
+    /// As a graph.
+    Auto,
+    /// Captured once as a CUDA graph, and launched as a whole.
+    Graph,
+    /// One at a time, each waited for, so that an error names its kernel.
+    Launches,
 }
 
 /// The number format of products and activations.
@@ -80,6 +126,17 @@ pub enum Precision {
     F32,
     Tf32,
     Bf16,
+}
+
+impl Precision {
+    /// The name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+        }
+    }
 }
 
 /// The widths of the hidden layers, written `512,256`, or `none`.

@@ -1,9 +1,11 @@
-// The schedule, and what is skipped.
+// The schedule, what is skipped, and what was called.
 #include "control.hpp"
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <string>
 
 using emulator::machine;
 using emulator::Order;
@@ -31,3 +33,14 @@ void emulator_skip(const char* file, int line) {
 }
 
 uint64_t emulator_skips() { return machine().skips; }
+
+// ---- Calls of the driver
+
+static thread_local std::map<std::string, uint64_t> calls;
+
+void driver::count_call(const char* function) { calls[function]++; }
+uint64_t emulator_calls(const char* function) {
+    const auto found = calls.find(function);
+    return found == calls.end() ? 0 : found->second;
+}
+void emulator_clear_calls() { calls.clear(); }

@@ -11,6 +11,9 @@ DRIVER_API void emulator_set_schedule(int order, uint64_t seed);
 DRIVER_API void emulator_skip(const char* file, int line);
 // How often something was skipped since then.
 DRIVER_API uint64_t emulator_skips();
+// How often the driver's function of that name was called, and forgetting all calls.
+DRIVER_API uint64_t emulator_calls(const char* function);
+DRIVER_API void emulator_clear_calls();
 // The last fault's description, empty if there was none; and forgetting it.
 DRIVER_API const char* emulator_fault();
 DRIVER_API void emulator_clear_fault();

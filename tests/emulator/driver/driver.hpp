@@ -12,11 +12,15 @@
 
 #define DRIVER_API extern "C" __attribute__((visibility("default")))
 
+// The first statement of each of the driver's functions.
+#define COUNT_CALL driver::count_call(__func__)
+
 // CUresult, by the names of cuda.h.
 enum Result : int {
     CUDA_SUCCESS = 0,
     CUDA_ERROR_INVALID_VALUE = 1,
     CUDA_ERROR_OUT_OF_MEMORY = 2,
+    CUDA_ERROR_NO_DEVICE = 100,
     CUDA_ERROR_INVALID_DEVICE = 101,
     CUDA_ERROR_INVALID_IMAGE = 200,
     CUDA_ERROR_INVALID_CONTEXT = 201,
@@ -50,7 +54,12 @@ constexpr DeviceModel DEVICES[] = {
     {"emulated sm_90", 9, 0, 4, 227 * 1024},
 };
 constexpr int DEVICE_COUNT = sizeof DEVICES / sizeof DEVICES[0];
-constexpr size_t MEMORY = size_t(8) << 30;
+
+// The machine, where COTANGENT_EMULATOR_... in the environment does not say otherwise.
+int device_count();   // DEVICES: fewer than there are
+size_t memory();      // MEMORY: bytes, 8 GiB
+int driver_version(); // DRIVER: as cuDriverGetVersion says it, 13000
+                      // CAPABILITY: of every device, such as 61
 
 // The device of the calling thread's current context; null if it has none.
 const DeviceModel* current_device();
@@ -58,6 +67,12 @@ const DeviceModel* current_device();
 // The fault that the calling thread's context has suffered, or CUDA_SUCCESS.
 Result fault_so_far();
 void record_fault();
+
+// Whether a stream of the calling thread is being captured: then nobody may wait for the whole context.
+bool is_capturing();
+
+// Notes that the calling thread has called a function of the driver.
+void count_call(const char* function);
 
 // Does work in the order of a stream, now; or notes it in the graph that the stream is being captured into.
 Result enqueue(void* stream, std::function<Result()> work);

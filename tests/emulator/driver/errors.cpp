@@ -21,6 +21,7 @@ DRIVER_API Result cuGetErrorName(Result error, const char** name) {
         NAME(CUDA_SUCCESS)
         NAME(CUDA_ERROR_INVALID_VALUE)
         NAME(CUDA_ERROR_OUT_OF_MEMORY)
+        NAME(CUDA_ERROR_NO_DEVICE)
         NAME(CUDA_ERROR_INVALID_DEVICE)
         NAME(CUDA_ERROR_INVALID_IMAGE)
         NAME(CUDA_ERROR_INVALID_CONTEXT)
@@ -43,6 +44,7 @@ DRIVER_API Result cuGetErrorName(Result error, const char** name) {
 
 // The emulator's own words, where it has any.
 DRIVER_API Result cuGetErrorString(Result error, const char** text) {
+    COUNT_CALL;
     *text = error == CUDA_ERROR_ILLEGAL_ADDRESS ? emulator::machine().message : "";
     return CUDA_SUCCESS;
 }

@@ -1,6 +1,8 @@
 // Modules and kernels.
 //
 // An image is the text that the emulator's build writes: a first line, then the name of each kernel.
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -33,6 +35,7 @@ std::mutex mutex;
 } // namespace
 
 DRIVER_API Result cuModuleLoadData(Module** module, const void* image) {
+    COUNT_CALL;
     if (!current_device()) return CUDA_ERROR_INVALID_CONTEXT;
     const char* text = static_cast<const char*>(image);
     if (strncmp(text, FIRST_LINE, strlen(FIRST_LINE)) != 0) return CUDA_ERROR_INVALID_IMAGE;
@@ -41,11 +44,13 @@ DRIVER_API Result cuModuleLoadData(Module** module, const void* image) {
 }
 
 DRIVER_API Result cuModuleUnload(Module* module) {
+    COUNT_CALL;
     delete module;
     return CUDA_SUCCESS;
 }
 
 DRIVER_API Result cuModuleGetFunction(Function** function, Module* module, const char* name) {
+    COUNT_CALL;
     const emulator::Kernel* kernel = emulator::find_kernel(name, module->device->architecture);
     if (!kernel || module->names.find("\n" + std::string(name) + "\n") == std::string::npos) return CUDA_ERROR_NOT_FOUND;
     const std::lock_guard<std::mutex> lock(mutex);
@@ -57,6 +62,7 @@ DRIVER_API Result cuModuleGetFunction(Function** function, Module* module, const
 static constexpr int MAX_THREADS_PER_BLOCK = 0, MAX_DYNAMIC_SHARED_SIZE_BYTES = 8; // CUfunction_attribute
 
 DRIVER_API Result cuFuncGetAttribute(int* value, int attribute, Function* function) {
+    COUNT_CALL;
     switch (attribute) {
     case MAX_THREADS_PER_BLOCK:
         *value = function->kernel->largest_block;
@@ -71,6 +77,7 @@ DRIVER_API Result cuFuncGetAttribute(int* value, int attribute, Function* functi
 }
 
 DRIVER_API Result cuFuncSetAttribute(Function* function, int attribute, int value) {
+    COUNT_CALL;
     if (attribute != MAX_DYNAMIC_SHARED_SIZE_BYTES) return CUDA_SUCCESS;
     if (value < 0 || value > function->device->shared_per_block) return CUDA_ERROR_INVALID_VALUE;
     function->largest_dynamic_shared = value;
@@ -87,9 +94,26 @@ static std::vector<std::vector<char>> copy_arguments(const emulator::Kernel& ker
     return copies;
 }
 
+// What is wrong with the kernels of a broken card, as COTANGENT_EMULATOR_KERNELS says: `idle` ones do nothing,
+// `faulty` ones fault; `faulty:KERNEL:N` is the N-th launch of one kernel, from 1.
+enum class Defect { none, idle, faulty };
+
+static Defect defect_of(const emulator::Kernel& kernel) {
+    static const char* const set = getenv("COTANGENT_EMULATOR_KERNELS");
+    if (!set) return Defect::none;
+    const std::string defect = set;
+    if (defect == "idle") return Defect::idle;
+    if (defect == "faulty") return Defect::faulty;
+    const size_t last = defect.rfind(':');
+    if (defect.substr(0, last) != std::string("faulty:") + kernel.name) return Defect::none;
+    thread_local int launches = 0;
+    return ++launches == atoi(set + last + 1) ? Defect::faulty : Defect::none;
+}
+
 DRIVER_API Result cuLaunchKernel(Function* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
                                  unsigned block_y, unsigned block_z, unsigned dynamic_shared, void* stream,
                                  void** arguments, void** extra) {
+    COUNT_CALL;
     if (Result fault = fault_so_far()) return fault;
     const emulator::Kernel& kernel = *function->kernel;
     const emulator::Configuration configuration = {
@@ -105,6 +129,14 @@ DRIVER_API Result cuLaunchKernel(Function* function, unsigned grid_x, unsigned g
                          dynamic_shared <= function->largest_dynamic_shared && !extra;
     if (!allowed) return CUDA_ERROR_INVALID_VALUE;
     return enqueue(stream, [&kernel, configuration, copies = copy_arguments(kernel, arguments)]() mutable {
+        const Defect defect = defect_of(kernel);
+        if (defect == Defect::idle) return CUDA_SUCCESS;
+        if (defect == Defect::faulty) {
+            emulator::Machine& machine = emulator::machine();
+            snprintf(machine.message, sizeof machine.message, "the kernel is faulty");
+            record_fault();
+            return CUDA_SUCCESS;
+        }
         std::vector<void*> pointers;
         for (std::vector<char>& copy : copies) pointers.push_back(copy.data());
         if (!emulator::launch(kernel, configuration, pointers.data())) record_fault();

@@ -28,7 +28,8 @@ struct Graph {
 struct Capture {
     Graph graph;
     void* origin;         // the stream that began it
-    std::set<void*> open; // the streams that have work which nobody has joined
+    std::set<void*> members; // the streams that are part of it
+    std::set<void*> open;    // those of them that have work which nobody has joined
     Result problem = CUDA_SUCCESS;
 };
 
@@ -44,6 +45,7 @@ struct Event {
 };
 
 thread_local Stream null_stream; // nobody captures it
+thread_local int captures;       // that are under way
 
 Stream& stream_of(void* handle) { return handle ? *static_cast<Stream*>(handle) : null_stream; }
 
@@ -53,6 +55,8 @@ Result invalidate(Stream& stream, Result problem) {
 }
 
 } // namespace
+
+bool driver::is_capturing() { return captures > 0; }
 
 Result driver::enqueue(void* handle, std::function<Result()> work) {
     Stream& stream = stream_of(handle);
@@ -68,38 +72,51 @@ Result driver::enqueue(void* handle, std::function<Result()> work) {
 }
 
 DRIVER_API Result cuStreamCreate(void** handle, unsigned) {
+    COUNT_CALL;
     *handle = new Stream;
     return CUDA_SUCCESS;
 }
-DRIVER_API Result cuStreamCreateWithPriority(void** handle, unsigned, int) { return cuStreamCreate(handle, 0); }
+DRIVER_API Result cuStreamCreateWithPriority(void** handle, unsigned, int) { COUNT_CALL; return cuStreamCreate(handle, 0); }
 DRIVER_API Result cuStreamDestroy_v2(void* handle) {
+    COUNT_CALL;
     delete static_cast<Stream*>(handle);
     return CUDA_SUCCESS;
 }
 DRIVER_API Result cuCtxGetStreamPriorityRange(int* least, int* greatest) {
+    COUNT_CALL;
     *least = *greatest = 0;
     return CUDA_SUCCESS;
 }
 
-DRIVER_API Result cuStreamSynchronize(void* handle) {
+static Result finished(void* handle) {
     Stream& stream = stream_of(handle);
     if (stream.capture) return invalidate(stream, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
     return fault_so_far();
 }
-DRIVER_API Result cuStreamQuery(void* handle) { return cuStreamSynchronize(handle); }
+DRIVER_API Result cuStreamSynchronize(void* handle) {
+    COUNT_CALL;
+    return finished(handle);
+}
+DRIVER_API Result cuStreamQuery(void* handle) {
+    COUNT_CALL;
+    return finished(handle);
+}
 
 // ---- Events
 
 DRIVER_API Result cuEventCreate(void** handle, unsigned) {
+    COUNT_CALL;
     *handle = new Event;
     return CUDA_SUCCESS;
 }
 DRIVER_API Result cuEventDestroy_v2(void* handle) {
+    COUNT_CALL;
     delete static_cast<Event*>(handle);
     return CUDA_SUCCESS;
 }
 
 DRIVER_API Result cuEventRecord(void* handle, void* stream_handle) {
+    COUNT_CALL;
     Stream& stream = stream_of(stream_handle);
     Event& event = *static_cast<Event*>(handle);
     event = {std::chrono::steady_clock::now(), stream.capture, stream.last};
@@ -107,6 +124,7 @@ DRIVER_API Result cuEventRecord(void* handle, void* stream_handle) {
 }
 
 DRIVER_API Result cuStreamWaitEvent(void* handle, void* event_handle, unsigned) {
+    COUNT_CALL;
     Stream& stream = stream_of(handle);
     const Event& event = *static_cast<Event*>(event_handle);
     if (event.capture && !handle) return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
@@ -114,6 +132,7 @@ DRIVER_API Result cuStreamWaitEvent(void* handle, void* event_handle, unsigned) 
     if (stream.capture && stream.capture != event.capture) return invalidate(stream, CUDA_ERROR_STREAM_CAPTURE_ISOLATION);
     // Waiting for an event of a capture makes a stream part of it. Whose last work is waited for is joined.
     stream.capture = event.capture;
+    stream.capture->members.insert(&stream);
     std::set<void*>& open = stream.capture->open;
     for (auto entry = open.begin(); entry != open.end();) {
         const Stream* other = static_cast<const Stream*>(*entry);
@@ -126,51 +145,64 @@ DRIVER_API Result cuStreamWaitEvent(void* handle, void* event_handle, unsigned) 
     return CUDA_SUCCESS;
 }
 
-DRIVER_API Result cuEventSynchronize(void* handle) {
+static Result reached(void* handle) {
     return static_cast<Event*>(handle)->capture ? CUDA_ERROR_CAPTURED_EVENT : fault_so_far();
 }
-DRIVER_API Result cuEventQuery(void* handle) { return cuEventSynchronize(handle); }
+DRIVER_API Result cuEventSynchronize(void* handle) {
+    COUNT_CALL;
+    return reached(handle);
+}
+DRIVER_API Result cuEventQuery(void* handle) {
+    COUNT_CALL;
+    return reached(handle);
+}
 DRIVER_API Result cuEventElapsedTime_v2(float* milliseconds, void* start, void* end) {
+    COUNT_CALL;
     const auto elapsed = static_cast<Event*>(end)->time - static_cast<Event*>(start)->time;
     *milliseconds = std::chrono::duration<float, std::milli>(elapsed).count();
     return fault_so_far();
 }
 DRIVER_API Result cuEventElapsedTime(float* milliseconds, void* start, void* end) {
+    COUNT_CALL;
     return cuEventElapsedTime_v2(milliseconds, start, end);
 }
 
 // ---- Capture
 
 DRIVER_API Result cuStreamBeginCapture_v2(void* handle, int) {
+    COUNT_CALL;
     if (!handle) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED; // the null stream cannot be captured
     Stream& stream = stream_of(handle);
     if (stream.capture) return invalidate(stream, CUDA_ERROR_STREAM_CAPTURE_UNMATCHED);
     stream.capture = std::make_shared<Capture>();
+    captures++;
     stream.capture->origin = &stream;
+    stream.capture->members.insert(&stream);
     stream.last.clear();
     return CUDA_SUCCESS;
 }
 
 DRIVER_API Result cuStreamIsCapturing(void* handle, int* status) {
+    COUNT_CALL;
     const Stream& stream = stream_of(handle);
     *status = !stream.capture ? 0 : stream.capture->problem ? 2 : 1; // CUstreamCaptureStatus
     return CUDA_SUCCESS;
 }
 
 DRIVER_API Result cuStreamEndCapture(void* handle, void** graph) {
+    COUNT_CALL;
     Stream& stream = stream_of(handle);
     *graph = nullptr;
     const std::shared_ptr<Capture> capture = stream.capture;
     if (!capture || capture->origin != &stream) return CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
     bool unjoined = false;
-    for (void* other : capture->open) {
-        Stream& open = *static_cast<Stream*>(other);
-        unjoined |= &open != &stream;
-        open.capture = nullptr;
-        open.last.clear();
+    for (void* other : capture->open) unjoined |= other != &stream;
+    for (void* other : capture->members) {
+        Stream& member = *static_cast<Stream*>(other);
+        member.capture = nullptr;
+        member.last.clear();
     }
-    stream.capture = nullptr;
-    stream.last.clear();
+    captures--;
     if (capture->problem) return capture->problem;
     if (unjoined) return CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
     *graph = new Graph(std::move(capture->graph));
@@ -178,15 +210,17 @@ DRIVER_API Result cuStreamEndCapture(void* handle, void** graph) {
 }
 
 DRIVER_API Result cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
+    COUNT_CALL;
     *executable = new Graph(*static_cast<Graph*>(graph));
     return CUDA_SUCCESS;
 }
 DRIVER_API Result cuGraphDestroy(void* graph) {
+    COUNT_CALL;
     delete static_cast<Graph*>(graph);
     return CUDA_SUCCESS;
 }
-DRIVER_API Result cuGraphExecDestroy(void* graph) { return cuGraphDestroy(graph); }
-DRIVER_API Result cuGraphUpload(void*, void*) { return CUDA_SUCCESS; }
+DRIVER_API Result cuGraphExecDestroy(void* graph) { COUNT_CALL; return cuGraphDestroy(graph); }
+DRIVER_API Result cuGraphUpload(void*, void*) { COUNT_CALL; return CUDA_SUCCESS; }
 
 static size_t choose(const std::vector<size_t>& ready) {
     switch (emulator::machine().order) {
@@ -220,6 +254,7 @@ static Result replay(Graph& graph) {
 }
 
 DRIVER_API Result cuGraphLaunch(void* executable, void* stream) {
+    COUNT_CALL;
     if (Result fault = fault_so_far()) return fault;
     return enqueue(stream, [executable] { return replay(*static_cast<Graph*>(executable)); });
 }

@@ -13,9 +13,10 @@ const COUNT_ROWS: usize = 8;
 /// Threads of the one block that adds losses: LOSS_THREADS in the C file.
 const LOSS_THREADS: u32 = 256;
 
-/// Sums over an epoch: correct predictions and losses.
+/// Sums over an epoch: correct predictions, confusions and losses.
 pub struct Accuracy {
     count_correct: Kernel,
+    count_confusions: Kernel,
     accumulate_losses: Kernel,
 }
 
@@ -24,6 +25,7 @@ impl Accuracy {
         let file = loader.file("accuracy")?;
         Ok(Self {
             count_correct: file.kernel("count_correct")?,
+            count_confusions: file.kernel("count_confusions")?,
             accumulate_losses: file.kernel("accumulate_losses")?,
         })
     }
@@ -42,25 +44,27 @@ impl Accuracy {
         labels: &CudaView<'_, f32>,
         correct: &mut CudaViewMut<'_, u64>,
     ) -> Result<(), CudaError> {
-        let kernel = &self.count_correct;
-        kernel.expect_length("logits", logits.len(), kernel.count(&[labels.len(), classes])?)?;
-        kernel.expect_length("correct", correct.len(), 1)?;
-        if classes == 0 {
-            return Err(kernel.refuse("there are no classes to choose from".into()));
-        }
-        let rows = kernel.size("the number of rows", labels.len())?;
-        let columns = kernel.size("the number of classes", classes)?;
-        if rows == 0 {
-            return Ok(());
-        }
-        let mut arguments = kernel.on(stream)?;
-        arguments.arg(logits); // const float* logits
-        arguments.arg(labels); // const float* labels
-        arguments.arg(correct); // unsigned long long* correct
-        arguments.arg(&rows); // int rows
-        arguments.arg(&columns); // int classes
-        // SAFETY: the lengths are those that rows and classes ask for, and the kernel touches no others.
-        unsafe { kernel.launch(&mut arguments, [labels.len().div_ceil(COUNT_ROWS), 1, 1], COUNT_THREADS) }
+        self.count_correct.expect_length("correct", correct.len(), 1)?;
+        count(&self.count_correct, stream, classes, logits, labels, correct)
+    }
+
+    /// Adds to each of `counts` (classes, classes) the number of rows of `logits` (rows, classes) whose
+    /// class in `labels` (rows) is the row of `counts`, and whose largest element, as in
+    /// [`Self::count_correct`], stands where the column is. A label that is no class number counts nowhere.
+    ///
+    /// # Errors
+    /// Lengths that disagree or do not fit 32 bits, no classes; what the driver reports.
+    pub fn count_confusions(
+        &self,
+        stream: &CudaStream,
+        classes: usize,
+        logits: &CudaView<'_, f32>,
+        labels: &CudaView<'_, f32>,
+        counts: &mut CudaViewMut<'_, u64>,
+    ) -> Result<(), CudaError> {
+        let kernel = &self.count_confusions;
+        kernel.expect_length("counts", counts.len(), kernel.count(&[classes, classes])?)?;
+        count(kernel, stream, classes, logits, labels, counts)
     }
 
     /// Adds the sum of a batch's `losses` to `total` (one element), in 64 bits and in an order that the
@@ -93,4 +97,33 @@ impl Accuracy {
         // SAFETY: there are n losses, one step and one total, and the kernel touches no others.
         unsafe { kernel.launch(&mut arguments, [1, 1, 1], LOSS_THREADS) }
     }
+}
+
+/// Launches one of the kernels that count; `counts` has been checked.
+fn count(
+    kernel: &Kernel,
+    stream: &CudaStream,
+    classes: usize,
+    logits: &CudaView<'_, f32>,
+    labels: &CudaView<'_, f32>,
+    counts: &mut CudaViewMut<'_, u64>,
+) -> Result<(), CudaError> {
+    kernel.expect_length("logits", logits.len(), kernel.count(&[labels.len(), classes])?)?;
+    if classes == 0 {
+        return Err(kernel.refuse("there are no classes to choose from".into()));
+    }
+    let rows = kernel.size("the number of rows", labels.len())?;
+    let columns = kernel.size("the number of classes", classes)?;
+    if rows == 0 {
+        return Ok(());
+    }
+    let mut arguments = kernel.on(stream)?;
+    arguments.arg(logits); // const float* logits
+    arguments.arg(labels); // const float* labels
+    arguments.arg(counts); // unsigned long long* correct or counts
+    arguments.arg(&rows); // int rows
+    arguments.arg(&columns); // int classes
+    // SAFETY: the lengths are those that rows and classes ask for, one of each count that the kernel can
+    // name, and it touches no others.
+    unsafe { kernel.launch(&mut arguments, [labels.len().div_ceil(COUNT_ROWS), 1, 1], COUNT_THREADS) }
 }

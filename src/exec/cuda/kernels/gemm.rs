@@ -119,6 +119,18 @@ impl<T: Factor> Gemm<T> {
         &self.tiled[tile as usize][2 * usize::from(matmul.transpose_a) + usize::from(matmul.transpose_b)]
     }
 
+    /// Whether a device of this capability has the instructions; if not, what it lacks.
+    pub(super) fn runs_on(capability: Capability) -> Result<(), String> {
+        if capability >= T::NEEDED {
+            return Ok(());
+        }
+        Err(format!(
+            "tensor cores multiply bfloat16 from compute capability {} on, and this device has {capability}; \
+             compute in float32",
+            T::NEEDED
+        ))
+    }
+
     /// The elements of the workspace that [`Gemm::run`] needs: more are fine.
     pub fn workspace(extents: Extents) -> usize {
         Self::workspace_with(Tiling::of(extents), extents)
@@ -164,14 +176,7 @@ impl<T: Factor> Gemm<T> {
         workspace: &mut CudaViewMut<'_, f32>,
     ) -> Result<(), CudaError> {
         let kernel = self.tiled(tiling.tile, product.matmul);
-        if self.capability < T::NEEDED {
-            return Err(kernel.refuse(format!(
-                "tensor cores multiply bfloat16 from compute capability {} on, and this device has {}; \
-                 compute in float32",
-                T::NEEDED,
-                self.capability
-            )));
-        }
+        Self::runs_on(self.capability).map_err(|problem| kernel.refuse(problem))?;
         check(kernel, product, c, epilogue)?;
         let needed = Self::workspace_with(tiling, product.extents);
         if workspace.len() < needed {

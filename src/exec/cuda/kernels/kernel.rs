@@ -1,6 +1,8 @@
 //! A kernel as the typed functions see it: its checks speak its name.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cudarc::driver::{CudaContext, CudaFunction, CudaStream, LaunchArgs, LaunchConfig};
 
@@ -12,6 +14,27 @@ pub(in crate::exec::cuda) struct Kernel {
     function: CudaFunction,
     /// Of the device that it was loaded for.
     context: Arc<CudaContext>,
+    /// Whether each launch waits for the kernel's end.
+    waits: Arc<AtomicBool>,
+}
+
+/// A launch on its way: the arguments so far, and the stream.
+pub(in crate::exec::cuda) struct Launch<'a> {
+    arguments: LaunchArgs<'a>,
+    stream: &'a CudaStream,
+}
+
+impl<'a> Deref for Launch<'a> {
+    type Target = LaunchArgs<'a>;
+    fn deref(&self) -> &LaunchArgs<'a> {
+        &self.arguments
+    }
+}
+
+impl<'a> DerefMut for Launch<'a> {
+    fn deref_mut(&mut self) -> &mut LaunchArgs<'a> {
+        &mut self.arguments
+    }
 }
 
 /// The largest extents of a grid on every architecture (CUDA C++ Programming Guide, table "Technical
@@ -19,8 +42,13 @@ pub(in crate::exec::cuda) struct Kernel {
 const LARGEST_GRID: [usize; 3] = [i32::MAX as usize, 65_535, 65_535];
 
 impl Kernel {
-    pub fn new(name: &'static str, function: CudaFunction, context: Arc<CudaContext>) -> Self {
-        Self { name, function, context }
+    pub fn new(
+        name: &'static str,
+        function: CudaFunction,
+        context: Arc<CudaContext>,
+        waits: Arc<AtomicBool>,
+    ) -> Self {
+        Self { name, function, context, waits }
     }
 
     /// An error that names this kernel.
@@ -54,14 +82,14 @@ impl Kernel {
     }
 
     /// A launch on a stream of the kernel's device. Arguments are appended in the order of the C parameters.
-    pub fn on<'a>(&'a self, stream: &'a CudaStream) -> Result<LaunchArgs<'a>, CudaError> {
+    pub fn on<'a>(&'a self, stream: &'a CudaStream) -> Result<Launch<'a>, CudaError> {
         if stream.context().cu_ctx() != self.context.cu_ctx() {
             let (own, other) = (self.context.ordinal(), stream.context().ordinal());
             return Err(
                 self.refuse(format!("it was loaded for device {own}, and the stream is device {other}'s"))
             );
         }
-        Ok(stream.launch_builder(&self.function))
+        Ok(Launch { arguments: stream.launch_builder(&self.function), stream })
     }
 
     /// Launches `blocks` of `threads` threads (x) each.
@@ -71,7 +99,7 @@ impl Kernel {
     /// within the buffers.
     pub unsafe fn launch(
         &self,
-        arguments: &mut LaunchArgs<'_>,
+        launch: &mut Launch<'_>,
         blocks: [usize; 3],
         threads: u32,
     ) -> Result<(), CudaError> {
@@ -83,12 +111,13 @@ impl Kernel {
         let blocks = (blocks[0] as u32, blocks[1] as u32, blocks[2] as u32);
         let config = LaunchConfig { grid_dim: blocks, block_dim: (threads, 1, 1), shared_mem_bytes: 0 };
         // SAFETY: the caller's.
-        let launched = unsafe { arguments.launch(config) };
-        launched.map(drop).map_err(|source| CudaError::Launch {
-            kernel: self.name,
-            blocks,
-            threads,
-            source: source.into(),
-        })
+        let launched = unsafe { launch.arguments.launch(config) };
+        let kernel = self.name;
+        launched.map_err(|source| CudaError::Launch { kernel, blocks, threads, source: source.into() })?;
+        if self.waits.load(Ordering::Relaxed) {
+            let done = launch.stream.synchronize();
+            done.map_err(|source| CudaError::Fault { kernel, blocks, threads, source: source.into() })?;
+        }
+        Ok(())
     }
 }

@@ -4,25 +4,31 @@
 //! passed stands beside the name of the C parameter.
 
 mod accuracy;
+mod ceiling;
 mod convert;
 mod dropout;
 mod elementwise;
 mod gather;
 mod gemm;
 mod kernel;
+mod layout;
 mod optimizers;
+mod program;
 mod softmax_cross_entropy;
 mod step;
 mod sum;
 mod tiling;
 
 pub use accuracy::Accuracy;
+pub use ceiling::Ceiling;
 pub use convert::Convert;
 pub use dropout::Dropout;
 pub use elementwise::{Broadcast, Elementwise, Operand};
 pub use gather::{BatchOrder, DeviceSplit, Gather};
 pub use gemm::{Epilogue, Factor, Gemm, Product};
+pub use layout::Layout;
 pub use optimizers::Optimizers;
+pub use program::Programs;
 pub use softmax_cross_entropy::{Logits, MOST_CLASSES_READ_ONCE, SoftmaxCrossEntropy};
 pub use step::StepState;
 pub use sum::{Axes, Sum};
@@ -39,13 +45,16 @@ use super::device::Loader;
 #[allow(missing_docs, reason = "each is documented at its type")]
 pub struct Kernels {
     pub accuracy: Accuracy,
+    pub ceiling: Ceiling,
     pub convert: Convert,
     pub dropout: Dropout,
     pub elementwise: Elementwise,
     pub gather: Gather,
     pub gemm: Gemm<f32>,
     pub gemm_bf16: Gemm<bf16>,
+    pub layout: Layout,
     pub optimizers: Optimizers,
+    pub program: Programs,
     pub softmax_cross_entropy: SoftmaxCrossEntropy,
     pub sum: Sum,
 }
@@ -54,13 +63,16 @@ impl Kernels {
     pub(super) fn load(loader: &Loader<'_>) -> Result<Self, CudaError> {
         Ok(Self {
             accuracy: Accuracy::load(loader)?,
+            ceiling: Ceiling::load(loader)?,
             convert: Convert::load(loader)?,
             dropout: Dropout::load(loader)?,
             elementwise: Elementwise::load(loader)?,
             gather: Gather::load(loader)?,
             gemm: Gemm::load(loader)?,
             gemm_bf16: Gemm::load(loader)?,
+            layout: Layout::load(loader)?,
             optimizers: Optimizers::load(loader)?,
+            program: Programs::load(loader)?,
             softmax_cross_entropy: SoftmaxCrossEntropy::load(loader)?,
             sum: Sum::load(loader)?,
         })

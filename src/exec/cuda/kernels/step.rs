@@ -1,7 +1,7 @@
 //! Where a training run stands, on the device: `kernels/step.cuh`.
 
 use bytemuck::{Pod, Zeroable};
-use cudarc::driver::DeviceRepr;
+use cudarc::driver::{DeviceRepr, ValidAsZeroBits};
 
 /// What changes from step to step. Kernels read it from device memory, so that a captured graph of one
 /// step serves every step.
@@ -64,6 +64,8 @@ impl Default for StepState {
 unsafe impl Zeroable for StepState {}
 // SAFETY: numbers alone, three of 8 bytes and four of 4: no padding, and every bit pattern is a value.
 unsafe impl Pod for StepState {}
+// SAFETY: as of `Zeroable`.
+unsafe impl ValidAsZeroBits for StepState {}
 // SAFETY: the C struct has the same fields in the same order.
 unsafe impl DeviceRepr for StepState {}
 

@@ -99,6 +99,64 @@ impl Sum {
         self.pass(stream, axes, Cut::of(axes).whole(axes), &sums.as_view(), y)
     }
 
+    /// The number of elements that `run_over` needs.
+    pub fn workspace_over(shape: &[usize], axes: &[usize]) -> usize {
+        let passes = passes(shape, axes);
+        let between = passes.iter().rev().skip(1).map(|axes| axes.outer.saturating_mul(axes.inner));
+        let between = between.fold(0, usize::saturating_add);
+        let parts = passes.iter().map(|&axes| Self::workspace(axes)).max().unwrap_or(0);
+        between.saturating_add(parts)
+    }
+
+    /// Sums x (`shape`) over any axes (ascending), one run of neighbouring ones after another, the last first.
+    ///
+    /// # Errors
+    /// As [`Sum::run`], for a workspace that holds less than [`Sum::workspace_over`] elements.
+    pub fn run_over(
+        &self,
+        stream: &CudaStream,
+        (shape, axes): (&[usize], &[usize]),
+        x: &CudaView<'_, f32>,
+        y: &mut CudaViewMut<'_, f32>,
+        workspace: &mut CudaViewMut<'_, f32>,
+    ) -> Result<(), CudaError> {
+        let passes = passes(shape, axes);
+        let Some((&last, before)) = passes.split_last() else {
+            // Every axis that goes has one element.
+            return self.run(stream, Axes { outer: x.len(), reduced: 1, inner: 1 }, x, y, workspace);
+        };
+        let Some((&first, others)) = before.split_first() else {
+            return self.run(stream, last, x, y, workspace);
+        };
+        let found = workspace.len();
+        let needed = Self::workspace_over(shape, axes);
+        if found < needed {
+            return Err(self.columns.refuse(format!(
+                "the workspace holds {found} elements, and the sums over {axes:?} of {shape:?} need {needed}"
+            )));
+        }
+        let (mut sums, mut rest) = workspace.split_at_mut(first.outer * first.inner);
+        self.run(stream, first, x, &mut sums, &mut rest)?;
+        self.run_in_turn(stream, (others, last), &sums.as_view(), y, &mut rest)
+    }
+
+    /// The passes `others` and then `last`, each on what the one before left.
+    fn run_in_turn(
+        &self,
+        stream: &CudaStream,
+        (others, last): (&[Axes], Axes),
+        x: &CudaView<'_, f32>,
+        y: &mut CudaViewMut<'_, f32>,
+        workspace: &mut CudaViewMut<'_, f32>,
+    ) -> Result<(), CudaError> {
+        let Some((&next, others)) = others.split_first() else {
+            return self.run(stream, last, x, y, workspace);
+        };
+        let (mut sums, mut rest) = workspace.split_at_mut(next.outer * next.inner);
+        self.run(stream, next, x, &mut sums, &mut rest)?;
+        self.run_in_turn(stream, (others, last), &sums.as_view(), y, &mut rest)
+    }
+
     /// The same by the plain kernel that the fast ones are held against: one thread a sum.
     ///
     /// # Errors
@@ -199,6 +257,32 @@ impl Sum {
             }
         }
     }
+}
+
+/// The sums over runs of neighbouring axes that together sum over `axes` (ascending), in the order in which
+/// they are done: the last run first. Axes of one element count to neither side.
+fn passes(shape: &[usize], axes: &[usize]) -> Vec<Axes> {
+    // Runs of neighbours that go or that stay, by the product of their extents.
+    let mut runs: Vec<(bool, usize)> = Vec::new();
+    for (axis, &extent) in shape.iter().enumerate().filter(|(_, extent)| **extent != 1) {
+        let goes = axes.contains(&axis);
+        match runs.last_mut() {
+            Some((kind, product)) if *kind == goes => *product *= extent,
+            _ => runs.push((goes, extent)),
+        }
+    }
+    let mut passes = Vec::new();
+    while let Some(position) = runs.iter().rposition(|(goes, _)| *goes) {
+        let product = |runs: &[(bool, usize)]| runs.iter().map(|(_, extent)| extent).product();
+        let (_, reduced) = runs[position];
+        passes.push(Axes {
+            outer: product(&runs[..position]),
+            reduced,
+            inner: product(&runs[position + 1..]),
+        });
+        runs.remove(position);
+    }
+    passes
 }
 
 /// How a sum is cut into blocks: a function of the shape.

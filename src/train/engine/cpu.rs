@@ -1,4 +1,4 @@
-//! One training step and one evaluation on the CPU: plans, arena and optimizer, put together.
+//! Training on the CPU: plans, arena and optimizer, put together.
 //!
 //! The arena begins with what stays from step to step and what all plans share:
 //!
@@ -9,17 +9,17 @@
 //! Two plans serve an epoch, one for full batches and one for the smaller last batch, and two more
 //! the evaluation; the last part of the arena is as large as the largest of them needs.
 
-use std::ops::AddAssign;
-
+use rayon::ThreadPool;
 use rayon::prelude::*;
 
-use super::TrainError;
+use super::{Confusion, Ended, Engine, Epoch, Job, Set, Snapshot, Sums, not_finite_parameter, residents};
 use crate::data::{Gather, batches};
-use crate::exec::{Arena, Plan, Resident, evaluate_with, vectorized};
+use crate::exec::{Arena, Plan, evaluate_with, vectorized};
 use crate::graph::NodeId;
-use crate::model::{Network, Perceptron};
+use crate::model::{Network, Parameter, Perceptron};
 use crate::ops::{Draw, GraphError};
 use crate::optim::{Optimizer, Step};
+use crate::train::TrainError;
 
 /// Images in one batch of an evaluation.
 const EVALUATION_BATCH: usize = 500;
@@ -27,8 +27,8 @@ const EVALUATION_BATCH: usize = 500;
 /// Parameters that one task updates: with gradient and state, a share of the second-level cache.
 const UPDATE_TASK: usize = 1 << 14;
 
-/// A network in training.
-pub struct Engine {
+/// A network in training, step by step.
+pub struct Learner {
     model: Perceptron,
     optimizer: Optimizer,
     seed: u64,
@@ -46,37 +46,6 @@ struct Stage {
     batch: usize,
     network: Network,
     plan: Plan,
-}
-
-/// Sums over some images: the losses, and how many were classified as labelled.
-#[derive(Clone, Copy, PartialEq, Default, Debug)]
-pub struct Sums {
-    /// Σ loss, in nats.
-    pub loss: f64,
-    /// The number of correct predictions.
-    pub correct: usize,
-    /// The number of images.
-    pub count: usize,
-}
-
-impl Sums {
-    /// The mean loss.
-    pub fn objective(&self) -> f64 {
-        self.loss / self.count as f64
-    }
-
-    /// The share of correct predictions, 0 to 1.
-    pub fn accuracy(&self) -> f64 {
-        self.correct as f64 / self.count as f64
-    }
-}
-
-impl AddAssign for Sums {
-    fn add_assign(&mut self, other: Self) {
-        self.loss += other.loss;
-        self.correct += other.correct;
-        self.count += other.count;
-    }
 }
 
 /// The bytes that training, evaluating and saving a network takes at most: a float, as there are
@@ -97,7 +66,7 @@ pub fn memory(model: &Perceptron, optimizer: &Optimizer, batch_size: usize) -> f
 /// Before and after the activation, the dropout mask, and their gradients.
 const VALUES_PER_UNIT: f64 = 6.0;
 
-impl Engine {
+impl Learner {
     /// A network ready for its first step.
     ///
     /// # Errors
@@ -124,11 +93,6 @@ impl Engine {
         Ok(Self { model, optimizer, seed, parameter_count, reserved, training, last_batch, arena, step: 0 })
     }
 
-    /// The network's architecture.
-    pub fn model(&self) -> &Perceptron {
-        &self.model
-    }
-
     /// The number of updates so far.
     pub fn step(&self) -> u64 {
         self.step
@@ -137,11 +101,6 @@ impl Engine {
     /// The flat parameters.
     pub fn parameters(&self) -> &[f32] {
         &self.arena[0..self.parameter_count]
-    }
-
-    /// Where an evaluation stopped being finite: a parameter, or else the loss.
-    pub fn not_finite(&self) -> String {
-        not_finite_parameter(&self.model, self.parameters()).unwrap_or_else(|| "the loss".into())
     }
 
     /// The optimizer's state: one or two times as many numbers as there are parameters.
@@ -218,6 +177,75 @@ impl Engine {
     }
 }
 
+/// Training on the processor's threads.
+pub struct CpuEngine {
+    job: Job,
+    learner: Learner,
+    pool: ThreadPool,
+}
+
+impl CpuEngine {
+    /// An engine before its first step, whose work runs on the pool.
+    ///
+    /// # Errors
+    /// When the architecture does not hold together.
+    pub fn new(job: Job, pool: ThreadPool) -> Result<Self, GraphError> {
+        let Job { ref model, optimizer, seed, batch_size, .. } = job;
+        let learner = Learner::new(model.clone(), optimizer, seed, job.data.train.len(), batch_size)?;
+        Ok(Self { job, learner, pool })
+    }
+}
+
+impl Engine for CpuEngine {
+    fn epoch(
+        &mut self,
+        epoch: Epoch<'_>,
+        watch: &mut (dyn FnMut(usize) -> bool + Send),
+    ) -> Result<(Sums, Ended), TrainError> {
+        let Self { job, learner, pool } = self;
+        let gather = Gather::new(&job.data.train, job.normalisation, job.shifts);
+        let ranges = batches(epoch.order.len(), job.batch_size);
+        let steps = ranges.len();
+        assert_eq!(epoch.learning_rates.len(), steps, "learning rates for {steps} steps");
+        // The whole epoch runs inside the pool: handing it over step by step would cost a wake-up each.
+        pool.install(|| {
+            let mut sums = Sums::default();
+            for ((step, range), &rate) in (1..).zip(ranges).zip(epoch.learning_rates) {
+                sums += learner.train_step(&gather, &epoch.order[range], rate, job.weight_decay)?;
+                if !watch(step) && step < steps {
+                    return Ok((sums, Ended::Early));
+                }
+            }
+            Ok((sums, Ended::Whole))
+        })
+    }
+
+    fn evaluate(&mut self, set: Set) -> Result<(Sums, Confusion), TrainError> {
+        let Self { job, learner, pool } = self;
+        let classes = job.model.widths[job.model.widths.len() - 1];
+        let mut counts = vec![vec![0; classes]; classes];
+        let Some(split) = job.split(set) else { return Ok((Sums::default(), counts)) };
+        let mut evaluator = Evaluator::new(&job.model, split.len())?;
+        let gather = Gather::new(split, job.normalisation, None);
+        let sums = pool.install(|| {
+            evaluator.run(learner.parameters(), &gather, |image, class| {
+                counts[usize::from(split.labels[image])][class] += 1;
+            })
+        });
+        Ok((sums, counts))
+    }
+
+    fn snapshot(&mut self) -> Result<Snapshot<'_>, TrainError> {
+        let Learner { step, .. } = self.learner;
+        Ok(Snapshot { parameters: self.learner.parameters(), state: self.learner.state(), step })
+    }
+
+    fn restore(&mut self, snapshot: Snapshot<'_>) -> Result<(), TrainError> {
+        self.learner.restore(snapshot.parameters, snapshot.state, snapshot.step);
+        Ok(())
+    }
+}
+
 /// Losses and predictions of a network as it stands, without dropout.
 pub struct Evaluator {
     stages: Vec<Stage>,
@@ -278,19 +306,18 @@ impl Stage {
         reserved: usize,
     ) -> Result<Self, GraphError> {
         let network = model.training(batch)?;
-        let mut residents = resident(model, &network.parameters, 0);
-        residents.extend(resident(model, &network.gradients, parameter_count));
+        let mut places = residents(model, &network.parameters, 0);
+        places.extend(residents(model, &network.gradients, parameter_count));
         let mut outputs = vec![network.losses, network.logits()];
         outputs.extend(&network.gradients);
-        let plan = Plan::new(&network.graph, &outputs, &residents, reserved);
+        let plan = Plan::new(&network.graph, &outputs, &places, reserved);
         Ok(Self { batch, network, plan })
     }
 
     fn inference(model: &Perceptron, batch: usize, parameter_count: usize) -> Result<Self, GraphError> {
         let network = model.inference(batch)?;
-        let residents = resident(model, &network.parameters, 0);
-        let plan =
-            Plan::new(&network.graph, &[network.losses, network.logits()], &residents, parameter_count);
+        let places = residents(model, &network.parameters, 0);
+        let plan = Plan::new(&network.graph, &[network.losses, network.logits()], &places, parameter_count);
         Ok(Self { batch, network, plan })
     }
 
@@ -322,35 +349,54 @@ impl Stage {
         }
     }
 
-    /// Looks for the place where a loss stopped being finite: a parameter, or a layer's output.
     fn first_not_finite(&self, model: &Perceptron, arena: &Arena<f32>, draw: Draw) -> String {
-        if let Some(parameter) = not_finite_parameter(model, &arena[0..model.parameter_count()]) {
-            return parameter;
-        }
-        // Temporaries share memory, so the layers are computed once more, each in a place of its own.
-        let Network { graph, images, labels, parameters, layers, .. } = &self.network;
-        let inputs = [images, labels].into_iter().chain(parameters);
-        let inputs: Vec<(NodeId, &[f32])> =
-            inputs.map(|&node| (node, &arena[self.plan.place(node)])).collect();
-        let values = evaluate_with(graph, &inputs, layers, draw);
-        match values.iter().position(|layer| layer.iter().any(|x| !x.is_finite())) {
-            Some(layer) => format!("the output of layer {}", layer + 1),
-            None => "the loss".into(),
-        }
+        let place = |node: NodeId| &arena[self.plan.place(node)];
+        let batch = (place(self.network.images), place(self.network.labels));
+        first_not_finite(model, &self.network, &arena[0..model.parameter_count()], batch, draw)
     }
 }
 
-/// Where nodes that stand for the parameters lie, when the flat parameters, or their gradients, begin at `start`.
-fn resident(model: &Perceptron, nodes: &[NodeId], start: usize) -> Vec<Resident> {
-    let offsets = model.parameters().into_iter().map(|parameter| start + parameter.offset);
-    nodes.iter().zip(offsets).map(|(&node, offset)| Resident { node, offset }).collect()
+/// Looks for the place where a loss stopped being finite: a parameter, or a layer's output.
+fn first_not_finite(
+    model: &Perceptron,
+    network: &Network,
+    parameters: &[f32],
+    (images, labels): (&[f32], &[f32]),
+    draw: Draw,
+) -> String {
+    if let Some(parameter) = not_finite_parameter(model, parameters) {
+        return parameter;
+    }
+    // Temporaries share memory, so the layers are computed once more, each in a place of its own.
+    let flat = |parameter: Parameter| &parameters[parameter.offset..][..parameter.shape.size()];
+    let values = model.parameters().into_iter().map(flat);
+    let mut inputs = vec![(network.images, images), (network.labels, labels)];
+    inputs.extend(network.parameters.iter().copied().zip(values));
+    let values = evaluate_with(&network.graph, &inputs, &network.layers, draw);
+    match values.iter().position(|layer| layer.iter().any(|x| !x.is_finite())) {
+        Some(layer) => format!("the output of layer {}", layer + 1),
+        None => "the loss".into(),
+    }
 }
 
-/// The first parameter that holds an infinite number or NaN, for messages.
-fn not_finite_parameter(model: &Perceptron, flat: &[f32]) -> Option<String> {
-    let parameters = model.parameters().into_iter();
-    let mut holds = parameters.filter(|p| flat[p.offset..][..p.shape.size()].iter().any(|x| !x.is_finite()));
-    holds.next().map(|parameter| format!("the parameter {}", parameter.name))
+/// Where the loss of a step, trained elsewhere, stopped being finite: the step is repeated here from the
+/// parameters as they were. `indices` is its batch, `step` the number of updates before it.
+pub(super) fn repeat_not_finite(
+    job: &Job,
+    parameters: &[f32],
+    indices: &[u32],
+    step: u64,
+) -> Result<String, GraphError> {
+    let network = job.model.training(indices.len())?;
+    let (mut images, mut labels) = (vec![0.0; indices.len() * job.model.widths[0]], vec![0.0; indices.len()]);
+    Gather::new(&job.data.train, job.normalisation, job.shifts).batch(
+        step,
+        indices,
+        &mut images,
+        &mut labels,
+    );
+    let draw = Draw { seed: job.seed, step };
+    Ok(first_not_finite(&job.model, &network, parameters, (&images, &labels), draw))
 }
 
 /// The position of the largest element, the first of equals.
@@ -378,7 +424,7 @@ mod tests {
                 let widths = std::iter::once(144).chain(hidden.iter().copied()).chain([10]).collect();
                 let model = Perceptron { widths, activation: Activation::Sigmoid, dropout };
                 let counted = memory(&model, &optimizer, batch);
-                let engine = Engine::new(model.clone(), optimizer, 0, 5 * batch, batch).unwrap();
+                let engine = Learner::new(model.clone(), optimizer, 0, 5 * batch, batch).unwrap();
                 let evaluator = Evaluator::new(&model, 10_000).unwrap();
                 let saved = engine.parameters().len() + engine.state().len();
                 let numbers = engine.arena.len() + evaluator.arena.len() + saved;

@@ -1,31 +1,21 @@
-//! Memory by liveness: a value's place is given on when its last reader has run.
+//! Places where instructions run one after another.
 //!
-//! The executor follows the instructions one after another, so a value lives from the instruction
-//! that writes it to the last one that reads it. One sweep over the instructions takes memory from a
-//! list of free stretches (best fit) and returns it.
+//! A value lives from the instruction that writes it to the last one that reads it. One sweep over the
+//! instructions takes memory from a list of free stretches (best fit) and returns it.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::instruction::Instruction;
+use super::Resident;
+use crate::exec::instruction::Instruction;
 use crate::graph::NodeId;
 use crate::ops::{Graph, Leaf, Op};
 
 /// Places begin at multiples of this many elements: 64 bytes in float32, a cache line.
 const ALIGNMENT: usize = 16;
 
-/// A node whose place the caller decides: parameters and gradients that stay from step to step, and
-/// that several plans share.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Resident {
-    /// An input, or an output.
-    pub node: NodeId,
-    /// Where its elements begin in the arena.
-    pub offset: usize,
-}
-
 /// A place for every value, and the size of the arena.
-pub(super) fn places(
+pub(in crate::exec) fn places(
     graph: &Graph,
     instructions: &[Instruction],
     outputs: &[NodeId],

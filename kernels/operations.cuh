@@ -1,0 +1,39 @@
+// operations: the elementwise operations, one line of a table each.
+//
+// A line holds an operation's name and its value at x, or at a and b. They mean what their rows in
+// src/ops/elementwise.rs mean, special cases included, have the same names and stand in the same order:
+// it numbers the operations, so that a program can be sent to the device (program.cu).
+#ifndef COTANGENT_OPERATIONS_CUH
+#define COTANGENT_OPERATIONS_CUH
+
+// The logistic function without overflow: expf is only ever taken of a number <= 0.
+__device__ __forceinline__ float logistic(float x) {
+    const float e = expf(-fabsf(x));
+    return x >= 0.0f ? 1.0f / (1.0f + e) : e / (1.0f + e);
+}
+
+// 1 where x > 0, else 0.
+__device__ __forceinline__ float unit_step(float x) { return x > 0.0f ? 1.0f : 0.0f; }
+
+#define UNARY_OPERATIONS(ROW)              \
+    ROW(negate, -x)                        \
+    ROW(exp, expf(x))                      \
+    ROW(ln, logf(x))                       \
+    ROW(sin, sinf(x))                      \
+    ROW(cos, cosf(x))                      \
+    ROW(tan, tanf(x))                      \
+    ROW(sqrt, sqrtf(x))                    \
+    ROW(tanh, tanhf(x))                    \
+    ROW(sigmoid, logistic(x))              \
+    ROW(relu, x <= 0.0f ? 0.0f : x)        \
+    ROW(step, unit_step(x))                \
+    ROW(abs, fabsf(x))
+
+#define BINARY_OPERATIONS(ROW)             \
+    ROW(add, a + b)                        \
+    ROW(sub, a - b)                        \
+    ROW(mul, a * b)                        \
+    ROW(div, a / b)                        \
+    ROW(pow, powf(a, b))
+
+#endif

@@ -1,0 +1,130 @@
+//! Several streams, and the work that is captured from them once and launched as a whole ever after.
+
+use std::sync::Arc;
+
+use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::{CudaEvent, CudaGraph, CudaStream};
+
+use super::error::During;
+use super::schedule::{MAX_LANES, Schedule};
+use super::{CudaError, Device};
+use crate::exec::order::Order;
+
+/// How tasks reach the device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Launching {
+    /// Captured once as a CUDA graph, with what may run side by side on parallel branches, and launched as a
+    /// whole.
+    Graph,
+    /// Kernel by kernel, each waited for, so that an error names its culprit.
+    Launches,
+}
+
+/// The streams of one executor. All work begins and ends on the first of them.
+pub struct Lanes {
+    streams: Vec<Arc<CudaStream>>,
+}
+
+/// Tasks ready to run, as often as asked.
+pub enum Prepared {
+    /// To be launched as a whole.
+    Graph(CudaGraph),
+    /// To be gone through again each time.
+    Launches,
+}
+
+impl Lanes {
+    /// New streams of a device.
+    ///
+    /// # Errors
+    /// What the driver reports.
+    pub fn new(device: &Device) -> Result<Self, CudaError> {
+        let streams = (0..MAX_LANES).map(|_| device.stream()).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { streams })
+    }
+
+    /// The stream on which all work begins and ends.
+    pub fn main(&self) -> &Arc<CudaStream> {
+        &self.streams[0]
+    }
+
+    /// Prepares tasks in an order: `launch(task, stream)` puts a task on a stream. What it puts there must be
+    /// the same, and stay valid, for as long as it is run.
+    ///
+    /// # Errors
+    /// What `launch` or the driver reports.
+    pub fn prepare(
+        &self,
+        launching: Launching,
+        order: &Order,
+        mut launch: impl FnMut(usize, &Arc<CudaStream>) -> Result<(), CudaError>,
+    ) -> Result<Prepared, CudaError> {
+        match launching {
+            Launching::Launches => Ok(Prepared::Launches),
+            Launching::Graph => self.capture(order, &mut launch).map(Prepared::Graph),
+        }
+    }
+
+    fn capture(
+        &self,
+        order: &Order,
+        launch: &mut impl FnMut(usize, &Arc<CudaStream>) -> Result<(), CudaError>,
+    ) -> Result<CudaGraph, CudaError> {
+        let capturing = || "capturing a CUDA graph".to_owned();
+        // Relaxed: the driver may load a kernel at its first launch, which stricter modes forbid.
+        let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED;
+        self.main().begin_capture(mode).during(capturing)?;
+        let put = self.put(order, launch);
+        let graph = self.main().end_capture(CUgraphInstantiate_flags(0));
+        put?; // before what followed from it
+        let graph = graph.during(capturing)?.ok_or(CudaError::NothingCaptured)?;
+        graph.upload().during(capturing)?;
+        Ok(graph)
+    }
+
+    /// Puts the tasks on the lanes, with the events that keep their order.
+    fn put(
+        &self,
+        order: &Order,
+        launch: &mut impl FnMut(usize, &Arc<CudaStream>) -> Result<(), CudaError>,
+    ) -> Result<(), CudaError> {
+        let ordering = || "ordering streams by events".to_owned();
+        let record = |lane: usize| self.streams[lane].record_event(None).during(ordering);
+        let wait = |lane: usize, event: &CudaEvent| self.streams[lane].wait(event).during(ordering);
+        let schedule = Schedule::new(order);
+        let begin = record(0)?;
+        let mut has_begun = [false; MAX_LANES];
+        has_begun[0] = true;
+        let mut done: Vec<Option<CudaEvent>> = Vec::with_capacity(order.len());
+        for (task, slot) in schedule.slots.iter().enumerate() {
+            if !std::mem::replace(&mut has_begun[slot.lane], true) {
+                wait(slot.lane, &begin)?;
+            }
+            for event in slot.waits.iter().filter_map(|&other| done[other].as_ref()) {
+                wait(slot.lane, event)?;
+            }
+            launch(task, &self.streams[slot.lane])?;
+            done.push(if slot.is_awaited { Some(record(slot.lane)?) } else { None });
+        }
+        for lane in 1..schedule.last.len() {
+            wait(0, &record(lane)?)?;
+        }
+        Ok(())
+    }
+
+    /// Runs prepared tasks once, given the same order and tasks.
+    ///
+    /// # Errors
+    /// What `launch` or the driver reports.
+    pub fn run(
+        &self,
+        prepared: &Prepared,
+        order: &Order,
+        mut launch: impl FnMut(usize, &Arc<CudaStream>) -> Result<(), CudaError>,
+    ) -> Result<(), CudaError> {
+        match prepared {
+            Prepared::Graph(graph) => graph.launch().during(|| "launching a CUDA graph".into()),
+            Prepared::Launches => (0..order.len()).try_for_each(|task| launch(task, self.main())),
+        }
+    }
+}

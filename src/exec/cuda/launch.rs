@@ -1,0 +1,396 @@
+//! From a task of a plan to kernels: the one place that says which kernel does which work.
+//!
+//! - An elementwise program of one operation has a kernel of its own, as has ReLU's way back; any other is
+//!   carried out by the interpreter of `kernels/program.cu`, in one pass all the same.
+//! - An epilogue of bias, ReLU and ReLU's mask, in this order, is done where the product is stored; any
+//!   other is a program on the product where it stands.
+
+use std::sync::Arc;
+
+use cudarc::driver::{CudaStream, CudaView, CudaViewMut};
+
+use super::CudaError;
+use super::arena::{DeviceArena, Rest};
+use super::error::During;
+use super::kernels::{Broadcast, Epilogue, Factor, Gemm, Kernels, Logits, Operand, Product, StepState};
+use super::plan::{CudaPlan, Job, Products};
+use crate::exec::instruction::{Instruction, Load, Program, Source, Step, Work};
+use crate::graph::NodeId;
+use crate::ops::{Binary, Classification, Leaf, MatMul, Op, Reduction, Unary};
+
+/// Which random numbers a run draws: as [`crate::ops::Draw`], but that the step stands on the device.
+#[derive(Clone, Copy)]
+pub struct DeviceDraw<'a> {
+    /// The run's seed.
+    pub seed: u64,
+    /// One element; numbers are drawn for its `number` − 1.
+    pub step: &'a CudaView<'a, StepState>,
+}
+
+impl CudaPlan {
+    /// Puts the launches of a task, by its number, on a stream.
+    ///
+    /// # Errors
+    /// What the kernels' functions refuse or the driver reports.
+    pub fn launch(
+        &self,
+        kernels: &Kernels,
+        stream: &Arc<CudaStream>,
+        task: usize,
+        arena: &mut DeviceArena,
+        draw: DeviceDraw<'_>,
+    ) -> Result<(), CudaError> {
+        let task = &self.tasks[task];
+        let context = Context { plan: self, kernels, stream, draw };
+        match &task.job {
+            Job::Round(node) => {
+                let place = self.place_of_rounded(*node);
+                arena.lend([place, 0..0, 0..0], |rest, [mut copy, _, _]| {
+                    let values = rest.get(self.place(*node));
+                    // SAFETY: every pattern of 16 bits is a bfloat16; a place is aligned for float32.
+                    let copy = unsafe { copy.transmute_mut(values.len()) };
+                    let mut copy = copy.unwrap_or_else(|| panic!("the copy of node {} fits", node.index()));
+                    kernels.convert.f32_to_bf16(stream, &values, &mut copy)
+                })
+            }
+            Job::Carry(instruction) => {
+                let mut writes = instruction.writes().map(|node| self.place(node));
+                let (first, second) = (writes.next().unwrap_or(0..0), writes.next().unwrap_or(0..0));
+                arena.lend([first, second, task.workspace.clone()], |rest, [output, second, workspace]| {
+                    context.carry_out(instruction, rest, Lent { output, second, workspace })
+                })
+            }
+        }
+    }
+}
+
+/// What an instruction may write.
+struct Lent<'a> {
+    output: CudaViewMut<'a, f32>,
+    /// The gradient of [`Work::CrossEntropy`].
+    second: CudaViewMut<'a, f32>,
+    workspace: CudaViewMut<'a, f32>,
+}
+
+struct Context<'a> {
+    plan: &'a CudaPlan,
+    kernels: &'a Kernels,
+    stream: &'a Arc<CudaStream>,
+    draw: DeviceDraw<'a>,
+}
+
+impl Context<'_> {
+    fn carry_out(
+        &self,
+        instruction: &Instruction,
+        rest: &Rest<'_>,
+        mut lent: Lent<'_>,
+    ) -> Result<(), CudaError> {
+        let Self { kernels, stream, .. } = *self;
+        match &instruction.work {
+            Work::Operation => self.operation(instruction.output, rest, &mut lent),
+            Work::Fill(value) => kernels.layout.fill(stream, *value as f32, &mut lent.output),
+            Work::Elementwise(program) => self.elementwise(program, rest, &mut lent.output),
+            Work::Product { matmul, operands, epilogue } => {
+                self.product(*matmul, *operands, epilogue.as_ref(), rest, &mut lent)
+            }
+            Work::CrossEntropy { logits, labels, scale, .. } => kernels.softmax_cross_entropy.cross_entropy(
+                stream,
+                self.logits(*logits, &self.view(*logits, rest)),
+                &self.view(*labels, rest),
+                *scale as f32,
+                &mut lent.output,
+                Some(&mut lent.second),
+            ),
+        }
+    }
+
+    fn view<'r>(&self, node: NodeId, rest: &'r Rest<'_>) -> CudaView<'r, f32> {
+        rest.get(self.plan.place(node))
+    }
+
+    fn logits<'v>(&self, node: NodeId, view: &'v CudaView<'v, f32>) -> Logits<'v> {
+        let (rows, classes) = self.plan.shape(node).rows_and_columns();
+        Logits { view, rows, classes }
+    }
+
+    fn operation(&self, id: NodeId, rest: &Rest<'_>, lent: &mut Lent<'_>) -> Result<(), CudaError> {
+        let Self { kernels, stream, .. } = *self;
+        let node = &self.plan.graph[id];
+        let output = &mut lent.output;
+        let input = |k: usize| self.view(node.inputs[k], rest);
+        let shape_of_input = || self.plan.shape(node.inputs[0]);
+        match &node.op {
+            Op::Leaf(Leaf::Input(_)) => Ok(()), // the caller has put its values in place
+            Op::Leaf(Leaf::Constant(value)) => kernels.layout.fill(stream, value.get() as f32, output),
+            Op::Reduction(Reduction::Sum { axes }) => {
+                kernels.sum.run_over(stream, (shape_of_input(), axes), &input(0), output, &mut lent.workspace)
+            }
+            Op::Reduction(Reduction::Broadcast { axes, shape }) => {
+                kernels.layout.broadcast(stream, axes, shape, &input(0), output)
+            }
+            Op::Layout(crate::ops::Layout::Reshape(_)) if output.is_empty() => Ok(()),
+            Op::Layout(crate::ops::Layout::Reshape(_)) => {
+                stream.memcpy_dtod(&input(0), output).during(|| "copying values on the device".into())
+            }
+            Op::Layout(crate::ops::Layout::Transpose { permutation }) => {
+                kernels.layout.transpose(stream, permutation, shape_of_input(), &input(0), output)
+            }
+            Op::Classification(Classification::Softmax) => {
+                let view = input(0);
+                kernels.softmax_cross_entropy.softmax(stream, self.logits(node.inputs[0], &view), output)
+            }
+            Op::Classification(Classification::OneHot { classes }) => {
+                kernels.softmax_cross_entropy.one_hot(stream, &input(0), *classes, output)
+            }
+            Op::Classification(Classification::SoftmaxCrossEntropy) => {
+                let view = input(0);
+                let logits = self.logits(node.inputs[0], &view);
+                kernels.softmax_cross_entropy.cross_entropy(stream, logits, &input(1), 1.0, output, None)
+            }
+            Op::DropoutMask(mask) => {
+                kernels.dropout.mask(stream, mask, self.draw.seed, self.draw.step, output)
+            }
+            // Fusion makes other work of these: they never are operations by themselves.
+            Op::Unary(unary) => kernels.elementwise.unary(stream, *unary, &input(0), output),
+            Op::Binary(binary) => {
+                let full = |view| Operand { view, broadcast: Broadcast::Full };
+                let (a, b) = (input(0), input(1));
+                kernels.elementwise.binary(stream, *binary, [1, a.len()], full(&a), full(&b), output)
+            }
+            Op::MatMul(matmul) => self.product(*matmul, [node.inputs[0], node.inputs[1]], None, rest, lent),
+        }
+    }
+
+    fn elementwise(
+        &self,
+        program: &Program,
+        rest: &Rest<'_>,
+        output: &mut CudaViewMut<'_, f32>,
+    ) -> Result<(), CudaError> {
+        let Self { kernels, stream, .. } = *self;
+        let operand = |(node, broadcast)| (self.view(node, rest), broadcast);
+        match Single::of(program) {
+            Some(Single::Unary(unary, x)) => {
+                kernels.elementwise.unary(stream, unary, &self.view(x, rest), output)
+            }
+            Some(Single::Binary(binary, a, b)) => {
+                let ((a, a_broadcast), (b, b_broadcast)) = (operand(a), operand(b));
+                let a = Operand { view: &a, broadcast: a_broadcast };
+                let b = Operand { view: &b, broadcast: b_broadcast };
+                kernels.elementwise.binary(stream, binary, [program.rows, program.columns], a, b, output)
+            }
+            Some(Single::ReluBackward { dy, y }) => {
+                kernels.elementwise.relu_backward(stream, &self.view(dy, rest), &self.view(y, rest), output)
+            }
+            None => kernels.program.run(stream, program, |node| self.view(node, rest), output),
+        }
+    }
+
+    fn product(
+        &self,
+        matmul: MatMul,
+        operands: [NodeId; 2],
+        epilogue: Option<&Program>,
+        rest: &Rest<'_>,
+        lent: &mut Lent<'_>,
+    ) -> Result<(), CudaError> {
+        let Self { kernels, stream, plan, .. } = *self;
+        let fixed = epilogue.map_or(Some(FixedEpilogue::default()), FixedEpilogue::of);
+        let FixedEpilogue { bias, relu, mask } = fixed.unwrap_or_default();
+        let (bias, mask) = (bias.map(|node| self.view(node, rest)), mask.map(|node| self.view(node, rest)));
+        let done = Epilogue { bias: bias.as_ref(), relu, mask: mask.as_ref(), accumulate: false };
+        match plan.products() {
+            Products::F32 => {
+                let [a, b] = operands.map(|node| self.view(node, rest));
+                self.multiply(&kernels.gemm, matmul, operands, [&a, &b], &done, lent)?;
+            }
+            Products::Bf16 => {
+                let copy = |node| rest.get_bf16(plan.place_of_rounded(node), plan.shape(node).size());
+                let [a, b] = operands.map(copy);
+                self.multiply(&kernels.gemm_bf16, matmul, operands, [&a, &b], &done, lent)?;
+            }
+        }
+        match (fixed, epilogue) {
+            (None, Some(program)) => {
+                kernels.program.run(stream, program, |node| self.view(node, rest), &mut lent.output)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn multiply<T: Factor>(
+        &self,
+        gemm: &Gemm<T>,
+        matmul: MatMul,
+        nodes: [NodeId; 2],
+        [a, b]: [&CudaView<'_, T>; 2],
+        epilogue: &Epilogue<'_>,
+        lent: &mut Lent<'_>,
+    ) -> Result<(), CudaError> {
+        let extents = matmul.extents(self.plan.shape(nodes[0]), self.plan.shape(nodes[1]));
+        let product = Product { matmul, extents, a, b };
+        gemm.run(self.stream, &product, &mut lent.output, epilogue, &mut lent.workspace)
+    }
+}
+
+/// A program that has a kernel of its own.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Single {
+    Unary(Unary, NodeId),
+    Binary(Binary, (NodeId, Broadcast), (NodeId, Broadcast)),
+    /// dy · step(y).
+    ReluBackward {
+        dy: NodeId,
+        y: NodeId,
+    },
+}
+
+impl Single {
+    fn of(program: &Program) -> Option<Self> {
+        let operand = |source: Source| match source {
+            Source::Full(node) => Some((node, Broadcast::Full)),
+            Source::PerColumn(node) => Some((node, Broadcast::PerColumn)),
+            Source::Register(register) => match *program.loads.get(register)? {
+                Load::Scalar(node) => Some((node, Broadcast::Scalar)),
+                Load::PerRow(node) => Some((node, Broadcast::PerRow)),
+                Load::Constant(_) | Load::Product => None,
+            },
+        };
+        let step_of_y = Source::Register(program.loads.len());
+        match program.steps[..] {
+            [Step::Unary(unary, Source::Full(x))] => Some(Self::Unary(unary, x)),
+            [Step::Binary(binary, a, b)] => Some(Self::Binary(binary, operand(a)?, operand(b)?)),
+            [Step::Unary(Unary::Step, Source::Full(y)), Step::Binary(Binary::Mul, a, b)] => match (a, b) {
+                (Source::Full(dy), register) | (register, Source::Full(dy)) if register == step_of_y => {
+                    Some(Self::ReluBackward { dy, y })
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// An epilogue that the products' kernels know: x + bias, then max(x, 0), then x · step(mask).
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+struct FixedEpilogue {
+    bias: Option<NodeId>,
+    relu: bool,
+    mask: Option<NodeId>,
+}
+
+impl FixedEpilogue {
+    fn of(program: &Program) -> Option<Self> {
+        if program.loads != [Load::Product] {
+            return None;
+        }
+        let mut fixed = Self::default();
+        let mut current = Source::Register(0);
+        let mut steps = program.steps.iter().zip(1..).peekable();
+        while let Some((&step, register)) = steps.next() {
+            let result = Source::Register(register);
+            let either = |a: Source, b: Source| match (a == current, b == current) {
+                (true, false) => Some(b),
+                (false, true) => Some(a),
+                _ => None,
+            };
+            match step {
+                Step::Binary(Binary::Add, a, b) if fixed == Self::default() => {
+                    let Some(Source::PerColumn(bias)) = either(a, b) else { return None };
+                    fixed.bias = Some(bias);
+                }
+                Step::Unary(Unary::Relu, x) if x == current && !fixed.relu && fixed.mask.is_none() => {
+                    fixed.relu = true;
+                }
+                Step::Unary(Unary::Step, Source::Full(mask)) if fixed.mask.is_none() => {
+                    let Some((&Step::Binary(Binary::Mul, a, b), product)) = steps.next() else { return None };
+                    if either(a, b) != Some(result) {
+                        return None;
+                    }
+                    fixed.mask = Some(mask);
+                    current = Source::Register(product);
+                    continue;
+                }
+                _ => return None,
+            }
+            current = result;
+        }
+        Some(fixed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::Plan;
+    use crate::ops::{Builder, Var};
+
+    /// The program of the last instruction for one output.
+    fn program(build: impl for<'g> Fn(&'g Builder) -> Var<'g>) -> Program {
+        let builder = Builder::new();
+        let output = build(&builder).id().unwrap();
+        let plan = Plan::new(&builder.finish().unwrap(), &[output], &[], 0);
+        match &plan.instructions().last().unwrap().work {
+            Work::Elementwise(program) | Work::Product { epilogue: Some(program), .. } => program.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn programs_of_one_operation_have_a_kernel_of_their_own() {
+        let unary = program(|b| b.input("x", [4, 5]).tanh());
+        assert!(matches!(Single::of(&unary), Some(Single::Unary(Unary::Tanh, _))));
+        let bias = program(|b| b.input("x", [4, 5]) - b.input("b", [5]));
+        assert!(matches!(
+            Single::of(&bias),
+            Some(Single::Binary(Binary::Sub, (_, Broadcast::Full), (_, Broadcast::PerColumn)))
+        ));
+        let rows = program(|b| b.input("r", [4]).broadcast_along(&[1], [4, 5]) / b.input("x", [4, 5]));
+        assert!(matches!(
+            Single::of(&rows),
+            Some(Single::Binary(Binary::Div, (_, Broadcast::PerRow), (_, Broadcast::Full)))
+        ));
+        let relu = program(|b| b.input("dy", [4, 5]) * b.input("y", [4, 5]).step());
+        assert!(matches!(Single::of(&relu), Some(Single::ReluBackward { .. })));
+        for others in [
+            program(|b| b.input("x", [4, 5]) * 2.0),
+            program(|b| (b.input("x", [4, 5]) + b.input("y", [4, 5])).exp()),
+            program(|b| b.input("x", [5]).step() * b.input("z", [5]).step()),
+        ] {
+            assert_eq!(Single::of(&others), None, "{others:?}");
+        }
+    }
+
+    #[test]
+    fn bias_relu_and_mask_in_this_order_are_the_products_own() {
+        fn product(b: &Builder) -> Var<'_> {
+            b.input("a", [4, 7]).matmul_nt(b.input("w", [5, 7]))
+        }
+        let fixed = |build: for<'g> fn(&'g Builder) -> Var<'g>| {
+            FixedEpilogue::of(&program(build)).map(|f| (f.bias.is_some(), f.relu, f.mask.is_some()))
+        };
+        assert_eq!(fixed(|b| product(b).relu()), Some((false, true, false)));
+        assert_eq!(fixed(|b| product(b) + b.input("b", [5])), Some((true, false, false)));
+        assert_eq!(fixed(|b| b.input("b", [5]) + product(b)), Some((true, false, false)));
+        assert_eq!(fixed(|b| (product(b) + b.input("b", [5])).relu()), Some((true, true, false)));
+        assert_eq!(fixed(|b| product(b) * b.input("y", [4, 5]).step()), Some((false, false, true)));
+        assert_eq!(
+            fixed(|b| (product(b) + b.input("b", [5])).relu() * b.input("y", [4, 5]).step()),
+            Some((true, true, true))
+        );
+        for other in [
+            fixed(|b| product(b).relu() + b.input("b", [5])),
+            fixed(|b| product(b) + b.input("c", [4, 5])),
+            fixed(|b| (product(b) + b.input("b", [5])).tanh()),
+            fixed(|b| product(b) * 2.0),
+            fixed(|b| product(b) * b.input("y", [5]).step()),
+            fixed(|b| {
+                let x = product(b);
+                x + x.relu()
+            }),
+        ] {
+            assert_eq!(other, None);
+        }
+    }
+}

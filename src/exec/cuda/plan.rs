@@ -1,0 +1,316 @@
+//! The plan of a graph for a device: its instructions as tasks in a partial order, and a place in one arena
+//! for every value, for every task's workspace, and for the bfloat16 copies that products multiply.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::kernels::{Gemm, Sum};
+use crate::exec::Resident;
+use crate::exec::fuse;
+use crate::exec::instruction::{Instruction, Work};
+use crate::exec::order::{Access, Order};
+use crate::exec::place::branches::{self, ALIGNMENT};
+use crate::graph::{NodeId, Shape};
+use crate::ops::{Graph, Leaf, Op, Reduction};
+use half::bf16;
+
+/// In which numbers matrices are multiplied. Everything else, sums too, is float32.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Products {
+    /// float32.
+    #[default]
+    F32,
+    /// Operands rounded to bfloat16, on tensor cores.
+    Bf16,
+}
+
+/// What a task does.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Job {
+    /// An instruction.
+    Carry(Instruction),
+    /// A node's values rounded to bfloat16.
+    Round(NodeId),
+}
+
+/// One task: a few launches on one stream.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Task {
+    pub job: Job,
+    /// Memory for the task's own use; what it holds before and after does not matter.
+    pub workspace: Range<usize>,
+}
+
+/// A graph made ready to run on a device.
+#[derive(Clone, Debug)]
+pub struct CudaPlan {
+    pub(super) graph: Graph,
+    pub(super) tasks: Vec<Task>,
+    accesses: Vec<Access>,
+    order: Order,
+    places: Vec<Option<Range<usize>>>,
+    /// Where the bfloat16 copy of a node lies, in float32 elements.
+    rounded: HashMap<NodeId, Range<usize>>,
+    arena: usize,
+    products: Products,
+}
+
+/// With more tasks than this, they run one after another: the partial order takes memory by their square.
+const MOST_BRANCHING_TASKS: usize = 4096;
+
+impl CudaPlan {
+    /// Plans the computation of `outputs`, as [`Plan::new`](crate::exec::Plan::new) does for the CPU.
+    ///
+    /// Values share memory only where every order that the tasks allow keeps them apart.
+    pub fn new(
+        graph: &Graph,
+        outputs: &[NodeId],
+        residents: &[Resident],
+        reserved: usize,
+        products: Products,
+    ) -> Self {
+        let order = |accesses: &[Access]| match accesses.len() {
+            0..=MOST_BRANCHING_TASKS => Order::new(accesses),
+            tasks => Order::sequence(tasks),
+        };
+        Self::with_order(graph, outputs, (residents, reserved), products, order)
+    }
+
+    /// The same for tasks that run one after another: values share more memory.
+    pub fn in_sequence(
+        graph: &Graph,
+        outputs: &[NodeId],
+        residents: &[Resident],
+        reserved: usize,
+        products: Products,
+    ) -> Self {
+        let order = |accesses: &[Access]| Order::sequence(accesses.len());
+        Self::with_order(graph, outputs, (residents, reserved), products, order)
+    }
+
+    fn with_order(
+        graph: &Graph,
+        outputs: &[NodeId],
+        (residents, reserved): (&[Resident], usize),
+        products: Products,
+        order: impl Fn(&[Access]) -> Order,
+    ) -> Self {
+        let jobs = jobs(fuse::instructions(graph, outputs), products);
+        let accesses: Vec<Access> = jobs.iter().map(|job| access(graph, job, products)).collect();
+        let order = order(&accesses);
+        let mut plan = Self {
+            graph: graph.clone(),
+            tasks: jobs.into_iter().map(|job| Task { job, workspace: 0..0 }).collect(),
+            accesses,
+            order,
+            places: vec![None; graph.len()],
+            rounded: HashMap::new(),
+            arena: 0,
+            products,
+        };
+        let reserved = plan.place_what_stays(outputs, residents, reserved);
+        plan.place_the_rest(reserved);
+        plan
+    }
+
+    /// Places residents, inputs and outputs, which keep their places; returns where they end.
+    fn place_what_stays(&mut self, outputs: &[NodeId], residents: &[Resident], reserved: usize) -> usize {
+        for &Resident { node, offset } in residents {
+            self.places[node.index()] = Some(offset..offset + self.graph[node].shape.size());
+        }
+        let inputs = self.graph.iter().filter(|(_, node)| matches!(node.op, Op::Leaf(Leaf::Input(_))));
+        let inputs: Vec<NodeId> = inputs.map(|(id, _)| id).collect();
+        let mut end = reserved.next_multiple_of(ALIGNMENT);
+        for node in inputs.into_iter().chain(outputs.iter().copied()) {
+            let size = self.graph[node].shape.size();
+            if self.places[node.index()].is_none() {
+                self.places[node.index()] = Some(if size == 0 { 0..0 } else { end..end + size });
+                end += size.next_multiple_of(ALIGNMENT);
+            }
+        }
+        end
+    }
+
+    fn place_the_rest(&mut self, reserved: usize) {
+        enum Owner {
+            Node(NodeId),
+            Rounded(NodeId),
+            Workspace(usize),
+        }
+        let mut readers: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (task, access) in self.accesses.iter().enumerate() {
+            for &read in &access.reads {
+                readers.entry(read).or_default().push(task);
+            }
+        }
+        let mut read_by = |value: usize| readers.remove(&value).unwrap_or_default();
+        let (mut owners, mut values) = (Vec::new(), Vec::new());
+        let mut want = |owner: Owner, size: usize, writer: usize, readers: Vec<usize>| {
+            owners.push(owner);
+            values.push(branches::Value { size, writer, readers });
+        };
+        for (number, task) in self.tasks.iter().enumerate() {
+            match &task.job {
+                Job::Carry(instruction) => {
+                    for node in instruction.writes().filter(|node| self.places[node.index()].is_none()) {
+                        let size = self.graph[node].shape.size();
+                        want(Owner::Node(node), size, number, read_by(node.index()));
+                    }
+                    let workspace = workspace(&self.graph, instruction, self.products);
+                    want(Owner::Workspace(number), workspace, number, Vec::new());
+                }
+                Job::Round(node) => {
+                    // Two bfloat16 numbers in the room of a float32.
+                    let size = self.graph[*node].shape.size().div_ceil(2);
+                    want(Owner::Rounded(*node), size, number, read_by(rounded(&self.graph, *node)));
+                }
+            }
+        }
+        let (places, end) = branches::places(&self.order, &values, reserved);
+        for (owner, place) in owners.into_iter().zip(places) {
+            match owner {
+                Owner::Node(node) => self.places[node.index()] = Some(place),
+                Owner::Rounded(node) => drop(self.rounded.insert(node, place)),
+                Owner::Workspace(task) => self.tasks[task].workspace = place,
+            }
+        }
+        self.arena = end;
+    }
+
+    /// The number of elements the arena must have.
+    pub fn arena(&self) -> usize {
+        self.arena
+    }
+
+    /// What each task reads and writes, for somebody who puts tasks of his own beside them. A node's values
+    /// have the number of the node; numbers from [`Self::values`] on are free.
+    pub fn accesses(&self) -> &[Access] {
+        &self.accesses
+    }
+
+    /// The order of a caller's tasks before the plan's, the plan's, and the caller's after them: if the plan's
+    /// values are placed for a sequence, then all of them are one.
+    pub fn order_with(&self, before: &[Access], after: &[Access]) -> Order {
+        match self.order.is_sequence() {
+            true => Order::sequence(before.len() + self.order.len() + after.len()),
+            false => Order::new(&[before, &self.accesses, after].concat()),
+        }
+    }
+
+    /// The number of what tells tasks that draw random numbers which step it is: [`DeviceDraw::step`].
+    ///
+    /// [`DeviceDraw::step`]: super::DeviceDraw::step
+    pub fn step(&self) -> usize {
+        step(&self.graph)
+    }
+
+    /// One more than the largest number in [`Self::accesses`].
+    pub fn values(&self) -> usize {
+        self.step() + 1
+    }
+
+    /// The partial order of the tasks.
+    pub fn order(&self) -> &Order {
+        &self.order
+    }
+
+    /// Where a node's values lie: of use for inputs, and for outputs after a run.
+    ///
+    /// # Panics
+    /// When the node is neither an input nor computed as such.
+    pub fn place(&self, node: NodeId) -> Range<usize> {
+        match &self.places[node.index()] {
+            Some(place) => place.clone(),
+            None => panic!("node {} has no memory of its own in this plan", node.index()),
+        }
+    }
+
+    /// Where the bfloat16 copy of a node's values lies.
+    pub(super) fn place_of_rounded(&self, node: NodeId) -> Range<usize> {
+        match self.rounded.get(&node) {
+            Some(place) => place.clone(),
+            None => panic!("node {} is no operand of a product in bfloat16", node.index()),
+        }
+    }
+
+    /// In which numbers matrices are multiplied.
+    pub(super) fn products(&self) -> Products {
+        self.products
+    }
+
+    /// The shape of a node's values.
+    pub fn shape(&self, node: NodeId) -> &Shape {
+        &self.graph[node].shape
+    }
+}
+
+/// The instructions as jobs; in bfloat16 each operand of products is rounded once, before the first of them.
+fn jobs(instructions: Vec<Instruction>, products: Products) -> Vec<Job> {
+    let (mut jobs, mut done) = (Vec::new(), Vec::new());
+    for instruction in instructions {
+        if let (Work::Product { operands, .. }, Products::Bf16) = (&instruction.work, products) {
+            for operand in operands {
+                if !done.contains(operand) {
+                    done.push(*operand);
+                    jobs.push(Job::Round(*operand));
+                }
+            }
+        }
+        jobs.push(Job::Carry(instruction));
+    }
+    jobs
+}
+
+/// The number of the step, behind those of nodes and of their copies.
+fn step(graph: &Graph) -> usize {
+    2 * graph.len()
+}
+
+/// The number of the bfloat16 copy of a node's values.
+fn rounded(graph: &Graph, node: NodeId) -> usize {
+    graph.len() + node.index()
+}
+
+fn access(graph: &Graph, job: &Job, products: Products) -> Access {
+    let plain = |nodes: Vec<NodeId>| nodes.into_iter().map(NodeId::index).collect::<Vec<_>>();
+    match job {
+        Job::Round(node) => Access { reads: vec![node.index()], writes: vec![rounded(graph, *node)] },
+        Job::Carry(instruction) => {
+            let reads = match (&instruction.work, products) {
+                (Work::Product { operands, epilogue, .. }, Products::Bf16) => {
+                    let copies = operands.iter().map(|&node| rounded(graph, node));
+                    let others = epilogue.iter().flat_map(|program| program.reads()).map(NodeId::index);
+                    copies.chain(others).collect()
+                }
+                (Work::Operation, _) if matches!(graph[instruction.output].op, Op::DropoutMask(_)) => {
+                    vec![step(graph)]
+                }
+                _ => plain(instruction.reads(graph)),
+            };
+            Access { reads, writes: plain(instruction.writes().collect()) }
+        }
+    }
+}
+
+/// Elements that an instruction needs for itself.
+fn workspace(graph: &Graph, instruction: &Instruction, products: Products) -> usize {
+    match &instruction.work {
+        Work::Product { matmul, operands: [a, b], .. } => {
+            let extents = matmul.extents(&graph[*a].shape, &graph[*b].shape);
+            match products {
+                Products::F32 => Gemm::<f32>::workspace(extents),
+                Products::Bf16 => Gemm::<bf16>::workspace(extents),
+            }
+        }
+        Work::Operation => {
+            let node = &graph[instruction.output];
+            match &node.op {
+                Op::Reduction(Reduction::Sum { axes }) => {
+                    Sum::workspace_over(&graph[node.inputs[0]].shape, axes)
+                }
+                _ => 0,
+            }
+        }
+        Work::Fill(_) | Work::Elementwise(_) | Work::CrossEntropy { .. } => 0,
+    }
+}

@@ -1,0 +1,40 @@
+//! What goes wrong on a device ends as one clear error.
+
+use cotangent::train::TrainError;
+
+use super::*;
+use crate::determinism::optimizers;
+use crate::kernels::support::chain;
+
+#[test]
+fn a_network_that_does_not_fit_says_what_was_asked_and_what_is_free() {
+    if on_real_card() {
+        return; // it may have room for it
+    }
+    // Parameters, gradients and two states of 4 bytes: 9.6 GB on a device of 8 GiB.
+    let mut job = small_network(optimizers()[3], 1);
+    job.model.widths = vec![324, 100_000, 5_600, 10];
+    let error = CudaEngine::new(job, device(0), (Launching::Graph, Products::F32)).err().unwrap();
+    let text = chain(&error);
+    assert!(text.contains("the work on cuda:0 (emulated sm_75) failed"), "{text}");
+    assert!(text.contains("out of memory") && text.contains("bytes were asked for"), "{text}");
+    assert!(text.contains("are free") && text.contains("smaller batch or network"), "{text}");
+}
+
+#[test]
+fn a_loss_that_is_not_finite_names_step_and_place_and_updates_nothing_from_there_on() {
+    for launching in [Launching::Graph, Launching::Launches] {
+        let job = small_network(optimizers()[0], 4);
+        let mut engine = on_device(&job, 0, launching);
+        let order: Vec<u32> = (0..job.data.train.len() as u32).collect();
+        // Steps that walk out of what float32 holds, sooner or later.
+        let epoch = Epoch { order: &order, learning_rates: &[1e-3, 1e-3, 1e38, 1e38, 1e-3] };
+        let not_finite = |engine: &mut dyn Engine| match engine.epoch(epoch, &mut |_| true) {
+            Err(TrainError::NotFinite { step, place, learning_rate }) => (step, place, learning_rate),
+            other => panic!("{other:?}"),
+        };
+        let (step, place, learning_rate) = not_finite(&mut engine);
+        assert!(step > 3 && place.starts_with("the parameter"), "{place} at step {step}");
+        assert_eq!(not_finite(&mut on_cpu(&job)), (step, place, learning_rate));
+    }
+}
