@@ -1,8 +1,8 @@
 //! CPU timings: the products of the default network, the optimizers, the loss, and whole steps.
 //!
 //! ```sh
-//! cargo bench                  # all
-//! cargo bench -- products      # one group
+//! cargo bench --bench training                # all
+//! cargo bench --bench training -- products    # one group
 //! ```
 //!
 //! Products report elements as multiply-adds a second (half of FLOP/s), optimizers parameters a second.
@@ -14,7 +14,7 @@ use cotangent::exec::{Arena, Plan, vectorized};
 use cotangent::model::{Activation, Perceptron};
 use cotangent::ops::{Builder, Draw};
 use cotangent::optim::{Adagrad, Adam, Optimizer, RmsProp, Sgd, Step};
-use cotangent::train::engine::Engine;
+use cotangent::train::engine::cpu::Learner;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const BATCH: usize = 128;
@@ -109,7 +109,7 @@ fn steps(criterion: &mut Criterion) {
     for threads in [1, 2, 4] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads start");
         let adam = Optimizer::Adam(Adam::default());
-        let mut engine = Engine::new(model(), adam, 0, count, BATCH).expect("the network is sound");
+        let mut engine = Learner::new(model(), adam, 0, count, BATCH).expect("the network is sound");
         group.bench_function(format!("{threads} threads"), |bencher| {
             pool.install(|| {
                 bencher.iter(|| {
