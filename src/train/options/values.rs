@@ -79,8 +79,11 @@ impl FromStr for Device {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        let number =
-            |text: &str| text.parse().map(Self::Cuda).map_err(|_| "must be auto, cpu, cuda or cuda:N");
+        let number = |text: &str| {
+            let is_number = text.bytes().all(|byte| byte.is_ascii_digit()); // no sign
+            let number = text.parse().ok().filter(|_| is_number);
+            number.map(Self::Cuda).ok_or("must be auto, cpu, cuda or cuda:N")
+        };
         match text {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
