@@ -15,18 +15,34 @@ __device__ __forceinline__ float logistic(float x) {
 // 1 where x > 0, else 0.
 __device__ __forceinline__ float unit_step(float x) { return x > 0.0f ? 1.0f : 0.0f; }
 
+// -1 where x < 0, 1 where x > 0, else 0.
+__device__ __forceinline__ float sign_of(float x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : 0.0f; }
+
+// The larger of two, or NaN where one is: fmaxf would return the other.
+__device__ __forceinline__ float larger(float a, float b) { return a >= b ? a : a < b ? b : a + b; }
+
+// 1 where a > b, 1/2 where they are equal, else 0.
+__device__ __forceinline__ float above_half(float a, float b) { return a > b ? 1.0f : a == b ? 0.5f : 0.0f; }
+
 #define UNARY_OPERATIONS(ROW)              \
     ROW(negate, -x)                        \
     ROW(exp, expf(x))                      \
     ROW(ln, logf(x))                       \
+    ROW(log10, log10f(x))                  \
     ROW(sin, sinf(x))                      \
     ROW(cos, cosf(x))                      \
     ROW(tan, tanf(x))                      \
     ROW(sqrt, sqrtf(x))                    \
+    ROW(asin, asinf(x))                    \
+    ROW(acos, acosf(x))                    \
+    ROW(atan, atanf(x))                    \
+    ROW(sinh, sinhf(x))                    \
+    ROW(cosh, coshf(x))                    \
     ROW(tanh, tanhf(x))                    \
     ROW(sigmoid, logistic(x))              \
     ROW(relu, x <= 0.0f ? 0.0f : x)        \
     ROW(step, unit_step(x))                \
+    ROW(sign, sign_of(x))                  \
     ROW(abs, fabsf(x))
 
 #define BINARY_OPERATIONS(ROW)             \
@@ -34,6 +50,9 @@ __device__ __forceinline__ float unit_step(float x) { return x > 0.0f ? 1.0f : 0
     ROW(sub, a - b)                        \
     ROW(mul, a * b)                        \
     ROW(div, a / b)                        \
-    ROW(pow, powf(a, b))
+    ROW(pow, powf(a, b))                   \
+    ROW(max, larger(a, b))                 \
+    ROW(min, -larger(-a, -b))              \
+    ROW(above, above_half(a, b))
 
 #endif

@@ -19,6 +19,8 @@ pub enum Command {
     Mnist(Mnist),
     /// Train with several optimizers, over several seeds: one plot, one table
     Compare(Compare),
+    /// Differentiate a formula, step by step: forward trace, reverse trace, graph, checks
+    Trace(Trace),
     /// Say what of CUDA works on this machine, and what to do where it does not
     Doctor(Doctor),
 }
@@ -72,6 +74,56 @@ pub struct Doctor {
     /// text, for people, or json
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     pub format: Format,
+}
+
+#[derive(Args)]
+#[command(disable_help_flag = true)] // a formula may begin with -h
+pub struct Trace {
+    /// The formula, such as "(x1*x2*sin(x3) + exp(x1*x2))/x3"; - reads it from standard input
+    ///
+    /// Numbers, names, + - * / ^ and parentheses; pi and e; sin cos tan asin acos atan sinh cosh tanh exp ln log log10
+    /// sqrt abs sign relu step sigmoid pow min max above. log is natural, and -x^2 is -(x^2).
+    #[arg(value_name = "FORMULA", allow_hyphen_values = true)]
+    pub formula: String,
+    /// The values of the inputs: x1=1,x2=1.5,x3=pi/2
+    #[arg(long, value_name = "NAME=VALUE,...", allow_hyphen_values = true)]
+    pub at: Option<String>,
+    /// Forward mode in the direction of one input [default: every input, side by side]
+    #[arg(long, value_name = "NAME", conflicts_with = "direction")]
+    pub wrt: Option<String>,
+    /// Forward mode in any direction; inputs that are not named do not move
+    #[arg(long, value_name = "NAME=VALUE,...")]
+    pub direction: Option<String>,
+    /// Print the matrix of second derivatives, too
+    #[arg(long)]
+    pub hessian: bool,
+    /// griewank, for the textbooks' dots and bars, or plain, for ASCII
+    #[arg(long, value_name = "NAME", default_value = "griewank", hide_possible_values = true)]
+    pub notation: TraceNotation,
+    /// Decimals, 1 to 17; files for programs hold numbers in full
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=17))]
+    pub digits: u8,
+    /// text, markdown, latex, csv or json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
+    pub format: TraceFormat,
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    pub help: Option<bool>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum TraceNotation {
+    Griewank,
+    Plain,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TraceFormat {
+    Text,
+    Markdown,
+    Latex,
+    Csv,
+    Json,
 }
 
 /// How a command says what it found.

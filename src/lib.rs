@@ -49,6 +49,7 @@ pub mod model;
 pub mod ops;
 pub mod optim;
 pub mod random;
+pub mod scalar;
 pub mod train;
 
 #[cfg(doctest)]

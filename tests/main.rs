@@ -19,3 +19,4 @@ mod plans;
 mod products;
 mod random_graphs;
 mod support;
+mod traces;

@@ -35,7 +35,7 @@ struct Differentiated {
     gradient: Vec<NodeId>,
     /// The Hessian times the direction, in two orders of modes.
     curvature: [Vec<NodeId>; 2],
-    /// Operands of functions with a kink at zero, with their tangents.
+    /// What is zero where a function has its kink, with its tangent.
     kinks: Vec<(NodeId, Option<NodeId>)>,
 }
 
@@ -43,10 +43,12 @@ impl Differentiated {
     fn of(program: RandomGraph, seed: u64) -> Self {
         let RandomGraph { graph, mut inputs, variables, loss } = program;
         let mut random = Random::new(!seed);
-        let kinked = graph
-            .iter()
-            .filter(|(_, node)| matches!(node.op, Op::Unary(Unary::Relu | Unary::Abs | Unary::Step)));
-        let kinked: Vec<NodeId> = kinked.map(|(_, node)| node.inputs[0]).collect();
+        let has_kink = |op: &Op| {
+            let unary = matches!(op, Op::Unary(Unary::Relu | Unary::Abs | Unary::Step | Unary::Sign));
+            unary || matches!(op, Op::Binary(Binary::Max | Binary::Min | Binary::Above))
+        };
+        let kinked = graph.iter().filter(|(_, node)| has_kink(&node.op));
+        let kinked: Vec<Vec<NodeId>> = kinked.map(|(_, node)| node.inputs.clone()).collect();
         let builder = Builder::extend(graph);
         let var = |id: NodeId| builder.var(id);
         let moving: Vec<(Var, Var)> =
@@ -60,9 +62,14 @@ impl Differentiated {
         let wrt: Vec<Var> = moving.iter().map(|(x, _)| *x).collect();
         let zero = |x: Var| builder.constant(0.0).broadcast_to(x.shape());
         let id = |x: Var| x.id().unwrap();
-        let of_kinks: Vec<Var> = kinked.iter().map(|&x| var(x)).collect();
+        // Two operands have their kink where they are equal.
+        let of_kinks = kinked.iter().map(|inputs| match inputs[..] {
+            [a, b] => var(a) - var(b),
+            _ => var(inputs[0]),
+        });
+        let of_kinks: Vec<Var> = of_kinks.collect();
         let tangents = jvp(&of_kinks, &moving);
-        let kinks = kinked.into_iter().zip(tangents.into_iter().map(|t| t.map(id))).collect();
+        let kinks = of_kinks.into_iter().map(id).zip(tangents.into_iter().map(|t| t.map(id))).collect();
         let slope = jvp(&[var(loss)], &moving)[0].unwrap_or(builder.constant(0.0));
         let adjoints = vjp(var(loss), builder.constant(1.0), &wrt);
         let adjoints: Vec<Var> = wrt.iter().map(|&x| adjoints.of(x).unwrap_or_else(|| zero(x))).collect();
@@ -88,7 +95,7 @@ impl Differentiated {
         })
     }
 
-    /// Whether the differences step over a kink: an operand of relu, abs or step that comes to zero.
+    /// Whether the differences step over a kink: an operand of relu or abs that comes to zero, operands of max that come together.
     fn near_a_kink(&self) -> bool {
         self.kinks.iter().any(|&(operand, tangent)| {
             let Some(tangent) = tangent else { return false };
@@ -124,6 +131,9 @@ fn random_graphs_use_every_operation() {
         "mul",
         "div",
         "pow",
+        "max",
+        "min",
+        "above",
         "sum",
         "broadcast",
         "reshape",

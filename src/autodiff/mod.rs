@@ -8,4 +8,4 @@ mod jvp;
 mod vjp;
 
 pub use jvp::jvp;
-pub use vjp::{Adjoints, gradient, vjp};
+pub use vjp::{Adjoints, Contribution, gradient, vjp};

@@ -7,12 +7,31 @@ use crate::ops::{At, Rule, Var};
 #[derive(Clone, Debug)]
 pub struct Adjoints<'g> {
     adjoints: Vec<Option<Var<'g>>>,
+    contributions: Vec<Contribution<'g>>,
+}
+
+/// What one edge of the graph carries back: a summand of an adjoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Contribution<'g> {
+    /// The node whose adjoint flows back.
+    pub from: NodeId,
+    /// Which of its operands.
+    pub operand: usize,
+    /// The operand, whose adjoint this is a part of.
+    pub to: NodeId,
+    /// The adjoint of `from` times the local derivative.
+    pub amount: Var<'g>,
 }
 
 impl<'g> Adjoints<'g> {
     /// The adjoint of a node: nothing where the output does not depend on it, or where nobody asked.
     pub fn of(&self, node: Var<'g>) -> Option<Var<'g>> {
         *self.adjoints.get(node.id()?.index())?
+    }
+
+    /// What the adjoints are sums of, in the order in which it was added.
+    pub fn contributions(&self) -> &[Contribution<'g>] {
+        &self.contributions
     }
 }
 
@@ -25,27 +44,29 @@ pub fn vjp<'g>(output: Var<'g>, adjoint: Var<'g>, wrt: &[Var<'g>]) -> Adjoints<'
     let builder = output.builder();
     let sources: Vec<NodeId> = wrt.iter().filter_map(|var| var.id()).collect();
     let (Some(target), true) = (output.id(), builder.owns(wrt.iter().copied())) else {
-        return Adjoints { adjoints: Vec::new() }; // a mistake stands in the builder
+        return Adjoints { adjoints: Vec::new(), contributions: Vec::new() }; // a mistake stands in the builder
     };
     let active = builder.graph().descendants(&sources);
     let mut adjoints: Vec<Option<Var<'g>>> = vec![None; builder.graph().len()];
     if active[target.index()] {
         adjoints[target.index()] = Some(adjoint.expect_shape(output.shape()));
     }
+    let mut contributions = Vec::new();
     let primal: Vec<NodeId> = builder.graph().ids().take(target.index() + 1).collect();
     for id in primal.into_iter().rev() {
         let Some(adjoint) = adjoints[id.index()] else { continue };
         let node = builder.graph()[id].clone();
         let operands: Vec<Var<'g>> = node.inputs.iter().map(|&input| builder.var(input)).collect();
         let at = At { inputs: &operands, output: builder.var(id) };
-        for (k, input) in node.inputs.iter().enumerate().filter(|(_, input)| active[input.index()]) {
-            if let Some(part) = node.op.vjp(k, adjoint, at) {
-                let slot = &mut adjoints[input.index()];
-                *slot = Some(slot.map_or(part, |sum| sum + part));
+        for (operand, &to) in node.inputs.iter().enumerate().filter(|(_, to)| active[to.index()]) {
+            if let Some(amount) = node.op.vjp(operand, adjoint, at) {
+                let slot = &mut adjoints[to.index()];
+                *slot = Some(slot.map_or(amount, |sum| sum + amount));
+                contributions.push(Contribution { from: id, operand, to, amount });
             }
         }
     }
-    Adjoints { adjoints }
+    Adjoints { adjoints, contributions }
 }
 
 /// The gradient of a scalar by each of `wrt`: zeros where it does not depend on one.

@@ -5,6 +5,7 @@ mod console;
 mod data;
 mod doctor;
 mod mnist;
+mod trace;
 
 use std::error::Error;
 use std::io::Write;
@@ -21,6 +22,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Mnist(arguments) => mnist::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
+        Command::Trace(arguments) => trace::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
     }
 }

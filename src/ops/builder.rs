@@ -7,9 +7,11 @@
 //! An operation applied twice to the same operands is one node.
 
 use std::cell::{Ref, RefCell};
-use std::collections::HashMap;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::panic::Location;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::{Graph, Leaf, Op, Reduction, Rule};
 use crate::graph::{Node, NodeId, Shape};
@@ -73,9 +75,27 @@ pub struct Builder {
 #[derive(Default)]
 struct State {
     graph: Graph,
-    /// Where each operation on given operands already stands.
-    known: HashMap<(Op, Vec<NodeId>), NodeId>,
+    known: Known,
     mistake: Option<GraphError>,
+}
+
+/// Where each operation on given operands already stands. The keys are read in the graph, not kept a second time.
+#[derive(Default)]
+struct Known {
+    nodes: HashTable<NodeId>,
+    hasher: DefaultHashBuilder,
+}
+
+impl Known {
+    fn find(&self, graph: &Graph, op: &Op, inputs: &[NodeId]) -> Option<NodeId> {
+        let same = |&id: &NodeId| graph[id].op == *op && graph[id].inputs == inputs;
+        self.nodes.find(self.hasher.hash_one((op, inputs)), same).copied()
+    }
+
+    fn insert(&mut self, graph: &Graph, id: NodeId) {
+        let hash = |&id: &NodeId| self.hasher.hash_one((&graph[id].op, &graph[id].inputs[..]));
+        self.nodes.insert_unique(hash(&id), id, hash);
+    }
 }
 
 impl Builder {
@@ -86,11 +106,10 @@ impl Builder {
 
     /// Goes on building a finished graph; its identifiers stay what they were.
     pub fn extend(graph: Graph) -> Self {
-        let known = graph
-            .iter()
-            .filter(|(_, node)| !matches!(node.op, Op::Leaf(Leaf::Input(_))))
-            .map(|(id, node)| ((node.op.clone(), node.inputs.clone()), id))
-            .collect();
+        let mut known = Known::default();
+        for (id, _) in graph.iter().filter(|(_, node)| !matches!(node.op, Op::Leaf(Leaf::Input(_)))) {
+            known.insert(&graph, id);
+        }
         Self { state: RefCell::new(State { graph, known, mistake: None }) }
     }
 
@@ -137,15 +156,15 @@ impl Builder {
         }
         // Without a mistake so far, every handle of this builder has a node.
         let inputs: Vec<NodeId> = operands.iter().filter_map(|operand| operand.id).collect();
-        let key = (op, inputs);
-        if let Some(&id) = state.known.get(&key) {
+        if let Some(id) = state.known.find(&state.graph, &op, &inputs) {
             return Var { builder: self, id: Some(id) };
         }
-        let shapes: Vec<&Shape> = key.1.iter().map(|&input| &state.graph[input].shape).collect();
-        match infer_shape(&key.0, &shapes) {
+        let shapes: Vec<&Shape> = inputs.iter().map(|&input| &state.graph[input].shape).collect();
+        match infer_shape(&op, &shapes) {
             Ok(shape) => {
-                let id = state.graph.push(Node { op: key.0.clone(), inputs: key.1.clone(), shape });
-                state.known.insert(key, id);
+                let State { graph, known, .. } = &mut *state;
+                let id = graph.push(Node { op, inputs, shape });
+                known.insert(graph, id);
                 Var { builder: self, id: Some(id) }
             }
             Err(mistake) => {

@@ -57,10 +57,18 @@ unary_operations! {
     Neg     negate  "-x"                         |x| -x,                       |t, _, _| Some(-t);
     Exp     exp     "eˣ"                         |x| x.exp(),                  |t, _, y| Some(t * y);
     Ln      ln      "The natural logarithm."     |x| x.ln(),                   |t, x, _| Some(t / x);
+    Log10   log10   "The logarithm to base 10."  |x| x.log10(),                |t, x, _| Some(t / (std::f64::consts::LN_10 * x));
     Sin     sin     "The sine of radians."       |x| x.sin(),                  |t, x, _| Some(t * x.cos());
     Cos     cos     "The cosine of radians."     |x| x.cos(),                  |t, x, _| Some(-(t * x.sin()));
     Tan     tan     "The tangent of radians."    |x| x.tan(),                  |t, _, y| Some(t * (1.0 + y * y));
-    Sqrt    sqrt    "√x"                         |x| x.sqrt(),                 |t, _, y| Some(t / (y + y));
+    Sqrt    sqrt    "√x"                         |x| x.sqrt(),                 |t, _, y| Some(t / (2.0 * y));
+    Asin    asin    "The angle whose sine is x." |x| x.asin(),                 |t, x, _| Some(t / (1.0 - x * x).sqrt());
+    Acos    acos    "The angle whose cosine is x."
+                                                 |x| x.acos(),                 |t, x, _| Some(-(t / (1.0 - x * x).sqrt()));
+    Atan    atan    "The angle whose tangent is x."
+                                                 |x| x.atan(),                 |t, x, _| Some(t / (1.0 + x * x));
+    Sinh    sinh    "The hyperbolic sine."       |x| x.sinh(),                 |t, x, _| Some(t * x.cosh());
+    Cosh    cosh    "The hyperbolic cosine."     |x| x.cosh(),                 |t, x, _| Some(t * x.sinh());
     Tanh    tanh    "The hyperbolic tangent."    |x| x.tanh(),                 |t, _, y| Some(t * (1.0 - y * y));
     Sigmoid sigmoid "1 / (1 + e⁻ˣ)"              |x| sigmoid(x),               |t, _, y| Some(t * (y * (1.0 - y)));
     Relu    relu    "max(x, 0), NaN where x is." |x| if x <= T::zero() { T::zero() } else { x },
@@ -68,7 +76,9 @@ unary_operations! {
     Step    step    "1 where x > 0, else 0: the derivative of relu, 0 at the kink."
                                                  |x| if x > T::zero() { T::one() } else { T::zero() },
                                                                                |_, _, _| None;
-    Abs     abs     "|x|"                        |x| x.abs(),                  |t, x, _| Some(t * (x.step() - (-x).step()));
+    Sign    sign    "-1 where x < 0, 1 where x > 0, else 0: the derivative of abs, 0 at the kink."
+                                                 |x| sign(x),                  |_, _, _| None;
+    Abs     abs     "|x|"                        |x| x.abs(),                  |t, x, _| Some(t * x.sign());
 }
 
 /// The logistic function without overflow: `exp` is only ever taken of a number ≤ 0.
@@ -77,6 +87,42 @@ fn sigmoid<T: Float>(x: T) -> T {
     let e = (-x.abs()).exp();
     let denominator = T::one() + e;
     if x >= T::zero() { T::one() / denominator } else { e / denominator }
+}
+
+/// 0 for NaN too, as for [`Unary::Step`].
+#[inline(always)]
+fn sign<T: Float>(x: T) -> T {
+    if x > T::zero() {
+        T::one()
+    } else if x < T::zero() {
+        -T::one()
+    } else {
+        T::zero()
+    }
+}
+
+/// The larger of two, or NaN where one is; unlike [`f64::max`], which then returns the other.
+#[inline(always)]
+fn larger<T: Float>(a: T, b: T) -> T {
+    if a >= b {
+        a
+    } else if a < b {
+        b
+    } else {
+        a + b
+    }
+}
+
+/// 1 where a > b, ½ where they are equal, else 0.
+#[inline(always)]
+fn above<T: Float>(a: T, b: T) -> T {
+    if a > b {
+        T::one()
+    } else if a == b {
+        T::of(0.5)
+    } else {
+        T::zero()
+    }
 }
 
 macro_rules! binary_operations {
@@ -127,15 +173,24 @@ binary_operations! {
     Add "add" "a + b" |a, b| a + b,     |t, _, _, _| [Some(t), Some(t)];
     Sub "sub" "a - b" |a, b| a - b,     |t, _, _, _| [Some(t), Some(-t)];
     Mul "mul" "a · b" |a, b| a * b,     |t, a, b, _| [Some(t * b), Some(t * a)];
-    Div "div" "a / b" |a, b| a / b,     |t, _, b, y| [Some(t / b), Some(-(t * y / b))];
+    Div "div" "a / b" |a, b| a / b,     |t, _, b, y| [Some(t / b), Some(-(t / b * y))];
     Pow "pow" "aᵇ"    |a, b| a.powf(b), |t, a, b, y| [power_rule(t, a, b), Some(t * (y * a.ln()))];
+    // Where the operands are equal each takes half of what flows, so that max(x, x) has derivative 1.
+    Max   "max"   "The larger, NaN where an operand is."
+                  |a, b| larger(a, b),   |t, a, b, _| [Some(t * a.above(b)), Some(t - t * a.above(b))];
+    Min   "min"   "The smaller, NaN where an operand is."
+                  |a, b| -larger(-a, -b), |t, a, b, _| [Some(t * b.above(a)), Some(t - t * b.above(a))];
+    Above "above" "1 where a > b, ½ where a = b, else 0: the derivative of max by a."
+                  |a, b| above(a, b),    |_, _, _, _| [None, None];
 }
 
 /// t · b aᵇ⁻¹. A constant exponent of 0 lets nothing through, where the product would be 0 · ∞ at a = 0; so
-/// polynomials have all their derivatives everywhere.
+/// polynomials have all their derivatives everywhere. Their lowest powers are written as one does by hand.
 fn power_rule<'g>(t: Var<'g>, a: Var<'g>, b: Var<'g>) -> Option<Var<'g>> {
     match b.constant_value() {
         Some(0.0) => None,
+        Some(1.0) => Some(t),
+        Some(2.0) => Some(t * (2.0 * a)),
         Some(exponent) => Some(t * (exponent * a.pow(exponent - 1.0))),
         None => Some(t * (b * a.pow(b - 1.0))),
     }
@@ -198,6 +253,24 @@ impl<'g> Var<'g> {
     #[track_caller]
     pub fn pow(self, exponent: impl Into<Operand<'g>>) -> Var<'g> {
         self.apply_binary(Binary::Pow, exponent)
+    }
+
+    /// The larger of `self` and `other`, elementwise, broadcast where shapes differ.
+    #[track_caller]
+    pub fn max(self, other: impl Into<Operand<'g>>) -> Var<'g> {
+        self.apply_binary(Binary::Max, other)
+    }
+
+    /// The smaller of `self` and `other`, elementwise, broadcast where shapes differ.
+    #[track_caller]
+    pub fn min(self, other: impl Into<Operand<'g>>) -> Var<'g> {
+        self.apply_binary(Binary::Min, other)
+    }
+
+    /// 1 where `self` is larger, ½ where `other` is equal, else 0; broadcast where shapes differ.
+    #[track_caller]
+    pub fn above(self, other: impl Into<Operand<'g>>) -> Var<'g> {
+        self.apply_binary(Binary::Above, other)
     }
 
     #[track_caller]

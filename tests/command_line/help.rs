@@ -7,7 +7,8 @@ fn without_a_command_it_shows_help_and_fails() {
     let place = Workplace::new();
     let Finished { status, stdout, stderr } = place.run("");
     assert_eq!((status, stdout.as_str()), (Some(2), ""));
-    for word in ["mnist", "compare", "doctor", "Exit status: 0 done, 1 the work failed, 2 bad usage"] {
+    for word in ["mnist", "compare", "trace", "doctor", "Exit status: 0 done, 1 the work failed, 2 bad usage"]
+    {
         assert!(stderr.contains(word), "{stderr}");
     }
 }

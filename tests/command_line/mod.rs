@@ -15,6 +15,7 @@ mod mnist;
 #[cfg(target_os = "linux")]
 mod on_device;
 mod resume;
+mod trace;
 mod trouble;
 
 use std::collections::BTreeMap;

@@ -41,8 +41,11 @@ const EDGES: [f32; 26] = [
 /// table of standard functions in single precision, of all its editions the largest; 0 is the nearest number.
 pub(super) fn unary_ulps(operation: Unary) -> f64 {
     match operation {
-        Unary::Neg | Unary::Sqrt | Unary::Relu | Unary::Step | Unary::Abs => 0.0,
+        Unary::Neg | Unary::Sqrt | Unary::Relu | Unary::Step | Unary::Sign | Unary::Abs => 0.0,
         Unary::Ln => 1.0,
+        Unary::Log10 | Unary::Acos | Unary::Atan => 2.0,
+        Unary::Asin | Unary::Cosh => 3.0,
+        Unary::Sinh => 4.0,
         Unary::Exp | Unary::Sin | Unary::Cos | Unary::Tanh => 2.0,
         Unary::Tan => 4.0,
         Unary::Sigmoid => 4.0, // of exp, a sum and a quotient
@@ -51,7 +54,9 @@ pub(super) fn unary_ulps(operation: Unary) -> f64 {
 
 pub(super) fn binary_ulps(operation: Binary) -> f64 {
     match operation {
-        Binary::Add | Binary::Sub | Binary::Mul | Binary::Div => 0.0,
+        Binary::Add | Binary::Sub | Binary::Mul | Binary::Div | Binary::Max | Binary::Min | Binary::Above => {
+            0.0
+        }
         Binary::Pow => 8.0,
     }
 }

@@ -103,6 +103,13 @@ fn unary() -> Vec<Case> {
         Unary::Cos => x.cos(),
         Unary::Tan => x.sin() / x.cos(),
         Unary::Sqrt => x.powf(0.5),
+        Unary::Log10 => x.log2() / std::f64::consts::LOG2_10,
+        Unary::Asin => x.atan2((1.0 - x * x).sqrt()),
+        Unary::Acos => (1.0 - x * x).sqrt().atan2(x),
+        Unary::Atan => x.atan2(1.0),
+        Unary::Sinh => (x.exp_m1() - (-x).exp_m1()) / 2.0,
+        Unary::Cosh => (x.exp() + (-x).exp()) / 2.0,
+        Unary::Sign => x / x.abs(),
         Unary::Tanh => (x.exp() - (-x).exp()) / (x.exp() + (-x).exp()),
         Unary::Sigmoid => 1.0 / (1.0 + (-x).exp()),
         Unary::Relu => f64::max(x, 0.0),
@@ -110,9 +117,10 @@ fn unary() -> Vec<Case> {
         Unary::Abs => f64::max(x, -x),
     };
     let values = |operation| match operation {
-        Unary::Ln | Unary::Sqrt => Values::Between(0.3, 3.0),
+        Unary::Ln | Unary::Log10 | Unary::Sqrt => Values::Between(0.3, 3.0),
         Unary::Tan => Values::Between(-1.0, 1.0),
-        Unary::Relu | Unary::Step | Unary::Abs | Unary::Tanh => Values::AwayFromZero,
+        Unary::Asin | Unary::Acos => Values::Between(-0.8, 0.8),
+        Unary::Relu | Unary::Step | Unary::Sign | Unary::Abs | Unary::Tanh => Values::AwayFromZero,
         _ => ANY,
     };
     let case = |operation: Unary, shape: &[usize]| {
@@ -122,7 +130,7 @@ fn unary() -> Vec<Case> {
             move |x| x[0].builder().apply(Op::Unary(operation), x),
             move |x| x[0].iter().map(|&x| plain(operation, x).into()).collect(),
         );
-        if operation == Unary::Step { case.not_smooth() } else { case }
+        if matches!(operation, Unary::Step | Unary::Sign) { case.not_smooth() } else { case }
     };
     Unary::ALL.iter().flat_map(|&operation| SHAPES.map(|shape| case(operation, shape))).collect()
 }
@@ -153,15 +161,20 @@ fn binary() -> Vec<Case> {
         Binary::Mul => (a * b).into(),
         Binary::Div => (a * b.powi(-1)).into(),
         Binary::Pow => (b * a.ln()).exp().into(),
+        Binary::Max => f64::max(a, b).into(),
+        Binary::Min => f64::min(a, b).into(),
+        Binary::Above => (0.5 + 0.5 * (a - b).signum()).into(),
     };
     let values = |operation| match operation {
         Binary::Div => [ANY, Values::AwayFromZero],
         Binary::Pow => [Values::Between(0.5, 2.0), ANY],
+        // Never equal, and a kink on either side.
+        Binary::Max | Binary::Min | Binary::Above => [Values::AwayFromZero, Values::Between(-0.05, 0.05)],
         _ => [ANY, ANY],
     };
     let case = |operation: Binary, [a, b, result]: [&'static [usize]; 3]| {
         let [values_a, values_b] = values(operation);
-        Case::new(
+        let case = Case::new(
             format!("{operation:?}"),
             &[(a, values_a), (b, values_b)],
             move |x| match operation {
@@ -170,6 +183,9 @@ fn binary() -> Vec<Case> {
                 Binary::Mul => x[0] * x[1],
                 Binary::Div => x[0] / x[1],
                 Binary::Pow => x[0].pow(x[1]),
+                Binary::Max => x[0].max(x[1]),
+                Binary::Min => x[0].min(x[1]),
+                Binary::Above => x[0].above(x[1]),
             },
             move |x| {
                 // NumPy's rule: aligned at the last axis, an extent of 1 is repeated.
@@ -182,7 +198,8 @@ fn binary() -> Vec<Case> {
                 let at = |index: &Vec<usize>| plain(operation, read(&x[0], a, index), read(&x[1], b, index));
                 indices(result).iter().map(at).collect()
             },
-        )
+        );
+        if operation == Binary::Above { case.not_smooth() } else { case }
     };
     Binary::ALL.iter().flat_map(|&operation| PAIRS.map(|pair| case(operation, pair))).collect()
 }

@@ -124,7 +124,7 @@ impl<'g> Generator<'g> {
     fn operation(&mut self) -> (Var<'g>, f64) {
         let (x, b) = self.operand();
         let shape = x.shape();
-        match self.random.below(29) {
+        match self.random.below(31) {
             0 => (-x, b),
             1 => (x.tanh().exp(), 3.0),
             2 => ((1.0 + x * x).ln(), (1.0 + b * b).ln()),
@@ -191,6 +191,24 @@ impl<'g> Generator<'g> {
                 match self.random.below(3) {
                     0 => (x * labels.one_hot(classes), b),
                     _ => (x.softmax_cross_entropy(labels), 2.0 * b + (classes as f64).ln()),
+                }
+            }
+            28 => match self.random.below(8) {
+                0 => ((0.9 * x.sin()).asin(), 1.2),
+                1 => ((0.9 * x.cos()).acos(), 3.0),
+                2 => (x.atan(), 1.6),
+                3 => (x.tanh().sinh(), 1.2),
+                4 => (x.sin().cosh(), 1.6),
+                5 => ((1.0 + x * x).log10(), (1.0 + b * b).log10()),
+                6 => (x.sign() * x, b),
+                _ => (x.step() * x.abs(), b),
+            },
+            29 => {
+                let (y, c) = self.partner(x);
+                match self.random.below(3) {
+                    0 => (x.max(y), b.max(c)),
+                    1 => (x.min(y), b.max(c)),
+                    _ => (x.above(y) * (x - y), b + c), // without a jump
                 }
             }
             _ => {

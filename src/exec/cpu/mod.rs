@@ -5,9 +5,11 @@
 
 mod arena;
 mod elementwise;
+mod interpreter;
 mod product;
 
 pub use arena::Arena;
+pub use interpreter::Interpreter;
 
 use arena::Rest;
 

@@ -1,0 +1,75 @@
+//! A mistake in a text: what is wrong, at which column, and a caret under it.
+
+use std::fmt;
+use std::ops::Range;
+
+/// The most characters of a line that are shown around a mistake.
+const WINDOW: usize = 72;
+
+/// What is wrong with a formula, or with another text of the user's, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextError {
+    problem: String,
+    text: String,
+    /// Bytes of `text`; empty at its end.
+    at: Range<usize>,
+}
+
+impl TextError {
+    pub(super) fn new(text: &str, at: Range<usize>, problem: impl Into<String>) -> Self {
+        Self { problem: problem.into(), text: text.into(), at }
+    }
+
+    /// The same mistake, where the text was `whole[start..]` cut off somewhere.
+    pub(super) fn within(self, whole: &str, start: usize) -> Self {
+        Self { text: whole.into(), at: self.at.start + start..self.at.end + start, ..self }
+    }
+
+    /// What is wrong, without the place.
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+
+    /// The line and the column of the mistake in characters, from 1.
+    pub fn position(&self) -> (usize, usize) {
+        let before = &self.text[..self.at.start];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        (line, column)
+    }
+}
+
+impl std::error::Error for TextError {}
+
+impl fmt::Display for TextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, column) = self.position();
+        write!(f, "{} (", self.problem)?;
+        if self.text.trim_end().contains('\n') {
+            write!(f, "line {line}, ")?;
+        }
+        write!(f, "column {column})")?;
+        let shown: Vec<char> = self.text.lines().nth(line - 1).unwrap_or_default().chars().collect();
+        if shown.iter().all(|c| c.is_whitespace()) {
+            return Ok(());
+        }
+        let start = if shown.len() <= WINDOW { 0 } else { (column - 1).saturating_sub(WINDOW / 2) };
+        let end = shown.len().min(start + WINDOW);
+        let piece: String = shown[start..end].iter().map(|c| if c.is_control() { ' ' } else { *c }).collect();
+        let (before, after) = (if start > 0 { "…" } else { "" }, if end < shown.len() { "…" } else { "" });
+        let marked = self.text[self.at.clone()].lines().next().unwrap_or_default().chars().count();
+        let carets = marked.clamp(1, (end + 1).saturating_sub(column).max(1));
+        let indent = column - 1 - start + before.chars().count();
+        write!(f, "\n\n    {before}{piece}{after}\n    {:indent$}{}", "", "^".repeat(carets))
+    }
+}
+
+/// The known name nearest to an unknown one, if it is near: `; did you mean sin?`
+pub(super) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    // Not for names of any length: the distance takes time in the product of both.
+    let near = |known: &&str| name.len() <= 40 && strsim::osa_distance(name, known) <= name.len().div_ceil(3);
+    match known.into_iter().filter(near).min_by_key(|known| strsim::osa_distance(name, known)) {
+        Some(known) => format!("; did you mean {known}?"),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,184 @@
+//! Nodes of a graph as expressions to read: `v1 · v2`, `v̇1 · cos(v1)`.
+//!
+//! Tangent rules and partials are not written down anywhere a second time: they are read off the nodes that the operations'
+//! own derivative rules have appended to the graph.
+
+use super::trace::{Contribution, Row, Trace};
+use crate::graph::NodeId;
+use crate::ops::{Binary, Leaf, Op, Rule, Unary};
+
+/// What a notation prints.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expression {
+    /// A node's value, by the node's number.
+    Primal(i64),
+    /// A node's tangent.
+    Tangent(i64),
+    /// A node's adjoint.
+    Adjoint(i64),
+    /// A name of the user's.
+    Name(String),
+    /// A number.
+    Number(f64),
+    /// -x
+    Negate(Box<Expression>),
+    /// An operation written between its operands: `+ - * / ^`.
+    Infix(Binary, Box<Expression>, Box<Expression>),
+    /// A function of one operand or two.
+    Call(&'static str, Vec<Expression>),
+}
+
+use Expression::{Call, Infix, Name, Negate, Number, Primal, Tangent};
+
+/// Constant expressions of more nodes are shown as their number.
+const LARGEST_CONSTANT: usize = 5;
+
+/// What nodes are called where an expression is read off.
+struct Symbols<'t> {
+    trace: &'t Trace,
+    names: Vec<(NodeId, Expression)>,
+    /// Whether factors of 1 and sums with what is negated are written as one does by hand.
+    tidy: bool,
+}
+
+impl Trace {
+    /// What a row's value is computed from: the operation and its operands, or the input's name.
+    pub fn definition(&self, row: &Row) -> Expression {
+        match self.input_name(row) {
+            Some(name) => Name(name.into()),
+            None => {
+                let names = self.operands(row, |operand| Primal(operand.number));
+                Symbols { trace: self, names, tidy: false }.operation(row.node)
+            }
+        }
+    }
+
+    /// What a row's tangent is computed from; nothing for an input.
+    pub fn tangent_rule(&self, row: &Row) -> Option<Expression> {
+        if self.input_name(row).is_some() {
+            return None;
+        }
+        let Some(tangent) = row.tangent else { return Some(Number(0.0)) };
+        // A value before a tangent: where x is its own tangent's node, nothing else is at hand.
+        let mut names = self.operands(row, |operand| Primal(operand.number));
+        names.push((row.node, Primal(row.number)));
+        for &node in &self.graph[row.node].inputs {
+            if let Some(operand) = self.row_of(node)
+                && let Some(tangent) = operand.tangent
+            {
+                names.push((tangent, Tangent(operand.number)));
+            }
+        }
+        Some(Symbols { trace: self, names, tidy: true }.expression(tangent))
+    }
+
+    /// The local partial that a contribution multiplies with.
+    pub fn partial(&self, part: &Contribution) -> Expression {
+        let from = &self.rows[part.from];
+        let mut names = self.operands(from, |operand| Primal(operand.number));
+        names.push((from.node, Primal(from.number)));
+        Symbols { trace: self, names, tidy: true }.expression(part.partial_node)
+    }
+
+    /// The whole formula, if it has no more nodes than that when nothing is shared.
+    pub fn whole(&self, most: usize) -> Option<Expression> {
+        let output = self.rows.last()?.node;
+        let mut sizes: Vec<usize> = Vec::with_capacity(output.index() + 1);
+        for id in self.graph.ids().take(output.index() + 1) {
+            let operands = self.graph[id].inputs.iter().map(|input| sizes[input.index()]);
+            sizes.push(operands.fold(1, usize::saturating_add));
+        }
+        if sizes[output.index()] > most {
+            return None;
+        }
+        let inputs = self.rows.iter().take(self.point.len()).zip(&self.point);
+        let names = inputs.map(|(row, (name, _))| (row.node, Name(name.clone()))).collect();
+        Some(Symbols { trace: self, names, tidy: false }.expression(output))
+    }
+
+    /// The input's name, if the row is one.
+    pub fn input_name(&self, row: &Row) -> Option<&str> {
+        let position = usize::try_from(row.number + self.point.len() as i64 - 1).ok()?;
+        self.point.get(position).map(|(name, _)| &name[..])
+    }
+
+    fn operands(&self, row: &Row, name: impl Fn(&Row) -> Expression) -> Vec<(NodeId, Expression)> {
+        let operands = self.graph[row.node].inputs.iter();
+        operands.filter_map(|&node| Some((node, name(self.row_of(node)?)))).collect()
+    }
+
+    fn row_of(&self, node: NodeId) -> Option<&Row> {
+        // Inputs stand in the point's order, operations in evaluation order.
+        let (inputs, operations) = self.rows.split_at(self.point.len());
+        let operation = operations.binary_search_by_key(&node, |row| row.node).ok().map(|i| &operations[i]);
+        operation.or_else(|| inputs.iter().find(|row| row.node == node))
+    }
+}
+
+impl Symbols<'_> {
+    fn expression(&self, node: NodeId) -> Expression {
+        if let Some((_, name)) = self.names.iter().find(|(other, _)| *other == node) {
+            return name.clone();
+        }
+        if let Some(Some(value)) = self.trace.constants.get(node.index())
+            && self.is_large(node)
+        {
+            return Number(*value);
+        }
+        self.operation(node)
+    }
+
+    fn operation(&self, node: NodeId) -> Expression {
+        let node = &self.trace.graph[node];
+        let mut operands = node.inputs.iter().map(|&input| self.expression(input));
+        match (&node.op, operands.next(), operands.next()) {
+            (Op::Leaf(Leaf::Constant(value)), ..) => constant(value.get()),
+            (Op::Unary(Unary::Neg), Some(x), _) => Negate(Box::new(x)),
+            (Op::Binary(op), Some(a), Some(b)) if is_infix(*op) => self.infix(*op, a, b),
+            (op, a, b) => Call(op.name(), a.into_iter().chain(b).collect()),
+        }
+    }
+
+    fn infix(&self, op: Binary, a: Expression, b: Expression) -> Expression {
+        let boxed = |op, a, b| Infix(op, Box::new(a), Box::new(b));
+        if !self.tidy {
+            return boxed(op, a, b);
+        }
+        match (op, a, b) {
+            (Binary::Mul, Number(1.0), b) => b,
+            (Binary::Mul, Infix(Binary::Div, one, divisor), b) if *one == Number(1.0) => {
+                boxed(Binary::Div, b, *divisor)
+            }
+            (Binary::Add, a, Negate(b)) => boxed(Binary::Sub, a, *b),
+            (op, a, b) => boxed(op, a, b),
+        }
+    }
+
+    /// Whether a constant expression has too many nodes to be shown.
+    fn is_large(&self, node: NodeId) -> bool {
+        let (mut open, mut count) = (vec![node], 0);
+        while let Some(node) = open.pop() {
+            count += 1;
+            if count > LARGEST_CONSTANT {
+                return true;
+            }
+            open.extend(&self.trace.graph[node].inputs);
+        }
+        false
+    }
+}
+
+fn is_infix(op: Binary) -> bool {
+    matches!(op, Binary::Add | Binary::Sub | Binary::Mul | Binary::Div | Binary::Pow)
+}
+
+/// A number, by its name if it has one.
+fn constant(value: f64) -> Expression {
+    if value == std::f64::consts::LN_10 {
+        return Call("ln", vec![Number(10.0)]); // of log10's derivative
+    }
+    match super::parse::CONSTANTS.iter().find(|(_, constant)| *constant == value) {
+        Some((name, _)) => Name((*name).into()),
+        None => Number(value),
+    }
+}

@@ -1,0 +1,55 @@
+//! The trace as one table: a row for each node of each forward sweep, and for each contribution of the reverse sweep.
+
+use super::notation::Notation;
+use super::number::exact;
+use crate::scalar::Trace;
+
+const COLUMNS: [&str; 9] =
+    ["sweep", "direction", "node", "definition", "value", "derivative", "from", "partial", "amount"];
+
+/// Columns `sweep,direction,node,definition,value,derivative,from,partial,amount`, numbers in full. `derivative` is
+/// the tangent in forward rows and the adjoint in reverse rows, where a node has a row for each contribution.
+///
+/// # Errors
+/// Never; the type is that of the writer.
+pub fn csv(trace: &Trace) -> Result<String, csv::Error> {
+    let notation = Notation::Plain;
+    let definitions: Vec<String> =
+        trace.rows.iter().map(|row| notation.write(&trace.definition(row))).collect();
+    let node = |position: usize| notation.primal(trace.rows[position].number);
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(COLUMNS)?;
+    for (k, direction) in trace.directions.iter().enumerate() {
+        let entries = trace.point.iter().zip(&direction.tangents).filter(|(_, tangent)| **tangent != 0.0);
+        let name: Vec<String> =
+            entries.map(|((name, _), tangent)| format!("{name}={}", exact(*tangent))).collect();
+        let name = name.join(";");
+        for (i, row) in trace.rows.iter().enumerate() {
+            let (value, tangent) = (exact(row.value), exact(row.tangents[k]));
+            writer.write_record([
+                "forward",
+                &name,
+                &node(i),
+                &definitions[i],
+                &value,
+                &tangent,
+                "",
+                "",
+                "",
+            ])?;
+        }
+    }
+    for (i, row) in trace.rows.iter().enumerate().rev() {
+        let (node_name, value, adjoint) = (node(i), exact(row.value), exact(row.adjoint));
+        let start = ["reverse", "", &node_name, &definitions[i], &value, &adjoint];
+        if row.contributions.is_empty() {
+            writer.write_record(start.iter().chain(&["", "", ""]))?;
+        }
+        for part in &row.contributions {
+            let end = [node(part.from), exact(part.partial), exact(part.amount)];
+            writer.write_record(start.iter().copied().chain(end.iter().map(|text| &text[..])))?;
+        }
+    }
+    let bytes = writer.into_inner().map_err(|error| error.into_error())?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,205 @@
+//! The trace for programs: numbers in full.
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, SerializeSeq, Serializer};
+
+use super::notation::Notation;
+use crate::scalar::Trace;
+
+/// `{"expression", "point", "value", "gradient", "forward", "reverse", "checks", ...}`; `forward` is a list where each
+/// input was traced alone.
+///
+/// # Errors
+/// Never; the type is that of the serializer.
+pub fn json(trace: &Trace) -> Result<String, serde_json::Error> {
+    serde_json::to_string(trace).map(|text| text + "\n")
+}
+
+impl Serialize for Trace {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let definitions: Vec<String> =
+            self.rows.iter().map(|row| Notation::Plain.write(&self.definition(row))).collect();
+        let names: Vec<String> = self.rows.iter().map(|row| Notation::Plain.primal(row.number)).collect();
+        let forward: Vec<Forward<'_>> = (0..self.directions.len())
+            .map(|direction| Forward { trace: self, names: &names, definitions: &definitions, direction })
+            .collect();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("expression", &self.expression)?;
+        map.serialize_entry("point", &Named(|i: usize| self.point[i].1, self))?;
+        map.serialize_entry("value", &self.value())?;
+        map.serialize_entry("gradient", &Named(|i: usize| self.rows[i].adjoint, self))?;
+        if self.sweeps_each_input() {
+            map.serialize_entry("forward", &forward)?;
+        } else {
+            map.serialize_entry("forward", &forward.first())?;
+        }
+        map.serialize_entry("reverse", &Reverse { trace: self, names: &names })?;
+        if let Some(hessian) = &self.hessian {
+            let rows: Vec<Named<'_, _>> = hessian.iter().map(|row| Named(|i: usize| row[i], self)).collect();
+            map.serialize_entry("hessian", &Named(|i: usize| &rows[i], self))?;
+        }
+        map.serialize_entry("checks", &Checked(self))?;
+        map.serialize_entry("operations", &Operations(self))?;
+        map.serialize_entry("notes", &self.notes)?;
+        map.end()
+    }
+}
+
+/// A value for each input, under its name.
+struct Named<'t, F>(F, &'t Trace);
+
+impl<V: Serialize, F: Fn(usize) -> V> Serialize for Named<'_, F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.1.point.iter().enumerate().map(|(i, (name, _))| (name, (self.0)(i))))
+    }
+}
+
+struct Forward<'t> {
+    trace: &'t Trace,
+    names: &'t [String],
+    definitions: &'t [String],
+    direction: usize,
+}
+
+#[derive(Serialize)]
+struct ForwardRow<'t> {
+    node: &'t str,
+    definition: &'t str,
+    value: f64,
+    tangent: f64,
+}
+
+impl Serialize for Forward<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let tangents = &self.trace.directions[self.direction].tangents;
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("direction", &Named(|i: usize| tangents[i], self.trace))?;
+        map.serialize_entry(
+            "rows",
+            &Sequence(|| {
+                self.trace.rows.iter().zip(self.names.iter().zip(self.definitions)).map(
+                    |(row, (node, definition))| ForwardRow {
+                        node,
+                        definition,
+                        value: row.value,
+                        tangent: row.tangents[self.direction],
+                    },
+                )
+            }),
+        )?;
+        map.end()
+    }
+}
+
+struct Reverse<'t> {
+    trace: &'t Trace,
+    names: &'t [String],
+}
+
+#[derive(Serialize)]
+struct ReverseRow<'t> {
+    node: &'t str,
+    value: f64,
+    adjoint: f64,
+    contributions: Vec<ContributionRow<'t>>,
+}
+
+#[derive(Serialize)]
+struct ContributionRow<'t> {
+    from: &'t str,
+    partial: f64,
+    amount: f64,
+}
+
+impl Serialize for Reverse<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(
+            "rows",
+            &Sequence(|| {
+                self.trace.rows.iter().zip(self.names).rev().map(|(row, node)| ReverseRow {
+                    node,
+                    value: row.value,
+                    adjoint: row.adjoint,
+                    contributions: row
+                        .contributions
+                        .iter()
+                        .map(|part| ContributionRow {
+                            from: &self.names[part.from],
+                            partial: part.partial,
+                            amount: part.amount,
+                        })
+                        .collect(),
+                })
+            }),
+        )?;
+        map.end()
+    }
+}
+
+/// A list that is made while it is written.
+struct Sequence<F>(F);
+
+impl<I: Iterator<Item: Serialize>, F: Fn() -> I> Serialize for Sequence<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut sequence = serializer.serialize_seq(None)?;
+        for item in (self.0)() {
+            sequence.serialize_element(&item)?;
+        }
+        sequence.end()
+    }
+}
+
+struct Checked<'t>(&'t Trace);
+
+#[derive(Serialize)]
+struct DifferenceRow<'t> {
+    input: Option<&'t str>,
+    reverse: f64,
+    central: Option<f64>,
+    error: Option<f64>,
+    agrees: Option<bool>,
+}
+
+impl Serialize for Checked<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let checks = &self.0.checks;
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry(
+            "central_differences",
+            &Sequence(|| {
+                checks.differences.iter().map(|check| DifferenceRow {
+                    input: check.input.map(|input| &self.0.point[input].0[..]),
+                    reverse: check.reverse,
+                    central: check.central,
+                    error: check.error(),
+                    agrees: check.agrees(),
+                })
+            }),
+        )?;
+        let product = checks.inner_product;
+        map.serialize_entry(
+            "inner_product",
+            &serde_json::json!({
+                "forward": product.forward,
+                "reverse": product.reverse,
+                "error": product.error(),
+                "agrees": product.agrees(),
+            }),
+        )?;
+        map.end()
+    }
+}
+
+struct Operations<'t>(&'t Trace);
+
+impl Serialize for Operations<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let costs = self.0.costs;
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("value", &costs.value)?;
+        map.serialize_entry("one_reverse_sweep", &(costs.value + costs.reverse))?;
+        map.serialize_entry("forward_sweeps", &(costs.value + self.0.point.len() * costs.forward))?;
+        map.end()
+    }
+}

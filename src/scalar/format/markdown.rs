@@ -1,0 +1,44 @@
+//! The page as Markdown, with tables; symbols stand in code spans, so that nothing in them is markup.
+
+use super::notation::Notation;
+use super::page::{Align, Block, Span, page};
+use crate::scalar::Trace;
+
+/// The trace as Markdown; `drawing` is the graph in box characters, if it is to be shown.
+pub fn markdown(trace: &Trace, notation: Notation, digits: usize, drawing: Option<&str>) -> String {
+    let mut out = String::new();
+    for block in page(trace, notation, digits, drawing) {
+        match block {
+            Block::Heading(heading) => out += &format!("## {heading}\n\n"),
+            Block::Paragraph(spans) => {
+                out += &spans.iter().map(span).collect::<String>();
+                out += "\n\n";
+            }
+            Block::Table { columns, rows } => {
+                let titles: Vec<String> = columns.iter().map(|(title, _)| span(title)).collect();
+                let rules: Vec<&str> = columns
+                    .iter()
+                    .map(|(_, align)| if *align == Align::Right { "--:" } else { "---" })
+                    .collect();
+                out += &format!("| {} |\n| {} |\n", titles.join(" | "), rules.join(" | "));
+                for row in rows {
+                    out += &format!("| {} |\n", row.iter().map(span).collect::<Vec<_>>().join(" | "));
+                }
+                out.push('\n');
+            }
+            Block::Drawing(drawing) => out += &format!("```text\n{drawing}```\n\n"),
+        }
+    }
+    out
+}
+
+fn span(span: &Span) -> String {
+    match span {
+        Span::Math(text) if text.is_empty() => String::new(),
+        Span::Math(text) => format!("`{text}`"),
+        Span::Words(text) => text
+            .chars()
+            .flat_map(|c| "\\`*_|<>#".contains(c).then_some('\\').into_iter().chain([c]))
+            .collect(),
+    }
+}

@@ -1,0 +1,329 @@
+//! What a trace's page shows, from top to bottom, for every format that is read by eye.
+
+use super::notation::{Notation, latex_number};
+use super::number::{error, rounded};
+use crate::scalar::trace::{Contribution, Row, Trace};
+
+/// A piece of text: words, or symbols in the page's notation.
+pub(super) enum Span {
+    Words(String),
+    Math(String),
+}
+
+/// Words.
+fn words(text: impl Into<String>) -> Span {
+    Span::Words(text.into())
+}
+
+/// Symbols.
+fn math(text: impl Into<String>) -> Span {
+    Span::Math(text.into())
+}
+
+/// How a column is set.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Align {
+    /// Symbols of any length, which may be broken into lines.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// A part of the page.
+pub(super) enum Block {
+    Heading(&'static str),
+    Paragraph(Vec<Span>),
+    Table {
+        columns: Vec<(Span, Align)>,
+        rows: Vec<Vec<Span>>,
+    },
+    /// Lines of box characters.
+    Drawing(String),
+}
+
+/// Characters that the columns of tangents may take together.
+const TANGENTS: usize = 44;
+
+/// The whole expression is set as a formula up to so many nodes.
+const LARGEST_FORMULA: usize = 120;
+
+pub(super) fn page(trace: &Trace, notation: Notation, digits: usize, drawing: Option<&str>) -> Vec<Block> {
+    let writer = Writer { trace, notation, digits };
+    let mut blocks = vec![Block::Paragraph(writer.formula()), Block::Paragraph(writer.point())];
+    if let Some(drawing) = drawing {
+        blocks.push(Block::Heading("Computational graph"));
+        blocks.push(Block::Drawing(drawing.into()));
+    }
+    blocks.push(Block::Heading("Forward trace: values and tangents"));
+    blocks.extend(writer.forward());
+    blocks.push(Block::Heading("Reverse trace: values upwards"));
+    blocks.push(writer.values());
+    blocks.push(Block::Heading("Reverse trace: adjoints downwards"));
+    blocks.push(writer.reverse());
+    blocks.push(Block::Heading("Gradient"));
+    blocks.push(writer.gradient());
+    blocks.push(Block::Paragraph(writer.operations()));
+    if let Some(hessian) = &trace.hessian {
+        blocks.push(Block::Heading("Second derivatives, by forward over reverse mode"));
+        blocks.push(writer.hessian(hessian));
+    }
+    blocks.push(Block::Heading("Checks"));
+    blocks.push(writer.differences());
+    blocks.push(Block::Paragraph(writer.inner_product()));
+    if !trace.notes.is_empty() {
+        blocks.push(Block::Heading("Notes"));
+        blocks.extend(trace.notes.iter().map(|note| Block::Paragraph(vec![words(note.clone())])));
+    }
+    blocks
+}
+
+struct Writer<'t> {
+    trace: &'t Trace,
+    notation: Notation,
+    digits: usize,
+}
+
+impl Writer<'_> {
+    fn number(&self, x: f64) -> String {
+        let text = rounded(x, self.digits);
+        if self.notation == Notation::Latex { latex_number(&text) } else { text }
+    }
+
+    fn error(&self, x: f64) -> Span {
+        let text = error(x);
+        math(if self.notation == Notation::Latex { latex_number(&text) } else { text })
+    }
+
+    fn cell(&self, x: f64) -> Span {
+        math(self.number(x))
+    }
+
+    fn name(&self, input: usize) -> String {
+        self.notation.name(&self.trace.point[input].0)
+    }
+
+    fn formula(&self) -> Vec<Span> {
+        let whole = match self.trace.whole(LARGEST_FORMULA) {
+            Some(expression) => self.notation.write(&expression),
+            None => self.notation.primal(self.trace.rows.last().map_or(0, |row| row.number)),
+        };
+        vec![math(format!("f = {whole} = {}", self.number(self.trace.value())))]
+    }
+
+    fn point(&self) -> Vec<Span> {
+        if self.trace.point.is_empty() {
+            return vec![words("a constant: there are no inputs")];
+        }
+        let entries = self.trace.point.iter().enumerate();
+        let entries: Vec<String> =
+            entries.map(|(i, (_, x))| format!("{} = {}", self.name(i), self.number(*x))).collect();
+        vec![words("at "), math(entries.join(", "))]
+    }
+
+    /// The derivative by an input as an operator.
+    fn by(&self, input: usize) -> String {
+        let name = self.name(input);
+        match self.notation {
+            Notation::Griewank => format!("∂/∂{name}"),
+            Notation::Plain => format!("d/d({name})"),
+            Notation::Latex => format!(r"\frac{{\partial}}{{\partial {name}}}"),
+        }
+    }
+
+    fn forward(&self) -> Vec<Block> {
+        let titles: Vec<Span> = match self.trace.sweeps_each_input() {
+            true => (0..self.trace.directions.len()).map(|input| math(self.by(input))).collect(),
+            false => self.trace.directions.iter().map(|_| words("tangent")).collect(),
+        };
+        let mut titles: Vec<Option<Span>> = titles.into_iter().map(Some).collect();
+        let room = (TANGENTS / (self.digits + 7)).max(1);
+        let mut blocks = Vec::new();
+        if !self.trace.sweeps_each_input()
+            && let Some(direction) = self.trace.directions.first()
+        {
+            let entries = direction.tangents.iter().enumerate();
+            let entries: Vec<String> = entries
+                .map(|(i, x)| {
+                    format!("{} = {}", self.notation.tangent(self.trace.rows[i].number), self.number(*x))
+                })
+                .collect();
+            blocks.push(Block::Paragraph(vec![words("direction "), math(entries.join(", "))]));
+        }
+        let count = self.trace.directions.len();
+        for begin in (0..count.max(1)).step_by(room) {
+            let shown = begin..count.min(begin + room);
+            let mut columns = vec![(words("node"), Align::Left)];
+            if begin == 0 {
+                columns.extend([
+                    (words("definition"), Align::Left),
+                    (words("value"), Align::Right),
+                    (words("tangent rule"), Align::Left),
+                ]);
+            }
+            columns.extend(shown.clone().filter_map(|k| Some((titles[k].take()?, Align::Right))));
+            let row = |row: &Row| {
+                let mut cells = vec![math(self.notation.primal(row.number))];
+                if begin == 0 {
+                    let rule = self.trace.tangent_rule(row).map(|rule| {
+                        format!("{} = {}", self.notation.tangent(row.number), self.notation.write(&rule))
+                    });
+                    cells.push(math(self.notation.write(&self.trace.definition(row))));
+                    cells.push(self.cell(row.value));
+                    cells.push(math(rule.unwrap_or_else(|| self.notation.tangent(row.number))));
+                }
+                cells.extend(shown.clone().map(|k| self.cell(row.tangents[k])));
+                cells
+            };
+            blocks.push(Block::Table { columns, rows: self.trace.rows.iter().map(row).collect() });
+        }
+        blocks
+    }
+
+    fn values(&self) -> Block {
+        let columns = vec![
+            (words("node"), Align::Left),
+            (words("definition"), Align::Left),
+            (words("value"), Align::Right),
+        ];
+        let row = |row: &Row| {
+            let definition = self.notation.write(&self.trace.definition(row));
+            vec![math(self.notation.primal(row.number)), math(definition), self.cell(row.value)]
+        };
+        Block::Table { columns, rows: self.trace.rows.iter().map(row).collect() }
+    }
+
+    /// A line for each contribution, with the sum so far.
+    fn reverse(&self) -> Block {
+        let columns = vec![
+            (words("contribution"), Align::Left),
+            (words("by the partial"), Align::Left),
+            (words("numbers"), Align::Left),
+            (words("amount"), Align::Right),
+            (words("sum"), Align::Right),
+        ];
+        let mut rows = Vec::new();
+        for (position, row) in self.trace.rows.iter().enumerate().rev() {
+            let adjoint = self.notation.adjoint(row.number);
+            let is_output = position + 1 == self.trace.rows.len();
+            if row.contributions.is_empty() {
+                let start = if is_output { "1" } else { "0" };
+                let cell = |text: &str| math(text.to_owned());
+                rows.push(vec![
+                    math(format!("{adjoint} = {start}")),
+                    cell(""),
+                    cell(""),
+                    cell(""),
+                    self.cell(row.adjoint),
+                ]);
+            }
+            let mut sum = 0.0;
+            for part in &row.contributions {
+                sum += part.amount;
+                rows.push(self.contribution(row, &adjoint, part, sum));
+            }
+        }
+        Block::Table { columns, rows }
+    }
+
+    fn contribution(&self, row: &Row, adjoint: &str, part: &Contribution, sum: f64) -> Vec<Span> {
+        let (notation, from) = (self.notation, &self.trace.rows[part.from]);
+        let times = notation.times();
+        let source = notation.adjoint(from.number);
+        let partial = notation.partial(&notation.primal(from.number), &notation.primal(row.number));
+        let rule = notation.write_factor(&self.trace.partial(part));
+        let factor = self.number(part.partial);
+        let factor = if factor.starts_with('-') { format!("({factor})") } else { factor };
+        vec![
+            math(format!("{adjoint} += {source}{times}{partial}")),
+            math(format!("= {source}{times}{rule}")),
+            math(format!("= {}{times}{factor}", self.number(from.adjoint))),
+            math(format!("= {}", self.number(part.amount))),
+            self.cell(sum),
+        ]
+    }
+
+    fn gradient(&self) -> Block {
+        let columns = vec![
+            (words("input"), Align::Left),
+            (words("adjoint"), Align::Left),
+            (words("partial of f"), Align::Right),
+        ];
+        let row = |input: usize| {
+            let row = &self.trace.rows[input];
+            let adjoint = format!(
+                "{} = {}",
+                self.notation.partial("f", &self.name(input)),
+                self.notation.adjoint(row.number)
+            );
+            vec![math(self.name(input)), math(adjoint), self.cell(row.adjoint)]
+        };
+        Block::Table { columns, rows: (0..self.trace.point.len()).map(row).collect() }
+    }
+
+    fn operations(&self) -> Vec<Span> {
+        let (costs, inputs) = (self.trace.costs, self.trace.point.len());
+        let (reverse, forward) = (costs.value + costs.reverse, costs.value + inputs * costs.forward);
+        let ratio = reverse as f64 / costs.value.max(1) as f64;
+        vec![words(format!(
+            "Operations: {} for the value. The value and the whole gradient take {reverse} with one reverse sweep, {ratio:.1} \
+             times as many, and {forward} with {inputs} forward sweep{}.",
+            costs.value,
+            if inputs == 1 { "" } else { "s" },
+        ))]
+    }
+
+    fn hessian(&self, hessian: &[Vec<f64>]) -> Block {
+        let mut columns = vec![(words(""), Align::Left)];
+        columns.extend((0..hessian.len()).map(|input| (math(self.name(input)), Align::Right)));
+        let row = |(input, row): (usize, &Vec<f64>)| {
+            let mut cells = vec![math(self.name(input))];
+            cells.extend(row.iter().map(|&x| self.cell(x)));
+            cells
+        };
+        Block::Table { columns, rows: hessian.iter().enumerate().map(row).collect() }
+    }
+
+    fn differences(&self) -> Block {
+        let columns = vec![
+            (words("input"), Align::Left),
+            (words("reverse mode"), Align::Right),
+            (words("central difference"), Align::Right),
+            (words("error"), Align::Right),
+            (words("verdict"), Align::Left),
+        ];
+        let checks = self.trace.checks.differences.iter();
+        let row = |check: &crate::scalar::Difference| {
+            let (central, error) = match (check.central, check.error()) {
+                (Some(central), Some(error)) => (self.cell(central), self.error(error)),
+                _ => (words("none"), words("")),
+            };
+            let verdict = match check.agrees() {
+                Some(true) => "agrees",
+                Some(false) if self.trace.notes.is_empty() => "DIFFERS",
+                Some(false) => "differs, see the notes",
+                None => "f has no value beside the point",
+            };
+            let input = check.input.map_or_else(|| words("all inputs by 1"), |input| math(self.name(input)));
+            vec![input, self.cell(check.reverse), central, error, words(verdict)]
+        };
+        Block::Table { columns, rows: checks.map(row).collect() }
+    }
+
+    fn inner_product(&self) -> Vec<Span> {
+        let product = self.trace.checks.inner_product;
+        let (outputs, inputs) = match self.notation {
+            Notation::Griewank => ("⟨y\u{304}, y\u{307}⟩", "⟨x\u{304}, x\u{307}⟩"),
+            Notation::Plain => ("<adj_y, dot_y>", "<adj_x, dot_x>"),
+            Notation::Latex => (r"\langle\bar{y}, \dot{y}\rangle", r"\langle\bar{x}, \dot{x}\rangle"),
+        };
+        vec![
+            words("Inner product: forward mode "),
+            math(format!("{outputs} = {}", self.number(product.forward))),
+            words(", reverse mode "),
+            math(format!("{inputs} = {}", self.number(product.reverse))),
+            words(", error "),
+            self.error(product.error()),
+            words(if product.agrees() { ": agree." } else { ": DIFFER." }),
+        ]
+    }
+}

@@ -1,0 +1,22 @@
+//! Scalar formulas: read from text, differentiated in both modes, and shown step by step.
+//!
+//! [`parse`] turns a text into a graph of the same kind that everything else runs on; [`trace`] differentiates it
+//! with [`crate::autodiff`] and keeps every number; [`format`] writes the traces for people and for programs.
+
+mod checks;
+mod domain;
+mod error;
+mod expression;
+pub mod format;
+mod parse;
+mod point;
+mod tokens;
+mod trace;
+
+pub use checks::{Checks, Difference, InnerProduct};
+pub use domain::DomainError;
+pub use error::TextError;
+pub use expression::Expression;
+pub use parse::{Formula, LONGEST, parse};
+pub use point::{Point, parse_point};
+pub use trace::{Contribution, Costs, Direction, Directions, Request, Row, Trace, TraceError, trace};

@@ -1,0 +1,124 @@
+//! What is refused, with which words, at which column.
+
+use cotangent::scalar::{Directions, Request, parse, parse_point, trace};
+
+#[test]
+fn mistakes_in_formulas_name_their_column() {
+    for (formula, column, words) in [
+        ("", 1, "empty"),
+        ("   ", 1, "empty"),
+        ("2*sine(x)", 3, "no function sine; did you mean sin?"),
+        ("2*quux(x)", 3, "no function quux"),
+        ("x + x(2)", 5, "for a product write x*("),
+        ("sin x", 1, "sin is a function"),
+        ("x +", 4, "ends where an operand is missing"),
+        ("x + * 2", 5, "operand is missing before *"),
+        ("2**x", 3, "a power is written ^"),
+        ("((x)", 1, "a ) is missing"),
+        ("x)*2", 2, "closes nothing"),
+        ("()", 2, "nothing stands in these parentheses"),
+        ("sin()", 5, "takes 1 argument here, not 0"),
+        ("1+max(x)", 3, "max takes 2 arguments, not 1"),
+        ("sin(x, 2)", 1, "sin takes 1 argument, not 2"),
+        ("max(x,)", 7, "operand is missing before )"),
+        ("(x, 2)", 3, "comma"),
+        ("1,5*x", 2, "comma"),
+        ("2x", 2, "a product is written with *"),
+        ("x y", 3, "an operator is missing"),
+        ("1e999*x", 1, "too large"),
+        (".", 1, "not a number"),
+        ("1.2.3", 4, "an operator is missing"),
+        ("x # 2", 3, "'#'"),
+        ("ä + $", 5, "'$'"),
+    ] {
+        let error = parse(formula).expect_err(formula);
+        assert!(error.problem().contains(words), "{formula}: {error}");
+        assert_eq!(error.position(), (1, column), "{formula}: {error}");
+    }
+}
+
+#[test]
+fn a_caret_stands_under_the_mistake_also_in_long_and_several_lines() {
+    let lines = |formula: &str| -> Vec<String> {
+        let text = parse(formula).unwrap_err().to_string();
+        text.lines().map(str::to_owned).collect()
+    };
+    assert_eq!(lines("äx + sine(x)")[2..], ["    äx + sine(x)", "         ^^^^"]);
+    let several = lines("x +\n y + $");
+    assert!(several[0].ends_with("(line 2, column 6)"), "{several:?}");
+    assert_eq!(several[2..], ["     y + $", "         ^"]);
+    let long = format!("{}$+{}", "x+".repeat(500), "x+".repeat(500));
+    let [_, _, shown, caret] = &lines(&long)[..] else { panic!() };
+    assert!(shown.chars().count() < 90, "{shown}");
+    let place = caret.chars().position(|c| c == '^').unwrap();
+    assert_eq!(shown.chars().nth(place), Some('$'));
+}
+
+#[test]
+fn mistakes_in_points_name_their_column() {
+    for (point, column, words) in [
+        ("x", 1, "lacks its value"),
+        ("x=1,", 5, "nothing stands here"),
+        ("x=1,x=2", 5, "x has a value already"),
+        ("x=1,2=y", 5, "is not a name"),
+        ("x=", 3, "empty"),
+        ("x=one", 3, "holds one"),
+        ("x=1e999", 3, "too large"),
+        ("x=1,y=2*", 9, "operand is missing"),
+        ("x=1/0", 3, "not a finite number"),
+    ] {
+        let error = parse_point(point).expect_err(point);
+        assert!(error.problem().contains(words), "{point}: {error}");
+        assert_eq!(error.position(), (1, column), "{point}: {error}");
+    }
+    let point = parse_point(" x = pi/2 , y=-1").unwrap();
+    assert_eq!(point, [("x".to_owned(), std::f64::consts::FRAC_PI_2), ("y".to_owned(), -1.0)]);
+}
+
+#[track_caller]
+fn refused(formula: &str, point: &str, words: &[&str]) {
+    let error = trace(&parse(formula).unwrap(), &parse_point(point).unwrap(), &Request::default());
+    let error = error.expect_err(formula).to_string();
+    for word in words {
+        assert!(error.contains(word), "{formula} at {point}: {word:?} is not in: {error}");
+    }
+}
+
+#[test]
+fn a_point_that_does_not_fit_the_formula_is_refused() {
+    refused("x*y", "x=1", &["y has no value", "--at y=NUMBER", "column 3", "      ^"]);
+    refused("x*y*z", "x=1", &["y (and 1 more) has no value"]);
+    refused("alpha*x", "x=1,alhpa=2", &["alhpa", "did you mean alpha?"]);
+    refused("e*x", "x=1,e=2", &["e, which is a constant"]);
+    let along = Request { directions: Directions::Along(vec![("y".into(), 1.0)]), hessian: false };
+    let error = trace(&parse("x").unwrap(), &[("x".into(), 1.0)], &along).unwrap_err().to_string();
+    assert!(error.contains("y, which is no input"), "{error}");
+}
+
+#[test]
+fn outside_a_domain_the_node_and_its_operand_are_named() {
+    refused(
+        "1 + ln(x - 1)",
+        "x=1",
+        &["v2 = ln(v1) is infinite at v1 = 0", "larger than 0", "column 5", "        ^^^^^^^^^"],
+    );
+    refused("ln(-x)", "x=1", &["v2 = ln(v1) is not defined at v1 = -1"]);
+    refused("log10(x)", "x=-1", &["v1 = log10(x) is not defined at x = -1"]);
+    refused("1/(x-1)", "x=1", &["v2 = 1 / v1 is infinite at v1 = 0", "divisor must not be 0"]);
+    refused("(x-1)/(x-1)", "x=1", &["v2 = v1 / v1 is not defined at v1 = 0"]);
+    refused("sqrt(x)", "x=-4", &["v1 = sqrt(x) is not defined at x = -4", "0 or larger"]);
+    refused("asin(x)", "x=2", &["v1 = asin(x) is not defined at x = 2", "from -1 to 1"]);
+    refused("x^0.5", "x=-1", &["v1 = x^0.5 is not defined at x = -1", "whole exponent"]);
+    refused("x^-1", "x=0", &["v1 = x^-1 is infinite at x = 0"]);
+    refused("exp(x)", "x=1000", &["v1 = exp(x) overflows at x = 1000"]);
+    refused("x*1e300", "x=1e300", &["v1 = x * 1e300 overflows"]);
+    refused("x + ln(-1)", "x=1", &["ln(-1) is not defined", "column 5"]);
+}
+
+#[test]
+fn where_a_derivative_has_no_value_the_node_and_its_operand_are_named() {
+    refused("sqrt(x)", "x=0", &["derivative of v1 = sqrt(v0) by v0 is infinite at v0 = 0"]);
+    refused("acos(x)", "x=1", &["derivative of v1 = acos(v0) by v0 is infinite at v0 = 1"]);
+    refused("x^y", "x=-2,y=2", &["derivative of v1 = v-1^v0 by v0 is not defined", "write it as a number"]);
+    refused("(x*1e200)*1e200", "x=1e-300", &["adjoint of v0 is not finite"]);
+}
