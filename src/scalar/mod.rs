@@ -1,7 +1,7 @@
 //! Scalar formulas: read from text, differentiated in both modes, and shown step by step.
 //!
 //! [`parse`] turns a text into a graph of the same kind that everything else runs on; [`trace`] differentiates it
-//! with [`crate::autodiff`] and keeps every number; [`format`] writes the traces for people and for programs.
+//! with [`crate::autodiff`] and keeps every number; [`mod@format`] writes the traces for people and for programs.
 
 mod checks;
 mod domain;

@@ -245,5 +245,7 @@ fn the_exercise_is_printed_as_in_a_textbook() {
     );
     let latex = latex(&trace, 4);
     assert!(latex.contains(r"f = \frac{x_{1} \cdot x_{2} \cdot \sin\left(x_{3}\right) + \exp\left(x_{1} \cdot x_{2}\right)}{x_{3}} = 2.9228"));
-    assert!(latex.contains(r"\bar{v}_{1} += \bar{v}_{3} \cdot \frac{\partial v_{3}}{\partial v_{1}}"));
+    assert!(
+        latex.contains(r"\bar{v}_{1} \mathrel{+}= \bar{v}_{3} \cdot \frac{\partial v_{3}}{\partial v_{1}}")
+    );
 }

@@ -5,7 +5,6 @@ use super::page::{Align, Block, Span, page};
 use crate::scalar::Trace;
 
 const HEAD: &str = r"\documentclass[a4paper]{article}
-\usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
 \usepackage[margin=18mm]{geometry}
 \usepackage{amsmath,longtable,array}

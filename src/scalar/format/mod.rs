@@ -1,7 +1,7 @@
 //! Traces as text, Markdown, LaTeX, CSV and JSON.
 //!
 //! CSV and JSON are for programs, with numbers in full; the others are for the eye and share one list of what a
-//! page shows, in [`page`].
+//! page shows, in `page.rs`.
 
 mod csv;
 mod json;

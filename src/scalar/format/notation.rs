@@ -71,6 +71,11 @@ impl Notation {
         }
     }
 
+    /// Between a sum and what is added to it.
+    pub fn adds(self) -> &'static str {
+        if self == Self::Latex { r"\mathrel{+}=" } else { "+=" }
+    }
+
     /// A name of the user's.
     pub fn name(self, name: &str) -> String {
         match self {
@@ -192,8 +197,8 @@ fn latex_name(name: &str) -> String {
     let greek = base.chars().all(|c| ('α'..='ω').contains(&c) || ('Α'..='Ω').contains(&c));
     let base = match (base.chars().count(), greek) {
         (1, true) => greek_letter(base),
-        (1, false) => escape(base),
-        _ => format!(r"\mathrm{{{}}}", escape(base)),
+        (1, false) if base.is_ascii() => escape(base),
+        _ => format!(r"\text{{{}}}", escape(base)),
     };
     if index.is_empty() { base } else { format!("{base}_{{{index}}}") }
 }
@@ -236,6 +241,6 @@ fn greek_letter(letter: &str) -> String {
     ];
     match NAMES.iter().find(|(greek, _)| *greek == letter) {
         Some((_, name)) => format!(r"\{name}"),
-        None => format!(r"\mathrm{{{letter}}}"),
+        None => format!(r"\text{{{letter}}}"),
     }
 }

@@ -234,7 +234,7 @@ impl Writer<'_> {
         let factor = self.number(part.partial);
         let factor = if factor.starts_with('-') { format!("({factor})") } else { factor };
         vec![
-            math(format!("{adjoint} += {source}{times}{partial}")),
+            math(format!("{adjoint} {} {source}{times}{partial}", notation.adds())),
             math(format!("= {source}{times}{rule}")),
             math(format!("= {}{times}{factor}", self.number(from.adjoint))),
             math(format!("= {}", self.number(part.amount))),
