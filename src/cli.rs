@@ -94,6 +94,10 @@ pub struct Trace {
     /// Forward mode in any direction; inputs that are not named do not move
     #[arg(long, value_name = "NAME=VALUE,...")]
     pub direction: Option<String>,
+    /// Draw the computational graph: FILE.svg, FILE.png or FILE.dot; - draws it in box characters, as text does by
+    /// itself where it is small
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
+    pub graph: Option<PathBuf>,
     /// Print the matrix of second derivatives, too
     #[arg(long)]
     pub hessian: bool,

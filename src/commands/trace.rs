@@ -1,7 +1,9 @@
 //! `trace`: forward and reverse mode over a formula, step by step.
 
 use std::io::{IsTerminal, Read, Write};
+use std::path::Path;
 
+use cotangent::draw::png;
 use cotangent::scalar::format::{self, Notation, TextStyle};
 use cotangent::scalar::{Directions, LONGEST, Request, TextError, TraceError, parse, parse_point, trace};
 
@@ -10,6 +12,15 @@ use crate::cli::{Trace, TraceFormat, TraceNotation};
 
 /// Columns of a page of text.
 const WIDTH: usize = 100;
+
+/// A text shows the graph of at most so many nodes without being asked.
+const SMALL: usize = 24;
+
+/// More nodes than anybody looks at take too long to lay out.
+const LARGEST_DRAWING: usize = 2000;
+
+/// Pixels of a PNG picture to one of the drawing.
+const SCALE: f32 = 2.0;
 
 pub fn run(arguments: Trace) -> Result<(), Failure> {
     let formula = match &arguments.formula[..] {
@@ -29,6 +40,8 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
         }
         (None, None) => Directions::Each,
     };
+    let on_page = matches!(arguments.format, TraceFormat::Text | TraceFormat::Markdown);
+    let drawn = arguments.graph.as_deref().map(|graph| drawing_format(graph, on_page)).transpose()?;
     let request = Request { directions, hessian: arguments.hessian };
     let trace = trace(&formula, &point, &request)?;
 
@@ -37,14 +50,27 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
         TraceNotation::Plain => Notation::Plain,
     };
     let digits = usize::from(arguments.digits);
+    let diagram = || format::diagram(&trace, notation, digits);
+    let in_characters = match drawn {
+        Some(Drawing::Characters) if trace.rows.len() <= LARGEST_DRAWING => {
+            Some(diagram().boxes(WIDTH).unwrap_or_else(|| diagram().lifelines()))
+        }
+        Some(Drawing::Characters) => Some(diagram().lifelines()),
+        _ if on_page && trace.rows.len() <= SMALL => diagram().boxes(WIDTH),
+        _ => None,
+    };
+    let in_characters = in_characters.as_deref();
+    if let (Some(path), Some(drawing)) = (&arguments.graph, drawn) {
+        write_drawing(path, drawing, &trace, diagram)?;
+    }
     let stdout = std::io::stdout();
     let text = match arguments.format {
         TraceFormat::Text => {
             let colour =
                 stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-            format::text(&trace, TextStyle { notation, digits, width: WIDTH, colour }, None)
+            format::text(&trace, TextStyle { notation, digits, width: WIDTH, colour }, in_characters)
         }
-        TraceFormat::Markdown => format::markdown(&trace, notation, digits, None),
+        TraceFormat::Markdown => format::markdown(&trace, notation, digits, in_characters),
         TraceFormat::Latex => format::latex(&trace, digits),
         TraceFormat::Csv => format::csv(&trace).map_err(Failure::work)?,
         TraceFormat::Json => format::json(&trace).map_err(Failure::work)?,
@@ -56,6 +82,57 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
             written.map_err(|error| Failure::work(format!("cannot write to standard output: {error}")))
         }
     }
+}
+
+/// How the graph is drawn.
+#[derive(Clone, Copy, PartialEq)]
+enum Drawing {
+    Characters,
+    Svg,
+    Png,
+    Dot,
+}
+
+/// What the file's name asks for.
+fn drawing_format(path: &Path, on_page: bool) -> Result<Drawing, Failure> {
+    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    match extension.as_deref() {
+        _ if path.as_os_str() == "-" && on_page => Ok(Drawing::Characters),
+        _ if path.as_os_str() == "-" => Err(Failure::usage(
+            "--graph - draws into text or markdown; with this --format name a file, such as graph.svg",
+        )),
+        Some("svg") => Ok(Drawing::Svg),
+        Some("png") => Ok(Drawing::Png),
+        Some("dot" | "gv") => Ok(Drawing::Dot),
+        _ => {
+            let problem =
+                format!("--graph {}: the name must end in .svg, .png or .dot, or be -", path.display());
+            Err(Failure::usage(problem))
+        }
+    }
+}
+
+fn write_drawing(
+    path: &Path,
+    drawing: Drawing,
+    trace: &cotangent::scalar::Trace,
+    diagram: impl Fn() -> cotangent::draw::Diagram,
+) -> Result<(), Failure> {
+    let rows = trace.rows.len();
+    if matches!(drawing, Drawing::Svg | Drawing::Png) && rows > LARGEST_DRAWING {
+        return Err(Failure::work(format!(
+            "--graph {}: {rows} nodes are too many to lay out, at most {LARGEST_DRAWING} are drawn; a .dot file takes any number",
+            path.display()
+        )));
+    }
+    let bytes = match drawing {
+        Drawing::Characters => return Ok(()), // it stands on the page
+        Drawing::Svg => diagram().svg().into_bytes(),
+        Drawing::Png => png(&diagram().svg(), SCALE).map_err(Failure::work)?,
+        Drawing::Dot => diagram().dot().into_bytes(),
+    };
+    std::fs::write(path, bytes)
+        .map_err(|error| Failure::work(format!("--graph: cannot write {}: {error}", path.display())))
 }
 
 /// The formula that is read from standard input.

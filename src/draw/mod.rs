@@ -1,6 +1,7 @@
-//! Drawings: charts of a training run, as SVG for the browser and PNG for everything else.
+//! Drawings: charts of a training run and graphs of formulas, as SVG for the browser and PNG for everything else.
 //!
-//! A drawing is a value that says what to show ([`LineChart`], [`ConfusionMatrix`]); its `svg()`
+//! A drawing is a value that says what to show ([`LineChart`], [`ConfusionMatrix`],
+//! [`Diagram`]); its `svg()`
 //! decides where everything goes and returns the document. Layout needs to know how wide text is,
 //! so one font (DejaVu Sans) is embedded: [`text`] measures with it and [`png()`] draws with it, and
 //! neither depends on what the machine has installed.
@@ -14,6 +15,7 @@
 //! and chooses ticks, [`spread`](spread::spread) keeps labels apart.
 
 pub mod colour;
+mod diagram;
 mod line_chart;
 mod marks;
 mod matrix;
@@ -25,6 +27,7 @@ pub mod svg;
 mod testing;
 pub mod text;
 
+pub use diagram::{Diagram, DiagramEdge, DiagramKind, DiagramNode};
 pub use line_chart::{LineChart, Reference, Series, YFormat};
 pub use matrix::ConfusionMatrix;
 pub use png::{DrawError, png};

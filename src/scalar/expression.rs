@@ -107,6 +107,13 @@ impl Trace {
         operands.filter_map(|&node| Some((node, name(self.row_of(node)?)))).collect()
     }
 
+    /// The rows that a row's operation reads, by position, in the order of its operands.
+    pub(super) fn operand_positions(&self, position: usize) -> Vec<usize> {
+        let operands = self.graph[self.rows[position].node].inputs.iter();
+        let place = |row: &Row| usize::try_from(row.number + self.point.len() as i64 - 1).ok();
+        operands.filter_map(|&node| place(self.row_of(node)?)).collect()
+    }
+
     fn row_of(&self, node: NodeId) -> Option<&Row> {
         // Inputs stand in the point's order, operations in evaluation order.
         let (inputs, operations) = self.rows.split_at(self.point.len());

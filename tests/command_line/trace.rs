@@ -104,3 +104,28 @@ fn outside_the_domain_is_status_1_and_names_the_node() {
     let kink = run(&place, &["trace", "relu(x)", "--at", "x=0"]).succeeded().stdout;
     assert!(kink.contains("the derivative used there is 0"), "{kink}");
 }
+
+#[test]
+fn the_graph_is_drawn_into_files_and_on_the_page() {
+    let place = Workplace::new();
+    let drawn = |graph: &str| run(&place, &[&EXERCISE[..], &["--graph", graph]].concat());
+    drawn("graph.svg").succeeded();
+    let svg = place.read("graph.svg");
+    roxmltree::Document::parse(&svg).unwrap();
+    // Names, operations, values, adjoints, and a partial.
+    for words in ["v6", "sin(v0)", "5.8456", "v\u{304}1 = 2.6955", "-0.4161"] {
+        assert!(svg.contains(words), "{words:?} is not in {svg}");
+    }
+    drawn("graph.png").succeeded();
+    assert!(std::fs::read(place.path("graph.png")).unwrap().starts_with(b"\x89PNG"));
+    drawn("graph.dot").succeeded();
+    assert_eq!(place.read("graph.dot").matches(" -> ").count(), 10, "{}", place.read("graph.dot"));
+    let page = drawn("-").succeeded().stdout;
+    assert!(page.contains("│ v4 = exp(v1) │"), "{page}");
+    // x·x has two edges, and a step lets nothing through but is an edge.
+    run(&place, &["trace", "x*x + step(x)", "--at", "x=2", "--graph", "square.dot"]).succeeded();
+    assert_eq!(place.read("square.dot").matches(" -> ").count(), 5, "{}", place.read("square.dot"));
+    drawn("graph.pdf").failed(2, &["graph.pdf", ".svg, .png or .dot"]);
+    drawn("missing/graph.svg").failed(1, &["cannot write missing/graph.svg"]);
+    run(&place, &[&EXERCISE[..], &["--graph", "-", "--format", "json"]].concat()).failed(2, &["name a file"]);
+}

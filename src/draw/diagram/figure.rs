@@ -1,0 +1,226 @@
+//! The arrangement of the textbooks: boxes in columns, curves between them.
+//!
+//! Columns of nodes and columns of edge labels alternate. Every edge has an item of its own in each
+//! column that it passes: its label in the one before its target, elsewhere a bend. As items of a
+//! column keep their distance, nothing can overlap; between columns an edge is a curve that begins
+//! and ends level, through a column it is a straight line.
+
+use super::super::svg::TextStyle;
+use super::super::text;
+use super::layers::{Layers, index};
+use super::place::{Heights, Piece};
+use super::svg::{
+    ADJOINT, ARROW, CAPTION, DEFINITION, LABEL, LABEL_HEIGHT, LINE, MARGIN, MAX_TEXT, NAME, PADDING,
+    SUBTITLE, SUBTITLE_LINE, TITLE, TITLE_LINE, VALUE,
+};
+use super::{Diagram, DiagramNode, Graph};
+
+const MIN_WIDTH: f64 = 340.0;
+const MIN_TEXT: f64 = 44.0;
+/// Between columns: the least room for a curve, and the most.
+const GAP: (f64, f64) = (24.0, 90.0);
+
+/// A diagram with everything decided: where items stand and how columns are cut.
+pub(super) struct Figure<'a> {
+    pub diagram: &'a Diagram,
+    pub graph: Graph<'a>,
+    /// Columns of nodes (even) and of labels (odd), items from top to bottom.
+    pub ranks: Vec<Vec<usize>>,
+    /// The column of each item.
+    pub rank_of: Vec<usize>,
+    /// For each edge its items: the source, one in each column on the way, the target.
+    pub paths: Vec<Vec<usize>>,
+    /// For each edge, how far below the middle of its target it enters.
+    pub ports: Vec<f64>,
+    /// Middle of each item.
+    pub y: Vec<f64>,
+    /// Left end and width of each column.
+    pub columns: Vec<(f64, f64)>,
+    pub title: Vec<String>,
+    pub subtitle: Vec<String>,
+    /// Lines of text in each box.
+    pub lines: usize,
+    pub size: (f64, f64),
+}
+
+impl<'a> Figure<'a> {
+    pub fn of(diagram: &'a Diagram) -> Figure<'a> {
+        let graph = diagram.graph();
+        let (ranks, paths, items) = with_label_ranks(Layers::of(&graph));
+        let has = |text: fn(&DiagramNode) -> &String| {
+            usize::from(diagram.nodes.iter().any(|node| !text(node).is_empty()))
+        };
+        let mut figure = Figure {
+            diagram,
+            graph,
+            rank_of: index(&ranks, items, |rank, _| rank),
+            ranks,
+            paths,
+            ports: Vec::new(),
+            y: Vec::new(),
+            columns: Vec::new(),
+            title: Vec::new(),
+            subtitle: Vec::new(),
+            lines: 1 + has(|node| &node.value) + has(|node| &node.adjoint),
+            size: (0.0, 0.0),
+        };
+        figure.ports = figure.spread_ports();
+        figure.y = figure.place(items);
+        figure.columns = figure.cut_columns();
+
+        let content = figure.columns.last().map_or(0.0, |(left, width)| left + width);
+        let width = content.max(figure.caption_width()).max(MIN_WIDTH) + 2.0 * MARGIN;
+        let wrap =
+            |text: &str, style: TextStyle| text::wrap(text, style.size, style.face, width - 2.0 * MARGIN, 2);
+        figure.title = wrap(&diagram.title, TITLE);
+        figure.subtitle = wrap(diagram.subtitle.as_deref().unwrap_or_default(), SUBTITLE);
+        let header =
+            figure.title.len() as f64 * TITLE_LINE + figure.subtitle.len() as f64 * SUBTITLE_LINE + 14.0;
+
+        // from relative places to the page: a narrow figure stands in the middle of it
+        let extent = |sign: f64| {
+            (0..items).map(|item| sign * figure.y[item] + figure.height_of(item) / 2.0).fold(0.0, f64::max)
+        };
+        let (above, below) = if items == 0 { (0.0, 0.0) } else { (extent(-1.0), extent(1.0)) };
+        let top = MARGIN + header + above;
+        let left = (width - content) / 2.0;
+        figure.y.iter_mut().for_each(|y| *y += top);
+        figure.columns.iter_mut().for_each(|column| column.0 += left);
+        figure.size = (width, top + below + 24.0 + CAPTION.size + MARGIN);
+        figure
+    }
+
+    pub fn box_height(&self) -> f64 {
+        self.lines as f64 * LINE + 13.0
+    }
+
+    /// The room that an item needs.
+    fn height_of(&self, item: usize) -> f64 {
+        if item < self.diagram.nodes.len() { self.box_height() } else { 0.0 }
+    }
+
+    /// Several edges into one node enter it one below the other, in the order of their labels.
+    fn spread_ports(&self) -> Vec<f64> {
+        let mut entering = vec![Vec::new(); self.diagram.nodes.len()];
+        let place = index(&self.ranks, self.rank_of.len(), |_, place| place);
+        for (edge, path) in self.paths.iter().enumerate() {
+            if let [.., label, target] = path[..] {
+                entering[target].push((place[label], edge));
+            }
+        }
+        let mut ports = vec![0.0; self.paths.len()];
+        for edges in &mut entering {
+            edges.sort_unstable();
+            let between = edges.len().saturating_sub(1) as f64;
+            let step = if between > 0.0 { ((self.box_height() - 20.0) / between).min(26.0) } else { 0.0 };
+            for (i, &(_, edge)) in edges.iter().enumerate() {
+                ports[edge] = (i as f64 - between / 2.0) * step;
+            }
+        }
+        ports
+    }
+
+    fn place(&self, items: usize) -> Vec<f64> {
+        let mut is_label = vec![false; items];
+        let mut pieces = Vec::new();
+        let mut chains = Vec::new();
+        for (path, &port) in self.paths.iter().zip(&self.ports) {
+            let [source, bends @ .., target] = &path[..] else { continue };
+            if let Some(&label) = bends.last() {
+                is_label[label] = true;
+            }
+            for step in path.windows(2) {
+                let is_end = step[0] == *source || step[1] == *target;
+                let weight = if is_end { 2.0 } else { 8.0 };
+                let port = if step[1] == *target { port } else { 0.0 };
+                pieces.push(Piece { from: step[0], to: step[1], weight, port });
+            }
+            chains.push((*source, bends.to_vec(), *target, port));
+        }
+        let nodes = self.diagram.nodes.len();
+        let distance = |a: usize, b: usize| {
+            let half = |item: usize| match item {
+                item if item < nodes => self.box_height() / 2.0,
+                item if is_label[item] => LABEL_HEIGHT / 2.0,
+                _ => 0.0,
+            };
+            let clear = if a < nodes && b < nodes { 22.0 } else { 13.0 };
+            let clear = if is_label[a] && is_label[b] { 5.0 } else { clear };
+            half(a) + half(b) + clear
+        };
+        Heights { ranks: &self.ranks, pieces: &pieces, distance: &distance, chains: &chains, nudge: 20.0 }
+            .place(items)
+    }
+
+    /// A column is as wide as its widest item; the steeper the edges between two, the more room.
+    fn cut_columns(&self) -> Vec<(f64, f64)> {
+        let mut widths = vec![0.0_f64; self.ranks.len()];
+        let mut steepest = vec![0.0_f64; self.ranks.len()];
+        let nodes = self.diagram.nodes.len();
+        for (rank, items) in self.ranks.iter().enumerate() {
+            for &node in items.iter().filter(|&&item| item < nodes) {
+                widths[rank] = widths[rank].max(self.text_width(node) + 2.0 * PADDING);
+            }
+        }
+        for (edge, path) in self.paths.iter().enumerate() {
+            for step in path.windows(2) {
+                let port = if step[1] < nodes { self.ports[edge] } else { 0.0 };
+                let rise = (self.y[step[0]] - self.y[step[1]] - port).abs();
+                let rank = self.rank_of[step[0]];
+                steepest[rank] = steepest[rank].max(rise);
+            }
+            if let [.., label, _] = path[..] {
+                let width = text::width(&self.label(edge), LABEL.size, LABEL.face) + 8.0;
+                widths[self.rank_of[label]] = widths[self.rank_of[label]].max(width);
+            }
+        }
+        let mut left = 0.0;
+        let mut columns = Vec::with_capacity(widths.len());
+        for (rank, width) in widths.into_iter().enumerate() {
+            columns.push((left, width));
+            // half of the columns end at a box, with an arrow head
+            let arrow = if rank % 2 == 1 { ARROW } else { 0.0 };
+            left += width + (0.3 * steepest[rank]).clamp(GAP.0, GAP.1) + arrow;
+        }
+        columns
+    }
+
+    fn text_width(&self, node: usize) -> f64 {
+        let [name, definition] = self.first_line(node);
+        let node = &self.diagram.nodes[node];
+        let lines = [(&node.value, VALUE), (&node.adjoint, ADJOINT)];
+        let widths = lines.map(|(text, style)| text::width(text, style.size, style.face));
+        let first =
+            text::width(&name, NAME.size, NAME.face) + text::width(&definition, NAME.size, DEFINITION.face);
+        widths.into_iter().fold(first, f64::max).clamp(MIN_TEXT, MAX_TEXT)
+    }
+}
+
+/// Columns for labels between those of the nodes. In these, items stand in the order of what they lead
+/// to: edges then cross only before the labels, and from its label each runs clear to its arrow.
+///
+/// The items of such a column have one neighbour at either side, so any order between that of the left
+/// and that of the right layer has as many crossings as edges without labels would have.
+fn with_label_ranks(layers: Layers) -> (Vec<Vec<usize>>, Vec<Vec<usize>>, usize) {
+    let (layer_of, place) = (layers.layer_of(), layers.place_of());
+    let mut items = layers.items;
+    let mut between = vec![Vec::new(); layers.layers.len()];
+    let mut paths = Vec::with_capacity(layers.paths.len());
+    for path in &layers.paths {
+        let mut longer = vec![path[0]];
+        for step in path.windows(2) {
+            between[layer_of[step[0]]].push((place[step[1]], place[step[0]], items));
+            longer.extend([items, step[1]]);
+            items += 1;
+        }
+        paths.push(longer);
+    }
+    let mut ranks = Vec::with_capacity(2 * layers.layers.len());
+    for (layer, mut labels) in layers.layers.into_iter().zip(between) {
+        labels.sort_unstable();
+        ranks.push(layer);
+        ranks.push(labels.into_iter().map(|(_, _, item)| item).collect());
+    }
+    ranks.pop(); // nothing follows the last layer
+    (ranks, paths, items)
+}

@@ -1,0 +1,168 @@
+//! The computational graph of a formula: what is computed from what, with the value and the adjoint
+//! of every node and the local partial derivative on every edge.
+//!
+//! Four forms of one graph. [`svg`](Diagram::svg) is the figure of the textbooks, layered from left
+//! to right; [`boxes`](Diagram::boxes) is the same in characters, while the terminal is wide enough;
+//! [`lifelines`](Diagram::lifelines) is a list with a line per node, which any graph fits;
+//! [`dot`](Diagram::dot) leaves the layout to Graphviz.
+//!
+//! The layout is that of Sugiyama, Tagawa and Toda ("Methods for visual understanding of hierarchical
+//! system structures", 1981): `layers.rs` puts nodes into layers, `order.rs` orders each layer so that
+//! few edges cross, `place.rs` finds the coordinates; `figure.rs` and `boxes.rs` say what there is to
+//! place.
+
+mod boxes;
+mod canvas;
+mod dot;
+mod figure;
+mod layers;
+mod lifelines;
+mod order;
+mod place;
+mod svg;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// A directed acyclic graph as it is drawn: every text is final, nothing is computed here.
+///
+/// Edges that name no node or close a circle are left out. Two edges between the same nodes, as in
+/// x·x, are two edges.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diagram {
+    /// What the graph computes, in bold.
+    pub title: String,
+    /// The setting, below the title.
+    pub subtitle: Option<String>,
+    /// The nodes; `lifelines` keeps their order, the others prefer it.
+    pub nodes: Vec<DiagramNode>,
+    /// The edges, each from an operand to the operation that uses it.
+    pub edges: Vec<DiagramEdge>,
+}
+
+/// A variable of the formula.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiagramNode {
+    /// The name: `v3`.
+    pub name: String,
+    /// How it is computed: `v1 · v2`, or `x1` for an input.
+    pub definition: String,
+    /// Its value: `0.9093`. May be empty.
+    pub value: String,
+    /// Its adjoint: `v̄3 = 0.5000`. May be empty.
+    pub adjoint: String,
+    /// Its part in the formula.
+    pub kind: DiagramKind,
+}
+
+/// The part of a node in the formula; decides its ground.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DiagramKind {
+    /// Given from outside.
+    Input,
+    /// Computed on the way.
+    #[default]
+    Inner,
+    /// The result.
+    Output,
+}
+
+/// An operand of an operation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiagramEdge {
+    /// The operand: an index into the nodes.
+    pub from: usize,
+    /// The operation that uses it: an index into the nodes.
+    pub to: usize,
+    /// The local partial derivative: `0.9093`. May be empty.
+    pub label: String,
+}
+
+impl Diagram {
+    /// The figure as an SVG document, layered from left to right.
+    pub fn svg(&self) -> String {
+        figure::Figure::of(self).svg()
+    }
+
+    /// The graph in the language of Graphviz: `dot -Tpdf`.
+    pub fn dot(&self) -> String {
+        dot::write(self)
+    }
+
+    /// The figure in box characters, layered from left to right, without title and edge labels.
+    /// `None` if it needs more than `width` columns or a node has more than two operands;
+    /// [`lifelines`](Diagram::lifelines) draws any graph.
+    ///
+    /// `┼` is always a crossing; the other joints always join.
+    pub fn boxes(&self, width: usize) -> Option<String> {
+        boxes::draw(self, width)
+    }
+
+    /// A line per node with a track at the right for each value: `○` where it is computed, `●`
+    /// where it is used, `┼` where it only crosses. A value that is used twice in one line has two
+    /// dots there.
+    ///
+    /// Lines stand in the order of the nodes. Where a node would come before one of its operands, it
+    /// moves down until it does not.
+    pub fn lifelines(&self) -> String {
+        lifelines::draw(self)
+    }
+
+    /// The part of the graph that can be drawn.
+    fn graph(&self) -> Graph<'_> {
+        let n = self.nodes.len();
+        let edges = self.edges.iter().filter(|e| e.from < n && e.to < n && e.from != e.to);
+        let mut users = vec![Vec::new(); n];
+        let mut waiting_for = vec![0; n];
+        for edge in edges.clone() {
+            users[edge.from].push(edge.to);
+            waiting_for[edge.to] += 1;
+        }
+        // Kahn's algorithm (1962), of several ready nodes the first; in a circle none is ever ready,
+        // and its first node goes ahead of the operands that close it
+        let mut ready: BinaryHeap<_> = (0..n).filter(|&v| waiting_for[v] == 0).map(Reverse).collect();
+        let mut position = vec![None; n];
+        let mut order = Vec::with_capacity(n);
+        let mut first_left = 0;
+        while order.len() < n {
+            let next = ready.pop().map_or(first_left, |Reverse(v)| v);
+            if position[next].is_some() {
+                first_left += usize::from(next == first_left);
+                continue;
+            }
+            position[next] = Some(order.len());
+            order.push(next);
+            for &user in &users[next] {
+                waiting_for[user] -= 1;
+                if waiting_for[user] == 0 {
+                    ready.push(Reverse(user));
+                }
+            }
+        }
+        Graph { edges: edges.filter(|e| position[e.from] < position[e.to]).collect(), order }
+    }
+}
+
+impl DiagramNode {
+    /// `v3 = v1 · v2`, or the name alone.
+    fn first_line(&self) -> String {
+        if self.definition.is_empty() {
+            self.name.clone()
+        } else {
+            format!("{} = {}", self.name, self.definition)
+        }
+    }
+}
+
+/// The nodes with operands before users, and the edges that agree with that.
+struct Graph<'a> {
+    order: Vec<usize>,
+    edges: Vec<&'a DiagramEdge>,
+}
+
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tracing;

@@ -1,0 +1,235 @@
+//! How the figure looks: boxes, curves, labels and a caption, at the places that `figure.rs` found.
+
+use super::super::colour::{AXIS, BACKGROUND, Colour, INK, MUTED, SERIES};
+use super::super::svg::{Anchor, Svg, TextStyle, number};
+use super::super::text::{self, CAP_HEIGHT};
+use super::DiagramKind;
+use super::figure::Figure;
+
+pub(super) const MARGIN: f64 = 22.0;
+pub(super) const TITLE: TextStyle = TextStyle::new(19.0, INK).bold();
+pub(super) const TITLE_LINE: f64 = 25.0;
+pub(super) const SUBTITLE: TextStyle = TextStyle::new(14.5, MUTED);
+pub(super) const SUBTITLE_LINE: f64 = 20.0;
+pub(super) const NAME: TextStyle = TextStyle::new(14.5, INK).bold();
+pub(super) const DEFINITION: TextStyle = TextStyle::new(14.5, INK);
+pub(super) const VALUE: TextStyle = TextStyle::new(13.5, SERIES[0]);
+pub(super) const ADJOINT: TextStyle = TextStyle::new(13.5, SERIES[1]);
+pub(super) const LABEL: TextStyle = TextStyle::new(12.5, MUTED);
+pub(super) const CAPTION: TextStyle = TextStyle::new(13.0, MUTED);
+pub(super) const LINE: f64 = 19.5;
+pub(super) const PADDING: f64 = 11.0;
+/// Longer texts are elided.
+pub(super) const MAX_TEXT: f64 = 200.0;
+const MAX_LABEL: f64 = 110.0;
+pub(super) const LABEL_HEIGHT: f64 = 18.0;
+const EDGE: Colour = AXIS;
+/// A sign of the caption with the gap behind it, and the gap between two entries.
+const SIGN: f64 = 25.0;
+const SIGN_GAP: f64 = 22.0;
+pub(super) const ARROW: f64 = 9.0;
+
+impl Figure<'_> {
+    pub fn svg(&self) -> String {
+        let (nodes, edges) = (self.diagram.nodes.len(), self.graph.edges.len());
+        let description = format!("Computational graph of {nodes} nodes and {edges} edges.");
+        Svg::document(self.size.0, self.size.1, &self.diagram.title, &description, |svg| {
+            let mut y = MARGIN + TITLE.size * CAP_HEIGHT;
+            for line in &self.title {
+                svg.text(MARGIN, y, TITLE, line);
+                y += TITLE_LINE;
+            }
+            for line in &self.subtitle {
+                svg.text(MARGIN, y - 2.0, SUBTITLE, line);
+                y += SUBTITLE_LINE;
+            }
+            for edge in 0..edges {
+                self.draw_edge(svg, edge);
+            }
+            for edge in 0..edges {
+                self.draw_label(svg, edge);
+            }
+            for (rank, items) in self.ranks.iter().enumerate() {
+                for &item in items.iter().filter(|&&item| item < nodes) {
+                    self.draw_node(svg, item, rank);
+                }
+            }
+            self.draw_caption(svg);
+        })
+    }
+
+    /// A node's name, and " = " with its definition.
+    pub fn first_line(&self, node: usize) -> [String; 2] {
+        let node = &self.diagram.nodes[node];
+        let name = text::elide(&node.name, NAME.size, NAME.face, MAX_TEXT / 2.0);
+        if node.definition.is_empty() {
+            return [name, String::new()];
+        }
+        let room = MAX_TEXT - text::width(&name, NAME.size, NAME.face);
+        let definition = format!(" = {}", node.definition);
+        [name, text::elide(&definition, DEFINITION.size, DEFINITION.face, room)]
+    }
+
+    pub fn label(&self, edge: usize) -> String {
+        text::elide(&self.graph.edges[edge].label, LABEL.size, LABEL.face, MAX_LABEL)
+    }
+
+    /// One path from the source's right side to the tip of an arrow at the target's left side.
+    fn draw_edge(&self, svg: &mut Svg, edge: usize) {
+        let path = &self.paths[edge];
+        let first_rank = self.rank_of[path[0]];
+        let rank_of = |step: usize| first_rank + step;
+        let (left, width) = self.columns[rank_of(0)];
+        let (mut x, mut y) = (left + width, self.y[path[0]]);
+        let mut d = format!("M{} {}", number(x), number(y));
+        for (step, &item) in path.iter().enumerate().skip(1) {
+            let is_last = step + 1 == path.len();
+            let (left, width) = self.columns[rank_of(step)];
+            let to = if is_last {
+                (left - ARROW + 1.0, self.y[item] + self.ports[edge])
+            } else {
+                (left, self.y[item])
+            };
+            if (to.1 - y).abs() < 0.005 {
+                d.push_str(&format!("H{}", number(to.0)));
+            } else {
+                let middle = number((x + to.0) / 2.0);
+                let (from_y, to_y) = (number(y), number(to.1));
+                d.push_str(&format!("C{middle} {from_y} {middle} {to_y} {} {to_y}", number(to.0)));
+            }
+            if !is_last {
+                d.push_str(&format!("H{}", number(left + width)));
+            }
+            (x, y) = (left + width, to.1);
+        }
+        svg.element("path")
+            .attr("d", d)
+            .attr("fill", "none")
+            .attr("stroke", EDGE.to_string())
+            .num("stroke-width", 1.4)
+            .close();
+        let tip = self.columns[rank_of(path.len() - 1)].0;
+        let back = number(tip - ARROW);
+        let head = format!("M{} {}L{back} {}V{}z", number(tip), number(y), number(y - 4.0), number(y + 4.0));
+        svg.element("path").attr("d", head).attr("fill", MUTED.to_string()).close();
+    }
+
+    fn draw_label(&self, svg: &mut Svg, edge: usize) {
+        let label = self.label(edge);
+        let path = &self.paths[edge];
+        let [.., item, _] = path[..] else { return };
+        if label.is_empty() {
+            return;
+        }
+        let (left, width) = self.columns[self.rank_of[item]];
+        let (x, y) = (left + width / 2.0, self.y[item]);
+        let room = text::width(&label, LABEL.size, LABEL.face) + 6.0;
+        svg.element("rect")
+            .num("x", x - room / 2.0)
+            .num("y", y - LABEL_HEIGHT / 2.0)
+            .num("width", room)
+            .num("height", LABEL_HEIGHT)
+            .attr("fill", BACKGROUND.to_string())
+            .close();
+        svg.text(x, y + LABEL.size * CAP_HEIGHT / 2.0, LABEL.anchored(Anchor::Middle), &label);
+    }
+
+    fn draw_node(&self, svg: &mut Svg, node: usize, rank: usize) {
+        let (left, width) = self.columns[rank];
+        let top = self.y[node] - self.box_height() / 2.0;
+        let kind = self.diagram.nodes[node].kind;
+        svg.element("rect")
+            .num("x", left)
+            .num("y", top)
+            .num("width", width)
+            .num("height", self.box_height())
+            .num("rx", 7.0)
+            .attr("fill", ground(kind).to_string())
+            .attr("stroke", outline(kind).to_string())
+            .close();
+        let x = left + PADDING;
+        let mut baseline = top + 6.5 + LINE / 2.0 + NAME.size * CAP_HEIGHT / 2.0;
+        let [name, definition] = self.first_line(node);
+        svg.text(x, baseline, NAME, &name);
+        // the space before "=" is not drawn, but moves
+        let start = x + text::width(&name, NAME.size, NAME.face);
+        let space = text::width(" ", DEFINITION.size, DEFINITION.face);
+        if !definition.is_empty() {
+            svg.text(start + space, baseline, DEFINITION, definition.trim_start());
+        }
+        let node = &self.diagram.nodes[node];
+        for (content, style) in [(&node.value, VALUE), (&node.adjoint, ADJOINT)] {
+            if !content.is_empty() {
+                baseline += LINE;
+                svg.text(x, baseline, style, &text::elide(content, style.size, style.face, MAX_TEXT));
+            }
+        }
+    }
+
+    /// What grounds and colours mean, as far as they occur: (the sign's ground, text, its style).
+    pub fn caption(&self) -> Vec<(Option<DiagramKind>, &'static str, TextStyle)> {
+        let nodes = &self.diagram.nodes;
+        let kinds = [
+            (DiagramKind::Input, "input"),
+            (DiagramKind::Inner, "operation"),
+            (DiagramKind::Output, "output"),
+        ];
+        let kinds = kinds.into_iter().filter(|(kind, _)| nodes.iter().any(|node| node.kind == *kind));
+        let mut parts: Vec<_> = kinds.map(|(kind, name)| (Some(kind), name, CAPTION)).collect();
+        if nodes.iter().any(|node| !node.value.is_empty()) {
+            parts.push((None, "value", TextStyle { fill: VALUE.fill, ..CAPTION }));
+        }
+        if nodes.iter().any(|node| !node.adjoint.is_empty()) {
+            parts.push((None, "adjoint", TextStyle { fill: ADJOINT.fill, ..CAPTION }));
+        }
+        if self.graph.edges.iter().any(|edge| !edge.label.is_empty()) {
+            parts.push((None, "on edges: local partial derivative", CAPTION));
+        }
+        parts
+    }
+
+    pub fn caption_width(&self) -> f64 {
+        let width = |text: &str| text::width(text, CAPTION.size, CAPTION.face) + SIGN_GAP;
+        let parts = self.caption();
+        let parts = parts.iter().map(|(sign, text, _)| width(text) + sign.map_or(0.0, |_| SIGN));
+        parts.sum::<f64>() - SIGN_GAP
+    }
+
+    fn draw_caption(&self, svg: &mut Svg) {
+        let baseline = self.size.1 - MARGIN;
+        let mut x = MARGIN;
+        for (sign, content, style) in self.caption() {
+            if let Some(kind) = sign {
+                svg.element("rect")
+                    .num("x", x + 0.5)
+                    .num("y", baseline - 11.0)
+                    .num("width", 17.0)
+                    .num("height", 13.0)
+                    .num("ry", 3.0)
+                    .attr("fill", ground(kind).to_string())
+                    .attr("stroke", outline(kind).to_string())
+                    .close();
+                x += SIGN;
+            }
+            svg.text(x, baseline, style, content);
+            x += text::width(content, style.size, style.face) + SIGN_GAP;
+        }
+    }
+}
+
+/// What the box of a node is filled with: pale, so that all colours of text are readable on it.
+pub(super) fn ground(kind: DiagramKind) -> Colour {
+    BACKGROUND.mix(tone(kind), if kind == DiagramKind::Inner { 0.02 } else { 0.06 })
+}
+
+fn outline(kind: DiagramKind) -> Colour {
+    AXIS.mix(tone(kind), if kind == DiagramKind::Inner { 0.0 } else { 0.55 })
+}
+
+fn tone(kind: DiagramKind) -> Colour {
+    match kind {
+        DiagramKind::Input => SERIES[2],
+        DiagramKind::Inner => AXIS,
+        DiagramKind::Output => SERIES[5],
+    }
+}
