@@ -17,7 +17,7 @@ const WIDTH: usize = 100;
 const SMALL: usize = 24;
 
 /// More nodes than anybody looks at take too long to lay out.
-const LARGEST_DRAWING: usize = 2000;
+const LARGEST_DRAWING: usize = 1000;
 
 /// Pixels of a PNG picture to one of the drawing.
 const SCALE: f32 = 2.0;

@@ -11,8 +11,8 @@ use super::tokens::{Token, tokens};
 use crate::graph::NodeId;
 use crate::ops::{Binary, Builder, Graph, Op, Rule, Unary, Var};
 
-/// The longest text that is read, in bytes: its graph has to fit into memory.
-pub const LONGEST: usize = 64 << 20;
+/// The longest text that is read, in bytes: the trace of some two million operations takes 2.5 GB.
+pub const LONGEST: usize = 8 << 20;
 
 /// A formula as a graph of scalars, in which common subexpressions are one node.
 #[derive(Clone, Debug)]

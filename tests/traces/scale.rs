@@ -68,3 +68,9 @@ fn tangents_that_would_not_fit_into_memory_are_refused_with_what_to_do() {
     let error = error.unwrap_err().to_string();
     assert!(error.contains("--wrt"), "{error}");
 }
+
+#[test]
+fn a_text_that_is_too_long_is_refused() {
+    let error = parse(&"x".repeat(cotangent::scalar::LONGEST + 1)).unwrap_err().to_string();
+    assert!(error.contains("at most 8388608 are read"), "{error}");
+}
