@@ -1,10 +1,10 @@
-//! Drawings: charts of a training run and graphs of formulas, as SVG for the browser and PNG for everything else.
+//! Drawings: charts of a training run and graphs of formulas, as SVG for the browser and PNG for
+//! everything else.
 //!
-//! A drawing is a value that says what to show ([`LineChart`], [`ConfusionMatrix`],
-//! [`Diagram`]); its `svg()`
-//! decides where everything goes and returns the document. Layout needs to know how wide text is,
-//! so one font (DejaVu Sans) is embedded: [`text`] measures with it and [`png()`] draws with it, and
-//! neither depends on what the machine has installed.
+//! A drawing is a value that says what to show ([`LineChart`], [`ConfusionMatrix`], [`Diagram`]);
+//! its `svg()` decides where everything goes and returns the document. Layout needs to know how wide
+//! text is, so one font (DejaVu Sans) is embedded: [`text`] measures with it and [`png()`] draws with
+//! it, and neither depends on what the machine has installed.
 //!
 //! Every drawing carries its own opaque background, so that it reads in dark viewers; uses no
 //! element ids, so that many can stand in one HTML page; and holds no script and no reference to

@@ -14,17 +14,19 @@
 //! a level one crosses an upright one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::canvas::{Canvas, columns, fit};
 use super::layers::Layers;
 use super::place::{Heights, Piece};
+use super::straighten::Chain;
 use super::{Diagram, DiagramNode, Graph};
 
 /// Rows of the grid; two boxes are two units apart, anything else one.
 const UNIT: usize = 3;
 /// Longer texts are cut.
 const MAX_TEXT: usize = 32;
-/// Between boxes: a line, an arrow head and a blank in case there are no tracks.
+/// Columns between boxes where there are no tracks: a short line and an arrow head.
 const MIN_GAP: usize = 3;
 
 pub(super) fn draw(diagram: &Diagram, width: usize) -> Option<String> {
@@ -56,7 +58,6 @@ fn texts(node: &DiagramNode) -> [String; 3] {
 
 /// Where nets stop: at nodes (their numbers come first), and in layers that they pass.
 struct Nets {
-    nodes: usize,
     /// Stops of each layer, from top to bottom.
     layers: Vec<Vec<usize>>,
     /// Middle row of each stop.
@@ -79,36 +80,15 @@ impl Nets {
     /// `None` if a node has more operands than a box has entries.
     fn of(graph: &Graph, nodes: usize) -> Option<Nets> {
         let layers = Layers::of(graph);
-        let (layer_of, place_of) = (layers.layer_of(), layers.place_of());
-        // of the dummies of one value in one layer the first stands for all
-        let mut first: BTreeMap<(usize, usize), usize> = BTreeMap::new();
-        for path in &layers.paths {
-            for &dummy in &path[1..path.len() - 1] {
-                let stop = first.entry((path[0], layer_of[dummy])).or_insert(dummy);
-                if place_of[dummy] < place_of[*stop] {
-                    *stop = dummy;
-                }
-            }
-        }
-        let stop_of = |source: usize, item: usize| {
-            if item < nodes { item } else { first.get(&(source, layer_of[item])).copied().unwrap_or(item) }
-        };
-        let is_stop: Vec<bool> = {
-            let mut is_stop = vec![false; layers.items];
-            is_stop[..nodes].fill(true);
-            first.values().for_each(|&dummy| is_stop[dummy] = true);
-            is_stop
-        };
-        let ranks: Vec<Vec<usize>> = layers
-            .layers
-            .iter()
-            .map(|layer| layer.iter().copied().filter(|&i| is_stop[i]).collect())
-            .collect();
+        let place_of = layers.place_of();
+        let stop_of = stops(&layers, nodes);
+        let keep = |layer: &Vec<usize>| layer.iter().copied().filter(|&item| stop_of[item] == item).collect();
+        let ranks: Vec<Vec<usize>> = layers.layers.iter().map(keep).collect();
 
         let mut entering = vec![Vec::new(); nodes];
         let mut hops = Vec::new();
         for path in &layers.paths {
-            let stops: Vec<usize> = path.iter().map(|&item| stop_of(path[0], item)).collect();
+            let stops: Vec<usize> = path.iter().map(|&item| stop_of[item]).collect();
             hops.extend(stops.windows(2).filter(|hop| hop[1] >= nodes).map(|hop| (hop[0], hop[1])));
             if let [.., last, target] = stops[..] {
                 entering[target].push((place_of[last], last));
@@ -139,7 +119,7 @@ impl Nets {
                 leads_to[from].push((row.saturating_add_signed(port), true));
             }
         }
-        Some(Nets { nodes, layers: ranks, row, leads_to })
+        Some(Nets { layers: ranks, row, leads_to })
     }
 
     /// The tracks between a layer and the next, with their columns from the left.
@@ -224,7 +204,7 @@ impl Nets {
         for (layer, stops) in self.layers.iter().enumerate() {
             let (left, right) = ends[layer];
             for &stop in stops {
-                if let Some(node) = diagram.nodes.get(stop).filter(|_| stop < self.nodes) {
+                if let Some(node) = diagram.nodes.get(stop) {
                     let lines = texts(node);
                     let lines = lines.each_ref().map(String::as_str);
                     canvas.frame(self.row[stop] - 2, left, right - left, &lines);
@@ -235,35 +215,48 @@ impl Nets {
                     canvas.level(stop, self.row[stop], left, right - 1);
                 }
             }
-            let Some(&(next, _)) = ends.get(layer + 1) else { continue };
-            for track in &tracks[layer] {
-                let column = right + 1 + pitch * track.column;
-                let (top, bottom) = track.span();
-                canvas.upright(track.stop, column, top, bottom);
-                if !tracks[layer].iter().any(|other| other.feeds(track)) {
-                    canvas.level_to(track.stop, track.source, right, column);
-                }
-                if let Some(second) = tracks[layer].iter().find(|other| track.feeds(other)) {
-                    let end = right + 1 + pitch * second.column;
-                    canvas.level_between(track.stop, second.source, column, end);
-                    continue;
-                }
-                for &row in &track.targets {
-                    canvas.level_from(track.stop, row, column, next - 1);
-                }
-            }
-            for &stop in stops {
-                for &(row, enters) in &self.leads_to[stop] {
-                    if row == self.row[stop] {
-                        canvas.level(stop, row, right, next - 1);
-                    }
-                    if enters {
-                        canvas.write(row, next - 1, "►");
-                    }
-                }
+            if let Some(&(next, _)) = ends.get(layer + 1) {
+                self.draw_gap(&mut canvas, stops, &tracks[layer], right..next, pitch);
             }
         }
         canvas.text()
+    }
+
+    /// The nets from the stops of a layer to the next, in the columns between.
+    fn draw_gap(
+        &self,
+        canvas: &mut Canvas,
+        stops: &[usize],
+        tracks: &[Track],
+        gap: Range<usize>,
+        pitch: usize,
+    ) {
+        let column_of = |track: &Track| gap.start + 1 + pitch * track.column;
+        for track in tracks {
+            let column = column_of(track);
+            let (top, bottom) = track.span();
+            canvas.upright(track.stop, column, top, bottom);
+            if !tracks.iter().any(|other| other.feeds(track)) {
+                canvas.level_to(track.stop, track.source, gap.start, column);
+            }
+            if let Some(second) = tracks.iter().find(|other| track.feeds(other)) {
+                canvas.level_between(track.stop, second.source, column, column_of(second));
+                continue;
+            }
+            for &row in &track.targets {
+                canvas.level_from(track.stop, row, column, gap.end - 1);
+            }
+        }
+        for &stop in stops {
+            for &(row, enters) in &self.leads_to[stop] {
+                if row == self.row[stop] {
+                    canvas.level(stop, row, gap.start, gap.end - 1);
+                }
+                if enters {
+                    canvas.write(row, gap.end - 1, "►");
+                }
+            }
+        }
     }
 }
 
@@ -298,6 +291,23 @@ impl Track {
     }
 }
 
+/// For each item the stop that stands for it: of the dummies of one value in one layer the first, for
+/// other items themselves.
+fn stops(layers: &Layers, nodes: usize) -> Vec<usize> {
+    let mut source = vec![0; layers.items];
+    for path in &layers.paths {
+        path[1..].iter().filter(|&&item| item >= nodes).for_each(|&dummy| source[dummy] = path[0]);
+    }
+    let mut stop_of: Vec<usize> = (0..layers.items).collect();
+    for layer in &layers.layers {
+        let mut first = BTreeMap::new();
+        for &dummy in layer.iter().filter(|&&item| item >= nodes) {
+            stop_of[dummy] = *first.entry(source[dummy]).or_insert(dummy);
+        }
+    }
+    stop_of
+}
+
 /// The row nearest to a given one on which no net comes or goes on.
 fn free_row<'a>(tracks: impl Iterator<Item = &'a Track>, near: usize) -> usize {
     let taken: BTreeSet<usize> =
@@ -326,13 +336,13 @@ fn slots(ranks: &[Vec<usize>], pieces: &[Piece], items: usize, nodes: usize) -> 
     slot
 }
 
-/// The stops that each value passes, as chains to be made straight.
-fn chains(pieces: &[Piece], nodes: usize, items: usize) -> Vec<(usize, Vec<usize>, usize, f64)> {
+/// The stops that each value passes, to be put on one line: the value's own if there is room. Users
+/// branch off anywhere, so there is no line of theirs to prefer.
+fn chains(pieces: &[Piece], nodes: usize, items: usize) -> Vec<Chain> {
     let mut next = vec![None; items];
     for piece in pieces.iter().filter(|piece| piece.to >= nodes) {
         next[piece.from] = Some(piece.to);
     }
-    let passes = |source: usize| std::iter::successors(next[source], |&stop| next[stop]).collect::<Vec<_>>();
-    // on the source's line if possible: a second end would not be one, users branch off anywhere
-    (0..nodes).map(|source| (source, passes(source), source, 0.0)).collect()
+    let passes = |source: usize| std::iter::successors(next[source], |&stop| next[stop]).collect();
+    (0..nodes).map(|source| Chain { source, bends: passes(source), target: source, port: 0.0 }).collect()
 }

@@ -9,6 +9,7 @@ use super::super::svg::TextStyle;
 use super::super::text;
 use super::layers::{Layers, index};
 use super::place::{Heights, Piece};
+use super::straighten::Chain;
 use super::svg::{
     ADJOINT, ARROW, CAPTION, DEFINITION, LABEL, LABEL_HEIGHT, LINE, MARGIN, MAX_TEXT, NAME, PADDING,
     SUBTITLE, SUBTITLE_LINE, TITLE, TITLE_LINE, VALUE,
@@ -78,10 +79,11 @@ impl<'a> Figure<'a> {
             figure.title.len() as f64 * TITLE_LINE + figure.subtitle.len() as f64 * SUBTITLE_LINE + 14.0;
 
         // from relative places to the page: a narrow figure stands in the middle of it
-        let extent = |sign: f64| {
-            (0..items).map(|item| sign * figure.y[item] + figure.height_of(item) / 2.0).fold(0.0, f64::max)
+        let end = |sign: f64| {
+            let ends = (0..items).map(|item| sign * figure.y[item] + figure.height_of(item) / 2.0);
+            ends.reduce(f64::max).unwrap_or(0.0)
         };
-        let (above, below) = if items == 0 { (0.0, 0.0) } else { (extent(-1.0), extent(1.0)) };
+        let (above, below) = (end(-1.0), end(1.0));
         let top = MARGIN + header + above;
         let left = (width - content) / 2.0;
         figure.y.iter_mut().for_each(|y| *y += top);
@@ -135,7 +137,7 @@ impl<'a> Figure<'a> {
                 let port = if step[1] == *target { port } else { 0.0 };
                 pieces.push(Piece { from: step[0], to: step[1], weight, port });
             }
-            chains.push((*source, bends.to_vec(), *target, port));
+            chains.push(Chain { source: *source, bends: bends.to_vec(), target: *target, port });
         }
         let nodes = self.diagram.nodes.len();
         let distance = |a: usize, b: usize| {
@@ -148,7 +150,7 @@ impl<'a> Figure<'a> {
             let clear = if is_label[a] && is_label[b] { 5.0 } else { clear };
             half(a) + half(b) + clear
         };
-        Heights { ranks: &self.ranks, pieces: &pieces, distance: &distance, chains: &chains, nudge: 20.0 }
+        Heights { ranks: &self.ranks, pieces: &pieces, distance: &distance, chains: &chains, nudge: 12.0 }
             .place(items)
     }
 
@@ -199,8 +201,8 @@ impl<'a> Figure<'a> {
 /// Columns for labels between those of the nodes. In these, items stand in the order of what they lead
 /// to: edges then cross only before the labels, and from its label each runs clear to its arrow.
 ///
-/// The items of such a column have one neighbour at either side, so any order between that of the left
-/// and that of the right layer has as many crossings as edges without labels would have.
+/// That adds no crossings: an item of such a column has one neighbour at either side, so two edges that
+/// keep their order from layer to layer keep it in between, and two that change it do so once.
 fn with_label_ranks(layers: Layers) -> (Vec<Vec<usize>>, Vec<Vec<usize>>, usize) {
     let (layer_of, place) = (layers.layer_of(), layers.place_of());
     let mut items = layers.items;

@@ -19,6 +19,7 @@ mod layers;
 mod lifelines;
 mod order;
 mod place;
+mod straighten;
 mod svg;
 
 use std::cmp::Reverse;
@@ -100,7 +101,7 @@ impl Diagram {
 
     /// A line per node with a track at the right for each value: `○` where it is computed, `●`
     /// where it is used, `┼` where it only crosses. A value that is used twice in one line has two
-    /// dots there.
+    /// dots there. The title is left out, as are the labels of edges.
     ///
     /// Lines stand in the order of the nodes. Where a node would come before one of its operands, it
     /// moves down until it does not.
@@ -118,8 +119,8 @@ impl Diagram {
             users[edge.from].push(edge.to);
             waiting_for[edge.to] += 1;
         }
-        // Kahn's algorithm (1962), of several ready nodes the first; in a circle none is ever ready,
-        // and its first node goes ahead of the operands that close it
+        // Kahn's algorithm (1962), of several ready nodes the first. In a circle none is ever ready:
+        // then the first that is left goes ahead, and the edges to it that come too late are no edges
         let mut ready: BinaryHeap<_> = (0..n).filter(|&v| waiting_for[v] == 0).map(Reverse).collect();
         let mut position = vec![None; n];
         let mut order = Vec::with_capacity(n);

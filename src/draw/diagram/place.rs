@@ -5,10 +5,9 @@
 //! held, this is an isotonic regression and has an exact solution, [`settle`]; ranks take turns.
 //! Pieces between two bends weigh more than those at nodes, as in Gansner et al. ("A technique for
 //! drawing directed graphs", 1993), so that long edges bend where they begin or end. Last,
-//! small kinks are removed where there is room.
+//! `straighten.rs` removes the small kinks that are left.
 
-/// For each item its neighbours on one side, with the weight of the edge and the height of its port.
-type Neighbours = Vec<Vec<(usize, f64, f64)>>;
+use super::straighten::{Chain, straighten};
 
 /// A piece of an edge between items of neighbouring ranks; ideally `from` is `port` below `to`.
 pub(super) struct Piece {
@@ -25,9 +24,8 @@ pub(super) struct Heights<'a> {
     pub pieces: &'a [Piece],
     /// The least distance of two items, the first right above the second.
     pub distance: &'a dyn Fn(usize, usize) -> f64,
-    /// The bends of each edge, with the height below its target at which it enters:
-    /// (source, bends, target, port).
-    pub chains: &'a [(usize, Vec<usize>, usize, f64)],
+    /// The bends of each edge.
+    pub chains: &'a [Chain],
     /// How far a node may be moved from its best height to make one edge level.
     pub nudge: f64,
 }
@@ -37,21 +35,22 @@ const TURNS: usize = 24;
 /// Large graphs get fewer: visits of pieces.
 const VISITS: usize = 30_000_000;
 
+/// For each item what pulls it at one side: (item, weight, height that it should be below that).
+type Neighbours = Vec<Vec<(usize, f64, f64)>>;
+
 impl Heights<'_> {
     /// The height of each of `items` items, downwards from an arbitrary origin.
     pub fn place(&self, items: usize) -> Vec<f64> {
-        let mut neighbours: [Vec<Vec<(usize, f64, f64)>>; 2] =
-            [vec![Vec::new(); items], vec![Vec::new(); items]];
+        let (mut before, mut after) = (vec![Vec::new(); items], vec![Vec::new(); items]);
         for piece in self.pieces {
-            neighbours[0][piece.to].push((piece.from, piece.weight, -piece.port));
-            neighbours[1][piece.from].push((piece.to, piece.weight, piece.port));
+            before[piece.to].push((piece.from, piece.weight, -piece.port));
+            after[piece.from].push((piece.to, piece.weight, piece.port));
         }
-        let [before, after] = neighbours;
         let mut y = vec![0.0; items];
         for rank in self.ranks {
             self.settle_rank(rank, &mut y, &[]);
         }
-        let turns = (VISITS / (4 * self.pieces.len() + 1)).clamp(4, TURNS);
+        let turns = (VISITS / (4 * self.pieces.len() + 1)).clamp(3, TURNS);
         for turn in 0..turns {
             // first each rank follows one side, which carries heights far; then both sides
             let (rightwards, leftwards): (&[&_], &[&_]) = if turn < turns / 3 {
@@ -66,7 +65,7 @@ impl Heights<'_> {
                 self.settle_rank(rank, &mut y, leftwards);
             }
         }
-        self.straighten(&mut y);
+        straighten(self, &mut y);
         y
     }
 
@@ -85,58 +84,6 @@ impl Heights<'_> {
         for (&item, height) in rank.iter().zip(settle(&pulls, &distances)) {
             y[item] = height;
         }
-    }
-
-    /// Removes small kinks: puts all bends of an edge on one line where there is room, and moves nodes
-    /// a little where that makes an edge level.
-    fn straighten(&self, y: &mut [f64]) {
-        let mut beside = vec![(None, None); y.len()];
-        for pair in self.ranks.iter().flat_map(|rank| rank.windows(2)) {
-            beside[pair[0]].1 = Some(pair[1]);
-            beside[pair[1]].0 = Some(pair[0]);
-        }
-        // the heights to which items can move together, the others held
-        let room = |items: &[usize], y: &[f64]| {
-            items.iter().fold((f64::NEG_INFINITY, f64::INFINITY), |(low, high), &item| {
-                let low_here = beside[item].0.map(|above| y[above] + (self.distance)(above, item));
-                let high_here = beside[item].1.map(|below| y[below] - (self.distance)(item, below));
-                (low.max(low_here.unwrap_or(low)), high.min(high_here.unwrap_or(high)))
-            })
-        };
-        let level_bends = |y: &mut [f64]| {
-            for (source, bends, target, port) in self.chains.iter().chain(self.chains.iter().rev()) {
-                let (low, high) = room(bends, y);
-                if low > high || bends.is_empty() {
-                    continue;
-                }
-                // on the source's line or the target's there is but one curve
-                let ends = [y[*source], y[*target] + port];
-                let line = ends.into_iter().find(|end| (low..=high).contains(end));
-                let mean = bends.iter().map(|&bend| y[bend]).sum::<f64>() / bends.len() as f64;
-                let line = line.unwrap_or(mean).max(low).min(high);
-                bends.iter().for_each(|&bend| y[bend] = line);
-            }
-        };
-        level_bends(y);
-        // the smallest nudge that levels a piece; a node that has a level piece stays
-        let mut nudges = vec![f64::INFINITY; y.len()];
-        for piece in self.pieces {
-            let drop = y[piece.to] + piece.port - y[piece.from];
-            for (item, nudge) in [(piece.from, drop), (piece.to, -drop)] {
-                if nudge.abs() < nudges[item].abs() {
-                    nudges[item] = nudge;
-                }
-            }
-        }
-        let is_end = self.chains.iter().flat_map(|(source, _, target, _)| [*source, *target]);
-        for node in is_end {
-            let (low, high) = room(&[node], y);
-            let moved = y[node] + std::mem::replace(&mut nudges[node], f64::INFINITY);
-            if (moved - y[node]).abs() <= self.nudge && (low..=high).contains(&moved) {
-                y[node] = moved;
-            }
-        }
-        level_bends(y);
     }
 }
 
@@ -208,7 +155,7 @@ mod tests {
         let ranks = [vec![0, 1], vec![2], vec![3], vec![4]];
         let piece = |from, to, weight| Piece { from, to, weight, port: 0.0 };
         let pieces = [piece(0, 2, 2.0), piece(2, 3, 8.0), piece(3, 4, 2.0)];
-        let chains = [(0, vec![2, 3], 4, 0.0)];
+        let chains = [Chain { source: 0, bends: vec![2, 3], target: 4, port: 0.0 }];
         let distance = |_, _| 10.0;
         let y = Heights { ranks: &ranks, pieces: &pieces, distance: &distance, chains: &chains, nudge: 0.0 }
             .place(5);

@@ -90,25 +90,23 @@ impl Figure<'_> {
             } else {
                 (left, self.y[item])
             };
-            if (to.1 - y).abs() < 0.005 {
-                d.push_str(&format!("H{}", number(to.0)));
-            } else {
+            // level pieces join into one, which is written when it ends
+            if (to.1 - y).abs() >= 0.005 {
+                let (from_x, from_y, to_x, to_y) = (number(x), number(y), number(to.0), number(to.1));
                 let middle = number((x + to.0) / 2.0);
-                let (from_y, to_y) = (number(y), number(to.1));
-                d.push_str(&format!("C{middle} {from_y} {middle} {to_y} {} {to_y}", number(to.0)));
+                d.push_str(&format!("H{from_x}C{middle} {from_y} {middle} {to_y} {to_x} {to_y}"));
+                y = to.1;
             }
-            if !is_last {
-                d.push_str(&format!("H{}", number(left + width)));
-            }
-            (x, y) = (left + width, to.1);
+            x = if is_last { to.0 } else { left + width };
         }
+        d.push_str(&format!("H{}", number(x)));
         svg.element("path")
             .attr("d", d)
             .attr("fill", "none")
             .attr("stroke", EDGE.to_string())
             .num("stroke-width", 1.4)
             .close();
-        let tip = self.columns[rank_of(path.len() - 1)].0;
+        let tip = x + ARROW - 1.0;
         let back = number(tip - ARROW);
         let head = format!("M{} {}L{back} {}V{}z", number(tip), number(y), number(y - 4.0), number(y + 4.0));
         svg.element("path").attr("d", head).attr("fill", MUTED.to_string()).close();

@@ -218,6 +218,26 @@ fn the_document_says_what_the_graph_says() {
 }
 
 #[test]
+fn the_page_is_as_high_as_what_is_on_it() {
+    for operations in 0..20 {
+        // x, x·x, (x·x)·x, …: nothing balances the bends on one side
+        let mut diagram = random(&mut Random(1), 1, operations);
+        diagram.edges.clear();
+        for to in 1..=operations {
+            diagram.edges.extend([0, to - 1].map(|from| DiagramEdge { from, to, label: String::new() }));
+        }
+        let svg = diagram.svg();
+        check(&svg);
+        let xml = roxmltree::Document::parse(&svg).unwrap();
+        let boxes: Vec<_> = xml.descendants().filter(|n| n.has_attribute("rx")).map(Rect::of).collect();
+        let top = boxes.iter().map(|b| b.top).fold(f64::INFINITY, f64::min);
+        let bottom = boxes.iter().map(|b| b.bottom).fold(0.0, f64::max);
+        let height: f64 = xml.root_element().attribute("height").unwrap().parse().unwrap();
+        assert!(top < 130.0 && height - bottom < 90.0, "boxes from {top} to {bottom} on a page of {height}");
+    }
+}
+
+#[test]
 fn empty_and_endless_texts_fit() {
     for text in ["", "a·b + ".repeat(40).as_str()] {
         let mut diagram = textbook();
