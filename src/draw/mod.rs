@@ -16,6 +16,7 @@
 
 pub mod colour;
 mod diagram;
+mod heading;
 mod line_chart;
 mod marks;
 mod matrix;

@@ -10,6 +10,7 @@ mod expression;
 pub mod format;
 mod parse;
 mod point;
+mod steps;
 mod tokens;
 mod trace;
 

@@ -1,9 +1,8 @@
 //! The trace of a formula: what forward and reverse mode do, node by node, with every number.
 //!
-//! One graph holds everything, in stretches of the evaluation order: the formula itself; the local partial of each edge; the
-//! adjoints that [`vjp`] adds; the tangents that [`jvp`] adds, for an input tangent each that is filled in later; and
-//! second derivatives, which are `jvp` of `vjp`. An [`Interpreter`] computes all values once, and the tangents
-//! again for each further direction. Nothing is simplified, so a row shows the operation that was carried out.
+//! One graph holds the formula, its adjoints, partials, tangents and second derivatives (`steps.rs` builds it). An
+//! [`Interpreter`] computes all values once, and the tangents again for each further direction. Nothing is
+//! simplified, so a row shows the operation that was carried out.
 //!
 //! Source of the notation: Griewank and Walther, Evaluating Derivatives (2008), chapters 2 and 3; Baydin et al.,
 //! Automatic Differentiation in Machine Learning: a Survey (2018), tables 2 and 3.
@@ -12,10 +11,10 @@ use super::checks::{Checks, differences};
 use super::domain::{self, DomainError};
 use super::error::suggestion;
 use super::parse::{Formula, shortened};
-use crate::autodiff::{jvp, vjp};
+use super::steps::Steps;
 use crate::exec::Interpreter;
 use crate::graph::NodeId;
-use crate::ops::{At, Builder, Draw, Graph, Leaf, Op, Rule, Var};
+use crate::ops::{Draw, Graph};
 
 /// Which tangents forward mode starts from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,8 +86,6 @@ pub struct Contribution {
 pub struct Direction {
     /// The tangents of the inputs, in their order.
     pub tangents: Vec<f64>,
-    /// What it is called: the input that alone moves, if one does by 1.
-    pub input: Option<usize>,
 }
 
 /// Operations (nodes that are not leaves) of the graphs that compute them.
@@ -305,9 +302,7 @@ fn directions(point: &[(String, f64)], wanted: &Directions) -> Result<Vec<Direct
     let count = point.len();
     let unit = |moving: usize| (0..count).map(|input| f64::from(u8::from(input == moving))).collect();
     match wanted {
-        Directions::Each => {
-            Ok((0..count).map(|input| Direction { tangents: unit(input), input: Some(input) }).collect())
-        }
+        Directions::Each => Ok((0..count).map(|input| Direction { tangents: unit(input) }).collect()),
         Directions::Along(tangents) => {
             let mut all = vec![0.0; count];
             for (name, tangent) in tangents {
@@ -320,101 +315,7 @@ fn directions(point: &[(String, f64)], wanted: &Directions) -> Result<Vec<Direct
                 };
                 all[input] = *tangent;
             }
-            let input = (0..count).find(|&input| all == unit(input) as Vec<f64>);
-            Ok(vec![Direction { tangents: all, input }])
+            Ok(vec![Direction { tangents: all }])
         }
-    }
-}
-
-/// An edge of the formula's graph in reverse mode.
-struct Edge {
-    from: NodeId,
-    to: NodeId,
-    partial: NodeId,
-    amount: NodeId,
-}
-
-/// The graph with everything that the trace shows, and where.
-struct Steps {
-    /// The rows' nodes and numbers.
-    rows: Vec<(NodeId, i64)>,
-    edges: Vec<Edge>,
-    adjoints: Vec<Option<NodeId>>,
-    seeds: Vec<NodeId>,
-    tangents: Vec<Option<NodeId>>,
-    second: Vec<Option<NodeId>>,
-    tangents_begin: usize,
-    tangents_end: usize,
-    costs: Costs,
-}
-
-impl Steps {
-    fn build(graph: &mut Graph, formula: &Formula, inputs: &[NodeId], hessian: bool) -> Self {
-        let (primal, output) = (graph.len(), formula.output());
-        let active = graph.descendants(inputs);
-        let mut rows: Vec<(NodeId, i64)> = inputs
-            .iter()
-            .enumerate()
-            .map(|(i, &input)| (input, i as i64 + 1 - inputs.len() as i64))
-            .collect();
-        let is_input = |id: NodeId| matches!(graph[id].op, Op::Leaf(Leaf::Input(_)));
-        let operations = graph.ids().filter(|&id| (active[id.index()] && !is_input(id)) || id == output);
-        let operations = operations.filter(|&id| !inputs.contains(&id) || id != output);
-        rows.extend(operations.zip(1..));
-
-        let builder = Builder::extend(std::mem::take(graph));
-        let vars = |ids: &[NodeId]| -> Vec<Var<'_>> { ids.iter().map(|&id| builder.var(id)).collect() };
-        let nodes: Vec<NodeId> = rows.iter().map(|&(node, _)| node).collect();
-        let (xs, all, y) = (vars(inputs), vars(&nodes), builder.var(output));
-        let one = builder.constant(1.0);
-        let adjoints = vjp(y, one, &xs);
-        let mut edges = Vec::with_capacity(adjoints.contributions().len());
-        for edge in adjoints.contributions() {
-            let node = builder.graph()[edge.from].clone();
-            let at = At { inputs: &vars(&node.inputs), output: builder.var(edge.from) };
-            let partial = node.op.jvp(edge.operand, one, at).and_then(Var::id);
-            if let (Some(partial), Some(amount)) = (partial, edge.amount.id()) {
-                edges.push(Edge { from: edge.from, to: edge.to, partial, amount });
-            }
-        }
-        let gradient: Vec<Option<Var<'_>>> = xs.iter().map(|&x| adjoints.of(x)).collect();
-        let tangents_begin = builder.graph().len();
-        let moving: Vec<(Var<'_>, Var<'_>)> =
-            xs.iter().zip(inputs).map(|(&x, _)| (x, builder.input("tangent", []))).collect();
-        let tangents = jvp(&all, &moving);
-        let tangents_end = builder.graph().len();
-        let partials: Vec<Var<'_>> = gradient.iter().flatten().copied().collect();
-        let mut seconds = if hessian { jvp(&partials, &moving).into_iter() } else { Vec::new().into_iter() };
-        let second = gradient.iter().map(|partial| partial.and_then(|_| seconds.next()?)?.id()).collect();
-
-        let ids = |vars: &[Option<Var<'_>>]| -> Vec<NodeId> {
-            vars.iter().flatten().filter_map(|var| var.id()).collect()
-        };
-        let output_tangent = tangents.last().copied().flatten();
-        let costs = {
-            let graph = builder.graph();
-            let operations = |of: &[NodeId]| {
-                let needed = graph.ancestors(of);
-                graph.iter().filter(|(id, node)| needed[id.index()] && node.op.arity() > 0).count()
-            };
-            let value = operations(&[output]);
-            let with_value = |others: Vec<NodeId>| operations(&[&others[..], &[output]].concat()) - value;
-            Costs { value, reverse: with_value(ids(&gradient)), forward: with_value(ids(&[output_tangent])) }
-        };
-        debug_assert!(primal <= tangents_begin);
-        let steps = Self {
-            adjoints: all.iter().map(|&var| adjoints.of(var)?.id()).collect(),
-            seeds: moving.iter().filter_map(|(_, seed)| seed.id()).collect(),
-            tangents: tangents.iter().map(|tangent| (*tangent)?.id()).collect(),
-            rows,
-            edges,
-            second,
-            tangents_begin,
-            tangents_end,
-            costs,
-        };
-        // All nodes are scalars, so no operation is refused.
-        *graph = builder.finish().unwrap_or_default();
-        steps
     }
 }

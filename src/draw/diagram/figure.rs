@@ -5,14 +5,13 @@
 //! column keep their distance, nothing can overlap; between columns an edge is a curve that begins
 //! and ends level, through a column it is a straight line.
 
-use super::super::svg::TextStyle;
+use super::super::heading::{Heading, MARGIN};
 use super::super::text;
 use super::layers::{Layers, index};
 use super::place::{Heights, Piece};
 use super::straighten::Chain;
 use super::svg::{
-    ADJOINT, ARROW, CAPTION, DEFINITION, LABEL, LABEL_HEIGHT, LINE, MARGIN, MAX_TEXT, NAME, PADDING,
-    SUBTITLE, SUBTITLE_LINE, TITLE, TITLE_LINE, VALUE,
+    ADJOINT, ARROW, CAPTION, DEFINITION, LABEL, LABEL_HEIGHT, LINE, MAX_TEXT, NAME, PADDING, VALUE,
 };
 use super::{Diagram, DiagramNode, Graph};
 
@@ -37,8 +36,7 @@ pub(super) struct Figure<'a> {
     pub y: Vec<f64>,
     /// Left end and width of each column.
     pub columns: Vec<(f64, f64)>,
-    pub title: Vec<String>,
-    pub subtitle: Vec<String>,
+    pub heading: Heading,
     /// Lines of text in each box.
     pub lines: usize,
     pub size: (f64, f64),
@@ -60,8 +58,7 @@ impl<'a> Figure<'a> {
             ports: Vec::new(),
             y: Vec::new(),
             columns: Vec::new(),
-            title: Vec::new(),
-            subtitle: Vec::new(),
+            heading: Heading::default(),
             lines: 1 + has(|node| &node.value) + has(|node| &node.adjoint),
             size: (0.0, 0.0),
         };
@@ -71,12 +68,7 @@ impl<'a> Figure<'a> {
 
         let content = figure.columns.last().map_or(0.0, |(left, width)| left + width);
         let width = content.max(figure.caption_width()).max(MIN_WIDTH) + 2.0 * MARGIN;
-        let wrap =
-            |text: &str, style: TextStyle| text::wrap(text, style.size, style.face, width - 2.0 * MARGIN, 2);
-        figure.title = wrap(&diagram.title, TITLE);
-        figure.subtitle = wrap(diagram.subtitle.as_deref().unwrap_or_default(), SUBTITLE);
-        let header =
-            figure.title.len() as f64 * TITLE_LINE + figure.subtitle.len() as f64 * SUBTITLE_LINE + 14.0;
+        figure.heading = Heading::new(&diagram.title, diagram.subtitle.as_deref(), width);
 
         // from relative places to the page: a narrow figure stands in the middle of it
         let end = |sign: f64| {
@@ -84,7 +76,7 @@ impl<'a> Figure<'a> {
             ends.reduce(f64::max).unwrap_or(0.0)
         };
         let (above, below) = (end(-1.0), end(1.0));
-        let top = MARGIN + header + above;
+        let top = MARGIN + figure.heading.height() + 14.0 + above;
         let left = (width - content) / 2.0;
         figure.y.iter_mut().for_each(|y| *y += top);
         figure.columns.iter_mut().for_each(|column| column.0 += left);

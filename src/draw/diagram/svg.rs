@@ -1,16 +1,12 @@
 //! How the figure looks: boxes, curves, labels and a caption, at the places that `figure.rs` found.
 
 use super::super::colour::{AXIS, BACKGROUND, Colour, INK, MUTED, SERIES};
+use super::super::heading::MARGIN;
 use super::super::svg::{Anchor, Svg, TextStyle, number};
 use super::super::text::{self, CAP_HEIGHT};
 use super::DiagramKind;
 use super::figure::Figure;
 
-pub(super) const MARGIN: f64 = 22.0;
-pub(super) const TITLE: TextStyle = TextStyle::new(19.0, INK).bold();
-pub(super) const TITLE_LINE: f64 = 25.0;
-pub(super) const SUBTITLE: TextStyle = TextStyle::new(14.5, MUTED);
-pub(super) const SUBTITLE_LINE: f64 = 20.0;
 pub(super) const NAME: TextStyle = TextStyle::new(14.5, INK).bold();
 pub(super) const DEFINITION: TextStyle = TextStyle::new(14.5, INK);
 pub(super) const VALUE: TextStyle = TextStyle::new(13.5, SERIES[0]);
@@ -34,15 +30,7 @@ impl Figure<'_> {
         let (nodes, edges) = (self.diagram.nodes.len(), self.graph.edges.len());
         let description = format!("Computational graph of {nodes} nodes and {edges} edges.");
         Svg::document(self.size.0, self.size.1, &self.diagram.title, &description, |svg| {
-            let mut y = MARGIN + TITLE.size * CAP_HEIGHT;
-            for line in &self.title {
-                svg.text(MARGIN, y, TITLE, line);
-                y += TITLE_LINE;
-            }
-            for line in &self.subtitle {
-                svg.text(MARGIN, y - 2.0, SUBTITLE, line);
-                y += SUBTITLE_LINE;
-            }
+            self.heading.draw(svg);
             for edge in 0..edges {
                 self.draw_edge(svg, edge);
             }

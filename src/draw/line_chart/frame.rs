@@ -1,15 +1,12 @@
 //! What stands around the lines: title, axes, ticks, grid, reference lines.
 
 use super::super::colour::{AXIS, FAINT, GRID, INK, MUTED};
+use super::super::heading::Heading;
 use super::super::scale::{Scale, ScaleKind, Tick};
 use super::super::svg::{Anchor, Svg, TextStyle};
 use super::super::text::{self, CAP_HEIGHT, Face};
 use super::{LineChart, MARGIN, WIDTH, YFormat};
 
-const TITLE: TextStyle = TextStyle::new(19.0, INK).bold();
-const TITLE_LINE: f64 = 25.0;
-const SUBTITLE: TextStyle = TextStyle::new(14.5, MUTED);
-const SUBTITLE_LINE: f64 = 20.0;
 const AXIS_LABEL: TextStyle = TextStyle::new(15.0, INK).anchored(Anchor::Middle);
 const TICK_LABEL: TextStyle = TextStyle::new(14.0, MUTED);
 pub(super) const PLOT_HEIGHT: f64 = 340.0;
@@ -210,20 +207,13 @@ fn tick_width(label: &str) -> f64 {
 
 /// Title and subtitle, and the room that a legend takes below them.
 pub(super) struct Header {
-    title: Vec<String>,
-    subtitle: Vec<String>,
+    heading: Heading,
     legend_height: f64,
 }
 
 impl Header {
     pub fn of(chart: &LineChart) -> Header {
-        let wrap =
-            |text: &str, style: TextStyle| text::wrap(text, style.size, style.face, WIDTH - 2.0 * MARGIN, 2);
-        Header {
-            title: wrap(&chart.title, TITLE),
-            subtitle: wrap(chart.subtitle.as_deref().unwrap_or_default(), SUBTITLE),
-            legend_height: 0.0,
-        }
+        Header { heading: Heading::new(&chart.title, chart.subtitle.as_deref(), WIDTH), legend_height: 0.0 }
     }
 
     pub fn reserve(&mut self, legend_height: f64) {
@@ -231,8 +221,7 @@ impl Header {
     }
 
     pub fn legend_top(&self) -> f64 {
-        let titles = self.title.len() as f64 * TITLE_LINE;
-        MARGIN + titles + self.subtitle.len() as f64 * SUBTITLE_LINE + 4.0
+        MARGIN + self.heading.height() + 4.0
     }
 
     /// Where the plot begins.
@@ -241,14 +230,6 @@ impl Header {
     }
 
     pub fn draw(&self, svg: &mut Svg) {
-        let mut y = MARGIN + TITLE.size * CAP_HEIGHT;
-        for line in &self.title {
-            svg.text(MARGIN, y, TITLE, line);
-            y += TITLE_LINE;
-        }
-        for line in &self.subtitle {
-            svg.text(MARGIN, y - 2.0, SUBTITLE, line);
-            y += SUBTITLE_LINE;
-        }
+        self.heading.draw(svg);
     }
 }

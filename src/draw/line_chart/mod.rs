@@ -12,6 +12,7 @@ mod labels;
 mod tests;
 
 use super::colour::MUTED;
+use super::heading::MARGIN;
 use super::marks::{self, Place, Style};
 use super::scale::{Scale, ScaleKind};
 use super::svg::{Anchor, Svg, TextStyle};
@@ -74,7 +75,6 @@ pub struct LineChart {
 /// Width of the drawing.
 const WIDTH: f64 = 760.0;
 /// Space around everything.
-const MARGIN: f64 = 22.0;
 /// More points than this, and markers stand only at some of them.
 const MANY_POINTS: usize = 40;
 /// About so many markers are left then.

@@ -3,16 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::super::colour::{AXIS, BACKGROUND, Colour, FAINT, INK, MUTED, SERIES};
+use super::super::heading::{Heading, MARGIN};
 use super::super::svg::{Anchor, Svg, TextStyle, number};
 use super::super::text::{self, CAP_HEIGHT, Face};
 use super::{ConfusionMatrix, percent, short};
 
-const MARGIN: f64 = 22.0;
 const MIN_WIDTH: f64 = 580.0;
-const TITLE: TextStyle = TextStyle::new(19.0, INK).bold();
-const TITLE_LINE: f64 = 25.0;
-const SUBTITLE: TextStyle = TextStyle::new(14.5, MUTED);
-const SUBTITLE_LINE: f64 = 20.0;
 const AXIS_LABEL: TextStyle = TextStyle::new(15.0, INK);
 const CLASS: TextStyle = TextStyle::new(14.0, MUTED);
 const CAPTION: TextStyle = TextStyle::new(13.0, MUTED);
@@ -41,8 +37,7 @@ pub(super) struct Layout<'a> {
     left: f64,
     top: f64,
     width: f64,
-    title: Vec<String>,
-    subtitle: Vec<String>,
+    heading: Heading,
     largest_error: f64,
     number_size: f64,
     shortened: bool,
@@ -60,12 +55,8 @@ impl<'a> Layout<'a> {
         let side = cell * n as f64;
         let left = MARGIN + AXIS_LABEL.size + 10.0 + text::width("255", CLASS.size, CLASS.face) + 9.0;
         let width = (left + side + RECALL_WIDTH + MARGIN).max(MIN_WIDTH);
-        let wrap =
-            |text: &str, style: TextStyle| text::wrap(text, style.size, style.face, width - 2.0 * MARGIN, 2);
-        let title = wrap(&matrix.title, TITLE);
-        let mut subtitle = wrap(matrix.subtitle.as_deref().unwrap_or_default(), SUBTITLE);
-        subtitle.extend(wrap(&matrix.accuracy_text(), SUBTITLE));
-        let header = title.len() as f64 * TITLE_LINE + subtitle.len() as f64 * SUBTITLE_LINE;
+        let mut heading = Heading::new(&matrix.title, matrix.subtitle.as_deref(), width);
+        heading.say(&matrix.accuracy_text(), width);
 
         let errors = cells(n).filter(|(t, p)| t != p).map(|(t, p)| matrix.share(t, p));
         let fitting = |write: fn(u64) -> String| {
@@ -83,10 +74,9 @@ impl<'a> Layout<'a> {
             gap: if n <= MAX_NUMBERED { 1.0 } else { 0.0 },
             left,
             // the heading and the class names stand above the matrix
-            top: MARGIN + header + 58.0,
+            top: MARGIN + heading.height() + 58.0,
             width,
-            title,
-            subtitle,
+            heading,
             largest_error: errors.fold(0.0, f64::max),
             number_size: if shortened { shorter } else { full },
             shortened,
@@ -100,7 +90,7 @@ impl<'a> Layout<'a> {
         let height = caption_top + caption.len() as f64 * CAPTION_LINE + MARGIN - 6.0;
         let (title, description) = (&self.matrix.title, self.matrix.description());
         Svg::document(self.width, height, title, &description, |svg| {
-            self.draw_header(svg);
+            self.heading.draw(svg);
             self.draw_axes(svg);
             self.draw_cells(svg);
             if self.is_numbered() {
@@ -133,18 +123,6 @@ impl<'a> Layout<'a> {
             caption.push_str(" Counts are cut: 1.3k is 1300 to 1399.");
         }
         caption
-    }
-
-    fn draw_header(&self, svg: &mut Svg) {
-        let mut y = MARGIN + TITLE.size * CAP_HEIGHT;
-        for line in &self.title {
-            svg.text(MARGIN, y, TITLE, line);
-            y += TITLE_LINE;
-        }
-        for line in &self.subtitle {
-            svg.text(MARGIN, y - 2.0, SUBTITLE, line);
-            y += SUBTITLE_LINE;
-        }
     }
 
     /// Headings of both axes and the numbers of the classes.

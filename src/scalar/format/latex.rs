@@ -11,6 +11,8 @@ const HEAD: &str = r"\documentclass[a4paper]{article}
 \setlength{\parindent}{0pt}
 \setlength{\LTleft}{0pt}
 \renewcommand{\arraystretch}{1.35}
+% A heading does not stand alone at the foot of a page.
+\newcommand{\heading}[1]{\par\vskip 0pt plus 40mm\penalty-250\vskip 0pt plus -40mm\section*{#1}}
 \begin{document}
 \small
 ";
@@ -20,7 +22,7 @@ pub fn latex(trace: &Trace, digits: usize) -> String {
     let mut out = HEAD.to_owned();
     for block in page(trace, Notation::Latex, digits, None) {
         match block {
-            Block::Heading(heading) => out += &format!("\n\\section*{{{heading}}}\n"),
+            Block::Heading(heading) => out += &format!("\n\\heading{{{heading}}}\n"),
             Block::Paragraph(spans) => {
                 out += &spans.iter().map(span).collect::<String>();
                 out += "\n\n\\medskip\n";
