@@ -5,7 +5,9 @@ use std::path::Path;
 
 use cotangent::draw::png;
 use cotangent::scalar::format::{self, Notation, TextStyle};
-use cotangent::scalar::{Directions, LONGEST, Request, TextError, TraceError, parse, parse_point, trace};
+use cotangent::scalar::{
+    Directions, LONGEST, Request, TextError, TraceError, mistake_about, parse, parse_point, trace,
+};
 
 use super::Failure;
 use crate::cli::{Trace, TraceFormat, TraceNotation};
@@ -43,7 +45,7 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
     let on_page = matches!(arguments.format, TraceFormat::Text | TraceFormat::Markdown);
     let drawn = arguments.graph.as_deref().map(|graph| drawing_format(graph, on_page)).transpose()?;
     let request = Request { directions, hessian: arguments.hessian };
-    let trace = trace(&formula, &point, &request)?;
+    let trace = trace(&formula, &point, &request).map_err(|error| failure(error, &arguments))?;
 
     let notation = match arguments.notation {
         TraceNotation::Griewank => Notation::Griewank,
@@ -148,11 +150,21 @@ fn mistake(place: &str, error: TextError) -> Failure {
     Failure::usage(format!("in {place}: {error}"))
 }
 
-impl From<TraceError> for Failure {
-    fn from(error: TraceError) -> Self {
-        match error {
-            TraceError::Usage(_) => Self::usage(error),
-            TraceError::Domain(_) | TraceError::TooLarge { .. } => Self::work(error),
+fn failure(error: TraceError, arguments: &Trace) -> Failure {
+    match error {
+        TraceError::Lacking(error) => mistake("the formula", error),
+        TraceError::Unknown { ref name, ref problem } => {
+            // The point is looked at first.
+            let places =
+                [("--at", &arguments.at), ("--direction", &arguments.direction), ("--wrt", &arguments.wrt)];
+            let found = places
+                .into_iter()
+                .find_map(|(place, text)| Some((place, mistake_about(text.as_deref()?, name, problem)?)));
+            match found {
+                Some((place, error)) => mistake(place, error),
+                None => Failure::usage(error),
+            }
         }
+        TraceError::Domain(_) | TraceError::TooLarge { .. } => Failure::work(error),
     }
 }

@@ -19,5 +19,5 @@ pub use domain::DomainError;
 pub use error::TextError;
 pub use expression::Expression;
 pub use parse::{Formula, LONGEST, parse};
-pub use point::{Point, parse_point};
+pub use point::{Point, mistake_about, parse_point};
 pub use trace::{Contribution, Costs, Direction, Directions, Request, Row, Trace, TraceError, trace};

@@ -70,6 +70,20 @@ pub fn parse_point(text: &str) -> Result<Point, TextError> {
     Ok(point)
 }
 
+/// A mistake about a name of such a text, or of a text that is the name alone; nothing if the name is not in it.
+pub fn mistake_about(text: &str, name: &str, problem: &str) -> Option<TextError> {
+    let mut start = 0;
+    for entry in text.split(',') {
+        let own = entry.split('=').next().unwrap_or_default();
+        if own.trim() == name {
+            let begin = start + own.len() - own.trim_start().len();
+            return Some(TextError::new(text, begin..begin + name.len(), problem));
+        }
+        start += entry.len() + 1;
+    }
+    None
+}
+
 fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_alphanumeric() || c == '_')

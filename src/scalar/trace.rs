@@ -9,7 +9,7 @@
 
 use super::checks::{Checks, differences};
 use super::domain::{self, DomainError};
-use super::error::suggestion;
+use super::error::{TextError, suggestion};
 use super::parse::{Formula, shortened};
 use super::steps::Steps;
 use crate::exec::Interpreter;
@@ -40,7 +40,9 @@ pub struct Request {
 #[allow(missing_docs, reason = "each message says what it is")]
 pub enum TraceError {
     #[error("{0}")]
-    Usage(String),
+    Lacking(TextError),
+    #[error("{problem}")]
+    Unknown { name: String, problem: String },
     #[error(transparent)]
     Domain(#[from] DomainError),
     #[error(
@@ -271,15 +273,10 @@ fn inputs(formula: &Formula, point: &[(String, f64)]) -> Result<Vec<NodeId>, Tra
         let Some(&node) = known.get(&name[..]) else {
             let short = shortened(name);
             let problem = match super::parse::CONSTANTS.iter().any(|(constant, _)| constant == name) {
-                true => format!(
-                    "--at gives a value to {short}, which is a constant; give the variable another name"
-                ),
-                false => format!(
-                    "--at gives a value to {short}, which the formula does not hold{}",
-                    suggestion(name, names())
-                ),
+                true => format!("{short} is a constant, not an input; give the variable another name"),
+                false => format!("{short} is no input of the formula{}", suggestion(name, names())),
             };
-            return Err(TraceError::Usage(problem));
+            return Err(TraceError::Unknown { name: name.clone(), problem });
         };
         inputs.push(node);
     }
@@ -293,7 +290,7 @@ fn inputs(formula: &Formula, point: &[(String, f64)]) -> Result<Vec<NodeId>, Tra
         };
         let first = shortened(first);
         let problem = format!("{first}{more} has no value; give it one: --at {first}=NUMBER");
-        return Err(TraceError::Usage(formula.error_at(node, problem).to_string()));
+        return Err(TraceError::Lacking(formula.error_at(node, problem)));
     }
     Ok(inputs)
 }
@@ -308,10 +305,8 @@ fn directions(point: &[(String, f64)], wanted: &Directions) -> Result<Vec<Direct
             for (name, tangent) in tangents {
                 let Some(input) = point.iter().position(|(other, _)| other == name) else {
                     let hint = suggestion(name, point.iter().map(|(name, _)| &name[..]));
-                    let name = shortened(name);
-                    return Err(TraceError::Usage(format!(
-                        "the direction names {name}, which is no input of the formula{hint}"
-                    )));
+                    let problem = format!("{} is no input of the formula{hint}", shortened(name));
+                    return Err(TraceError::Unknown { name: name.clone(), problem });
                 };
                 all[input] = *tangent;
             }

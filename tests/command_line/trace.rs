@@ -85,10 +85,15 @@ fn bad_input_is_one_message_with_column_and_caret_and_status_2() {
         &["in the formula", "did you mean sin?", "(column 3)", "\n      ^^^^"],
     );
     refused(&["trace", "x*y", "--at", "x=1"], &["y has no value", "column 3"]);
-    refused(&["trace", "x", "--at", "x=1,y=2"], &["--at", "y, which the formula does not hold"]);
+    refused(
+        &["trace", "x", "--at", "x=1,y=2"],
+        &["in --at", "y is no input of the formula", "(column 5)", "\n    x=1,y=2\n        ^"],
+    );
     refused(&["trace", "x", "--at", "x=one"], &["in --at", "column 3"]);
-    refused(&["trace", "x", "--at", "x=1", "--wrt", "z"], &["z, which is no input"]);
+    refused(&["trace", "x", "--at", "x=1", "--wrt", "z"], &["in --wrt", "z is no input", "\n    z\n    ^"]);
     refused(&["trace", "x", "--at", "x=1", "--direction", "x"], &["in --direction", "lacks its value"]);
+    let arguments = ["trace", "x", "--at", "x=1", "--direction", "x=1, xx=2"];
+    refused(&arguments, &["in --direction", "xx is no input of the formula; did you mean x?", "(column 6)"]);
     refused(&["trace", "x", "--at", "x=1", "--digits", "0"], &["--digits"]);
     refused(&["trace", "x", "--at", "x=1", "--format", "pdf"], &["pdf"]);
     refused(&["trace", "-h"], &["trace --help"]);
