@@ -82,7 +82,8 @@ pub struct Trace {
     /// The formula, such as "(x1*x2*sin(x3) + exp(x1*x2))/x3"; - reads it from standard input
     ///
     /// Numbers, names, + - * / ^ and parentheses; pi and e; sin cos tan asin acos atan sinh cosh tanh exp ln log log10
-    /// sqrt abs sign relu step sigmoid pow min max above. log is natural, and -x^2 is -(x^2).
+    /// sqrt abs sign relu step sigmoid pow min max above. log is natural, and -x^2 is -(x^2); above(a, b) is 1 where
+    /// a > b, 1/2 where they are equal, else 0.
     #[arg(value_name = "FORMULA", allow_hyphen_values = true)]
     pub formula: String,
     /// The values of the inputs: x1=1,x2=1.5,x3=pi/2

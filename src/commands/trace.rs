@@ -37,6 +37,9 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
     let point = parse_point(point).map_err(|error| mistake("--at", error))?;
     let directions = match (&arguments.wrt, &arguments.direction) {
         (Some(input), _) => Directions::Along(vec![(input.clone(), 1.0)]),
+        (None, Some(direction)) if direction.trim().is_empty() => {
+            return Err(Failure::usage("--direction names no input; write it as x1=1,x2=0.5"));
+        }
         (None, Some(direction)) => {
             Directions::Along(parse_point(direction).map_err(|error| mistake("--direction", error))?)
         }
@@ -142,8 +145,15 @@ fn standard_input() -> Result<String, Failure> {
     let mut text = String::new();
     // One byte more than is taken, so that the length tells.
     let read = std::io::stdin().lock().take(LONGEST as u64 + 1).read_to_string(&mut text);
-    read.map_err(|error| Failure::work(format!("cannot read the formula from standard input: {error}")))?;
-    Ok(text)
+    match read {
+        // Some editors begin a text with a mark of its encoding.
+        Ok(_) => Ok(text.trim_start_matches('\u{feff}').to_owned()),
+        Err(error) => {
+            let message = format!("cannot read the formula from standard input: {error}");
+            let is_no_text = error.kind() == std::io::ErrorKind::InvalidData;
+            Err(if is_no_text { Failure::usage(message) } else { Failure::work(message) })
+        }
+    }
 }
 
 fn mistake(place: &str, error: TextError) -> Failure {

@@ -36,8 +36,11 @@ impl Difference {
 
     /// Whether that is within what differences can tell; nothing where they tell nothing.
     pub fn agrees(&self) -> Option<bool> {
-        let scale = self.reverse.abs().max(1.0);
-        self.error().map(|error| error <= 20.0 * self.uncertainty + 1e-8 * scale)
+        let (error, central) = (self.error()?, self.central?);
+        let size = self.reverse.abs().max(central.abs());
+        let tolerance = 20.0 * self.uncertainty + 1e-8 * size.max(1.0);
+        let tells = tolerance <= 1e-6 || tolerance <= 0.02 * central.abs();
+        tells.then_some(error <= tolerance)
     }
 }
 
@@ -59,21 +62,21 @@ impl InnerProduct {
         (self.forward - self.reverse).abs()
     }
 
-    /// Whether that is no more than rounding.
-    pub fn agrees(&self) -> bool {
-        self.error() <= 1e-9 * self.magnitude.max(1.0)
+    /// Whether that is no more than rounding; nothing where the sum overflows.
+    pub fn agrees(&self) -> Option<bool> {
+        self.error().is_finite().then_some(self.error() <= 1e-9 * self.magnitude.max(1.0))
     }
 }
 
 /// The most operations to spend on differences: about a second.
 const MOST_OPERATIONS: usize = 60_000_000;
 
-/// The steps tried, as fractions of the input's size.
-const STEPS: [f64; 7] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7];
+/// The steps tried, as fractions of the input's size: small ones, too, for what changes fast.
+const STEPS: [f64; 12] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12];
 
 pub(super) fn differences(formula: &Formula, inputs: &[NodeId], trace: &Trace) -> Checks {
     let mut curve = Curve::new(formula, inputs, trace);
-    let evaluations = inputs.len().saturating_mul(4 * STEPS.len());
+    let evaluations = inputs.len().saturating_mul(8 * STEPS.len());
     let differences = if evaluations.saturating_mul(formula.graph().len()) <= MOST_OPERATIONS {
         let each = trace.gradient().map(|(_, g)| g).collect::<Vec<f64>>().into_iter().enumerate();
         each.map(|(input, reverse)| curve.difference(Some(input), reverse)).collect()
@@ -114,22 +117,33 @@ impl<'a> Curve<'a> {
         for (&input, &x) in inputs.iter().zip(&point) {
             values.set(input, &[x]);
         }
+        // Each node is rounded, and its adjoint says what that does to the formula's value (Griewank and Walther
+        // 2008, section 3.4); independent errors add up as a random walk does.
+        let squares = trace.rows.iter().map(|row| (row.value * row.adjoint).powi(2));
+        let rounding = f64::EPSILON * squares.sum::<f64>().sqrt();
         let end = formula.graph().len();
-        // Rounding errors of independent operations grow as a random walk does.
-        let rounding = f64::EPSILON * trace.value().abs() * (1.0 + end as f64).sqrt();
         Self { values, end, output: formula.output(), inputs, point, rounding }
     }
 
     /// The best central difference over all steps: of fourth order, from two step lengths; the step
     /// is the one where these two agree best (after Ridders 1982).
     fn difference(&mut self, input: Option<usize>, reverse: f64) -> Difference {
-        let size = input.map_or(1.0, |input| self.point[input].abs()).clamp(1e-3, 1e3);
         let mut best = Difference { input, reverse, central: None, uncertainty: f64::INFINITY };
-        for step in STEPS.map(|step| step * size.max(self.scale(input))) {
-            let (wide, narrow) = (self.slope(input, step), self.slope(input, step / 2.0));
+        let mut best_share = f64::INFINITY;
+        let size = self.scale(input);
+        // Beside an input near 0 the formula may change over its distance from 0, or over 1.
+        let sizes =
+            if size > 0.0 && size < 0.1 { [Some(size), Some(1.0)] } else { [Some(size.max(1.0)), None] };
+        for step in sizes.into_iter().flatten().flat_map(|size| STEPS.map(|step| step * size)) {
+            let (wide, largest) = self.slope(input, step);
+            let (narrow, _) = self.slope(input, step / 2.0);
             let central = (4.0 * narrow - wide) / 3.0;
-            let uncertainty = (wide - narrow).abs() + self.rounding / step;
-            if central.is_finite() && uncertainty < best.uncertainty {
+            let rounding = self.rounding.max(f64::EPSILON * largest);
+            let uncertainty = (wide - narrow).abs() + rounding / step;
+            // A share of the slope: where a step is too long for what changes fast, slopes are small and wrong.
+            let share = uncertainty / (central.abs() + 1e-6);
+            if central.is_finite() && share < best_share {
+                best_share = share;
                 best = Difference { central: Some(central), uncertainty, ..best };
             }
         }
@@ -143,7 +157,8 @@ impl<'a> Curve<'a> {
         }
     }
 
-    fn slope(&mut self, input: Option<usize>, step: f64) -> f64 {
+    /// The central difference, and the larger of the two values' sizes.
+    fn slope(&mut self, input: Option<usize>, step: f64) -> (f64, f64) {
         let mut value = |step: f64| {
             let moving = input.map_or(0..self.inputs.len(), |input| input..input + 1);
             for input in moving.clone() {
@@ -157,6 +172,6 @@ impl<'a> Curve<'a> {
             value
         };
         let (up, down) = (value(step), value(-step));
-        (up - down) / (2.0 * step)
+        ((up - down) / (2.0 * step), up.abs().max(down.abs()))
     }
 }

@@ -1,6 +1,8 @@
 //! Where a formula or a derivative has no finite value, and where a derivative is a convention.
 
 use super::error::TextError;
+use super::expression::Expression;
+use super::format::Notation;
 use super::format::number::exact;
 use super::parse::Formula;
 use super::trace::Row;
@@ -15,12 +17,12 @@ pub enum DomainError {
     Value(TextError),
     #[error("{0}")]
     Partial(TextError),
+    #[error("{0}")]
+    Derivative(TextError),
     #[error(
-        "the {what} of v{number} is not finite: the product of the partials on its way is larger than float64 holds; scale the formula"
+        "the second derivative of f by {by} and {and} has no finite value at this point; leave --hessian out, or move the point"
     )]
-    Overflow { what: &'static str, number: i64 },
-    #[error("a second derivative has no finite value at this point; leave --hessian out, or move the point")]
-    Second,
+    Second { by: String, and: String },
 }
 
 /// The numbers for which an operation has a value.
@@ -48,20 +50,9 @@ fn described(
     value: &dyn Fn(NodeId) -> f64,
 ) -> (String, String) {
     let node = &formula.graph()[node];
-    let text = |operand: &NodeId| name(*operand).unwrap_or_else(|| exact(value(*operand)));
-    let operands: Vec<String> = node.inputs.iter().map(text).collect();
-    let operation = match (&node.op, &operands[..]) {
-        (Op::Unary(Unary::Neg), [x]) => format!("-{x}"),
-        (Op::Binary(binary), [a, b]) => match binary {
-            Binary::Add => format!("{a} + {b}"),
-            Binary::Sub => format!("{a} - {b}"),
-            Binary::Mul => format!("{a} * {b}"),
-            Binary::Div => format!("{a} / {b}"),
-            Binary::Pow => format!("{a}^{b}"),
-            _ => format!("{}({a}, {b})", node.op.name()),
-        },
-        (op, operands) => format!("{}({})", op.name(), operands.join(", ")),
-    };
+    let operand = |id: &NodeId| name(*id).map_or_else(|| Expression::Number(value(*id)), Expression::Name);
+    let operation =
+        Notation::Plain.write(&Expression::of(&node.op, node.inputs.iter().map(operand).collect()));
     let mut known: Vec<String> = Vec::new();
     for operand in &node.inputs {
         if let Some(name) = name(*operand) {
@@ -127,7 +118,7 @@ pub(super) fn partial(
     let (operation, at) = described(formula, from, &name, &value);
     let [of, by] = [from, to].map(|id| name(id).unwrap_or_default());
     let hint = match formula.graph()[from].op {
-        Op::Binary(Binary::Pow) => {
+        Op::Binary(Binary::Pow) if formula.graph()[from].inputs[1] == to => {
             "; if the exponent does not vary, write it as a number, and move the point off 0 if the base is 0"
         }
         _ => "; move the point",
@@ -136,15 +127,37 @@ pub(super) fn partial(
     DomainError::Partial(formula.error_at(from, problem))
 }
 
-/// That every adjoint and tangent is finite.
-pub(super) fn check_derivatives(rows: &[Row]) -> Result<(), DomainError> {
+/// That every adjoint and tangent is finite, where all partials on the way back are.
+pub(super) fn check_derivatives(
+    formula: &Formula,
+    rows: &[Row],
+    number: impl Fn(NodeId) -> Option<i64>,
+    value: impl Fn(NodeId) -> f64,
+) -> Result<(), DomainError> {
+    let name = |id: NodeId| number(id).map(|number| format!("v{number}"));
+    let error = |row: &Row, what: &str, why: &str| {
+        let (operation, at) = described(formula, row.node, &name, &value);
+        let of = name(row.node).unwrap_or_default();
+        let definition = if row.number > 0 { format!(" = {operation}") } else { String::new() };
+        let problem = format!("the {what} of {of}{definition} is not finite{at}: {why}");
+        DomainError::Derivative(formula.error_at(row.node, problem))
+    };
     for row in rows.iter().rev() {
         if !row.adjoint.is_finite() || row.contributions.iter().any(|part| !part.amount.is_finite()) {
-            return Err(DomainError::Overflow { what: "adjoint", number: row.number });
+            return Err(error(
+                row,
+                "adjoint",
+                "a product of partials is larger than float64 holds; scale the formula",
+            ));
         }
     }
     match rows.iter().find(|row| row.tangents.iter().any(|tangent| !tangent.is_finite())) {
-        Some(row) => Err(DomainError::Overflow { what: "tangent", number: row.number }),
+        // The first: its operands' tangents are finite.
+        Some(row) => Err(error(
+            row,
+            "tangent",
+            "its derivative is not finite there, or the direction is too large; move the point, or scale the direction",
+        )),
         None => Ok(()),
     }
 }

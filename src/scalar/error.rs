@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use unicode_width::UnicodeWidthStr;
+
 /// The most characters of a line that are shown around a mistake.
 const WINDOW: usize = 72;
 
@@ -59,7 +61,8 @@ impl fmt::Display for TextError {
         let (before, after) = (if start > 0 { "…" } else { "" }, if end < shown.len() { "…" } else { "" });
         let marked = self.text[self.at.clone()].lines().next().unwrap_or_default().chars().count();
         let carets = marked.clamp(1, (end + 1).saturating_sub(column).max(1));
-        let indent = column - 1 - start + before.chars().count();
+        let ahead: String = piece.chars().take(column - 1 - start).collect();
+        let indent = before.width() + ahead.width(); // some characters take two columns
         write!(f, "\n\n    {before}{piece}{after}\n    {:indent$}{}", "", "^".repeat(carets))
     }
 }

@@ -137,28 +137,9 @@ impl Symbols<'_> {
 
     fn operation(&self, node: NodeId) -> Expression {
         let node = &self.trace.graph[node];
-        let mut operands = node.inputs.iter().map(|&input| self.expression(input));
-        match (&node.op, operands.next(), operands.next()) {
-            (Op::Leaf(Leaf::Constant(value)), ..) => constant(value.get()),
-            (Op::Unary(Unary::Neg), Some(x), _) => Negate(Box::new(x)),
-            (Op::Binary(op), Some(a), Some(b)) if is_infix(*op) => self.infix(*op, a, b),
-            (op, a, b) => Call(op.name(), a.into_iter().chain(b).collect()),
-        }
-    }
-
-    fn infix(&self, op: Binary, a: Expression, b: Expression) -> Expression {
-        let boxed = |op, a, b| Infix(op, Box::new(a), Box::new(b));
-        if !self.tidy {
-            return boxed(op, a, b);
-        }
-        match (op, a, b) {
-            (Binary::Mul, Number(1.0), b) => b,
-            (Binary::Mul, Infix(Binary::Div, one, divisor), b) if *one == Number(1.0) => {
-                boxed(Binary::Div, b, *divisor)
-            }
-            (Binary::Add, a, Negate(b)) => boxed(Binary::Sub, a, *b),
-            (op, a, b) => boxed(op, a, b),
-        }
+        let operands = node.inputs.iter().map(|&input| self.expression(input)).collect();
+        let expression = Expression::of(&node.op, operands);
+        if self.tidy { expression.tidied() } else { expression }
     }
 
     /// Whether a constant expression has too many nodes to be shown.
@@ -172,6 +153,32 @@ impl Symbols<'_> {
             open.extend(&self.trace.graph[node].inputs);
         }
         false
+    }
+}
+
+impl Expression {
+    /// An operation on these operands.
+    pub(super) fn of(op: &Op, operands: Vec<Expression>) -> Self {
+        let mut operands = operands.into_iter();
+        match (op, operands.next(), operands.next()) {
+            (Op::Leaf(Leaf::Constant(value)), ..) => constant(value.get()),
+            (Op::Unary(Unary::Neg), Some(x), _) => Negate(Box::new(x)),
+            (Op::Binary(op), Some(a), Some(b)) if is_infix(*op) => Infix(*op, Box::new(a), Box::new(b)),
+            (op, a, b) => Call(op.name(), a.into_iter().chain(b).collect()),
+        }
+    }
+
+    /// A product with 1, and a sum with what is negated, as one writes them by hand.
+    fn tidied(self) -> Self {
+        let Infix(op, a, b) = self else { return self };
+        match (op, *a, *b) {
+            (Binary::Mul, Number(1.0), b) => b,
+            (Binary::Mul, Infix(Binary::Div, one, divisor), b) if *one == Number(1.0) => {
+                Infix(Binary::Div, Box::new(b), divisor)
+            }
+            (Binary::Add, a, Negate(b)) => Infix(Binary::Sub, Box::new(a), b),
+            (op, a, b) => Infix(op, Box::new(a), Box::new(b)),
+        }
     }
 }
 

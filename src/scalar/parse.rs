@@ -246,8 +246,8 @@ impl<'t, 'g> Parser<'t, 'g> {
             Token::Symbol('+') => return Ok(true), // a sign that changes nothing
             Token::Symbol(symbol) => {
                 let problem = match (symbol, self.open.last()) {
-                    (')', Some(Open::Parenthesis { function: Some(function), commas: 0, .. })) => {
-                        format!("the function takes {} here, not 0", arguments(function.arity()))
+                    (')', Some(Open::Parenthesis { function: Some(function), commas: 0, at })) => {
+                        format!("{} takes {}, not 0", &self.text[at.clone()], arguments(function.arity()))
                     }
                     (')', Some(Open::Parenthesis { function: None, .. })) => {
                         "nothing stands in these parentheses".into()

@@ -2,6 +2,7 @@
 
 use super::error::TextError;
 use super::parse::parse;
+use super::tokens::is_of_name;
 use crate::exec::Interpreter;
 use crate::ops::Draw;
 
@@ -85,6 +86,5 @@ pub fn mistake_about(text: &str, name: &str, problem: &str) -> Option<TextError>
 }
 
 fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_alphabetic() || c == '_')
-        && text.chars().all(|c| c.is_alphanumeric() || c == '_')
+    text.starts_with(|c: char| c.is_alphabetic() || c == '_') && text.chars().all(is_of_name)
 }

@@ -39,7 +39,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token<'_>, Range<usize>)>, TextE
                 Err(_) => return Err(TextError::new(text, start..start + length, "this is not a number")),
             }
         } else if first.is_alphabetic() || first == '_' {
-            let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let length = rest.find(|c: char| !is_of_name(c)).unwrap_or(rest.len());
             (Token::Name(&rest[..length]), length)
         } else {
             let symbol = match first {
@@ -57,6 +57,11 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Token<'_>, Range<usize>)>, TextE
         rest = &rest[length..];
     }
     Ok(tokens)
+}
+
+/// Whether a name may hold the character; superscripts are no digits here.
+pub(super) fn is_of_name(c: char) -> bool {
+    c.is_alphabetic() || c.is_ascii_digit() || c == '_'
 }
 
 /// The bytes of the number at the beginning: digits, a point, and an exponent only if it has digits.

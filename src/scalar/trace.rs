@@ -207,7 +207,8 @@ pub fn trace(formula: &Formula, point: &[(String, f64)], request: &Request) -> R
     if let Some(output) = rows.last_mut() {
         output.adjoint = 1.0; // what reverse mode begins with, also where the formula is a constant
     }
-    domain::check_derivatives(&rows)?;
+    let number = |node: NodeId| rows.get(place[node.index()]).map(|row| row.number);
+    domain::check_derivatives(formula, &rows, number, |node| at(&values, node))?;
     let hessian = request.hessian.then(|| {
         (0..inputs.len()).map(|moving| {
             for (other, &seed) in steps.seeds.iter().enumerate() {
@@ -218,15 +219,16 @@ pub fn trace(formula: &Formula, point: &[(String, f64)], request: &Request) -> R
         })
     });
     let hessian: Option<Vec<Vec<f64>>> = hessian.map(Iterator::collect);
-    if hessian.iter().flatten().flatten().any(|second| !second.is_finite()) {
-        return Err(TraceError::Domain(DomainError::Second));
+    for (by, row) in hessian.iter().flatten().enumerate() {
+        if let Some(and) = row.iter().position(|second| !second.is_finite()) {
+            let [by, and] = [by, and].map(|input| shortened(&point[input].0));
+            return Err(DomainError::Second { by, and }.into());
+        }
     }
 
     let constants: Vec<Option<f64>> =
         formula.graph().ids().map(|id| (place[id.index()] == usize::MAX).then(|| at(&values, id))).collect();
-    let notes = domain::kinks(formula, &rows, |node| {
-        (rows.get(place[node.index()]).map(|row| row.number), at(&values, node))
-    });
+    let notes = domain::kinks(formula, &rows, |node| (number(node), at(&values, node)));
     let mut found = Trace {
         expression: formula.text().into(),
         point: point.to_vec(),

@@ -20,7 +20,11 @@ fn forward_and_reverse_mode_and_differences_agree_on_random_formulas() {
             let difference = (output.tangents[i] - reverse).abs();
             assert!(difference <= 1e-11 * scale, "{formula} by {name}: {} and {reverse}", output.tangents[i]);
         }
-        assert!(found.checks.inner_product.agrees(), "{formula}: {:?}", found.checks.inner_product);
+        assert!(
+            found.checks.inner_product.agrees() == Some(true),
+            "{formula}: {:?}",
+            found.checks.inner_product
+        );
         for check in &found.checks.differences {
             assert_ne!(check.agrees(), Some(false), "{formula} at {point:?}: {check:?}");
             // Differences that can tell nothing are no check.
@@ -148,8 +152,26 @@ fn a_direction_is_the_sum_of_its_partials() {
     let by: Vec<f64> = traced(formula, point).gradient().map(|(_, g)| g).collect();
     let expected = 0.5 * by[0] - 2.0 * by[2];
     assert!((found.rows.last().unwrap().tangents[0] - expected).abs() < 1e-14 * expected.abs());
-    assert!(found.checks.inner_product.agrees());
+    assert_eq!(found.checks.inner_product.agrees(), Some(true));
     assert!((found.checks.inner_product.reverse - expected).abs() < 1e-14 * expected.abs());
+}
+
+#[test]
+fn checks_say_so_where_they_cannot_tell_and_never_blame_a_right_derivative() {
+    let verdict = |formula: &str, point: &str| traced(formula, point).checks.differences[0].agrees();
+    // Where the formula changes fast, or near 0 alone.
+    assert_eq!(verdict("sin(1e10*x)", "x=1"), Some(true));
+    assert_eq!(verdict("x^(1/3)", "x=1e-10"), Some(true));
+    assert_eq!(verdict("ln(x)", "x=1e-200"), Some(true));
+    // Where rounding or a jump hides it.
+    for (formula, point) in [("x + 1e20 - 1e20", "x=1"), ("step(x)", "x=0"), ("sign(x)", "x=0")] {
+        assert_eq!(verdict(formula, point), None, "{formula}");
+    }
+    assert_ne!(verdict("1e300*x*x", "x=1e-300"), Some(false));
+    assert_ne!(verdict("tan(x)", "x=pi/2"), Some(false));
+    // A derivative that is not the slope: a kink.
+    assert_eq!(verdict("relu(x)", "x=0"), Some(false));
+    assert_eq!(traced("x*1e308 + y*1e308", "x=0.1,y=0.1").checks.inner_product.agrees(), None);
 }
 
 #[test]

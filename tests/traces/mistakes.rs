@@ -17,7 +17,7 @@ fn mistakes_in_formulas_name_their_column() {
         ("((x)", 1, "a ) is missing"),
         ("x)*2", 2, "closes nothing"),
         ("()", 2, "nothing stands in these parentheses"),
-        ("sin()", 5, "takes 1 argument here, not 0"),
+        ("sin()", 5, "sin takes 1 argument, not 0"),
         ("1+max(x)", 3, "max takes 2 arguments, not 1"),
         ("sin(x, 2)", 1, "sin takes 1 argument, not 2"),
         ("max(x,)", 7, "operand is missing before )"),
@@ -28,6 +28,7 @@ fn mistakes_in_formulas_name_their_column() {
         ("1e999*x", 1, "too large"),
         (".", 1, "not a number"),
         ("1.2.3", 4, "an operator is missing"),
+        ("x² + 1", 2, "'²'"),
         ("x # 2", 3, "'#'"),
         ("ä + $", 5, "'$'"),
     ] {
@@ -44,6 +45,7 @@ fn a_caret_stands_under_the_mistake_also_in_long_and_several_lines() {
         text.lines().map(str::to_owned).collect()
     };
     assert_eq!(lines("äx + sine(x)")[2..], ["    äx + sine(x)", "         ^^^^"]);
+    assert_eq!(lines("日本 + $")[2..], ["    日本 + $", "           ^"]); // two columns each
     let several = lines("x +\n y + $");
     assert!(several[0].ends_with("(line 2, column 6)"), "{several:?}");
     assert_eq!(several[2..], ["     y + $", "         ^"]);
@@ -109,10 +111,24 @@ fn outside_a_domain_the_node_and_its_operand_are_named() {
     refused("sqrt(x)", "x=-4", &["v1 = sqrt(x) is not defined at x = -4", "0 or larger"]);
     refused("asin(x)", "x=2", &["v1 = asin(x) is not defined at x = 2", "from -1 to 1"]);
     refused("x^0.5", "x=-1", &["v1 = x^0.5 is not defined at x = -1", "whole exponent"]);
-    refused("x^-1", "x=0", &["v1 = x^-1 is infinite at x = 0"]);
+    refused("x^-1", "x=0", &["v1 = x^(-1) is infinite at x = 0"]);
     refused("exp(x)", "x=1000", &["v1 = exp(x) overflows at x = 1000"]);
     refused("x*1e300", "x=1e300", &["v1 = x * 1e300 overflows"]);
     refused("x + ln(-1)", "x=1", &["ln(-1) is not defined", "column 5"]);
+}
+
+#[test]
+fn where_a_tangent_or_a_second_derivative_has_no_value_the_place_is_named() {
+    // Nothing flows back through step, so that only forward mode meets the partial.
+    refused(
+        "sign(sqrt(x))",
+        "x=0",
+        &["tangent of v1 = sqrt(v0) is not finite at v0 = 0", "column 6", "^^^^^^^"],
+    );
+    let request = Request { hessian: true, ..Request::default() };
+    let error = trace(&parse("y + x^1.5").unwrap(), &parse_point("x=0,y=1").unwrap(), &request).unwrap_err();
+    assert!(error.to_string().contains("second derivative of f by x and x"), "{error}");
+    refused("(0-8)^(1/3)", "", &["(-8)^0.3333333333333333 is not defined"]);
 }
 
 #[test]
@@ -120,5 +136,5 @@ fn where_a_derivative_has_no_value_the_node_and_its_operand_are_named() {
     refused("sqrt(x)", "x=0", &["derivative of v1 = sqrt(v0) by v0 is infinite at v0 = 0"]);
     refused("acos(x)", "x=1", &["derivative of v1 = acos(v0) by v0 is infinite at v0 = 1"]);
     refused("x^y", "x=-2,y=2", &["derivative of v1 = v-1^v0 by v0 is not defined", "write it as a number"]);
-    refused("(x*1e200)*1e200", "x=1e-300", &["adjoint of v0 is not finite"]);
+    refused("(x*1e200)*1e200", "x=1e-300", &["adjoint of v0 is not finite", "scale the formula"]);
 }

@@ -14,6 +14,9 @@ use crate::support::Random;
 /// Digits that hold a number nearly in full.
 const STYLE: TextStyle = TextStyle { notation: Notation::Plain, digits: 17, width: 400, colour: false };
 
+/// As it is printed without being asked.
+const WIDE: TextStyle = TextStyle { notation: Notation::Griewank, digits: 4, width: 100, colour: false };
+
 /// Seventeen decimals are not quite all of a small number.
 const ROUNDING: f64 = 1e-4;
 
@@ -221,6 +224,22 @@ fn text_is_at_most_100_columns_wide_for_formulas_of_ordinary_size() {
             }
         }
     }
+}
+
+#[test]
+fn many_inputs_and_long_names_make_more_tables_not_wider_ones() {
+    let many = |names: Vec<String>| {
+        let point: Vec<String> = names.iter().map(|name| format!("{name}=1.5")).collect();
+        let request = cotangent::scalar::Request { hessian: true, ..Default::default() };
+        let page = text(&super::traced_as(&names.join("*"), &point.join(","), &request), WIDE, None);
+        for line in page.lines().filter(|line| !line.starts_with("f = ")) {
+            assert!(line.chars().filter(|c| !('\u{300}'..='\u{36f}').contains(c)).count() <= 100, "{line}");
+        }
+        page
+    };
+    let page = many((1..=30).map(|i| format!("x{i}")).collect());
+    assert_eq!(page.matches("x30").count(), page.matches("x29").count());
+    many(vec!["a_very_very_long_name".into(), "another_very_long_name".into(), "x".into()]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::scalar::Trace;
 
 const HEAD: &str = r"\documentclass[a4paper]{article}
 \usepackage[utf8]{inputenc}
-\usepackage[margin=18mm]{geometry}
+\usepackage[margin=18mm,PAPER]{geometry}
 \usepackage{amsmath,longtable,array}
 \setlength{\parindent}{0pt}
 \setlength{\LTleft}{0pt}
@@ -19,7 +19,8 @@ const HEAD: &str = r"\documentclass[a4paper]{article}
 
 /// The trace as a LaTeX document.
 pub fn latex(trace: &Trace, digits: usize) -> String {
-    let mut out = HEAD.to_owned();
+    // Long numbers need a wide page.
+    let mut out = HEAD.replace("PAPER", if digits > 6 { "landscape" } else { "portrait" });
     for block in page(trace, Notation::Latex, digits, None) {
         match block {
             Block::Heading(heading) => out += &format!("\n\\heading{{{heading}}}\n"),

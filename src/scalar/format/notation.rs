@@ -194,17 +194,16 @@ fn latex_name(name: &str) -> String {
     let letters = name.trim_end_matches(|c: char| c.is_ascii_digit());
     let (base, index) = (letters.trim_end_matches('_'), &name[letters.len()..]);
     let base = if base.is_empty() { letters } else { base };
-    let greek = base.chars().all(|c| ('α'..='ω').contains(&c) || ('Α'..='Ω').contains(&c));
-    let base = match (base.chars().count(), greek) {
-        (1, true) => greek_letter(base),
-        (1, false) if base.is_ascii() => escape(base),
-        _ => format!(r"\text{{{}}}", escape(base)),
+    let base = match base.chars().count() {
+        1 if base.is_ascii() => escape(base),
+        _ if base.is_ascii() => format!(r"\mathrm{{{}}}", escape(base)),
+        _ => base.chars().map(latex_letter).collect(),
     };
     if index.is_empty() { base } else { format!("{base}_{{{index}}}") }
 }
 
-/// A Greek letter's command.
-fn greek_letter(letter: &str) -> String {
+/// A letter of a name that is not all ASCII: a Greek one's command; of others that plain LaTeX does not know, the code.
+fn latex_letter(letter: char) -> String {
     const NAMES: [(&str, &str); 32] = [
         ("α", "alpha"),
         ("β", "beta"),
@@ -239,8 +238,10 @@ fn greek_letter(letter: &str) -> String {
         ("Ψ", "Psi"),
         ("Ω", "Omega"),
     ];
-    match NAMES.iter().find(|(greek, _)| *greek == letter) {
-        Some((_, name)) => format!(r"\{name}"),
-        None => format!(r"\text{{{letter}}}"),
+    match NAMES.iter().find(|(greek, _)| greek.starts_with(letter)) {
+        Some((_, name)) => format!(r"\{name}{{}}"),
+        None if letter == '_' => r"\_".into(),
+        None if letter.is_ascii() => format!(r"\mathrm{{{letter}}}"),
+        None => format!(r"\mathrm{{u{:04x}}}", u32::from(letter)),
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn page(trace: &Trace, notation: Notation, digits: usize, drawing: Op
     blocks.push(Block::Paragraph(writer.operations()));
     if let Some(hessian) = &trace.hessian {
         blocks.push(Block::Heading("Second derivatives, by forward over reverse mode"));
-        blocks.push(writer.hessian(hessian));
+        blocks.extend(writer.hessian(hessian));
     }
     blocks.push(Block::Heading("Checks"));
     blocks.push(writer.differences());
@@ -136,7 +136,7 @@ impl Writer<'_> {
             false => self.trace.directions.iter().map(|_| words("tangent")).collect(),
         };
         let mut titles: Vec<Option<Span>> = titles.into_iter().map(Some).collect();
-        let room = (TANGENTS / (self.digits + 7)).max(1);
+        let room = self.columns_of_numbers();
         let mut blocks = Vec::new();
         if !self.trace.sweeps_each_input()
             && let Some(direction) = self.trace.directions.first()
@@ -177,6 +177,12 @@ impl Writer<'_> {
             blocks.push(Block::Table { columns, rows: self.trace.rows.iter().map(row).collect() });
         }
         blocks
+    }
+
+    /// How many columns of numbers, one for each input, a table has.
+    fn columns_of_numbers(&self) -> usize {
+        let titles = self.trace.point.iter().map(|(name, _)| name.chars().count() + 6);
+        (TANGENTS / titles.fold(self.digits + 7, usize::max)).max(1)
     }
 
     fn values(&self) -> Block {
@@ -263,7 +269,10 @@ impl Writer<'_> {
     fn operations(&self) -> Vec<Span> {
         let (costs, inputs) = (self.trace.costs, self.trace.point.len());
         let (reverse, forward) = (costs.value + costs.reverse, costs.value + inputs * costs.forward);
-        let ratio = reverse as f64 / costs.value.max(1) as f64;
+        if costs.value == 0 {
+            return vec![words("There is no operation to count.")];
+        }
+        let ratio = reverse as f64 / costs.value as f64;
         vec![words(format!(
             "Operations: {} for the value. The value and the whole gradient take {reverse} with one reverse sweep, {ratio:.1} \
              times as many, and {forward} with {inputs} forward sweep{}.",
@@ -272,15 +281,21 @@ impl Writer<'_> {
         ))]
     }
 
-    fn hessian(&self, hessian: &[Vec<f64>]) -> Block {
-        let mut columns = vec![(words(""), Align::Left)];
-        columns.extend((0..hessian.len()).map(|input| (math(self.name(input)), Align::Right)));
-        let row = |(input, row): (usize, &Vec<f64>)| {
-            let mut cells = vec![math(self.name(input))];
-            cells.extend(row.iter().map(|&x| self.cell(x)));
-            cells
+    fn hessian(&self, hessian: &[Vec<f64>]) -> Vec<Block> {
+        // This table has no other columns than those of numbers.
+        let room = 2 * self.columns_of_numbers() - 1;
+        let table = |begin: usize| {
+            let shown = begin..hessian.len().min(begin + room);
+            let mut columns = vec![(words(""), Align::Left)];
+            columns.extend(shown.clone().map(|input| (math(self.name(input)), Align::Right)));
+            let row = |(input, row): (usize, &Vec<f64>)| {
+                let mut cells = vec![math(self.name(input))];
+                cells.extend(row[shown.clone()].iter().map(|&x| self.cell(x)));
+                cells
+            };
+            Block::Table { columns, rows: hessian.iter().enumerate().map(row).collect() }
         };
-        Block::Table { columns, rows: hessian.iter().enumerate().map(row).collect() }
+        (0..hessian.len()).step_by(room).map(table).collect()
     }
 
     fn differences(&self) -> Block {
@@ -301,6 +316,7 @@ impl Writer<'_> {
                 Some(true) => "agrees",
                 Some(false) if self.trace.notes.is_empty() => "DIFFERS",
                 Some(false) => "differs, see the notes",
+                None if check.central.is_some() => "cannot tell",
                 None => "f has no value beside the point",
             };
             let input = check.input.map_or_else(|| words("all inputs by 1"), |input| math(self.name(input)));
@@ -323,7 +339,11 @@ impl Writer<'_> {
             math(format!("{inputs} = {}", self.number(product.reverse))),
             words(", error "),
             self.error(product.error()),
-            words(if product.agrees() { ": agree." } else { ": DIFFER." }),
+            words(match product.agrees() {
+                Some(true) => ": agree.",
+                Some(false) => ": DIFFER.",
+                None => ": the sums overflow.",
+            }),
         ]
     }
 }
