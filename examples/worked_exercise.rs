@@ -6,7 +6,8 @@
 
 use std::error::Error;
 
-use cotangent::scalar::format::{Notation, TextStyle, text};
+use cotangent::document::{TextStyle, text};
+use cotangent::scalar::format::{Notation, page};
 use cotangent::scalar::{Request, parse, parse_point, trace};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -34,7 +35,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("\nThe gradient: {:?}", found.gradient().collect::<Vec<_>>());
     println!("\nThe same as the command `trace` prints it:\n");
-    let style = TextStyle { notation: Notation::Griewank, digits: 4, width: 100, colour: false };
-    print!("{}", text(&found, style, None));
+    print!("{}", text(&page(&found, Notation::Griewank, 4, None), TextStyle::PLAIN));
     Ok(())
 }

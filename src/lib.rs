@@ -41,6 +41,7 @@
 
 pub mod autodiff;
 pub mod data;
+pub mod document;
 pub mod draw;
 pub mod exec;
 pub mod float;

@@ -3,8 +3,9 @@
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 
+use cotangent::document::{self, Paper, TextStyle};
 use cotangent::draw::png;
-use cotangent::scalar::format::{self, Notation, TextStyle};
+use cotangent::scalar::format::{self, Notation};
 use cotangent::scalar::{
     Directions, LONGEST, Request, TextError, TraceError, mistake_about, parse, parse_point, trace,
 };
@@ -68,15 +69,20 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
     if let (Some(path), Some(drawing)) = (&arguments.graph, drawn) {
         write_drawing(path, drawing, &trace, diagram)?;
     }
+    let page = |notation| format::page(&trace, notation, digits, in_characters);
     let stdout = std::io::stdout();
     let text = match arguments.format {
         TraceFormat::Text => {
             let colour =
                 stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-            format::text(&trace, TextStyle { notation, digits, width: WIDTH, colour }, in_characters)
+            document::text(&page(notation), TextStyle { width: WIDTH, colour, elide: false })
         }
-        TraceFormat::Markdown => format::markdown(&trace, notation, digits, in_characters),
-        TraceFormat::Latex => format::latex(&trace, digits),
+        TraceFormat::Markdown => document::markdown(&page(notation)),
+        TraceFormat::Latex => {
+            // Long numbers need a wide page.
+            let paper = if digits > 6 { Paper::Landscape } else { Paper::Portrait };
+            document::latex(&page(Notation::Latex), paper)
+        }
         TraceFormat::Csv => format::csv(&trace).map_err(Failure::work)?,
         TraceFormat::Json => format::json(&trace).map_err(Failure::work)?,
     };

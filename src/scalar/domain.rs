@@ -3,9 +3,9 @@
 use super::error::TextError;
 use super::expression::Expression;
 use super::format::Notation;
-use super::format::number::exact;
 use super::parse::Formula;
 use super::trace::Row;
+use crate::document::number::exact;
 use crate::graph::NodeId;
 use crate::ops::{Binary, Leaf, Op, Rule, Unary};
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use cotangent::document::{Paper, TextStyle, latex, markdown, text};
 use cotangent::exec::Interpreter;
 use cotangent::ops::Draw;
-use cotangent::scalar::format::{Notation, TextStyle, csv, json, latex, markdown, text};
+use cotangent::scalar::format::{Notation, csv, json, page};
 use cotangent::scalar::{Trace, parse};
 use serde_json::Value;
 
@@ -12,10 +13,14 @@ use super::{EXERCISE, random_formula, traced};
 use crate::support::Random;
 
 /// Digits that hold a number nearly in full.
-const STYLE: TextStyle = TextStyle { notation: Notation::Plain, digits: 17, width: 400, colour: false };
+fn in_full(trace: &Trace) -> String {
+    text(&page(trace, Notation::Plain, 17, None), TextStyle { width: 400, ..TextStyle::PLAIN })
+}
 
 /// As it is printed without being asked.
-const WIDE: TextStyle = TextStyle { notation: Notation::Griewank, digits: 4, width: 100, colour: false };
+fn printed(trace: &Trace, notation: Notation) -> String {
+    text(&page(trace, notation, 4, None), TextStyle::PLAIN)
+}
 
 /// Seventeen decimals are not quite all of a small number.
 const ROUNDING: f64 = 1e-4;
@@ -68,7 +73,7 @@ fn number(text: &str) -> f64 {
 
 /// Reads a page of text back and computes each row's number from the numbers that are printed before.
 fn check_page(trace: &Trace) {
-    let page = text(trace, STYLE, None);
+    let page = in_full(trace);
     let mut names: BTreeMap<String, f64> = BTreeMap::new();
     for (name, value) in &trace.point {
         names.insert(name.clone(), *value);
@@ -144,7 +149,7 @@ fn text_csv_and_json_agree_on_random_formulas() {
         let point: Vec<String> =
             variables.iter().map(|(name, _)| format!("{name}={}", random.between(0.5, 1.5))).collect();
         let trace = traced(&formula, &point.join(","));
-        let page = text(&trace, STYLE, None);
+        let page = in_full(&trace);
         let json = json(&trace).unwrap();
         assert!(json.contains(&format!("\"value\":{:?},", trace.value())), "a number that is not in full");
         let json: Value = serde_json::from_str(&json).unwrap();
@@ -211,11 +216,7 @@ fn text_is_at_most_100_columns_wide_for_formulas_of_ordinary_size() {
     for notation in [Notation::Griewank, Notation::Plain] {
         for _ in 0..60 {
             let formula = format!("{} + x*y*z", random_formula(&mut random, 4));
-            let page = text(
-                &traced(&formula, "x=0.3,y=0.7,z=-1.1"),
-                TextStyle { notation, digits: 4, width: 100, colour: false },
-                None,
-            );
+            let page = printed(&traced(&formula, "x=0.3,y=0.7,z=-1.1"), notation);
             for line in page.lines() {
                 // Combining dots and bars take no column.
                 let columns = line.chars().filter(|c| !('\u{300}'..='\u{36f}').contains(c)).count();
@@ -231,7 +232,8 @@ fn many_inputs_and_long_names_make_more_tables_not_wider_ones() {
     let many = |names: Vec<String>| {
         let point: Vec<String> = names.iter().map(|name| format!("{name}=1.5")).collect();
         let request = cotangent::scalar::Request { hessian: true, ..Default::default() };
-        let page = text(&super::traced_as(&names.join("*"), &point.join(","), &request), WIDE, None);
+        let page =
+            printed(&super::traced_as(&names.join("*"), &point.join(","), &request), Notation::Griewank);
         for line in page.lines().filter(|line| !line.starts_with("f = ")) {
             assert!(line.chars().filter(|c| !('\u{300}'..='\u{36f}').contains(c)).count() <= 100, "{line}");
         }
@@ -245,24 +247,25 @@ fn many_inputs_and_long_names_make_more_tables_not_wider_ones() {
 #[test]
 fn the_exercise_is_printed_as_in_a_textbook() {
     let trace = traced(EXERCISE.0, EXERCISE.1);
-    let page =
-        text(&trace, TextStyle { notation: Notation::Griewank, digits: 4, width: 100, colour: false }, None);
+    let shown = printed(&trace, Notation::Griewank);
     for line in [
         "f = (x1 · x2 · sin(x3) + exp(x1 · x2)) / x3 = 2.9228",
         "v1    v-2 · v-1   1.5000  v\u{307}1 = v\u{307}-2 · v-1 + v\u{307}-1 · v-2   1.5000  1.0000   0.0000",
         "v\u{304}1 += v\u{304}3 · ∂v3/∂v1    = v\u{304}3 · v2          = 0.5000 · 0.9093      = 0.4546   2.6955",
     ] {
-        assert!(page.lines().any(|found| found == line), "{line:?} is not in\n{page}");
+        assert!(shown.lines().any(|found| found == line), "{line:?} is not in\n{shown}");
     }
-    assert!(!page.contains('\u{1b}'));
-    let coloured = TextStyle { notation: Notation::Griewank, digits: 4, width: 100, colour: true };
-    assert!(text(&trace, coloured, None).contains("\u{1b}[1;34mGradient\u{1b}[0m"));
-    let markdown = markdown(&trace, Notation::Plain, 4, None);
+    assert!(!shown.contains('\u{1b}'));
+    let coloured = TextStyle { colour: true, ..TextStyle::PLAIN };
+    assert!(
+        text(&page(&trace, Notation::Griewank, 4, None), coloured).contains("\u{1b}[1;34mGradient\u{1b}[0m")
+    );
+    let markdown = markdown(&page(&trace, Notation::Plain, 4, None));
     assert!(
         markdown
             .contains("| `v3` | `v1 * v2` | `1.3639` | `dot_v3 = dot_v1 * v2 + dot_v2 * v1` | `1.3639` |")
     );
-    let latex = latex(&trace, 4);
+    let latex = latex(&page(&trace, Notation::Latex, 4, None), Paper::Portrait);
     assert!(latex.contains(r"f = \frac{x_{1} \cdot x_{2} \cdot \sin\left(x_{3}\right) + \exp\left(x_{1} \cdot x_{2}\right)}{x_{3}} = 2.9228"));
     assert!(
         latex.contains(r"\bar{v}_{1} \mathrel{+}= \bar{v}_{3} \cdot \frac{\partial v_{3}}{\partial v_{1}}")

@@ -1,6 +1,7 @@
 //! Large formulas and deep nesting: read, traced and written, or refused; never a stack overflow.
 
-use cotangent::scalar::format::{Notation, TextStyle, csv, json, latex, markdown, text};
+use cotangent::document::{Paper, TextStyle, latex, markdown, text};
+use cotangent::scalar::format::{Notation, csv, json, page};
 use cotangent::scalar::{parse, parse_point, trace};
 
 use super::traced;
@@ -37,11 +38,11 @@ fn nesting_100_000_deep_is_read_traced_and_written_in_every_format() {
     let work = move || {
         for formula in formulas {
             let found = traced(&formula, "x=1");
-            let style = TextStyle { notation: Notation::Griewank, digits: 4, width: 100, colour: false };
+            let page = |notation| page(&found, notation, 4, None);
             let written = [
-                text(&found, style, None),
-                markdown(&found, Notation::Plain, 4, None),
-                latex(&found, 4),
+                text(&page(Notation::Griewank), TextStyle::PLAIN),
+                markdown(&page(Notation::Plain)),
+                latex(&page(Notation::Latex), Paper::Portrait),
                 csv(&found).unwrap(),
                 json(&found).unwrap(),
             ];

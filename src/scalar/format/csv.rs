@@ -1,7 +1,7 @@
 //! The trace as one table: a row for each node of each forward sweep, and for each contribution of the reverse sweep.
 
 use super::notation::Notation;
-use super::number::exact;
+use crate::document::number::exact;
 use crate::scalar::Trace;
 
 const COLUMNS: [&str; 9] =

@@ -1,7 +1,7 @@
 //! The trace as a drawing: nodes with value and adjoint, edges with their local partials.
 
 use super::notation::Notation;
-use super::number::rounded;
+use crate::document::number::rounded;
 use crate::draw::{Diagram, DiagramEdge, DiagramKind, DiagramNode};
 use crate::scalar::Trace;
 

@@ -1,6 +1,6 @@
 //! How nodes, tangents, adjoints and expressions are written.
 
-use super::number::exact;
+use crate::document::number::{exact, latex_number};
 use crate::ops::Binary;
 use crate::scalar::Expression;
 
@@ -177,14 +177,6 @@ impl Notation {
             Self::Latex => latex_number(&exact(x)),
             _ => exact(x),
         }
-    }
-}
-
-/// A number with its exponent as a power of ten.
-pub(super) fn latex_number(text: &str) -> String {
-    match text.split_once('e') {
-        Some((digits, exponent)) => format!(r"{digits} \cdot 10^{{{exponent}}}"),
-        None => text.into(),
     }
 }
 

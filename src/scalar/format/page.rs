@@ -1,45 +1,9 @@
 //! What a trace's page shows, from top to bottom, for every format that is read by eye.
 
-use super::notation::{Notation, latex_number};
-use super::number::{error, rounded};
+use super::notation::Notation;
+use crate::document::number::{error, latex_number, rounded};
+use crate::document::{Align, Block, Span, math, words};
 use crate::scalar::trace::{Contribution, Row, Trace};
-
-/// A piece of text: words, or symbols in the page's notation.
-pub(super) enum Span {
-    Words(String),
-    Math(String),
-}
-
-/// Words.
-fn words(text: impl Into<String>) -> Span {
-    Span::Words(text.into())
-}
-
-/// Symbols.
-fn math(text: impl Into<String>) -> Span {
-    Span::Math(text.into())
-}
-
-/// How a column is set.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Align {
-    /// Symbols of any length, which may be broken into lines.
-    Left,
-    /// Numbers.
-    Right,
-}
-
-/// A part of the page.
-pub(super) enum Block {
-    Heading(&'static str),
-    Paragraph(Vec<Span>),
-    Table {
-        columns: Vec<(Span, Align)>,
-        rows: Vec<Vec<Span>>,
-    },
-    /// Lines of box characters.
-    Drawing(String),
-}
 
 /// Characters that the columns of tangents may take together.
 const TANGENTS: usize = 44;
@@ -47,31 +11,32 @@ const TANGENTS: usize = 44;
 /// The whole expression is set as a formula up to so many nodes.
 const LARGEST_FORMULA: usize = 120;
 
-pub(super) fn page(trace: &Trace, notation: Notation, digits: usize, drawing: Option<&str>) -> Vec<Block> {
+/// The trace from top to bottom; `drawing` is the graph in box characters, if it is to be shown.
+pub fn page(trace: &Trace, notation: Notation, digits: usize, drawing: Option<&str>) -> Vec<Block> {
     let writer = Writer { trace, notation, digits };
     let mut blocks = vec![Block::Paragraph(writer.formula()), Block::Paragraph(writer.point())];
     if let Some(drawing) = drawing {
-        blocks.push(Block::Heading("Computational graph"));
+        blocks.push(Block::Heading("Computational graph".into()));
         blocks.push(Block::Drawing(drawing.into()));
     }
-    blocks.push(Block::Heading("Forward trace: values and tangents"));
+    blocks.push(Block::Heading("Forward trace: values and tangents".into()));
     blocks.extend(writer.forward());
-    blocks.push(Block::Heading("Reverse trace: values upwards"));
+    blocks.push(Block::Heading("Reverse trace: values upwards".into()));
     blocks.push(writer.values());
-    blocks.push(Block::Heading("Reverse trace: adjoints downwards"));
+    blocks.push(Block::Heading("Reverse trace: adjoints downwards".into()));
     blocks.push(writer.reverse());
-    blocks.push(Block::Heading("Gradient"));
+    blocks.push(Block::Heading("Gradient".into()));
     blocks.push(writer.gradient());
     blocks.push(Block::Paragraph(writer.operations()));
     if let Some(hessian) = &trace.hessian {
-        blocks.push(Block::Heading("Second derivatives, by forward over reverse mode"));
+        blocks.push(Block::Heading("Second derivatives, by forward over reverse mode".into()));
         blocks.extend(writer.hessian(hessian));
     }
-    blocks.push(Block::Heading("Checks"));
+    blocks.push(Block::Heading("Checks".into()));
     blocks.push(writer.differences());
     blocks.push(Block::Paragraph(writer.inner_product()));
     if !trace.notes.is_empty() {
-        blocks.push(Block::Heading("Notes"));
+        blocks.push(Block::Heading("Notes".into()));
         blocks.extend(trace.notes.iter().map(|note| Block::Paragraph(vec![words(note.clone())])));
     }
     blocks
@@ -157,7 +122,7 @@ impl Writer<'_> {
                 columns.extend([
                     (words("definition"), Align::Left),
                     (words("value"), Align::Right),
-                    (words("tangent rule"), Align::Left),
+                    (words("tangent rule"), Align::Long),
                 ]);
             }
             columns.extend(shown.clone().filter_map(|k| Some((titles[k].take()?, Align::Right))));

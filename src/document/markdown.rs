@@ -1,13 +1,11 @@
 //! The page as Markdown, with tables; symbols stand in code spans, so that nothing in them is markup.
 
-use super::notation::Notation;
-use super::page::{Align, Block, Span, page};
-use crate::scalar::Trace;
+use super::{Align, Block, Span, TextStyle, matrix};
 
-/// The trace as Markdown; `drawing` is the graph in box characters, if it is to be shown.
-pub fn markdown(trace: &Trace, notation: Notation, digits: usize, drawing: Option<&str>) -> String {
+/// The page as Markdown.
+pub fn markdown(page: &[Block]) -> String {
     let mut out = String::new();
-    for block in page(trace, notation, digits, drawing) {
+    for block in page {
         match block {
             Block::Heading(heading) => out += &format!("## {heading}\n\n"),
             Block::Paragraph(spans) => {
@@ -25,6 +23,9 @@ pub fn markdown(trace: &Trace, notation: Notation, digits: usize, drawing: Optio
                     out += &format!("| {} |\n", row.iter().map(span).collect::<Vec<_>>().join(" | "));
                 }
                 out.push('\n');
+            }
+            Block::Matrix(matrix) => {
+                out += &format!("```text\n{}```\n\n", matrix::text(matrix, TextStyle::PLAIN.width, false));
             }
             Block::Drawing(drawing) => out += &format!("```text\n{drawing}```\n\n"),
         }

@@ -1,13 +1,13 @@
 //! Numbers as text.
 
 /// A number in full, as short as it can be read back: `2`, `0.1`, `1e300`.
-pub(in crate::scalar) fn exact(x: f64) -> String {
+pub fn exact(x: f64) -> String {
     let text = format!("{x:?}");
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }
 
 /// A number for the eye, with so many decimals; very small and very large ones with an exponent.
-pub(super) fn rounded(x: f64, digits: usize) -> String {
+pub fn rounded(x: f64, digits: usize) -> String {
     let size = x.abs();
     if size != 0.0 && (size < 10f64.powi(1 - digits.min(300) as i32) * 0.1 || size >= 1e7) {
         return format!("{x:.digits$e}");
@@ -22,8 +22,16 @@ pub(super) fn rounded(x: f64, digits: usize) -> String {
 }
 
 /// An error for the eye: two digits.
-pub(super) fn error(x: f64) -> String {
+pub fn error(x: f64) -> String {
     if x == 0.0 { "0".into() } else { format!("{x:.1e}") }
+}
+
+/// A number with its exponent as a power of ten, for LaTeX.
+pub fn latex_number(text: &str) -> String {
+    match text.split_once('e') {
+        Some((digits, exponent)) => format!(r"{digits} \cdot 10^{{{exponent}}}"),
+        None => text.into(),
+    }
 }
 
 #[cfg(test)]

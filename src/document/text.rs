@@ -2,31 +2,33 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::notation::Notation;
-use super::page::{Align, Block, Span, page};
-use crate::scalar::Trace;
+use super::{Align, Block, Span, matrix};
 
 /// How the text looks.
 #[derive(Clone, Copy, Debug)]
 pub struct TextStyle {
-    /// Ways of writing.
-    pub notation: Notation,
-    /// Decimals.
-    pub digits: usize,
     /// Columns.
     pub width: usize,
     /// Whether headings stand out by escape sequences, for a terminal.
     pub colour: bool,
+    /// Whether a large matrix is shown by its first and last rows and columns; otherwise a wide one is broken into
+    /// groups of columns.
+    pub elide: bool,
+}
+
+impl TextStyle {
+    /// A page of 100 columns without colour, whole.
+    pub const PLAIN: Self = Self { width: 100, colour: false, elide: false };
 }
 
 /// Between columns.
 const GAP: usize = 2;
 
-/// The trace as text; `drawing` is the graph in box characters, if it is to be shown.
-pub fn text(trace: &Trace, style: TextStyle, drawing: Option<&str>) -> String {
+/// The page as text.
+pub fn text(page: &[Block], style: TextStyle) -> String {
     let mut out = String::new();
     let mut after_table = false;
-    for block in page(trace, style.notation, style.digits, drawing) {
+    for block in page {
         match block {
             Block::Heading(heading) => {
                 let (on, off) = if style.colour { ("\u{1b}[1;34m", "\u{1b}[0m") } else { ("", "") };
@@ -42,11 +44,17 @@ pub fn text(trace: &Trace, style: TextStyle, drawing: Option<&str>) -> String {
             }
             Block::Table { columns, rows } => {
                 out += if out.ends_with("\n\n") { "" } else { "\n" };
-                table(&mut out, style, &columns, &rows);
+                table(&mut out, style, columns, rows);
                 after_table = true;
                 continue;
             }
-            Block::Drawing(drawing) => out += &drawing,
+            Block::Matrix(matrix) => {
+                out += if out.ends_with("\n\n") { "" } else { "\n" };
+                out += &matrix::text(matrix, style.width, style.elide);
+                after_table = true;
+                continue;
+            }
+            Block::Drawing(drawing) => out += drawing,
         }
         after_table = false;
     }
@@ -77,7 +85,7 @@ fn table(out: &mut String, style: TextStyle, columns: &[(Span, Align)], rows: &[
         .collect();
     while widths.iter().sum::<usize>() > room {
         let breakable =
-            (0..columns.len()).filter(|&i| columns[i].1 == Align::Left && widths[i] > narrowest[i]);
+            (0..columns.len()).filter(|&i| columns[i].1 != Align::Right && widths[i] > narrowest[i]);
         match breakable.max_by_key(|&i| widths[i]) {
             Some(widest) => widths[widest] -= 1,
             None => break,
@@ -107,7 +115,7 @@ fn line(out: &mut String, columns: &[(Span, Align)], widths: &[usize], cells: &[
             let piece = lines.get(i).map_or("", |piece| piece);
             let padding = " ".repeat(width.saturating_sub(piece.width()));
             match align {
-                Align::Left => line += &format!("{piece}{padding}"),
+                Align::Left | Align::Long => line += &format!("{piece}{padding}"),
                 Align::Right => line += &format!("{padding}{piece}"),
             }
             line += &" ".repeat(GAP);

@@ -1,12 +1,10 @@
 //! The page as a LaTeX document that compiles as it is, with what every installation has.
 
-use super::notation::Notation;
-use super::page::{Align, Block, Span, page};
-use crate::scalar::Trace;
+use super::{Align, Block, Span, matrix};
 
 const HEAD: &str = r"\documentclass[a4paper]{article}
 \usepackage[utf8]{inputenc}
-\usepackage[margin=18mm,PAPER]{geometry}
+\usepackage[margin=18mm,ORIENTATION]{geometry}
 \usepackage{amsmath,longtable,array}
 \setlength{\parindent}{0pt}
 \setlength{\LTleft}{0pt}
@@ -17,18 +15,28 @@ const HEAD: &str = r"\documentclass[a4paper]{article}
 \small
 ";
 
-/// The trace as a LaTeX document.
-pub fn latex(trace: &Trace, digits: usize) -> String {
-    // Long numbers need a wide page.
-    let mut out = HEAD.replace("PAPER", if digits > 6 { "landscape" } else { "portrait" });
-    for block in page(trace, Notation::Latex, digits, None) {
+/// Which side of the paper is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paper {
+    /// For reading.
+    Portrait,
+    /// For long numbers.
+    Landscape,
+}
+
+/// The page, whose mathematics is LaTeX's, as a document.
+pub fn latex(page: &[Block], paper: Paper) -> String {
+    let orientation = if paper == Paper::Landscape { "landscape" } else { "portrait" };
+    let mut out = HEAD.replace("ORIENTATION", orientation);
+    for block in page {
         match block {
             Block::Heading(heading) => out += &format!("\n\\heading{{{heading}}}\n"),
             Block::Paragraph(spans) => {
                 out += &spans.iter().map(span).collect::<String>();
                 out += "\n\n\\medskip\n";
             }
-            Block::Table { columns, rows } => table(&mut out, &columns, &rows),
+            Block::Table { columns, rows } => table(&mut out, columns, rows),
+            Block::Matrix(matrix) => out += &matrix::latex(matrix, paper),
             Block::Drawing(_) => {} // box characters are for terminals; a picture is included by hand
         }
     }
@@ -36,14 +44,10 @@ pub fn latex(trace: &Trace, digits: usize) -> String {
 }
 
 fn table(out: &mut String, columns: &[(Span, Align)], rows: &[Vec<Span>]) {
-    // A tangent rule may be longer than the page is wide: that column alone breaks lines.
-    let rule =
-        columns.iter().position(|(title, _)| matches!(title, Span::Words(words) if words == "tangent rule"));
     let layout: String = columns
         .iter()
-        .enumerate()
-        .map(|(i, (_, align))| match align {
-            Align::Left if Some(i) == rule => r">{\raggedright\arraybackslash}p{60mm}",
+        .map(|(_, align)| match align {
+            Align::Long => r">{\raggedright\arraybackslash}p{60mm}",
             Align::Left => "l",
             Align::Right => "r",
         })
