@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use cotangent::train::options::Device;
 use cotangent::train::{Choices, OptimizerName};
 
 /// A small deep-learning engine whose every line can be read
@@ -21,6 +22,8 @@ pub enum Command {
     Compare(Compare),
     /// Differentiate a formula, step by step: forward trace, reverse trace, graph, checks
     Trace(Trace),
+    /// Backpropagate through layers of matrices: value and gradient of every node, checked
+    Backprop(Backprop),
     /// Say what of CUDA works on this machine, and what to do where it does not
     Doctor(Doctor),
 }
@@ -110,10 +113,53 @@ pub struct Trace {
     pub digits: u8,
     /// text, markdown, latex, csv or json
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
-    pub format: TraceFormat,
+    pub format: PageFormat,
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     pub help: Option<bool>,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "z = ½‖Y − W3 relu(W2 relu(W1 X))‖², with entries of X, Y and the weights drawn from the standard normal \
+    distribution, or read from a file.\n\
+    Exit status: 0 done and all checks agree, 1 the work failed or a check differs, 2 bad usage."
+)]
+pub struct Backprop {
+    /// Widths from X to Y, comma-separated: one weight between two [default: 5,4,3,2]
+    #[arg(long, value_name = "WIDTHS", value_delimiter = ',', conflicts_with = "input")]
+    pub shape: Vec<usize>,
+    /// Columns of X and Y: examples [default: 50]
+    #[arg(long, value_name = "N", conflicts_with = "input")]
+    pub columns: Option<usize>,
+    /// Seed of the random matrices [default: 0]
+    #[arg(long, value_name = "N", conflicts_with = "input")]
+    pub seed: Option<u64>,
+    /// Take X, Y, W1, W2, ... from a safetensors file
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// Compare with PyTorch's autograd, run by this Python [default: python3]
+    #[arg(long, value_name = "PYTHON", num_args = 0..=1, default_missing_value = "python3")]
+    pub check_torch: Option<PathBuf>,
+    /// Compute in float32 on a CUDA device, too, and compare: cpu, cuda, cuda:N or auto
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub device: Device,
+    /// Draw the computational graph: FILE.svg, FILE.png or FILE.dot; - draws it in box characters, as text does by
+    /// itself where it is small
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
+    pub graph: Option<PathBuf>,
+    /// Write values.safetensors, all values and gradients in float64, into this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Replace files that exist
+    #[arg(long)]
+    pub force: bool,
+    /// Decimals, 1 to 17; files for programs hold numbers in full
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=17))]
+    pub digits: u8,
+    /// text, markdown, latex, csv or json
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
+    pub format: PageFormat,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -123,7 +169,7 @@ pub enum TraceNotation {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TraceFormat {
+pub enum PageFormat {
     Text,
     Markdown,
     Latex,

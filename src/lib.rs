@@ -40,6 +40,7 @@
 #![warn(missing_docs)]
 
 pub mod autodiff;
+pub mod backprop;
 pub mod data;
 pub mod document;
 pub mod draw;
@@ -51,6 +52,7 @@ pub mod ops;
 pub mod optim;
 pub mod random;
 pub mod scalar;
+mod tensors;
 pub mod train;
 
 #[cfg(doctest)]

@@ -3,7 +3,7 @@
 //! On a terminal a progress bar moves under the epochs' lines; elsewhere there are the lines alone.
 //! A console that nobody reads any more must not end a run, so failures to print are passed over.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cotangent::train::options::Plan;
 use cotangent::train::{Choice, Hardware, Monitor, Options, Row, RunFolder};
 use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Failure;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -66,6 +68,22 @@ pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+:,@%".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// Whether standard output is a terminal that shows colours.
+pub fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Prints what a command found.
+pub fn print(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // Whoever reads has seen enough, as `head` has.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => {
+            written.map_err(|error| Failure::work(format!("cannot write to standard output: {error}")))
+        }
+    }
 }
 
 pub struct Console {

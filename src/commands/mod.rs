@@ -1,9 +1,11 @@
 //! The commands: each reads its options, calls the engine, shows the result.
 
+mod backprop;
 mod compare;
 mod console;
 mod data;
 mod doctor;
+mod drawing;
 mod mnist;
 mod trace;
 
@@ -23,6 +25,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Mnist(arguments) => mnist::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::Trace(arguments) => trace::run(arguments),
+        Command::Backprop(arguments) => backprop::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
     }
 }

@@ -1,29 +1,17 @@
 //! `trace`: forward and reverse mode over a formula, step by step.
 
-use std::io::{IsTerminal, Read, Write};
-use std::path::Path;
+use std::io::Read;
 
 use cotangent::document::{self, Paper, TextStyle};
-use cotangent::draw::png;
 use cotangent::scalar::format::{self, Notation};
 use cotangent::scalar::{
     Directions, LONGEST, Request, TextError, TraceError, mistake_about, parse, parse_point, trace,
 };
 
 use super::Failure;
-use crate::cli::{Trace, TraceFormat, TraceNotation};
-
-/// Columns of a page of text.
-const WIDTH: usize = 100;
-
-/// A text shows the graph of at most so many nodes without being asked.
-const SMALL: usize = 24;
-
-/// More nodes than anybody looks at take too long to lay out.
-const LARGEST_DRAWING: usize = 1000;
-
-/// Pixels of a PNG picture to one of the drawing.
-const SCALE: f32 = 2.0;
+use super::console::{colour, print};
+use super::drawing::{Drawing, WIDTH, in_characters};
+use crate::cli::{PageFormat, Trace, TraceNotation};
 
 pub fn run(arguments: Trace) -> Result<(), Failure> {
     let formula = match &arguments.formula[..] {
@@ -46,8 +34,8 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
         }
         (None, None) => Directions::Each,
     };
-    let on_page = matches!(arguments.format, TraceFormat::Text | TraceFormat::Markdown);
-    let drawn = arguments.graph.as_deref().map(|graph| drawing_format(graph, on_page)).transpose()?;
+    let on_page = matches!(arguments.format, PageFormat::Text | PageFormat::Markdown);
+    let drawn = arguments.graph.as_deref().map(|graph| Drawing::of(graph, on_page)).transpose()?;
     let request = Request { directions, hessian: arguments.hessian };
     let trace = trace(&formula, &point, &request).map_err(|error| failure(error, &arguments))?;
 
@@ -57,93 +45,26 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
     };
     let digits = usize::from(arguments.digits);
     let diagram = || format::diagram(&trace, notation, digits);
-    let in_characters = match drawn {
-        Some(Drawing::Characters) if trace.rows.len() <= LARGEST_DRAWING => {
-            Some(diagram().boxes(WIDTH).unwrap_or_else(|| diagram().lifelines()))
-        }
-        Some(Drawing::Characters) => Some(diagram().lifelines()),
-        _ if on_page && trace.rows.len() <= SMALL => diagram().boxes(WIDTH),
-        _ => None,
-    };
-    let in_characters = in_characters.as_deref();
+    let rows = trace.rows.len();
+    let in_characters = in_characters(drawn, on_page, rows, diagram);
     if let (Some(path), Some(drawing)) = (&arguments.graph, drawn) {
-        write_drawing(path, drawing, &trace, diagram)?;
+        drawing.write(path, rows, diagram)?;
     }
-    let page = |notation| format::page(&trace, notation, digits, in_characters);
-    let stdout = std::io::stdout();
+    let page = |notation| format::page(&trace, notation, digits, in_characters.as_deref());
     let text = match arguments.format {
-        TraceFormat::Text => {
-            let colour =
-                stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-            document::text(&page(notation), TextStyle { width: WIDTH, colour, elide: false })
+        PageFormat::Text => {
+            document::text(&page(notation), TextStyle { width: WIDTH, colour: colour(), elide: false })
         }
-        TraceFormat::Markdown => document::markdown(&page(notation)),
-        TraceFormat::Latex => {
+        PageFormat::Markdown => document::markdown(&page(notation)),
+        PageFormat::Latex => {
             // Long numbers need a wide page.
             let paper = if digits > 6 { Paper::Landscape } else { Paper::Portrait };
             document::latex(&page(Notation::Latex), paper)
         }
-        TraceFormat::Csv => format::csv(&trace).map_err(Failure::work)?,
-        TraceFormat::Json => format::json(&trace).map_err(Failure::work)?,
+        PageFormat::Csv => format::csv(&trace).map_err(Failure::work)?,
+        PageFormat::Json => format::json(&trace).map_err(Failure::work)?,
     };
-    match stdout.lock().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough, as `head` has.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => {
-            written.map_err(|error| Failure::work(format!("cannot write to standard output: {error}")))
-        }
-    }
-}
-
-/// How the graph is drawn.
-#[derive(Clone, Copy, PartialEq)]
-enum Drawing {
-    Characters,
-    Svg,
-    Png,
-    Dot,
-}
-
-/// What the file's name asks for.
-fn drawing_format(path: &Path, on_page: bool) -> Result<Drawing, Failure> {
-    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
-    match extension.as_deref() {
-        _ if path.as_os_str() == "-" && on_page => Ok(Drawing::Characters),
-        _ if path.as_os_str() == "-" => Err(Failure::usage(
-            "--graph - draws into text or markdown; with this --format name a file, such as graph.svg",
-        )),
-        Some("svg") => Ok(Drawing::Svg),
-        Some("png") => Ok(Drawing::Png),
-        Some("dot" | "gv") => Ok(Drawing::Dot),
-        _ => {
-            let problem =
-                format!("--graph {}: the name must end in .svg, .png or .dot, or be -", path.display());
-            Err(Failure::usage(problem))
-        }
-    }
-}
-
-fn write_drawing(
-    path: &Path,
-    drawing: Drawing,
-    trace: &cotangent::scalar::Trace,
-    diagram: impl Fn() -> cotangent::draw::Diagram,
-) -> Result<(), Failure> {
-    let rows = trace.rows.len();
-    if matches!(drawing, Drawing::Svg | Drawing::Png) && rows > LARGEST_DRAWING {
-        return Err(Failure::work(format!(
-            "--graph {}: {rows} nodes are too many to lay out, at most {LARGEST_DRAWING} are drawn; a .dot file takes any number",
-            path.display()
-        )));
-    }
-    let bytes = match drawing {
-        Drawing::Characters => return Ok(()), // it stands on the page
-        Drawing::Svg => diagram().svg().into_bytes(),
-        Drawing::Png => png(&diagram().svg(), SCALE).map_err(Failure::work)?,
-        Drawing::Dot => diagram().dot().into_bytes(),
-    };
-    std::fs::write(path, bytes)
-        .map_err(|error| Failure::work(format!("--graph: cannot write {}: {error}", path.display())))
+    print(&text)
 }
 
 /// The formula that is read from standard input.

@@ -28,7 +28,7 @@ pub mod svg;
 mod testing;
 pub mod text;
 
-pub use diagram::{Diagram, DiagramEdge, DiagramKind, DiagramNode};
+pub use diagram::{Diagram, DiagramEdge, DiagramKind, DiagramLegend, DiagramNode};
 pub use line_chart::{LineChart, Reference, Series, YFormat};
 pub use matrix::ConfusionMatrix;
 pub use png::{DrawError, png};

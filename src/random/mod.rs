@@ -37,6 +37,10 @@ pub enum Purpose {
     Shifts = 4,
     /// Dropout masks; stream: the layer, step: the training step, element: the flat index.
     Dropout = 5,
+    /// Data of an exercise; index: 0 for what goes in, 1 for the targets.
+    Exercise = 6,
+    /// Directions in which derivatives are checked; index: the variable.
+    Directions = 7,
 }
 
 impl Purpose {

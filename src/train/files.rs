@@ -1,10 +1,9 @@
 //! The files of a run folder that are written and read as a whole: configuration, model, checkpoint.
 
-use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use bytemuck::cast_slice;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors};
 use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
@@ -14,6 +13,7 @@ use super::options::{Choices, OptimizerName, Options};
 use super::{RunFolder, TrainError};
 use crate::data::Normalisation;
 use crate::model::Perceptron;
+use crate::tensors;
 
 /// `config.toml`: every option as it held, and under `[about]` what they led to.
 #[derive(Serialize)]
@@ -210,24 +210,9 @@ fn write_tensors<'a>(
         path: folder.file(name),
         problem: error.to_string(),
     };
-    let mut views = Vec::new();
-    for (name, shape, values) in tensors {
-        views.push((name, TensorView::new(Dtype::F32, shape, cast_slice(values)).map_err(failed)?));
-    }
-    let metadata: HashMap<String, String> = metadata.into_iter().map(|(k, v)| (k.to_string(), v)).collect();
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(failed)?;
-    folder.write(name, &sorted_header(bytes).map_err(failed)?)
-}
-
-/// The same tensors under a header whose keys are in order. The library writes metadata as a hash map
-/// yields them, in another order in each process, but the same run is to give the same file.
-fn sorted_header(bytes: Vec<u8>) -> Result<Vec<u8>, safetensors::SafeTensorError> {
-    let (length, _) = SafeTensors::read_metadata(&bytes)?;
-    let (header, tensors) = bytes[8..].split_at(length); // behind the header's length, 8 bytes
-    let entries: BTreeMap<String, BTreeMap<String, serde_json::Value>> = serde_json::from_slice(header)?;
-    let mut header = serde_json::to_vec(&entries)?;
-    header.resize(header.len().next_multiple_of(8), b' '); // tensors begin at a multiple of 8
-    Ok([&(header.len() as u64).to_le_bytes()[..], &header, tensors].concat())
+    let tensors = tensors.into_iter();
+    let tensors = tensors.map(|(name, shape, values)| (name, Dtype::F32, shape, cast_slice(values)));
+    folder.write(name, &tensors::serialize(tensors, metadata).map_err(failed)?)
 }
 
 #[cfg(test)]

@@ -39,6 +39,23 @@ pub struct Diagram {
     pub nodes: Vec<DiagramNode>,
     /// The edges, each from an operand to the operation that uses it.
     pub edges: Vec<DiagramEdge>,
+    /// What the caption calls things.
+    pub legend: DiagramLegend,
+}
+
+/// The words of a diagram's caption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiagramLegend {
+    /// What the nodes' adjoints are called.
+    pub adjoint: &'static str,
+    /// What the edges' labels are.
+    pub edges: &'static str,
+}
+
+impl Default for DiagramLegend {
+    fn default() -> Self {
+        Self { adjoint: "adjoint", edges: "local partial derivative" }
+    }
 }
 
 /// A variable of the formula.
@@ -75,7 +92,7 @@ pub struct DiagramEdge {
     pub from: usize,
     /// The operation that uses it: an index into the nodes.
     pub to: usize,
-    /// The local partial derivative: `0.9093`. May be empty.
+    /// What stands on it, such as the local partial derivative: `0.9093`. May be empty.
     pub label: String,
 }
 

@@ -28,6 +28,7 @@ fn diagram(nodes: &[(&str, &str)], edges: &[(usize, usize)]) -> Diagram {
         subtitle: Some("with values and adjoints".to_owned()),
         nodes: nodes.iter().enumerate().map(node).collect(),
         edges: edges.iter().enumerate().map(edge).collect(),
+        ..Diagram::default()
     }
 }
 

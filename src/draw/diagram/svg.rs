@@ -4,8 +4,8 @@ use super::super::colour::{AXIS, BACKGROUND, Colour, INK, MUTED, SERIES};
 use super::super::heading::MARGIN;
 use super::super::svg::{Anchor, Svg, TextStyle, number};
 use super::super::text::{self, CAP_HEIGHT};
-use super::DiagramKind;
 use super::figure::Figure;
+use super::{Diagram, DiagramKind};
 
 pub(super) const NAME: TextStyle = TextStyle::new(14.5, INK).bold();
 pub(super) const DEFINITION: TextStyle = TextStyle::new(14.5, INK);
@@ -153,23 +153,23 @@ impl Figure<'_> {
     }
 
     /// What grounds and colours mean, as far as they occur: (the sign's ground, text, its style).
-    pub fn caption(&self) -> Vec<(Option<DiagramKind>, &'static str, TextStyle)> {
-        let nodes = &self.diagram.nodes;
+    pub fn caption(&self) -> Vec<(Option<DiagramKind>, String, TextStyle)> {
+        let Diagram { nodes, legend, .. } = self.diagram;
         let kinds = [
             (DiagramKind::Input, "input"),
             (DiagramKind::Inner, "operation"),
             (DiagramKind::Output, "output"),
         ];
         let kinds = kinds.into_iter().filter(|(kind, _)| nodes.iter().any(|node| node.kind == *kind));
-        let mut parts: Vec<_> = kinds.map(|(kind, name)| (Some(kind), name, CAPTION)).collect();
+        let mut parts: Vec<_> = kinds.map(|(kind, name)| (Some(kind), name.to_owned(), CAPTION)).collect();
         if nodes.iter().any(|node| !node.value.is_empty()) {
-            parts.push((None, "value", TextStyle { fill: VALUE.fill, ..CAPTION }));
+            parts.push((None, "value".into(), TextStyle { fill: VALUE.fill, ..CAPTION }));
         }
         if nodes.iter().any(|node| !node.adjoint.is_empty()) {
-            parts.push((None, "adjoint", TextStyle { fill: ADJOINT.fill, ..CAPTION }));
+            parts.push((None, legend.adjoint.into(), TextStyle { fill: ADJOINT.fill, ..CAPTION }));
         }
         if self.graph.edges.iter().any(|edge| !edge.label.is_empty()) {
-            parts.push((None, "on edges: local partial derivative", CAPTION));
+            parts.push((None, format!("on edges: {}", legend.edges), CAPTION));
         }
         parts
     }
@@ -197,8 +197,8 @@ impl Figure<'_> {
                     .close();
                 x += SIGN;
             }
-            svg.text(x, baseline, style, content);
-            x += text::width(content, style.size, style.face) + SIGN_GAP;
+            svg.text(x, baseline, style, &content);
+            x += text::width(&content, style.size, style.face) + SIGN_GAP;
         }
     }
 }

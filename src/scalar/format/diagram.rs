@@ -49,5 +49,6 @@ pub fn diagram(trace: &Trace, notation: Notation, digits: usize) -> Diagram {
         }),
         nodes: nodes.collect(),
         edges,
+        ..Diagram::default()
     }
 }

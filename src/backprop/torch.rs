@@ -1,0 +1,134 @@
+//! PyTorch's gradients of the same numbers, by a script that runs it and that this crate brings.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use safetensors::SafeTensors;
+
+use super::{Backprop, BackpropError};
+
+/// Reads a safetensors file, runs PyTorch's autograd in float64, writes one with values and gradients. Also what
+/// made the values in `tests/golden`.
+pub const SCRIPT: &str = include_str!("check_torch.py");
+
+/// The script's exit status where Python has no PyTorch.
+const NO_TORCH: i32 = 3;
+
+/// Both agree where no entry differs by more than this, relative to the tensor's largest entry or 1.
+pub const TOLERANCE: f64 = 1e-12;
+
+/// How far PyTorch's results are from ours.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// PyTorch's version.
+    pub version: String,
+    /// One line for each variable, in their order.
+    pub lines: Vec<Line>,
+}
+
+/// A variable's values and gradients beside PyTorch's.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The variable, by position in [`Backprop::variables`].
+    pub variable: usize,
+    /// The largest absolute difference of the values.
+    pub value: f64,
+    /// The largest absolute difference of the gradients; none for the data.
+    pub gradient: Option<f64>,
+    /// The largest absolute gradient, ours.
+    pub largest: f64,
+    /// Whether all differences are within [`TOLERANCE`].
+    pub agrees: bool,
+}
+
+impl Comparison {
+    /// Whether all lines agree.
+    pub fn agrees(&self) -> bool {
+        self.lines.iter().all(|line| line.agrees)
+    }
+
+    /// The largest absolute difference of a gradient.
+    pub fn largest(&self) -> f64 {
+        let gradients = self.lines.iter().filter_map(|line| line.gradient);
+        gradients.fold(0.0, |largest, x| if x <= largest { largest } else { x })
+    }
+}
+
+/// Runs PyTorch on the problem's numbers, by the Python of this name or path, and compares.
+///
+/// # Errors
+/// When there is no such Python, or it has no PyTorch, each with what to do; when the script fails.
+pub fn compare(found: &Backprop, python: &Path) -> Result<Comparison, BackpropError> {
+    let shown = python.display();
+    let failed = |problem: String| BackpropError::Torch(problem);
+    let folder = tempfile::tempdir()
+        .map_err(|error| failed(format!("no temporary folder for PyTorch could be made: {error}")))?;
+    let (input, output) = (folder.path().join("in.safetensors"), folder.path().join("out.safetensors"));
+    let tensors = found.tensors().map_err(|error| failed(error.to_string()))?;
+    std::fs::write(&input, tensors).map_err(|source| BackpropError::File {
+        action: "write",
+        path: input.clone(),
+        source,
+    })?;
+    let child = Command::new(python)
+        .arg("-")
+        .args([&input, &output])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.map_err(|error| {
+        failed(format!("cannot start {shown}: {error}; name a Python that has PyTorch: --check-torch PYTHON"))
+    })?;
+    // A Python that ends before it has read the script says why on its standard error.
+    let _ = child.stdin.take().map(|mut stdin| stdin.write_all(SCRIPT.as_bytes()));
+    let ended = child.wait_with_output().map_err(|error| failed(format!("{shown}: {error}")))?;
+    if ended.status.code() == Some(NO_TORCH) {
+        return Err(failed(format!(
+            "{shown} has no PyTorch: install it with {shown} -m pip install torch, or name a Python that has it: \
+             --check-torch PYTHON"
+        )));
+    }
+    if !ended.status.success() {
+        let said = String::from_utf8_lossy(&ended.stderr);
+        let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing was said");
+        return Err(failed(format!("PyTorch's script failed under {shown} ({}): {last}", ended.status)));
+    }
+    let bytes = std::fs::read(&output)
+        .map_err(|error| failed(format!("PyTorch's script under {shown} wrote no results: {error}")))?;
+    read(found, &bytes)
+}
+
+/// Compares with the results in a file that the script wrote.
+///
+/// # Errors
+/// When the file is damaged or does not hold the same variables in the same shapes.
+pub fn read(found: &Backprop, bytes: &[u8]) -> Result<Comparison, BackpropError> {
+    let failed = |problem: String| BackpropError::Torch(format!("PyTorch's results: {problem}"));
+    let file = SafeTensors::deserialize(bytes).map_err(|error| failed(error.to_string()))?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| failed(error.to_string()))?;
+    let version = header.metadata().as_ref().and_then(|metadata| metadata.get("torch").cloned());
+    let values = |name: &str, length: usize| -> Result<Vec<f64>, BackpropError> {
+        let view = file.tensor(name).map_err(|error| failed(format!("{name}: {error}")))?;
+        let values: Vec<f64> = view.data().chunks_exact(8).map(bytemuck::pod_read_unaligned).collect();
+        if view.dtype() != safetensors::Dtype::F64 || values.len() != length {
+            return Err(failed(format!("{name} is {:?} {:?}", view.dtype(), view.shape())));
+        }
+        Ok(values)
+    };
+    let line = |(position, variable): (usize, &super::Variable)| {
+        let length = variable.value.values.len();
+        let value = variable.value.distance(&values(&format!("{}.v", variable.name), length)?);
+        let gradient = match &variable.gradient {
+            Some(gradient) => Some(gradient.distance(&values(&format!("{}.g", variable.name), length)?)),
+            None => None,
+        };
+        let largest = variable.gradient.as_ref().map_or(0.0, |gradient| gradient.largest());
+        let within = |difference: f64, size: f64| difference <= TOLERANCE * size.max(1.0);
+        let agrees = within(value, variable.value.largest()) && gradient.is_none_or(|g| within(g, largest));
+        Ok(Line { variable: position, value, gradient, largest, agrees })
+    };
+    let lines: Result<Vec<Line>, BackpropError> = found.variables.iter().enumerate().map(line).collect();
+    Ok(Comparison { version: version.unwrap_or_else(|| "of unknown version".into()), lines: lines? })
+}

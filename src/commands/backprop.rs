@@ -1,0 +1,127 @@
+//! `backprop`: value and gradient of every node of a chain of matrices, checked in several ways.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use cotangent::backprop::format::{self, Results};
+use cotangent::backprop::{self as matrices, BackpropError, Notation, Problem, torch};
+use cotangent::document::{self, Paper, TextStyle};
+use cotangent::exec::cuda::Device;
+use cotangent::train::hardware::first;
+use cotangent::train::options::Device as Asked;
+
+use super::Failure;
+use super::console::{colour, print, quoted};
+use super::drawing::{Drawing, WIDTH, in_characters};
+use crate::cli::{Backprop, PageFormat};
+
+/// The exercise's sizes.
+const SHAPE: [usize; 4] = [5, 4, 3, 2];
+const COLUMNS: usize = 50;
+
+pub fn run(arguments: Backprop) -> Result<(), Failure> {
+    let on_page = matches!(arguments.format, PageFormat::Text | PageFormat::Markdown);
+    let drawn = arguments.graph.as_deref().map(|graph| Drawing::of(graph, on_page)).transpose()?;
+    let results_file = arguments.out.as_deref().map(|folder| folder.join("values.safetensors"));
+    if !arguments.force {
+        let graph = arguments.graph.as_ref().filter(|_| drawn != Some(Drawing::Characters));
+        refuse_existing([results_file.as_ref(), graph].into_iter().flatten())?;
+    }
+    let (problem, origin) = problem(&arguments)?;
+    let device = open(arguments.device)?;
+    let found = matrices::Backprop::of(&problem).map_err(Failure::work)?;
+
+    // What was found is shown also where a comparison cannot be made.
+    let torch = arguments.check_torch.as_deref().map(|python| torch::compare(&found, python));
+    let device = device.as_ref().map(|device| matrices::device::compare(&found, device));
+    let results = Results {
+        found: &found,
+        origin: &origin,
+        torch: torch.as_ref().and_then(|torch| torch.as_ref().ok()),
+        device: device.as_ref().and_then(|device| device.as_ref().ok()),
+    };
+    let digits = usize::from(arguments.digits);
+    let diagram = || format::diagram(&results, digits);
+    let nodes = found.variables.len();
+    let drawing = in_characters(drawn, on_page, nodes, diagram);
+    if let (Some(path), Some(drawing)) = (&arguments.graph, drawn) {
+        drawing.write(path, nodes, diagram)?;
+    }
+    if let Some(path) = &results_file {
+        write(path, &found.tensors().map_err(Failure::work)?)?;
+    }
+    let page = |notation| format::page(&results, notation, digits, drawing.as_deref());
+    print(&match arguments.format {
+        PageFormat::Text => {
+            // A terminal shows the ends of a wide matrix; what is kept shows all of it.
+            let elide = std::io::stdout().is_terminal();
+            document::text(&page(Notation::Text), TextStyle { width: WIDTH, colour: colour(), elide })
+        }
+        PageFormat::Markdown => document::markdown(&page(Notation::Text)),
+        PageFormat::Latex => document::latex(&page(Notation::Latex), Paper::Portrait),
+        PageFormat::Csv => format::csv(&found).map_err(Failure::work)?,
+        PageFormat::Json => format::json(&results).map_err(Failure::work)?,
+    })?;
+    if found.checks.agree() == Some(false) {
+        return Err(Failure::work(
+            "a gradient differs from forward mode or from central differences: see Checks",
+        ));
+    }
+    let torch = torch.transpose().map_err(Failure::work)?;
+    device.transpose().map_err(Failure::work)?;
+    match torch {
+        Some(torch) if !torch.agrees() => {
+            Err(Failure::work("a value or gradient differs from PyTorch's: see the table"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The matrices, and where they are from.
+fn problem(arguments: &Backprop) -> Result<(Problem, String), Failure> {
+    if let Some(path) = &arguments.input {
+        let problem = Problem::read(path).map_err(|error| Failure::work(format!("--input: {error}")))?;
+        return Ok((problem, format!("from {}", path.display())));
+    }
+    let shape = if arguments.shape.is_empty() { &SHAPE[..] } else { &arguments.shape };
+    let seed = arguments.seed.unwrap_or(0);
+    let problem = Problem::random(shape, arguments.columns.unwrap_or(COLUMNS), seed);
+    let problem = problem.map_err(|error: BackpropError| Failure::usage(error))?;
+    Ok((problem, format!("entries standard normal, seed {seed}")))
+}
+
+/// The device to compare with, if one was asked for.
+fn open(asked: Asked) -> Result<Option<Device>, Failure> {
+    match asked {
+        Asked::Cpu => Ok(None),
+        Asked::Auto => Ok(first(Device::open).ok()),
+        Asked::Cuda(ordinal) => match Device::open(ordinal) {
+            Ok(device) => Ok(Some(device)),
+            Err(source) => {
+                Err(cotangent::train::TrainError::Unusable { asked: asked.to_string(), source }.into())
+            }
+        },
+    }
+}
+
+/// Nothing that exists is replaced unasked.
+fn refuse_existing<'p>(mut paths: impl Iterator<Item = &'p PathBuf>) -> Result<(), Failure> {
+    match paths.find(|path| path.exists()) {
+        Some(path) => Err(Failure::usage(format!(
+            "{} exists already and is left as it is: name another, or replace it with --force",
+            quoted(path)
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let written = written.and_then(|()| std::fs::write(path, bytes));
+    written.map_err(|error| {
+        Failure::work(format!(
+            "--out: cannot write {}: {error}; check the free space and the permission",
+            path.display()
+        ))
+    })
+}
