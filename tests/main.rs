@@ -10,6 +10,7 @@ mod differentiation;
 mod emulator;
 #[cfg(target_os = "linux")]
 mod kernels;
+mod matrices;
 mod network;
 #[cfg(target_os = "linux")]
 mod on_device;

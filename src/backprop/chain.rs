@@ -72,8 +72,7 @@ impl Backprop {
         for variable in &mut variables {
             let (rows, columns) = graph[variable.node].shape.rows_and_columns();
             let matrix = |node| Matrix { rows, columns, values: values.get(node).to_vec() };
-            variable.value = matrix(variable.node);
-            variable.gradient = variable.gradient_node.map(matrix);
+            (variable.value, variable.gradient) = (matrix(variable.node), variable.gradient_node.map(matrix));
         }
         let overflows = |matrix: &Matrix| matrix.values.iter().any(|x| !x.is_finite());
         if let Some(variable) = variables.iter().find(|variable| overflows(&variable.value)) {

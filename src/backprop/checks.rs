@@ -249,3 +249,48 @@ impl Differences {
         self.rounding = self.rounding.max(rounding / size);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backprop::Problem;
+
+    /// The checks after one number of a gradient has been changed.
+    fn with_mistake(name: &str, entry: usize, by: f64) -> Vec<(String, Option<bool>)> {
+        let mut found = Backprop::of(&Problem::random(&[5, 4, 3, 2], 10, 1).unwrap()).unwrap();
+        let graph = found.graph.clone();
+        let mut values = Interpreter::<f64>::new(&graph);
+        for input in found.variables.iter().filter(|variable| variable.is_input) {
+            values.set(input.node, &input.value.values);
+        }
+        values.run(0..graph.len(), Draw::default());
+        let wrong = found.variables.iter_mut().find(|variable| variable.name == name).unwrap();
+        wrong.gradient.as_mut().unwrap().values[entry] += by;
+        let checks = Checks::of(&found, &graph, &mut values);
+        checks.found.iter().map(|f| (found.variables[f.variable].name.clone(), f.agrees())).collect()
+    }
+
+    #[test]
+    fn a_wrong_number_in_any_gradient_is_found_there_and_nowhere_else() {
+        for name in ["W1", "W2", "W3", "V1", "V2", "V3", "V4", "V5", "D", "z"] {
+            let verdicts = with_mistake(name, 0, 1e-4);
+            assert_eq!(
+                verdicts.iter().filter(|(_, agrees)| *agrees == Some(false)).count(),
+                1,
+                "{verdicts:?}"
+            );
+            assert!(verdicts.contains(&(name.into(), Some(false))), "{name}: {verdicts:?}");
+        }
+        assert!(with_mistake("W1", 3, f64::NAN).contains(&("W1".into(), Some(false))));
+        assert!(with_mistake("W1", 3, 0.0).iter().all(|(_, agrees)| *agrees != Some(false)));
+    }
+
+    #[test]
+    fn differences_alone_find_a_mistake_too() {
+        let found = Differences { error: 1e-4, rounding: 1e-12, compared: 3, ..Differences::default() };
+        assert_eq!(Found { variable: 0, forward_mode: 0.0, differences: found }.agrees(), Some(false));
+        let none = Differences { compared: 0, at_kinks: 3, ..found };
+        assert_eq!(Found { variable: 0, forward_mode: 0.0, differences: none }.agrees(), None);
+        assert_eq!(Found { variable: 0, forward_mode: f64::NAN, differences: none }.agrees(), Some(false));
+    }
+}

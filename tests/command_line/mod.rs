@@ -3,6 +3,7 @@
 //! Nearly all runs train on a data set of their own making, three classes of 12 x 12 images that differ
 //! in which third is bright, so that a whole run takes milliseconds.
 
+mod backprop;
 mod bad_input;
 mod compare;
 mod data_folder;
