@@ -113,15 +113,17 @@ impl Writer<'_> {
     }
 
     fn legend(&self) -> Vec<Span> {
-        let [hadamard, bracket] = match self.notation {
-            Notation::Text => ["⊙", "[·]"],
-            Notation::Latex => [r"\odot", r"[\,\cdot\,]"],
+        let [hadamard, bracket, kink] = match self.notation {
+            Notation::Text => ["⊙", "[·]", "relu′(0) = 0"],
+            Notation::Latex => [r"\odot", r"[\,\cdot\,]", r"\operatorname{relu}'(0) = 0"],
         };
         vec![
             math(hadamard),
             words(" multiplies entry by entry; "),
             math(bracket),
-            words(" is 1 where it holds, else 0, so that relu′(0) = 0."),
+            words(" is 1 where it holds, else 0, so that "),
+            math(kink),
+            words("."),
         ]
     }
 
