@@ -16,6 +16,7 @@ pub mod log;
 pub mod options;
 pub mod run;
 pub mod schedule;
+pub mod statistics;
 
 pub use folder::RunFolder;
 pub use hardware::{Choice, Hardware};
@@ -23,6 +24,7 @@ pub use log::{Row, Summary};
 pub use options::{Choices, OptimizerName, Options};
 pub use run::{Monitor, Outcome, Run, Setup};
 pub use schedule::Schedule;
+pub use statistics::Statistics;
 
 use std::io;
 use std::path::PathBuf;
