@@ -10,7 +10,17 @@ const PNG_SCALE: f32 = 2.0;
 
 /// The setting of a run, as figures state it.
 pub fn setting(options: &Options, model: &Perceptron) -> String {
-    format!("{}, {}, batch {}", model.widths_text(), model.activation.name(), options.batch_size)
+    setting_of(&network(model), options)
+}
+
+/// As [`setting`], where the network is known by its text alone.
+pub fn setting_of(network: &str, options: &Options) -> String {
+    format!("{network}, batch {}", options.batch_size)
+}
+
+/// A network in a few words: `784-512-256-10, relu`.
+pub fn network(model: &Perceptron) -> String {
+    format!("{}, {}", model.widths_text(), model.activation.name())
 }
 
 /// `objective.svg`, `objective.png` and `accuracy.svg` from the rows so far.
