@@ -73,8 +73,21 @@ pub fn seconds_to_goal(rows: &[Row]) -> Option<f64> {
 impl Summary {
     /// The summary in a run folder, if there is one that can be read.
     pub fn read(folder: &RunFolder) -> Option<Self> {
-        let text = std::fs::read_to_string(folder.file("summary.json")).ok()?;
-        serde_json::from_str(&text).ok()
+        Self::load(&folder.file("summary.json")).ok()
+    }
+
+    /// The summary in a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is no summary.
+    pub fn load(path: &Path) -> Result<Self, TrainError> {
+        let bytes = std::fs::read(path).map_err(|source| TrainError::File {
+            action: "read",
+            path: path.into(),
+            source,
+        })?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| TrainError::Content { path: path.into(), problem: error.to_string() })
     }
 }
 
