@@ -108,7 +108,7 @@ pub fn read_model(path: &Path) -> Result<TrainedModel, TrainError> {
     }
     let mut parameters = Vec::with_capacity(model.parameter_count());
     for Parameter { name, shape, .. } in expected {
-        let values = floats(&tensor(&name)?, &shape.to_vec());
+        let values = floats(&tensor(&name)?, &shape);
         let values = values.map_err(|found| {
             failed(format!("has {name} as {found}, where its other tensors ask for F32 {:?}", shape.to_vec()))
         })?;

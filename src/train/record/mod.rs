@@ -53,30 +53,23 @@ impl Record {
         search::check_is_folder(path)?;
         let mut notes = Vec::new();
         let summary = Summary::load(&path.join("summary.json"));
-        let (options, about) = match configured(&path.join("config.toml")) {
-            Ok(found) => found,
-            Err(error) => {
-                let found =
-                    summary.as_ref().ok().and_then(summarized).ok_or_else(|| unknown(path, &error))?;
-                notes.push(format!(
-                    "config.toml {}: optimizer, seed and epochs are those of summary.json, and the other \
-                     options are taken to be the defaults",
-                    fault(&error)
-                ));
-                (found, About::default())
-            }
-        };
-        let (rows, are_all) = rows(&path.join("metrics.csv"), &mut notes);
+        let (options, about) = options(path, summary.as_ref().ok(), &mut notes)?;
+        let (rows, left_out) = rows(&path.join("metrics.csv"), &mut notes);
         let summary = up_to_date(summary, &rows, &mut notes);
         let done = summary.as_ref().map_or(0, |summary| summary.epochs).max(rows.len());
-        if are_all && !rows.is_empty() && rows.len() < done {
-            notes.push(format!("metrics.csv holds {} of the {done} epochs of summary.json", rows.len()));
+        match left_out {
+            None if done == 0 => notes.push("metrics.csv holds no row: no epoch was finished".into()),
+            None if rows.len() < done => {
+                notes.push(format!("metrics.csv holds {} of the {done} epochs of summary.json", rows.len()));
+            }
+            _ => {}
         }
+        let is_damaged = matches!(left_out, Some(LeftOut::Damaged(_)));
         match &summary {
             Some(summary) if summary.interrupted => {
                 notes.push(format!("the run was interrupted after {done} of {} epochs", options.epochs));
             }
-            None if are_all && done < options.epochs => {
+            None if !is_damaged && done < options.epochs => {
                 notes.push(format!("the run stopped or goes on after {done} of {} epochs", options.epochs));
             }
             _ => {}
@@ -129,6 +122,24 @@ impl Record {
     }
 }
 
+/// The options of `config.toml` and what it says about the run, or the options so far as the summary tells them.
+fn options(
+    path: &Path,
+    summary: Option<&Summary>,
+    notes: &mut Vec<String>,
+) -> Result<(Options, About), TrainError> {
+    let error = match configured(&path.join("config.toml")) {
+        Ok(found) => return Ok(found),
+        Err(error) => error,
+    };
+    let (options, known) = summary.and_then(summarized).ok_or_else(|| unknown(path, &error))?;
+    notes.push(format!(
+        "config.toml {}: {known} are those of summary.json, and the other options are taken to be the defaults",
+        fault(&error)
+    ));
+    Ok((options, About::default()))
+}
+
 /// The options of a `config.toml`, and what it says about the run.
 fn configured(path: &Path) -> Result<(Options, About), TrainError> {
     let (opt, choices, about) = read_configuration_with_about(path)?;
@@ -137,21 +148,25 @@ fn configured(path: &Path) -> Result<(Options, About), TrainError> {
     Ok((choices.resolve(opt)?, about))
 }
 
-/// The options so far as a summary tells them.
-fn summarized(summary: &Summary) -> Option<Options> {
+/// The options so far as a summary tells them, and which it tells.
+fn summarized(summary: &Summary) -> Option<(Options, &'static str)> {
     let opt = OptimizerName::ALL.into_iter().find(|opt| opt.name() == summary.optimizer)?;
-    let epochs = (!summary.interrupted).then_some(summary.epochs);
+    let (epochs, known) = match summary.interrupted {
+        true => (None, "optimizer and seed"),
+        false => (Some(summary.epochs), "optimizer, seed and epochs"),
+    };
     let choices = Choices { seed: Some(summary.seed), epochs, ..Choices::default() };
-    choices.resolve(opt).ok()
+    Some((choices.resolve(opt).ok()?, known))
 }
 
-/// The rows, and whether they are all that were whole once.
-fn rows(path: &Path, notes: &mut Vec<String>) -> (Vec<Row>, bool) {
-    let (rows, left_out) = match Metrics::read_as_far_as_whole(path) {
-        Ok(Readable { rows, left_out }) => (rows, left_out),
+/// The rows, and what is left out after them; where there is no file, all is.
+fn rows(path: &Path, notes: &mut Vec<String>) -> (Vec<Row>, Option<LeftOut>) {
+    let Readable { rows, left_out } = match Metrics::read_as_far_as_whole(path) {
+        Ok(readable) => readable,
         Err(error) => {
-            notes.push(format!("metrics.csv {}: there is no course of the epochs", fault(&error)));
-            return (Vec::new(), false);
+            let fault = fault(&error);
+            notes.push(format!("metrics.csv {fault}: there is no course of the epochs"));
+            return (Vec::new(), Some(LeftOut::Damaged(fault)));
         }
     };
     match &left_out {
@@ -160,10 +175,9 @@ fn rows(path: &Path, notes: &mut Vec<String>) -> (Vec<Row>, bool) {
             "metrics.csv is damaged ({problem}): only what stands before is kept, {} of its epochs",
             rows.len()
         )),
-        None if rows.is_empty() => notes.push("metrics.csv holds no row: no epoch was finished".into()),
         None => {}
     }
-    (rows, !matches!(left_out, Some(LeftOut::Damaged(_))))
+    (rows, left_out)
 }
 
 /// The summary, unless the run has gone on since: then one of an earlier interruption is still there.

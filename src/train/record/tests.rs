@@ -133,8 +133,10 @@ fn rows_up_to_a_damaged_one_are_kept_and_it_is_said() {
 #[test]
 fn a_metrics_file_that_lost_whole_rows_is_held_against_the_summary() {
     let place = Place::new();
-    let record = place.read(&[("metrics.csv", Some(&metrics(2)))]).unwrap();
-    assert_eq!(record.notes, ["metrics.csv holds 2 of the 3 epochs of summary.json"]);
+    for kept in [0, 2] {
+        let record = place.read(&[("metrics.csv", Some(&metrics(kept)))]).unwrap();
+        assert_eq!(record.notes, [format!("metrics.csv holds {kept} of the 3 epochs of summary.json")]);
+    }
 }
 
 #[test]
@@ -188,6 +190,14 @@ fn without_a_configuration_the_summary_tells_optimizer_seed_and_epochs() {
 }
 
 #[test]
+fn an_interrupted_summary_tells_no_epochs() {
+    let place = Place::new();
+    let record = place.read(&[("config.toml", None), ("summary.json", Some(&summary(3, true)))]).unwrap();
+    assert_eq!(record.options.epochs, 10);
+    assert!(record.notes[0].contains("optimizer and seed are those of"), "{:?}", record.notes);
+}
+
+#[test]
 fn without_configuration_and_summary_the_folder_is_refused_with_what_it_should_hold() {
     let place = Place::new();
     let other = summary(3, false).replace("adam", "lion");
@@ -205,15 +215,30 @@ fn without_configuration_and_summary_the_folder_is_refused_with_what_it_should_h
 #[test]
 fn a_run_that_finished_nothing_is_a_record_with_notes() {
     let place = Place::new();
-    for (content, said) in [(None, "is missing"), (Some(HEADER), "holds no row"), (Some(""), "holds no row")]
-    {
-        let record = place
-            .read(&[("metrics.csv", content), ("summary.json", None), ("confusion.csv", None), (MODEL, None)])
-            .unwrap();
-        assert_eq!((record.test_accuracy(), record.train_seconds()), (None, None));
-        assert!(record.notes[0].starts_with(&format!("metrics.csv {said}")), "{:?}", record.notes);
-        assert_eq!(record.notes[1], "summary.json is missing: there is no test accuracy");
+    for content in [HEADER, ""] {
+        let none =
+            [("metrics.csv", Some(content)), ("summary.json", None), ("confusion.csv", None), (MODEL, None)];
+        let record = place.read(&none).unwrap();
+        assert_eq!((record.test_accuracy(), record.train_seconds(), record.is_whole()), (None, None, false));
+        let expected = [
+            "summary.json is missing: there is no test accuracy",
+            "metrics.csv holds no row: no epoch was finished",
+            "the run stopped or goes on after 0 of 3 epochs",
+            "confusion.csv is missing: there is no confusion matrix",
+            "model.safetensors is missing: what the network gets wrong cannot be shown",
+        ];
+        assert_eq!(record.notes, expected);
     }
+}
+
+#[test]
+fn without_metrics_the_summary_still_counts() {
+    let place = Place::new();
+    let record = place.read(&[("metrics.csv", None)]).unwrap();
+    assert_eq!((record.test_accuracy(), record.train_seconds()), (Some(0.95), Some(5.5)));
+    assert_eq!(record.notes, ["metrics.csv is missing: there is no course of the epochs"]);
+    let record = place.read(&[("metrics.csv", None), ("summary.json", None)]).unwrap();
+    assert_eq!(record.notes[1..], ["summary.json is missing: there is no test accuracy"]);
 }
 
 #[test]
