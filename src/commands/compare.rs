@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cotangent::draw::Series;
 use cotangent::train::figures::{objective_chart, setting, write_chart};
-use cotangent::train::{Choices, OptimizerName, Options, Outcome, RunFolder, Setup, TrainError};
+use cotangent::train::{Choices, OptimizerName, Options, Outcome, RunFolder, Setup, Statistics, TrainError};
 use serde::Serialize;
 
 use super::console::{Console, count, device_line, interrupted, listen_for_interrupt, resume_command};
@@ -111,27 +111,6 @@ struct Entry {
     train_seconds: Statistics,
 }
 
-#[derive(Serialize)]
-struct Statistics {
-    mean: f64,
-    /// Of a sample (n − 1); nothing for one number.
-    standard_deviation: Option<f64>,
-    minimum: f64,
-}
-
-impl Statistics {
-    fn of(values: &[f64]) -> Self {
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
-        Self {
-            mean,
-            standard_deviation: (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt()),
-            minimum: values.iter().copied().fold(f64::INFINITY, f64::min),
-        }
-    }
-}
-
 impl Comparison {
     /// How many runs are done, and where to see them: `1 of 8 runs, compared in runs/...`.
     fn done(&self, folder: &RunFolder, all: usize) -> String {
@@ -160,15 +139,15 @@ impl Comparison {
             let accuracies: Vec<f64> =
                 runs.iter().map(|(_, outcome)| outcome.summary.test_accuracy).collect();
             let seconds: Vec<f64> = runs.iter().map(|(_, outcome)| outcome.summary.train_seconds).collect();
-            Entry {
+            Some(Entry {
                 optimizer,
                 seeds: runs.iter().map(|(options, _)| options.seed).collect(),
-                test_accuracy: Statistics::of(&accuracies),
+                test_accuracy: Statistics::of(&accuracies)?,
                 test_accuracies: accuracies,
-                train_seconds: Statistics::of(&seconds),
-            }
+                train_seconds: Statistics::of(&seconds)?,
+            })
         };
-        self.by_optimizer().into_iter().map(entry).collect()
+        self.by_optimizer().into_iter().filter_map(entry).collect()
     }
 
     /// Writes `compare.csv`, `compare.json`, `compare.svg` and `compare.png`.

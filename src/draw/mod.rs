@@ -31,5 +31,5 @@ pub mod text;
 pub use diagram::{Diagram, DiagramEdge, DiagramKind, DiagramLegend, DiagramNode};
 pub use line_chart::{LineChart, Reference, Series, YFormat};
 pub use matrix::ConfusionMatrix;
-pub use png::{DrawError, png};
+pub use png::{DrawError, grayscale_png, png};
 pub use scale::ScaleKind;

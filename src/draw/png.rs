@@ -1,7 +1,8 @@
-//! From SVG to PNG, without asking the machine for fonts.
+//! From SVG, or from the pixels themselves, to PNG, without asking the machine for fonts.
 
 use std::sync::{Arc, OnceLock};
 
+use ::png::{BitDepth, ColorType, Encoder};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{self, fontdb};
 
@@ -54,6 +55,23 @@ pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, DrawError> {
     let transform = Transform::from_scale(w / width, h / height);
     resvg::render(&tree, transform, &mut pixmap.as_mut());
     pixmap.encode_png().map_err(|error| DrawError::Encode(error.to_string()))
+}
+
+/// Bytes as a PNG of one grey value a pixel, row by row: 0 is black, 255 white.
+///
+/// # Errors
+/// [`DrawError::Encode`] when there are no pixels, or not as many as the size says.
+pub fn grayscale_png(width: usize, height: usize, pixels: &[u8]) -> Result<Vec<u8>, DrawError> {
+    let failed = |error: &dyn std::fmt::Display| DrawError::Encode(error.to_string());
+    let side = |side: usize| u32::try_from(side).map_err(|error| failed(&error));
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes, side(width)?, side(height)?);
+    encoder.set_color(ColorType::Grayscale);
+    encoder.set_depth(BitDepth::Eight);
+    let mut writer = encoder.write_header().map_err(|error| failed(&error))?;
+    writer.write_image_data(pixels).map_err(|error| failed(&error))?;
+    writer.finish().map_err(|error| failed(&error))?;
+    Ok(bytes)
 }
 
 /// The document as shapes, its text laid out in the embedded font.
@@ -167,6 +185,25 @@ mod tests {
             let error = png(&svg, scale).unwrap_err();
             assert!(matches!(error, DrawError::Size { .. }), "{scale}: {error}");
             assert!(error.to_string().contains("300x60"), "{error}");
+        }
+    }
+
+    #[test]
+    fn grey_pixels_come_back_as_they_were_at_one_byte_each() {
+        let pixels: Vec<u8> = (0..6).map(|i| i * 51).collect();
+        let picture = grayscale_png(3, 2, &pixels).unwrap();
+        let mut reader = ::png::Decoder::new(std::io::Cursor::new(picture)).read_info().unwrap();
+        assert_eq!((reader.info().size(), reader.info().bits_per_pixel()), ((3, 2), 8));
+        let mut read = [0; 6];
+        reader.next_frame(&mut read).unwrap();
+        assert_eq!(read, pixels[..]);
+    }
+
+    #[test]
+    fn grey_pixels_of_another_size_are_refused() {
+        for (width, height, count) in [(3, 2, 5), (3, 2, 7), (0, 0, 0), (usize::MAX, 1, 1)] {
+            let error = grayscale_png(width, height, &vec![0; count]).unwrap_err();
+            assert!(matches!(error, DrawError::Encode(_)), "{width}x{height} of {count}: {error}");
         }
     }
 

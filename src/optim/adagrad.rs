@@ -7,6 +7,7 @@
 //! ```
 
 use super::Step;
+use super::latex::constant;
 use crate::float::Float;
 
 /// A learning rate for each parameter that falls with the gradients it has seen.
@@ -25,6 +26,14 @@ impl Default for Adagrad {
 impl Adagrad {
     pub(super) fn formula(&self) -> String {
         format!("G += g^2; theta -= alpha g / (sqrt(G) + {epsilon:e})", epsilon = self.epsilon)
+    }
+
+    pub(super) fn latex(&self, kept: &str) -> Vec<String> {
+        let epsilon = constant(self.epsilon);
+        vec![
+            r"G_t = G_{t-1} + g_t^2".into(),
+            format!(r"\theta_t = {kept} - \alpha\, \frac{{g_t}}{{\sqrt{{G_t}} + {epsilon}}}"),
+        ]
     }
 
     /// G is `squares`.

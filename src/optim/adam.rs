@@ -8,6 +8,7 @@
 //! ```
 
 use super::Step;
+use super::latex::{constant, power};
 use crate::float::Float;
 
 /// Running means of the gradient and of its square, corrected for their start at zero.
@@ -35,6 +36,18 @@ impl Adam {
              m_hat = m / (1 - {beta1}^t); v_hat = v / (1 - {beta2}^t); \
              theta -= alpha m_hat / (sqrt(v_hat) + {epsilon:e})"
         )
+    }
+
+    pub(super) fn latex(&self, kept: &str) -> Vec<String> {
+        let [beta1, beta2, epsilon] = [self.beta1, self.beta2, self.epsilon].map(constant);
+        let [power1, power2] = [self.beta1, self.beta2].map(power);
+        vec![
+            format!(r"m_t = {beta1}\, m_{{t-1}} + (1 - {beta1})\, g_t"),
+            format!(r"v_t = {beta2}\, v_{{t-1}} + (1 - {beta2})\, g_t^2"),
+            format!(r"\hat{{m}}_t = \frac{{m_t}}{{1 - {power1}}}"),
+            format!(r"\hat{{v}}_t = \frac{{v_t}}{{1 - {power2}}}"),
+            format!(r"\theta_t = {kept} - \alpha\, \frac{{\hat{{m}}_t}}{{\sqrt{{\hat{{v}}_t}} + {epsilon}}}"),
+        ]
     }
 
     /// m is `means`, v is `squares`.

@@ -7,6 +7,7 @@
 
 mod adagrad;
 mod adam;
+mod latex;
 mod rmsprop;
 mod sgd;
 
@@ -66,6 +67,30 @@ impl Optimizer {
         match weight_decay {
             0.0 => rule,
             _ => format!("theta *= 1 - alpha {weight_decay}; {rule}"),
+        }
+    }
+
+    /// The update rule as LaTeX, constants put in: an equation a line, in the order in which they are computed.
+    pub fn latex(&self, weight_decay: f64) -> Vec<String> {
+        let kept = match weight_decay {
+            0.0 => r"\theta_{t-1}".into(),
+            _ => format!(r"\left(1 - {}\, \alpha\right) \theta_{{t-1}}", latex::constant(weight_decay)),
+        };
+        match self {
+            Self::Sgd(rule) => rule.latex(&kept),
+            Self::Adagrad(rule) => rule.latex(&kept),
+            Self::RmsProp(rule) => rule.latex(&kept),
+            Self::Adam(rule) => rule.latex(&kept),
+        }
+    }
+
+    /// Who published the rule, and where it stands.
+    pub fn source(&self) -> &'static str {
+        match self {
+            Self::Sgd(_) => "Polyak (1964), in the form of Sutskever et al. (2013)",
+            Self::Adagrad(_) => "Duchi, Hazan and Singer (2011), section 1.1, the diagonal form",
+            Self::RmsProp(_) => "Tieleman and Hinton (2012), Lecture 6.5",
+            Self::Adam(_) => "Kingma and Ba (2015), Algorithm 1",
         }
     }
 

@@ -7,6 +7,7 @@
 //! ```
 
 use super::Step;
+use super::latex::constant;
 use crate::float::Float;
 
 /// Gradients divided by a running root mean square of themselves.
@@ -28,6 +29,14 @@ impl RmsProp {
     pub(super) fn formula(&self) -> String {
         let Self { rho, epsilon } = self;
         format!("v = {rho} v + (1 - {rho}) g^2; theta -= alpha g / (sqrt(v) + {epsilon:e})")
+    }
+
+    pub(super) fn latex(&self, kept: &str) -> Vec<String> {
+        let (rho, epsilon) = (constant(self.rho), constant(self.epsilon));
+        vec![
+            format!(r"v_t = {rho}\, v_{{t-1}} + (1 - {rho})\, g_t^2"),
+            format!(r"\theta_t = {kept} - \alpha\, \frac{{g_t}}{{\sqrt{{v_t}} + {epsilon}}}"),
+        ]
     }
 
     /// v is `squares`.

@@ -7,6 +7,7 @@
 //! ```
 
 use super::Step;
+use super::latex::constant;
 use crate::float::Float;
 
 /// Gradient descent with momentum.
@@ -25,6 +26,11 @@ impl Default for Sgd {
 impl Sgd {
     pub(super) fn formula(&self) -> String {
         format!("u = {mu} u + g; theta -= alpha u", mu = self.momentum)
+    }
+
+    pub(super) fn latex(&self, kept: &str) -> Vec<String> {
+        let mu = constant(self.momentum);
+        vec![format!(r"u_t = {mu}\, u_{{t-1}} + g_t"), format!(r"\theta_t = {kept} - \alpha\, u_t")]
     }
 
     /// u is `velocity`.

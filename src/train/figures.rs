@@ -1,5 +1,8 @@
 //! The figures of a run: objective and accuracy against the epoch, and the confusion matrix.
 
+use std::path::Path;
+
+use super::engine::Confusion;
 use super::log::GOAL;
 use super::{Options, Row, RunFolder, TrainError};
 use crate::draw::{ConfusionMatrix, LineChart, Reference, ScaleKind, Series, YFormat, png};
@@ -10,7 +13,17 @@ const PNG_SCALE: f32 = 2.0;
 
 /// The setting of a run, as figures state it.
 pub fn setting(options: &Options, model: &Perceptron) -> String {
-    format!("{}, {}, batch {}", model.widths_text(), model.activation.name(), options.batch_size)
+    setting_of(&network(model), options)
+}
+
+/// As [`setting`], where the network is known by its text alone.
+pub fn setting_of(network: &str, options: &Options) -> String {
+    format!("{network}, batch {}", options.batch_size)
+}
+
+/// A network in a few words: `784-512-256-10, relu`.
+pub fn network(model: &Perceptron) -> String {
+    format!("{}, {}", model.widths_text(), model.activation.name())
 }
 
 /// `objective.svg`, `objective.png` and `accuracy.svg` from the rows so far.
@@ -101,4 +114,47 @@ pub fn write_confusion(
     folder.write("confusion.csv", &bytes)?;
     let matrix = ConfusionMatrix { title: "Test images by class".into(), subtitle: Some(subtitle), counts };
     folder.write("confusion.svg", matrix.svg().as_bytes())
+}
+
+/// The counts of a `confusion.csv`.
+///
+/// # Errors
+/// When it cannot be read, or is no square table of counts.
+pub fn read_confusion(path: &Path) -> Result<Confusion, TrainError> {
+    let bytes = std::fs::read(path).map_err(|source| TrainError::File {
+        action: "read",
+        path: path.into(),
+        source,
+    })?;
+    let failed = |problem: String| TrainError::Content { path: path.into(), problem };
+    let rows = csv::Reader::from_reader(&bytes[..]).into_deserialize().collect::<Result<_, _>>();
+    let rows: Vec<(usize, Vec<u64>)> = rows.map_err(|error| failed(error.to_string()))?;
+    let classes = rows.len();
+    let is_square = rows.iter().zip(0..).all(|((class, row), place)| *class == place && row.len() == classes);
+    match is_square && classes > 0 {
+        true => Ok(rows.into_iter().map(|(_, row)| row).collect()),
+        false => Err(failed("the table does not have a row and a column for each class".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_confusion_matrix_is_read_back_as_it_was_written_and_no_other_table_is() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(Some(&outer.path().join("run")), "").unwrap();
+        let counts = vec![vec![5, 0, 1], vec![2, 7, 0], vec![0, 0, 9]];
+        write_confusion(&folder, String::new(), counts.clone()).unwrap();
+        let path = folder.file("confusion.csv");
+        assert_eq!(read_confusion(&path).unwrap(), counts);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let last_row = text.trim_end().rfind('\n').unwrap() + 1;
+        let swapped = text.replace("0,5,0,1\n1,2,7,0\n", "1,2,7,0\n0,5,0,1\n");
+        for damaged in ["", &text[..last_row], &text[..text.len() - 3], &text.replace('7', "x"), &swapped] {
+            std::fs::write(&path, damaged).unwrap();
+            assert!(read_confusion(&path).is_err(), "{damaged:?}");
+        }
+    }
 }

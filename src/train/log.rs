@@ -73,8 +73,21 @@ pub fn seconds_to_goal(rows: &[Row]) -> Option<f64> {
 impl Summary {
     /// The summary in a run folder, if there is one that can be read.
     pub fn read(folder: &RunFolder) -> Option<Self> {
-        let text = std::fs::read_to_string(folder.file("summary.json")).ok()?;
-        serde_json::from_str(&text).ok()
+        Self::load(&folder.file("summary.json")).ok()
+    }
+
+    /// The summary in a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is no summary.
+    pub fn load(path: &Path) -> Result<Self, TrainError> {
+        let bytes = std::fs::read(path).map_err(|source| TrainError::File {
+            action: "read",
+            path: path.into(),
+            source,
+        })?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| TrainError::Content { path: path.into(), problem: error.to_string() })
     }
 }
 
@@ -129,23 +142,64 @@ impl Metrics {
     /// # Errors
     /// When the file cannot be read, or an earlier row is no row.
     pub fn read(path: &Path) -> Result<Vec<Row>, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(|source| TrainError::File {
+        let Readable { rows, left_out } = Self::read_as_far_as_whole(path)?;
+        match left_out {
+            Some(LeftOut::Damaged(problem)) => {
+                Err(TrainError::Content { path: path.into(), problem: format!("is damaged: {problem}") })
+            }
+            Some(LeftOut::CutOff) | None => Ok(rows),
+        }
+    }
+
+    /// Reads the rows of a file up to the first that is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read_as_far_as_whole(path: &Path) -> Result<Readable, TrainError> {
+        let bytes = std::fs::read(path).map_err(|source| TrainError::File {
             action: "read",
             path: path.into(),
             source,
         })?;
+        let text = String::from_utf8_lossy(&bytes); // what is no text is no number either
         let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
-        let rows: Result<Vec<Row>, _> =
-            csv::Reader::from_reader(whole.as_bytes()).into_deserialize().collect();
-        let failed = |problem: String| TrainError::Content { path: path.into(), problem };
-        let rows: Vec<Row> = rows.map_err(|error| failed(format!("is damaged: {error}")))?;
-        match rows.iter().zip(1..).find(|(row, epoch)| row.epoch != *epoch) {
-            Some((row, epoch)) => {
-                Err(failed(format!("is damaged: epoch {} stands where {epoch} should", row.epoch)))
-            }
-            None => Ok(rows),
+        let last_line = whole.lines().count() as u64;
+        let mut rows: Vec<Row> = Vec::new();
+        for row in csv::Reader::from_reader(whole.as_bytes()).into_deserialize::<Row>() {
+            let problem = match row {
+                Ok(row) if row.epoch == rows.len() + 1 => {
+                    rows.push(row);
+                    continue;
+                }
+                Ok(row) => format!("epoch {} stands where {} should", row.epoch, rows.len() + 1),
+                Err(error) if error.position().is_some_and(|place| place.line() >= last_line) => {
+                    return Ok(Readable { rows, left_out: Some(LeftOut::CutOff) });
+                }
+                Err(error) => error.to_string(),
+            };
+            return Ok(Readable { rows, left_out: Some(LeftOut::Damaged(problem)) });
         }
+        let left_out = (whole.len() < text.len()).then_some(LeftOut::CutOff);
+        Ok(Readable { rows, left_out })
     }
+}
+
+/// What a `metrics.csv` holds, whatever happened to it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Readable {
+    /// The rows before anything that is none.
+    pub rows: Vec<Row>,
+    /// Whether something follows them, and what.
+    pub left_out: Option<LeftOut>,
+}
+
+/// Why something in a `metrics.csv` is left out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LeftOut {
+    /// The last row was cut off while it was written.
+    CutOff,
+    /// A row is none, for the reason given; it and all that follow it are left out.
+    Damaged(String),
 }
 
 /// Rows as lines of CSV.
@@ -178,6 +232,36 @@ mod tests {
         ));
         std::fs::write(&path, &text[..text.len() - 4]).unwrap();
         assert_eq!(Metrics::read(&path).unwrap(), rows[..1]);
+    }
+
+    #[test]
+    fn only_the_last_row_is_forgiven_and_what_is_left_out_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.csv");
+        let header = "epoch,objective,train_accuracy,test_objective,test_accuracy,learning_rate,seconds,\
+                      examples_per_second\n";
+        let line = |epoch: &str| format!("{epoch},0.5,0.9,0.4,0.95,0.001,2,30000\n");
+        let read = |lines: &[&str]| {
+            std::fs::write(&path, header.to_owned() + &lines.concat()).unwrap();
+            let Readable { rows, left_out } = Metrics::read_as_far_as_whole(&path).unwrap();
+            let strict = Metrics::read(&path);
+            let damaged = matches!(left_out, Some(LeftOut::Damaged(_)));
+            assert_eq!(strict.is_err(), damaged, "{strict:?}");
+            assert!(strict.is_err() || strict.unwrap() == rows);
+            (rows.len(), left_out)
+        };
+        let [one, two, three] = ["1", "2", "3"].map(line);
+        let cut = |rows| (rows, Some(LeftOut::CutOff));
+        assert_eq!(read(&[&one, &two]), (2, None));
+        assert_eq!(read(&[]), (0, None));
+        assert_eq!(read(&[&one, "2,0.5,0.9"]), cut(1));
+        assert_eq!(read(&[&one, "2,0.5,0.9\n"]), cut(1));
+        assert_eq!(read(&[&one, "2,0.5,0.9,0.4,0.95,0.001,2,3\0\0\n"]), cut(1));
+        assert_eq!(read(&["1,0.5\n"]), cut(0));
+        for damaged in ["2,0.5\n", "2,x,0.9,0.4,0.95,0.001,2,30000\n", "2,\"0.5,0.9\n", &line("5")] {
+            let (rows, left_out) = read(&[&one, damaged, &three]);
+            assert!(rows == 1 && matches!(left_out, Some(LeftOut::Damaged(_))), "{damaged}: {left_out:?}");
+        }
     }
 
     #[test]

@@ -5,24 +5,33 @@
 //! - [`hardware`]: which processor or device trains, and why;
 //! - [`engine`]: one epoch, one evaluation, on the CPU or on a CUDA device;
 //! - [`run`]: the epochs of a run, from its first file to its last;
-//! - [`folder`], [`log`], [`files`], [`figures`]: what stands in a run folder, and how it gets there.
+//! - [`folder`], [`log`], [`files`], [`figures`]: what stands in a run folder, and how it gets there;
+//! - [`record`], [`groups`], [`statistics`], [`mistakes`]: runs read back from their folders, to be shown.
 
 pub mod engine;
 pub mod figures;
 pub mod files;
 pub mod folder;
+pub mod groups;
 pub mod hardware;
 pub mod log;
+pub mod mistakes;
 pub mod options;
+pub mod record;
 pub mod run;
 pub mod schedule;
+pub mod statistics;
 
 pub use folder::RunFolder;
+pub use groups::{Group, groups};
 pub use hardware::{Choice, Hardware};
 pub use log::{Row, Summary};
+pub use mistakes::Mistake;
 pub use options::{Choices, OptimizerName, Options};
+pub use record::{Record, records};
 pub use run::{Monitor, Outcome, Run, Setup};
 pub use schedule::Schedule;
+pub use statistics::Statistics;
 
 use std::io;
 use std::path::PathBuf;

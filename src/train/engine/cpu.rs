@@ -228,7 +228,7 @@ impl Engine for CpuEngine {
         let mut evaluator = Evaluator::new(&job.model, split.len())?;
         let gather = Gather::new(split, job.normalisation, None);
         let sums = pool.install(|| {
-            evaluator.run(learner.parameters(), &gather, |image, class| {
+            evaluator.run(learner.parameters(), &gather, |image, class, _| {
                 counts[usize::from(split.labels[image])][class] += 1;
             })
         });
@@ -271,12 +271,12 @@ impl Evaluator {
         Ok(Self { stages, arena: Arena::new(size), parameter_count, count })
     }
 
-    /// Evaluates the images in order; `predicted(image, class)` is told each prediction.
+    /// Evaluates the images in order; `predicted(image, class, loss)` is told each prediction.
     pub fn run(
         &mut self,
         parameters: &[f32],
         gather: &Gather<'_>,
-        mut predicted: impl FnMut(usize, usize),
+        mut predicted: impl FnMut(usize, usize, f32),
     ) -> Sums {
         self.arena[0..self.parameter_count].copy_from_slice(parameters);
         let mut total = Sums::default();
@@ -290,8 +290,9 @@ impl Evaluator {
             total += stage.run(&mut self.arena, gather, &indices[..range.len()], Draw::default());
             let logits = stage.plan.place(stage.network.logits());
             let classes = stage.plan.shape(stage.network.logits())[1];
-            for (image, row) in range.zip(self.arena[logits].chunks_exact(classes)) {
-                predicted(image, largest(row));
+            let losses = &self.arena[stage.plan.place(stage.network.losses)];
+            for ((image, row), &loss) in range.zip(self.arena[logits].chunks_exact(classes)).zip(losses) {
+                predicted(image, largest(row), loss);
             }
         }
         total

@@ -1,0 +1,135 @@
+//! `config.toml`: the options of a run, read back as choices, and what they led to.
+
+use std::path::Path;
+
+use serde::de::IntoDeserializer;
+use serde::{Deserialize, Serialize};
+use toml::de::DeTable;
+
+use crate::data::Normalisation;
+use crate::model::Perceptron;
+use crate::train::figures::network;
+use crate::train::options::{Choices, OptimizerName, Options};
+use crate::train::{RunFolder, TrainError};
+
+/// `config.toml`: every option as it held, and under `[about]` what they led to.
+#[derive(Serialize)]
+struct Configuration<'a> {
+    #[serde(flatten)]
+    options: &'a Options,
+    about: About,
+}
+
+/// What a reader wants to know of a run, and running it again does not need: each where it is known.
+#[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct About {
+    /// The program's version.
+    pub version: Option<String>,
+    /// The optimizer's update rule, constants put in.
+    pub update_rule: Option<String>,
+    /// Widths and activation.
+    pub network: Option<String>,
+    /// The number of weights and biases.
+    pub parameters: Option<usize>,
+    /// The mean that was subtracted from the pixels.
+    pub mean: Option<f64>,
+    /// The standard deviation by which they were divided.
+    pub std: Option<f64>,
+    /// Operating system and processor.
+    pub platform: Option<String>,
+    /// The CUDA device's name and capability.
+    pub card: Option<String>,
+}
+
+/// Writes `config.toml`.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_configuration(
+    folder: &RunFolder,
+    options: &Options,
+    model: &Perceptron,
+    normalisation: Normalisation,
+    card: Option<String>,
+) -> Result<(), TrainError> {
+    let about = About {
+        version: Some(env!("CARGO_PKG_VERSION").into()),
+        update_rule: Some(options.optimizer().formula(options.weight_decay)),
+        network: Some(network(model)),
+        parameters: Some(model.parameter_count()),
+        mean: Some(normalisation.mean),
+        std: Some(normalisation.std),
+        platform: Some(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
+        card,
+    };
+    let text = toml::to_string(&Configuration { options, about }).map_err(|error| TrainError::Content {
+        path: folder.file("config.toml"),
+        problem: error.to_string(),
+    })?;
+    let head = "# This run's options. Run it again: cotangent mnist --config config.toml\n\n";
+    folder.write("config.toml", format!("{head}{text}").as_bytes())
+}
+
+/// Reads a configuration: one that a run wrote, or one by hand with any of its keys.
+///
+/// # Errors
+/// When the file cannot be read, is no TOML, or has an unknown key or a value of the wrong kind.
+pub fn read_configuration(path: &Path) -> Result<(Option<OptimizerName>, Choices), TrainError> {
+    let (opt, choices, _) = read_configuration_with_about(path)?;
+    Ok((opt, choices))
+}
+
+/// As [`read_configuration`], and what the file says about the run: nothing where that cannot be read, as
+/// nothing depends on it.
+///
+/// # Errors
+/// As [`read_configuration`].
+pub fn read_configuration_with_about(
+    path: &Path,
+) -> Result<(Option<OptimizerName>, Choices, About), TrainError> {
+    let text = std::fs::read_to_string(path).map_err(|source| TrainError::File {
+        action: "read the configuration",
+        path: path.into(),
+        source,
+    })?;
+    let failed = |error: toml::de::Error| {
+        let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
+        let line = line.map_or(String::new(), |line| format!("line {line}: "));
+        let problem = format!("{line}{}", error.message().trim_end().replace('\n', "; "));
+        TrainError::Content { path: path.into(), problem }
+    };
+    // The keys are taken apart with their places in the text, so that a mistake is named with its line.
+    let mut table = DeTable::parse(&text).map_err(failed)?;
+    let about = table.get_mut().remove("about");
+    let about = about.and_then(|about| About::deserialize(about.into_deserializer()).ok());
+    let opt = table.get_mut().remove("opt");
+    let opt = opt.map(|opt| OptimizerName::deserialize(opt.into_deserializer()));
+    let opt = opt.transpose().map_err(failed)?;
+    let choices = Choices::deserialize(toml::Deserializer::from(table)).map_err(failed)?;
+    Ok((opt, choices, about.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_in_a_configuration_is_named_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        let problem = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            let error = read_configuration(&path).unwrap_err().to_string();
+            error.strip_prefix(&format!("{}: ", path.display())).unwrap().to_string()
+        };
+        let unknown = problem("seed = 1\n\nlearning-rate = 2\n");
+        assert!(unknown.starts_with("line 3: unknown field `learning-rate`, expected"), "{unknown}");
+        let kind = problem("seed = 1\nepochs = \"two\"\n");
+        assert_eq!(kind, "line 2: invalid type: string \"two\", expected usize");
+        let name = problem("# mine\nopt = \"sdg\"\n");
+        assert!(name.starts_with("line 2: unknown variant `sdg`, expected one of"), "{name}");
+        assert!(problem("lr = \n").starts_with("line 1: "), "{}", problem("lr = \n"));
+        assert!(!problem("a = [1,\n\n").contains('\n'));
+    }
+}
