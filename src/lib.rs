@@ -50,6 +50,7 @@ pub mod model;
 pub mod ops;
 pub mod optim;
 pub mod random;
+pub mod report;
 pub mod scalar;
 pub mod train;
 
