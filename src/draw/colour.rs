@@ -49,6 +49,20 @@ pub const SHADED: [Colour; 2] = [SERIES[0], SERIES[1]];
 /// Shades of a colour between the background and itself.
 pub const SHADES: u8 = 48;
 
+/// What the boxes of a graph are filled with, its inputs, operations and outputs: pale, so that all colours of text are
+/// readable on it.
+pub const BOX_GROUNDS: [Mixture; 3] = [
+    Mixture(BACKGROUND, SERIES[2], 0.06),
+    Mixture(BACKGROUND, AXIS, 0.02),
+    Mixture(BACKGROUND, SERIES[5], 0.06),
+];
+/// The outlines of the boxes of inputs and outputs.
+pub const BOX_OUTLINES: [Mixture; 2] = [Mixture(AXIS, SERIES[2], 0.55), Mixture(AXIS, SERIES[5], 0.55)];
+
+/// Two colours of the palette, and how much the second has of their mixture.
+#[derive(Clone, Copy, Debug)]
+pub struct Mixture(Colour, Colour, f64);
+
 /// Each colour, and what stands for it on a dark page.
 const COUNTERPARTS: [(Colour, Colour); 16] = [
     (BACKGROUND, Colour(0x17, 0x18, 0x1c)),
@@ -71,15 +85,30 @@ const COUNTERPARTS: [(Colour, Colour); 16] = [
 
 /// Rules of CSS that give every drawing below `scope` the colours of a dark page.
 pub fn dark_rules(scope: &str) -> String {
-    let named = COUNTERPARTS.into_iter().flat_map(|pair| [("fill", pair), ("stroke", pair)]);
-    // the first shade is the background, the last the colour itself
-    let shades = SHADED.into_iter().flat_map(|colour| {
-        (1..SHADES).map(move |step| ("fill", (colour.shade(step), colour.dark_shade(step))))
-    });
+    // of the shades the first is the background and the last the colour itself
+    let shades = SHADED.into_iter().flat_map(|colour| (1..SHADES).map(move |step| colour.mixture(step)));
+    let fills =
+        BOX_GROUNDS.into_iter().chain(shades).map(|mixture| ("fill", mixture.light(), mixture.dark()));
+    let strokes = BOX_OUTLINES.map(|mixture| ("stroke", mixture.light(), mixture.dark()));
+    let named =
+        COUNTERPARTS.into_iter().flat_map(|(light, dark)| ["fill", "stroke"].map(|name| (name, light, dark)));
     named
-        .chain(shades)
-        .map(|(property, (light, dark))| format!("{scope} [{property}=\"{light}\"]{{{property}:{dark}}}\n"))
+        .chain(strokes)
+        .chain(fills)
+        .map(|(property, light, dark)| format!("{scope} [{property}=\"{light}\"]{{{property}:{dark}}}\n"))
         .collect()
+}
+
+impl Mixture {
+    /// As it is drawn.
+    pub fn light(self) -> Colour {
+        self.0.mix(self.1, self.2)
+    }
+
+    /// What stands for it on a dark page: the same mixture of what stands for both.
+    pub fn dark(self) -> Colour {
+        self.0.dark().mix(self.1.dark(), self.2)
+    }
 }
 
 impl Colour {
@@ -90,11 +119,11 @@ impl Colour {
 
     /// The shade of so many steps out of [`SHADES`] from the background to the colour itself.
     pub fn shade(self, step: u8) -> Colour {
-        BACKGROUND.mix(self, f64::from(step) / f64::from(SHADES))
+        self.mixture(step).light()
     }
 
-    fn dark_shade(self, step: u8) -> Colour {
-        BACKGROUND.dark().mix(self.dark(), f64::from(step) / f64::from(SHADES))
+    fn mixture(self, step: u8) -> Mixture {
+        Mixture(BACKGROUND, self, f64::from(step) / f64::from(SHADES))
     }
 
     /// The colour a fraction `t` of the way from `self` to `other`; `t` is held to 0..1, NaN is 0.
@@ -171,7 +200,7 @@ mod tests {
         for (colour, step) in
             SHADED.into_iter().flat_map(|colour| (0..=SHADES).map(move |step| (colour, step)))
         {
-            let ground = colour.dark_shade(step);
+            let ground = colour.mixture(step).dark();
             let ratio = ground.contrast(colour.shade(step).text_on().dark());
             assert!(ratio >= 3.0, "{ground}: contrast {ratio:.2}");
         }

@@ -32,9 +32,13 @@ fn made_by(facts: &[(String, String)]) -> String {
     if facts.is_empty() {
         return String::new();
     }
+    // a line breaks between words, not at the hyphens of an option
+    let words = |value: &str| -> String {
+        value.split_inclusive(' ').map(|word| format!("<span>{}</span>", escape(word))).collect()
+    };
     let facts: String = facts
         .iter()
-        .map(|(name, value)| format!("<dt>{}</dt><dd>{}</dd>\n", escape(name), escape(value)))
+        .map(|(name, value)| format!("<dt>{}</dt><dd>{}</dd>\n", escape(name), words(value)))
         .collect();
     format!(
         "<details class=\"made\">\n<summary>How this was made</summary>\n<dl>\n{facts}</dl>\n</details>\n"
@@ -51,22 +55,22 @@ fn drawing(svg: &str, id: &str) -> Result<String, ReportError> {
 }
 
 fn chart(chart: &LineChart) -> String {
-    let mut out = String::from("<div class=\"keys\">\n");
-    for (i, (series, key)) in chart.series.iter().zip(chart.keys()).enumerate() {
-        out += &format!(
-            "<button type=\"button\" aria-pressed=\"true\" data-series=\"{i}\">{key}<span>{}</span></button>\n",
-            escape(&series.name)
-        );
-    }
     let format = if chart.y_format == YFormat::Percent { "percent" } else { "number" };
-    out += &format!(
-        "</div>\n<div class=\"stage\" data-format=\"{format}\" data-x=\"{}\" aria-label=\"{}\">\n",
+    let mut out = format!(
+        "<div class=\"stage\" data-format=\"{format}\" data-x=\"{}\" aria-label=\"{}\">\n",
         escape(&chart.x_label),
         escape(&chart.title)
     );
     out.extend(
         WIDTHS.map(|(class, width)| format!("<div class=\"{class}\">{}</div>\n", chart.svg_of_width(width))),
     );
+    out += "</div>\n<div class=\"keys\">\n";
+    for (i, (series, key)) in chart.series.iter().zip(chart.keys()).enumerate() {
+        out += &format!(
+            "<button type=\"button\" aria-pressed=\"true\" data-series=\"{i}\">{key}<span>{}</span></button>\n",
+            escape(&series.name)
+        );
+    }
     out + "</div>\n"
 }
 

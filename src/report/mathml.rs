@@ -15,11 +15,47 @@ pub(super) fn display(latex: &str) -> Result<String, ReportError> {
 }
 
 fn convert(latex: &str, display: MathDisplay) -> Result<String, ReportError> {
-    // The only relation that is made of two signs: as an operator of that name it is one in MathML too.
-    let known = latex.replace(r"\mathrel{+}=", r"\,\operatorname{+=}\,");
-    LatexToMathML::default()
+    // The only relation that is made of two signs: an operator of that name is one in MathML too.
+    let known = settle(latex).replace(r"\mathrel{+}=", r"\;{\operatorname{+=}}\;");
+    let mathml = LatexToMathML::default()
         .convert_with_local_counter(&known, display)
-        .map_err(|error| ReportError::Formula { latex: latex.into(), problem: error.to_string() })
+        .map_err(|error| ReportError::Formula { latex: latex.into(), problem: error.to_string() })?;
+    // Browsers draw a combining accent beside its letter, the sign by itself above it.
+    Ok(mathml.replace('\u{302}', "ˆ").replace('\u{303}', "˜"))
+}
+
+/// What makes a formula taller than a line.
+const TALL: [&str; 4] = ["frac", r"\sum", r"\begin", LEFT];
+const LEFT: &str = r"\left";
+const RIGHT: &str = r"\right";
+
+/// Brackets that need not grow, without the commands that let them: browsers leave room beside those that might.
+fn settle(latex: &str) -> String {
+    let mut out = String::new();
+    let mut rest = latex;
+    let mut opened = Vec::new(); // where in `out`
+    while let Some(at) = rest.find(LEFT).into_iter().chain(rest.find(RIGHT)).min() {
+        out += &rest[..at];
+        let command = if rest[at..].starts_with(LEFT) { LEFT } else { RIGHT };
+        rest = &rest[at + command.len()..];
+        let is_bracket = rest.starts_with(['(', '[', ')', ']']);
+        if rest.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            out += command; // an arrow
+        } else if command == LEFT {
+            opened.push(out.len());
+            out += LEFT;
+        } else if let Some(begin) = opened.pop()
+            && let inside = &out[begin + LEFT.len()..]
+            && is_bracket
+            && inside.starts_with(['(', '['])
+            && !TALL.iter().any(|tall| inside.contains(tall))
+        {
+            out.replace_range(begin..begin + LEFT.len(), "");
+        } else {
+            out += RIGHT;
+        }
+    }
+    out + rest
 }
 
 #[cfg(test)]
@@ -51,7 +87,7 @@ mod tests {
 
     #[test]
     fn adjoints_tangents_and_estimates_have_their_accents() {
-        for (latex, accent) in [(r"\bar{v}_{1}", '¯'), (r"\dot{v}_{-1}", '˙'), (r"\hat{m}_t", '\u{302}')] {
+        for (latex, accent) in [(r"\bar{v}_{1}", '¯'), (r"\dot{v}_{-1}", '˙'), (r"\hat{m}_t", 'ˆ')] {
             assert_eq!(count(latex, "mover accent=\"true\""), 1, "{latex}");
             assert_eq!(leaves(latex)[1], format!("mo:{accent}"));
         }
@@ -65,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_are_upright_operators_and_parentheses_grow() {
+    fn functions_are_upright_operators() {
         assert_eq!(leaves(r"\sin\left(x_{3}\right)"), ["mo:sin", "mo:(", "mi:x", "mn:3", "mo:)"]);
         for name in
             ["cos", "tan", "sinh", "cosh", "tanh", "exp", "ln", "min", "max", "arcsin", "arccos", "arctan"]
@@ -76,6 +112,22 @@ mod tests {
         assert_eq!(leaves(r"\log_{10}\left(x\right)")[..2], ["mo:log", "mn:10"]);
         assert_eq!(leaves(r"\left|x\right|"), ["mo:|", "mi:x", "mo:|"]);
         assert_eq!(count(r"\sqrt{\hat{v}_t} + \varepsilon", "msqrt"), 1);
+    }
+
+    #[test]
+    fn brackets_grow_only_around_what_is_tall() {
+        assert_eq!(settle(r"\left(x\right)^{2}"), "(x)^{2}");
+        assert_eq!(settle(r"\exp\left(-\frac{1}{2}\right)"), r"\exp\left(-\frac{1}{2}\right)");
+        assert_eq!(
+            settle(r"\left(\left(x\right) + \left(\frac12\right)\right)"),
+            r"\left((x) + \left(\frac12\right)\right)"
+        );
+        assert_eq!(settle(r"A\left[V > 0\right]"), "A[V > 0]");
+        for untouched in
+            [r"\left|x\right|", r"a \leftarrow b \rightarrow c", r"\right)", r"\left(", r"\left.x\right)"]
+        {
+            assert_eq!(settle(untouched), untouched);
+        }
     }
 
     #[test]

@@ -106,6 +106,13 @@ class Browser:
         """What the script returns in the page."""
         return self._ask("POST", f"{self.session}/execute/sync", {"script": script, "args": arguments})
 
+    def until(self, script: str) -> bool:
+        """Whether the script returns something true within a while: what the page does next may take a frame."""
+        deadline = time.monotonic() + PATIENCE / 4
+        while not (found := self.run(script)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return bool(found)
+
     def log(self, kind: str) -> list[dict]:
         """What was logged since this was last asked for."""
         return self._ask("POST", f"{self.session}/se/log", {"type": kind})

@@ -56,7 +56,12 @@ fn scalars() -> Vec<Part> {
         ),
         figure("graph", Content::Svg(diagram.svg()), "The graph with values above and adjoints below."),
     ];
-    let blocks = format::page(&trace, Notation::Latex, 4, diagram.boxes(100).as_deref());
+    let blocks = format::page(
+        &trace,
+        Notation::Latex,
+        4,
+        Some(&diagram.boxes(100).unwrap_or_else(|| diagram.lifelines())),
+    );
     parts.extend(blocks.into_iter().map(Part::Block));
     parts
 }
