@@ -51,6 +51,7 @@ pub mod model;
 pub mod ops;
 pub mod optim;
 pub mod random;
+pub mod report;
 pub mod scalar;
 mod tensors;
 pub mod train;

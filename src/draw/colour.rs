@@ -4,6 +4,9 @@
 //! any kind of colour blindness tell apart, darkened until text in them is readable on the
 //! background (WCAG 2.1: contrast at least 4.5). Colour is never the only sign: lines also differ
 //! in dash and marker.
+//!
+//! On a dark page each colour has a counterpart ([`Colour::dark`]): a drawing keeps the colours that it
+//! was made with, and the page's style sheet replaces them ([`dark_rules`]).
 
 use std::fmt;
 
@@ -24,6 +27,11 @@ pub const GRID: Colour = Colour(0xe0, 0xe1, 0xe4);
 /// Grid lines between labelled ticks, and the ground of empty cells.
 pub const FAINT: Colour = Colour(0xf1, 0xf1, 0xf2);
 
+/// Text on light shades.
+pub const BLACK: Colour = Colour(0, 0, 0);
+/// The zeros of a matrix, which step back behind other numbers.
+pub const PALE: Colour = Colour(0xb2, 0xb4, 0xb8);
+
 /// One colour per series; the first four are the easiest to tell apart.
 pub const SERIES: [Colour; 8] = [
     Colour(0x00, 0x6b, 0xad), // blue
@@ -36,7 +44,88 @@ pub const SERIES: [Colour; 8] = [
     Colour(0x0b, 0x75, 0x85), // teal
 ];
 
+/// Colours that stand for quantities, in [`SHADES`] + 1 shades of each, none to full: blue and vermillion.
+pub const SHADED: [Colour; 2] = [SERIES[0], SERIES[1]];
+/// Shades of a colour between the background and itself.
+pub const SHADES: u8 = 48;
+
+/// What the boxes of a graph are filled with, its inputs, operations and outputs: pale, so that all colours of text are
+/// readable on it.
+pub const BOX_GROUNDS: [Mixture; 3] = [
+    Mixture(BACKGROUND, SERIES[2], 0.06),
+    Mixture(BACKGROUND, AXIS, 0.02),
+    Mixture(BACKGROUND, SERIES[5], 0.06),
+];
+/// The outlines of the boxes of inputs and outputs.
+pub const BOX_OUTLINES: [Mixture; 2] = [Mixture(AXIS, SERIES[2], 0.55), Mixture(AXIS, SERIES[5], 0.55)];
+
+/// Two colours of the palette, and how much the second has of their mixture.
+#[derive(Clone, Copy, Debug)]
+pub struct Mixture(Colour, Colour, f64);
+
+/// Each colour, and what stands for it on a dark page.
+const COUNTERPARTS: [(Colour, Colour); 16] = [
+    (BACKGROUND, Colour(0x17, 0x18, 0x1c)),
+    (INK, Colour(0xe8, 0xe8, 0xec)),
+    (MUTED, Colour(0xab, 0xad, 0xb6)),
+    (AXIS, Colour(0x7f, 0x82, 0x8c)),
+    (GRID, Colour(0x35, 0x37, 0x3f)),
+    (FAINT, Colour(0x25, 0x27, 0x2d)),
+    (BLACK, Colour(0xf6, 0xf6, 0xf8)),
+    (PALE, Colour(0x5b, 0x5d, 0x66)),
+    (SERIES[0], Colour(0x5f, 0xb2, 0xee)),
+    (SERIES[1], Colour(0xf2, 0x8c, 0x52)),
+    (SERIES[2], Colour(0x45, 0xc2, 0x99)),
+    (SERIES[3], Colour(0xe0, 0x8c, 0xc3)),
+    (SERIES[4], Colour(0xd2, 0xd3, 0xd9)),
+    (SERIES[5], Colour(0xd8, 0xa8, 0x48)),
+    (SERIES[6], Colour(0xa7, 0xa4, 0xf5)),
+    (SERIES[7], Colour(0x55, 0xbf, 0xcf)),
+];
+
+/// Rules of CSS that give every drawing below `scope` the colours of a dark page.
+pub fn dark_rules(scope: &str) -> String {
+    // of the shades the first is the background and the last the colour itself
+    let shades = SHADED.into_iter().flat_map(|colour| (1..SHADES).map(move |step| colour.mixture(step)));
+    let fills =
+        BOX_GROUNDS.into_iter().chain(shades).map(|mixture| ("fill", mixture.light(), mixture.dark()));
+    let strokes = BOX_OUTLINES.map(|mixture| ("stroke", mixture.light(), mixture.dark()));
+    let named =
+        COUNTERPARTS.into_iter().flat_map(|(light, dark)| ["fill", "stroke"].map(|name| (name, light, dark)));
+    named
+        .chain(strokes)
+        .chain(fills)
+        .map(|(property, light, dark)| format!("{scope} [{property}=\"{light}\"]{{{property}:{dark}}}\n"))
+        .collect()
+}
+
+impl Mixture {
+    /// As it is drawn.
+    pub fn light(self) -> Colour {
+        self.0.mix(self.1, self.2)
+    }
+
+    /// What stands for it on a dark page: the same mixture of what stands for both.
+    pub fn dark(self) -> Colour {
+        self.0.dark().mix(self.1.dark(), self.2)
+    }
+}
+
 impl Colour {
+    /// What stands for a colour of the palette on a dark page; others stay as they are.
+    pub fn dark(self) -> Colour {
+        COUNTERPARTS.iter().find(|(light, _)| *light == self).map_or(self, |(_, dark)| *dark)
+    }
+
+    /// The shade of so many steps out of [`SHADES`] from the background to the colour itself.
+    pub fn shade(self, step: u8) -> Colour {
+        self.mixture(step).light()
+    }
+
+    fn mixture(self, step: u8) -> Mixture {
+        Mixture(BACKGROUND, self, f64::from(step) / f64::from(SHADES))
+    }
+
     /// The colour a fraction `t` of the way from `self` to `other`; `t` is held to 0..1, NaN is 0.
     pub fn mix(self, other: Colour, t: f64) -> Colour {
         let t = if t.is_nan() { 0.0 } else { t.clamp(0.0, 1.0) };
@@ -62,7 +151,7 @@ impl Colour {
     /// The colour of text that stands on this one. Between light and black it prefers light on
     /// saturated middle tones, where the eye does too, though black's ratio is a little higher.
     pub fn text_on(self) -> Colour {
-        if self.contrast(BACKGROUND) >= 3.0 { BACKGROUND } else { Colour(0, 0, 0) }
+        if self.contrast(BACKGROUND) >= 3.0 { BACKGROUND } else { BLACK }
     }
 }
 
@@ -81,6 +170,39 @@ mod tests {
         for colour in SERIES.into_iter().chain([INK, MUTED]) {
             let ratio = colour.contrast(BACKGROUND);
             assert!(ratio >= 4.5, "{colour}: contrast {ratio:.2}");
+        }
+    }
+
+    #[test]
+    fn so_is_its_counterpart_on_a_dark_page() {
+        for colour in SERIES.into_iter().chain([INK, MUTED]) {
+            let ratio = colour.dark().contrast(BACKGROUND.dark());
+            assert!(colour.dark() != colour && ratio >= 4.5, "{colour}: contrast {ratio:.2}");
+        }
+    }
+
+    #[test]
+    fn a_dark_page_has_one_rule_for_each_colour_and_shade() {
+        let rules = dark_rules("svg");
+        let mut selectors: Vec<&str> = rules.lines().filter_map(|rule| rule.split('{').next()).collect();
+        assert!(
+            selectors.contains(&"svg [fill=\"#222226\"]") && selectors.contains(&"svg [stroke=\"#006bad\"]")
+        );
+        assert!(rules.contains(&format!("svg [fill=\"{}\"]", SERIES[1].shade(24))));
+        let count = selectors.len();
+        selectors.sort_unstable();
+        selectors.dedup();
+        assert_eq!(selectors.len(), count);
+    }
+
+    #[test]
+    fn text_on_shades_stays_readable_on_a_dark_page() {
+        for (colour, step) in
+            SHADED.into_iter().flat_map(|colour| (0..=SHADES).map(move |step| (colour, step)))
+        {
+            let ground = colour.mixture(step).dark();
+            let ratio = ground.contrast(colour.shade(step).text_on().dark());
+            assert!(ratio >= 3.0, "{ground}: contrast {ratio:.2}");
         }
     }
 

@@ -78,24 +78,33 @@ impl Svg {
         draw: impl FnOnce(&mut Svg),
     ) -> String {
         let mut svg = Svg::default();
-        svg.element("svg")
+        let root = svg.root(width, height).attr("role", "img").attr("font-family", FONT_FAMILY);
+        root.children(|svg| {
+            svg.element("title").text(title);
+            svg.element("desc").text(description);
+            svg.element("rect")
+                .num("width", width)
+                .num("height", height)
+                .attr("fill", BACKGROUND.to_string())
+                .close();
+            draw(svg);
+        });
+        svg.out
+    }
+
+    /// A document without background, for what stands beside the words that say what it is.
+    pub fn ornament(width: f64, height: f64, draw: impl FnOnce(&mut Svg)) -> String {
+        let mut svg = Svg::default();
+        svg.root(width, height).attr("aria-hidden", "true").children(draw);
+        svg.out
+    }
+
+    fn root(&mut self, width: f64, height: f64) -> Element<'_> {
+        self.element("svg")
             .attr("xmlns", "http://www.w3.org/2000/svg")
             .num("width", width)
             .num("height", height)
             .attr("viewBox", format!("0 0 {} {}", number(width), number(height)))
-            .attr("role", "img")
-            .attr("font-family", FONT_FAMILY)
-            .children(|svg| {
-                svg.element("title").text(title);
-                svg.element("desc").text(description);
-                svg.element("rect")
-                    .num("width", width)
-                    .num("height", height)
-                    .attr("fill", BACKGROUND.to_string())
-                    .close();
-                draw(svg);
-            });
-        svg.out
     }
 
     /// Begins an element.

@@ -1,6 +1,8 @@
 //! How the figure looks: boxes, curves, labels and a caption, at the places that `figure.rs` found.
 
-use super::super::colour::{AXIS, BACKGROUND, Colour, INK, MUTED, SERIES};
+use super::super::colour::{
+    AXIS, BACKGROUND, BOX_GROUNDS, BOX_OUTLINES, Colour, INK, MUTED, Mixture, SERIES,
+};
 use super::super::heading::MARGIN;
 use super::super::svg::{Anchor, Svg, TextStyle, number};
 use super::super::text::{self, CAP_HEIGHT};
@@ -130,7 +132,7 @@ impl Figure<'_> {
             .num("width", width)
             .num("height", self.box_height())
             .num("rx", 7.0)
-            .attr("fill", ground(kind).to_string())
+            .attr("fill", ground(kind).light().to_string())
             .attr("stroke", outline(kind).to_string())
             .close();
         let x = left + PADDING;
@@ -192,7 +194,7 @@ impl Figure<'_> {
                     .num("width", 17.0)
                     .num("height", 13.0)
                     .num("ry", 3.0)
-                    .attr("fill", ground(kind).to_string())
+                    .attr("fill", ground(kind).light().to_string())
                     .attr("stroke", outline(kind).to_string())
                     .close();
                 x += SIGN;
@@ -203,19 +205,21 @@ impl Figure<'_> {
     }
 }
 
-/// What the box of a node is filled with: pale, so that all colours of text are readable on it.
-pub(super) fn ground(kind: DiagramKind) -> Colour {
-    BACKGROUND.mix(tone(kind), if kind == DiagramKind::Inner { 0.02 } else { 0.06 })
+/// What the box of a node is filled with.
+pub(super) fn ground(kind: DiagramKind) -> Mixture {
+    let [input, inner, output] = BOX_GROUNDS;
+    match kind {
+        DiagramKind::Input => input,
+        DiagramKind::Inner => inner,
+        DiagramKind::Output => output,
+    }
 }
 
 fn outline(kind: DiagramKind) -> Colour {
-    AXIS.mix(tone(kind), if kind == DiagramKind::Inner { 0.0 } else { 0.55 })
-}
-
-fn tone(kind: DiagramKind) -> Colour {
+    let [input, output] = BOX_OUTLINES;
     match kind {
-        DiagramKind::Input => SERIES[2],
+        DiagramKind::Input => input.light(),
         DiagramKind::Inner => AXIS,
-        DiagramKind::Output => SERIES[5],
+        DiagramKind::Output => output.light(),
     }
 }

@@ -257,8 +257,10 @@ fn all_texts_are_readable_on_the_ground_of_their_box() {
     use super::super::colour::INK;
     for kind in [DiagramKind::Input, DiagramKind::Inner, DiagramKind::Output] {
         for colour in [INK, svg::VALUE.fill, svg::ADJOINT.fill] {
-            let ratio = svg::ground(kind).contrast(colour);
-            assert!(ratio >= 4.5, "{colour} on {kind:?}: {ratio:.2}");
+            let ground = svg::ground(kind);
+            for ratio in [ground.light().contrast(colour), ground.dark().contrast(colour.dark())] {
+                assert!(ratio >= 4.5, "{colour} on {kind:?}: {ratio:.2}");
+            }
         }
     }
 }

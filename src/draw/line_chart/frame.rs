@@ -5,11 +5,10 @@ use super::super::heading::Heading;
 use super::super::scale::{Scale, ScaleKind, Tick};
 use super::super::svg::{Anchor, Svg, TextStyle};
 use super::super::text::{self, CAP_HEIGHT, Face};
-use super::{LineChart, MARGIN, WIDTH, YFormat};
+use super::{LineChart, MARGIN, Room, YFormat};
 
 const AXIS_LABEL: TextStyle = TextStyle::new(15.0, INK).anchored(Anchor::Middle);
 const TICK_LABEL: TextStyle = TextStyle::new(14.0, MUTED);
-pub(super) const PLOT_HEIGHT: f64 = 340.0;
 /// Below the plot: tick marks, tick labels, axis label, margin.
 const BELOW: f64 = 70.0;
 const Y_TICKS: usize = 8;
@@ -25,6 +24,7 @@ pub(super) struct Plot {
 
 /// What the axes cover, before anything has a place.
 pub(super) struct Axes {
+    pub room: Room,
     x: (f64, f64),
     y: (f64, f64),
     y_kind: ScaleKind,
@@ -35,7 +35,7 @@ pub(super) struct Axes {
 }
 
 impl Axes {
-    pub fn of(chart: &LineChart) -> Axes {
+    pub fn of(chart: &LineChart, room: Room) -> Axes {
         let xs = || chart.shown_points().map(|(_, (x, _))| x);
         let low = xs().fold(f64::INFINITY, f64::min);
         let high = xs().fold(f64::NEG_INFINITY, f64::max);
@@ -59,6 +59,7 @@ impl Axes {
         }
         let scale = Scale::new(chart.y_scale, y, (0.0, 1.0));
         Axes {
+            room,
             x,
             y,
             y_kind: chart.y_scale,
@@ -91,7 +92,8 @@ impl Frame {
         let labels = axes.y_ticks.iter().filter_map(|tick| tick.label.as_deref());
         let widest = labels.map(tick_width).fold(0.0, f64::max);
         let left = MARGIN + AXIS_LABEL.size + 12.0 + widest + 10.0;
-        let plot = Plot { left, right: WIDTH - MARGIN - right, top, bottom: top + PLOT_HEIGHT };
+        let plot =
+            Plot { left, right: axes.room.width - MARGIN - right, top, bottom: top + axes.room.plot_height };
         Frame { axes, plot }
     }
 
@@ -168,7 +170,7 @@ impl Frame {
             .unwrap_or_default();
         ticks.retain(|tick| {
             let half = width_of(tick) / 2.0;
-            let inside = |x: f64| x >= half && x <= WIDTH - half;
+            let inside = |x: f64| x >= half && x <= self.axes.room.width - half;
             scale.position(tick.value).is_some_and(inside)
         });
         ticks
@@ -212,8 +214,8 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub fn of(chart: &LineChart) -> Header {
-        Header { heading: Heading::new(&chart.title, chart.subtitle.as_deref(), WIDTH), legend_height: 0.0 }
+    pub fn of(chart: &LineChart, width: f64) -> Header {
+        Header { heading: Heading::new(&chart.title, chart.subtitle.as_deref(), width), legend_height: 0.0 }
     }
 
     pub fn reserve(&mut self, legend_height: f64) {

@@ -5,8 +5,8 @@ use super::super::marks::{self, MARKER, SAMPLE, Style};
 use super::super::spread::spread;
 use super::super::svg::{Svg, TextStyle};
 use super::super::text::{self, CAP_HEIGHT, Face};
-use super::frame::{Axes, PLOT_HEIGHT, Plot};
-use super::{LineChart, MARGIN, WIDTH};
+use super::frame::{Axes, Plot};
+use super::{LineChart, MARGIN, Room, of_series};
 
 const SIZE: f64 = 15.0;
 /// Between the baselines of two labels.
@@ -16,6 +16,8 @@ const MAX_MOVE: f64 = 2.0 * LABEL_GAP;
 /// From the plot's right edge to the text: room for a leader and a marker.
 const LEADER: f64 = 40.0;
 const MAX_WIDTH: f64 = 170.0;
+/// The same in a narrow chart.
+const MAX_NARROW_WIDTH: f64 = 70.0;
 /// A series that ends before this fraction of the x axis has no end that a label could stand at.
 const LAST_PART: f64 = 0.95;
 const LEGEND_ROW: f64 = 25.0;
@@ -24,8 +26,8 @@ const LEGEND_SPACE: f64 = 26.0;
 /// A label in the right margin. Heights count from the plot's top.
 struct EndLabel {
     text: String,
-    /// `None` for a reference line.
-    style: Option<Style>,
+    /// The series with its look; `None` for a reference line.
+    series: Option<(usize, Style)>,
     /// Where along the x axis the line ends, 0 to 1.
     end_x: f64,
     end_y: f64,
@@ -43,7 +45,7 @@ impl EndLabels {
     pub fn of(chart: &LineChart, axes: &Axes) -> EndLabels {
         let references = || reference_labels(chart, axes);
         let placed = series_labels(chart, axes).and_then(|labels| {
-            let all = place(labels.into_iter().chain(references()).collect())?;
+            let all = place(labels.into_iter().chain(references()).collect(), axes.room)?;
             let near = all.iter().all(|label| (label.y - label.end_y).abs() <= MAX_MOVE);
             near.then_some(all)
         });
@@ -51,8 +53,9 @@ impl EndLabels {
             return EndLabels { labels, needs_legend: false };
         }
         // more references than can stand beside the plot: the first of them
-        let fitting =
-            (0..=chart.references.len()).rev().find_map(|count| place(references().take(count).collect()));
+        let fitting = (0..=chart.references.len())
+            .rev()
+            .find_map(|count| place(references().take(count).collect(), axes.room));
         EndLabels {
             labels: fitting.unwrap_or_default(),
             needs_legend: chart.series.iter().any(|series| !series.name.is_empty()),
@@ -75,37 +78,44 @@ impl EndLabels {
     }
 
     pub fn draw(&self, svg: &mut Svg, plot: Plot) {
-        let x = plot.right + self.leader();
         for label in &self.labels {
-            let colour = label.style.map_or(MUTED, |style| style.colour);
-            let y = plot.top + label.y;
-            if self.any_moved() {
-                let start = plot.left + label.end_x * (plot.right - plot.left);
-                let gap = if label.style.is_some() { MARKER + 3.0 } else { 0.0 };
-                let marker = x - 11.0;
-                svg.element("line")
-                    .num("x1", start + gap)
-                    .num("y1", plot.top + label.end_y)
-                    .num("x2", marker - if label.style.is_some() { MARKER + 2.0 } else { -5.0 })
-                    .num("y2", y)
-                    .attr("stroke", colour.to_string())
-                    .num("stroke-opacity", 0.65)
-                    .close();
-                if let Some(style) = label.style {
-                    marks::marker(svg, style, marker, y);
-                }
+            match label.series {
+                Some((index, _)) => of_series(svg, index).children(|svg| self.draw_label(svg, plot, label)),
+                None => self.draw_label(svg, plot, label),
             }
-            let style = TextStyle::new(SIZE, colour);
-            svg.text(x, y + SIZE * CAP_HEIGHT / 2.0, style, &label.text);
         }
+    }
+
+    fn draw_label(&self, svg: &mut Svg, plot: Plot, label: &EndLabel) {
+        let x = plot.right + self.leader();
+        let style = label.series.map(|(_, style)| style);
+        let colour = style.map_or(MUTED, |style| style.colour);
+        let y = plot.top + label.y;
+        if self.any_moved() {
+            let start = plot.left + label.end_x * (plot.right - plot.left);
+            let gap = if style.is_some() { MARKER + 3.0 } else { 0.0 };
+            let marker = x - 11.0;
+            svg.element("line")
+                .num("x1", start + gap)
+                .num("y1", plot.top + label.end_y)
+                .num("x2", marker - if style.is_some() { MARKER + 2.0 } else { -5.0 })
+                .num("y2", y)
+                .attr("stroke", colour.to_string())
+                .num("stroke-opacity", 0.65)
+                .close();
+            if let Some(style) = style {
+                marks::marker(svg, style, marker, y);
+            }
+        }
+        svg.text(x, y + SIZE * CAP_HEIGHT / 2.0, TextStyle::new(SIZE, colour), &label.text);
     }
 }
 
 /// One label per named series, at the height of its last point; `None` if a series has no points,
-/// or ends where other lines may still run, or if there are no lines.
+/// or ends where other lines may still run, if there are no lines or if the chart is narrow.
 fn series_labels(chart: &LineChart, axes: &Axes) -> Option<Vec<EndLabel>> {
-    if axes.single_x {
-        return None; // the points stand far from the margin
+    if axes.single_x || axes.room.is_narrow() {
+        return None; // the points stand far from the margin, or there is none
     }
     let named = chart.series.iter().enumerate().filter(|(_, s)| !s.name.is_empty());
     named
@@ -114,10 +124,10 @@ fn series_labels(chart: &LineChart, axes: &Axes) -> Option<Vec<EndLabel>> {
             let (_, (x, y)) = points.last()?;
             let end_x = axes.x_fraction(x);
             (end_x >= LAST_PART).then_some(())?;
-            let end_y = axes.y_scale(0.0, PLOT_HEIGHT).position(y)?;
+            let end_y = axes.y_scale(0.0, axes.room.plot_height).position(y)?;
             Some(EndLabel {
                 text: text::elide(&series.name, SIZE, Face::Regular, MAX_WIDTH),
-                style: Some(chart.style(i)),
+                series: Some((i, chart.style(i))),
                 end_x,
                 end_y,
                 y: end_y,
@@ -127,12 +137,13 @@ fn series_labels(chart: &LineChart, axes: &Axes) -> Option<Vec<EndLabel>> {
 }
 
 fn reference_labels(chart: &LineChart, axes: &Axes) -> impl Iterator<Item = EndLabel> {
-    let scale = axes.y_scale(0.0, PLOT_HEIGHT);
+    let scale = axes.y_scale(0.0, axes.room.plot_height);
+    let room = if axes.room.is_narrow() { MAX_NARROW_WIDTH } else { MAX_WIDTH };
     chart.references.iter().filter_map(move |reference| {
         let end_y = scale.position(reference.value)?;
         Some(EndLabel {
-            text: text::elide(&reference.label, SIZE, Face::Regular, MAX_WIDTH),
-            style: None,
+            text: text::elide(&reference.label, SIZE, Face::Regular, room),
+            series: None,
             end_x: 1.0,
             end_y,
             y: end_y,
@@ -141,9 +152,9 @@ fn reference_labels(chart: &LineChart, axes: &Axes) -> impl Iterator<Item = EndL
 }
 
 /// Moves labels apart; `None` if the plot is not high enough for all.
-fn place(mut labels: Vec<EndLabel>) -> Option<Vec<EndLabel>> {
+fn place(mut labels: Vec<EndLabel>, room: Room) -> Option<Vec<EndLabel>> {
     let ends: Vec<f64> = labels.iter().map(|label| label.end_y).collect();
-    let heights = spread(&ends, LABEL_GAP, 0.0, PLOT_HEIGHT)?;
+    let heights = spread(&ends, LABEL_GAP, 0.0, room.plot_height)?;
     for (label, y) in labels.iter_mut().zip(heights) {
         label.y = y;
     }
@@ -162,17 +173,17 @@ struct Entry {
 }
 
 impl Legend {
-    pub fn of(chart: &LineChart) -> Legend {
+    pub fn of(chart: &LineChart, page: f64) -> Legend {
         let mut rows: Vec<Vec<Entry>> = Vec::new();
-        let mut x = WIDTH;
+        let mut x = page;
         for (i, series) in chart.series.iter().enumerate() {
             let is_empty = !chart.shown_points().any(|(of, _)| of == i);
             let suffix = if is_empty { " (no data)" } else { "" };
             let measured = |text: &str| text::width(text, SIZE, Face::Regular);
-            let room = WIDTH - 2.0 * MARGIN - SAMPLE - 8.0 - measured(suffix);
+            let room = page - 2.0 * MARGIN - SAMPLE - 8.0 - measured(suffix);
             let text = text::elide(&series.name, SIZE, Face::Regular, room) + suffix;
             let width = SAMPLE + 8.0 + measured(&text);
-            if x + width > WIDTH - MARGIN {
+            if x + width > page - MARGIN {
                 rows.push(Vec::new());
                 x = MARGIN;
             }

@@ -13,9 +13,9 @@ mod tests;
 
 use super::colour::MUTED;
 use super::heading::MARGIN;
-use super::marks::{self, Place, Style};
+use super::marks::{self, MARKER, Place, SAMPLE, Style};
 use super::scale::{Scale, ScaleKind};
-use super::svg::{Anchor, Svg, TextStyle};
+use super::svg::{Anchor, Element, Svg, TextStyle, number};
 use frame::{Axes, Frame, Header, Plot};
 use labels::{EndLabels, Legend};
 
@@ -72,9 +72,11 @@ pub struct LineChart {
     pub references: Vec<Reference>,
 }
 
-/// Width of the drawing.
+/// Width of the drawing if nobody asks for another.
 const WIDTH: f64 = 760.0;
-/// Space around everything.
+/// Less than this leaves no room for labels beside the plot.
+const NARROW: f64 = 600.0;
+const PLOT_HEIGHT: f64 = 340.0;
 /// More points than this, and markers stand only at some of them.
 const MANY_POINTS: usize = 40;
 /// About so many markers are left then.
@@ -82,23 +84,63 @@ const SPARSE_MARKERS: usize = 10;
 /// Distance between series that share a single x, which would hide each other.
 const DODGE: f64 = 44.0;
 
+/// The room that a chart has.
+#[derive(Clone, Copy)]
+struct Room {
+    width: f64,
+    plot_height: f64,
+}
+
+impl Room {
+    fn of_width(width: f64) -> Room {
+        Room { width, plot_height: PLOT_HEIGHT.min(0.7 * width) }
+    }
+
+    fn is_narrow(self) -> bool {
+        self.width < NARROW
+    }
+}
+
 impl LineChart {
     /// The chart as an SVG document, 760 units wide and about 480 high.
     pub fn svg(&self) -> String {
-        let axes = Axes::of(self);
-        let mut header = Header::of(self);
+        self.drawn(Room::of_width(WIDTH), true)
+    }
+
+    /// The chart for a page that has room for so many units and says itself which line is which: it shows
+    /// [`keys`](LineChart::keys). Every group of a series has its number as `data-series`, the group of its line
+    /// its points as `data-points`, each as x, y and the place of both in the drawing; the group of all has the plot's
+    /// top and bottom as `data-plot`.
+    pub fn svg_of_width(&self, width: f64) -> String {
+        self.drawn(Room::of_width(width), false)
+    }
+
+    /// For each series the piece of line that stands for it in a legend, as an SVG document.
+    pub fn keys(&self) -> Vec<String> {
+        let height = 4.0 * MARKER;
+        let key =
+            |i| Svg::ornament(SAMPLE, height, |svg| marks::sample(svg, self.style(i), 0.0, height / 2.0));
+        (0..self.series.len()).map(key).collect()
+    }
+
+    fn drawn(&self, room: Room, with_legend: bool) -> String {
+        let axes = Axes::of(self, room);
+        let mut header = Header::of(self, room.width);
         let end_labels = EndLabels::of(self, &axes);
-        let legend = end_labels.needs_legend.then(|| Legend::of(self));
+        let legend = (with_legend && end_labels.needs_legend).then(|| Legend::of(self, room.width));
         header.reserve(legend.as_ref().map_or(0.0, Legend::height));
         let frame = Frame::new(axes, header.bottom(), end_labels.width());
 
-        Svg::document(WIDTH, frame.height(), &self.title, &self.description(), |svg| {
+        Svg::document(room.width, frame.height(), &self.title, &self.description(), |svg| {
             header.draw(svg);
             if let Some(legend) = &legend {
                 legend.draw(svg, header.legend_top());
             }
             frame.draw(svg, self);
-            self.draw_series(svg, &frame);
+            // what a script draws over the lines it adds to their group
+            let Plot { top, bottom, .. } = frame.plot;
+            let group = svg.element("g").attr("data-plot", format!("{},{}", number(top), number(bottom)));
+            group.children(|svg| self.draw_series(svg, &frame));
             end_labels.draw(svg, frame.plot);
             if self.shown_points().next().is_none() {
                 let Plot { left, right, top, bottom } = frame.plot;
@@ -112,8 +154,8 @@ impl LineChart {
     fn draw_series(&self, svg: &mut Svg, frame: &Frame) {
         let drawn: Vec<SeriesPlaces> =
             (0..self.series.len()).map(|i| SeriesPlaces::of(self, i, frame)).collect();
-        for (i, places) in drawn.iter().enumerate() {
-            marks::band(svg, self.style(i), &places.low, &places.high);
+        for (i, places) in drawn.iter().enumerate().filter(|(_, places)| !places.low.is_empty()) {
+            of_series(svg, i).children(|svg| marks::band(svg, self.style(i), &places.low, &places.high));
         }
         for (i, (series, places)) in self.series.iter().zip(&drawn).enumerate() {
             let every = if series.points.len() <= MANY_POINTS {
@@ -123,7 +165,7 @@ impl LineChart {
             };
             // staggered, so that markers of neighbouring lines do not coincide
             let first = i * every / self.series.len() % every;
-            svg.element("g").children(|svg| {
+            of_series(svg, i).attr("data-points", places.data(series)).children(|svg| {
                 svg.element("title").text(&series.name);
                 marks::line(svg, self.style(i), &places.line);
                 marks::markers(svg, self.style(i), &places.line, first, every);
@@ -174,6 +216,11 @@ impl LineChart {
     }
 }
 
+/// A group that can be shown and hidden with its series.
+fn of_series(svg: &mut Svg, index: usize) -> Element<'_> {
+    svg.element("g").attr("data-series", index.to_string())
+}
+
 /// All digits of a value, short.
 fn exact(value: f64) -> String {
     if value == 0.0 || (1e-4..1e6).contains(&value.abs()) { format!("{value}") } else { format!("{value:e}") }
@@ -208,6 +255,16 @@ impl SeriesPlaces {
         };
         let (low, high) = (edge(|band| band.0.min(band.1)), edge(|band| band.0.max(band.1)));
         SeriesPlaces { line, low, high }
+    }
+
+    /// The points that have a place, with it: `x,y,left,top` each.
+    fn data(&self, series: &Series) -> String {
+        let places =
+            series.points.iter().zip(&self.line).filter_map(|(point, place)| Some((point, (*place)?)));
+        let points = places.map(|(&(x, y), (left, top))| {
+            format!("{},{},{},{}", exact(x), exact(y), number(left), number(top))
+        });
+        points.collect::<Vec<_>>().join(" ")
     }
 }
 

@@ -246,3 +246,40 @@ fn the_description_tells_the_first_and_the_last_value() {
     let svg = chart(vec![series("Adam", &[0.5])]).svg();
     assert!(svg.contains("Adam: 0.5 at 1."), "{svg}");
 }
+
+#[test]
+fn a_page_tells_the_series_apart_by_their_number_and_finds_every_point_that_is_drawn() {
+    let mut banded = series("SGD", &[0.4, 0.35, 0.3]);
+    banded.band = Some(vec![(0.35, 0.45), (0.3, 0.4), (0.25, 0.35)]);
+    let drawing = chart(vec![series("Adam", &[0.5, f64::NAN, 0.125]), banded]).svg_of_width(760.0);
+    check(&drawing);
+    let xml = roxmltree::Document::parse(&drawing).unwrap();
+    let groups = |number| xml.descendants().filter(move |n| n.attribute("data-series") == Some(number));
+    let points = |number| groups(number).find_map(|n| n.attribute("data-points")).unwrap();
+    let adam: Vec<Vec<f64>> =
+        points("0").split(' ').map(|point| point.split(',').map(|x| x.parse().unwrap()).collect()).collect();
+    assert_eq!(adam.iter().map(|point| (point[0], point[1])).collect::<Vec<_>>(), [(1.0, 0.5), (3.0, 0.125)]);
+    let circles: Vec<&str> =
+        groups("0").flat_map(|n| n.descendants()).filter_map(|n| n.attribute("cx")).collect();
+    assert!(adam.iter().all(|point| circles.contains(&crate::draw::svg::number(point[2]).as_str())));
+    // the line and its label, and the band of the second
+    assert_eq!([groups("0").count(), groups("1").count()], [2, 3]);
+}
+
+#[test]
+fn a_narrow_chart_has_no_labels_beside_its_lines_and_no_letter_outside() {
+    for width in [340.0, 420.0, 760.0, 1200.0] {
+        let mut chart = chart(vec![falling("Adam", 0.2), falling("SGD", 0.1)]);
+        chart.references = vec![Reference { value: 0.1, label: "a goal that is far away".to_owned() }];
+        let drawn = check(&chart.svg_of_width(width));
+        assert_eq!(drawn.says("Adam"), width >= NARROW, "at {width}");
+        assert!(drawn.says("epoch"));
+    }
+}
+
+#[test]
+fn every_series_has_a_key_that_looks_like_its_line() {
+    let chart = chart(vec![falling("Adam", 0.2), falling("SGD", 0.1)]);
+    let keys = chart.keys();
+    assert_eq!(keys.iter().map(|key| lines(key)).collect::<Vec<_>>(), [["#006bad"], ["#bf4a00"]]);
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::colour::{AXIS, BACKGROUND, Colour, FAINT, INK, MUTED, SERIES};
+use super::super::colour::{Colour, FAINT, INK, MUTED, PALE, SHADED, SHADES};
 use super::super::heading::{Heading, MARGIN};
 use super::super::svg::{Anchor, Svg, TextStyle, number};
 use super::super::text::{self, CAP_HEIGHT, Face};
@@ -21,10 +21,8 @@ const MIN_NUMBER_SIZE: f64 = 9.5;
 const RECALL_WIDTH: f64 = 74.0;
 /// With so many labels an axis is full.
 const MAX_CLASS_LABELS: usize = 16;
-const CORRECT: Colour = SERIES[0];
-const ERROR: Colour = SERIES[1];
-/// Shades are rounded to so many, so that cells of one shade are one path.
-const SHADES: f64 = 48.0;
+const CORRECT: Colour = SHADED[0];
+const ERROR: Colour = SHADED[1];
 const KEY_WIDTH: f64 = 110.0;
 
 /// A matrix with everything decided that other parts depend on.
@@ -187,7 +185,7 @@ impl<'a> Layout<'a> {
             let count = self.matrix.count(t, p);
             let text = if self.shortened { short(count) } else { count.to_string() };
             // zeros step back, so that the eye finds the errors
-            let fill = if count == 0 { AXIS.mix(BACKGROUND, 0.35) } else { self.shade(t, p).text_on() };
+            let fill = if count == 0 { PALE } else { self.shade(t, p).text_on() };
             let style = TextStyle::new(self.number_size, fill).anchored(Anchor::Middle);
             let middle = (self.cell - self.gap) / 2.0;
             let x = self.left + p as f64 * self.cell + middle;
@@ -276,10 +274,10 @@ impl<'a> Layout<'a> {
 }
 
 /// The shade of a share of the scale: lifted a little, so that single errors come into sight, and
-/// never white.
+/// never white. Shades are few, so that cells of one shade are one path.
 fn tint(colour: Colour, share: f64) -> Colour {
     let strength = 0.12 + 0.88 * share.max(0.0).powf(0.7);
-    BACKGROUND.mix(colour, (strength * SHADES).round() / SHADES)
+    colour.shade((strength * f64::from(SHADES)).round() as u8)
 }
 
 fn cells(n: usize) -> impl Iterator<Item = (usize, usize)> {
