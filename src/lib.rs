@@ -53,6 +53,7 @@ pub mod optim;
 pub mod random;
 pub mod report;
 pub mod scalar;
+pub mod study;
 mod tensors;
 pub mod train;
 

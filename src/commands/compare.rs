@@ -1,9 +1,6 @@
 //! `compare`: the same training for several optimizers and seeds, side by side.
 
-use std::collections::BTreeMap;
-
-use cotangent::draw::Series;
-use cotangent::train::figures::{objective_chart, setting, write_chart};
+use cotangent::train::figures::{objective_chart, over_seeds, setting, write_chart};
 use cotangent::train::{Choices, OptimizerName, Options, Outcome, RunFolder, Setup, Statistics, TrainError};
 use serde::Serialize;
 
@@ -178,21 +175,7 @@ impl Comparison {
     /// The objective of each optimizer against the epoch: the mean over the seeds, and their range.
     fn chart(&self) -> cotangent::draw::LineChart {
         let series = self.by_optimizer().into_iter().map(|(name, runs)| {
-            let mut epochs: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-            for row in runs.iter().flat_map(|(_, outcome)| &outcome.rows) {
-                epochs.entry(row.epoch).or_default().push(row.objective);
-            }
-            let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-            let range = |values: &[f64]| {
-                values
-                    .iter()
-                    .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)))
-            };
-            Series {
-                name: name.into(),
-                points: epochs.iter().map(|(&epoch, values)| (epoch as f64, mean(values))).collect(),
-                band: (runs.len() > 1).then(|| epochs.values().map(|values| range(values)).collect()),
-            }
+            over_seeds(name, runs.iter().map(|(_, outcome)| &outcome.rows[..]), |row| row.objective)
         });
         let seeds: Vec<u64> = self.runs.iter().map(|(options, _)| options.seed).collect();
         let seeds = match (seeds.iter().min(), seeds.iter().max()) {

@@ -1,5 +1,6 @@
 //! The figures of a run: objective and accuracy against the epoch, and the confusion matrix.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::engine::Confusion;
@@ -72,6 +73,32 @@ pub fn objective_chart(title: String, subtitle: String, series: Vec<Series>) -> 
         y_scale: ScaleKind::Log,
         series,
         ..LineChart::default()
+    }
+}
+
+/// The curve of several runs: the mean over them at each epoch, and their range if they are more than one.
+pub fn over_seeds<'r>(
+    name: &str,
+    runs: impl Iterator<Item = &'r [Row]>,
+    value: impl Fn(&Row) -> f64,
+) -> Series {
+    let mut epochs: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    let mut count = 0;
+    for rows in runs {
+        count += 1;
+        for row in rows {
+            epochs.entry(row.epoch).or_default().push(value(row));
+        }
+    }
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let range = |values: &[f64]| {
+        let ends = (f64::INFINITY, f64::NEG_INFINITY);
+        values.iter().fold(ends, |(low, high), &x| (low.min(x), high.max(x)))
+    };
+    Series {
+        name: name.into(),
+        points: epochs.iter().map(|(&epoch, values)| (epoch as f64, mean(values))).collect(),
+        band: (count > 1).then(|| epochs.values().map(|values| range(values)).collect()),
     }
 }
 

@@ -1,7 +1,5 @@
 //! Runs that differ in nothing but chance, together: over them the results have a mean and a spread.
 
-use serde_json::{Map, Value};
-
 use super::options::{Device, Plan};
 use super::{OptimizerName, Options, Record};
 
@@ -42,23 +40,15 @@ fn without_chance(options: &Options) -> Options {
 
 /// `adam`, or among several of the same optimizer `adam, lr 0.01`.
 fn name(options: &Options, all: &[Options]) -> String {
-    let same: Vec<_> = all.iter().filter(|other| other.opt == options.opt).map(by_name).collect();
+    let same: Vec<_> = all.iter().filter(|other| other.opt == options.opt).map(Options::by_name).collect();
     let mut name = options.opt.name().to_string();
-    for (key, value) in by_name(options) {
+    for (key, value) in options.by_name() {
         if same.iter().any(|other| other.get(&key) != Some(&value)) {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             name += &format!(", {key} {value}");
         }
     }
     name
-}
-
-/// Every option under its name on the command line.
-fn by_name(options: &Options) -> Map<String, Value> {
-    match serde_json::to_value(options) {
-        Ok(Value::Object(options)) => options,
-        _ => Map::new(), // never: all options are numbers and words
-    }
 }
 
 #[cfg(test)]
