@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::engine::Confusion;
 use super::log::GOAL;
-use super::{Options, Row, RunFolder, TrainError};
+use super::{Options, Row, RunFolder, TrainError, files};
 use crate::draw::{ConfusionMatrix, LineChart, Reference, ScaleKind, Series, YFormat, png};
 use crate::model::Perceptron;
 
@@ -148,11 +148,7 @@ pub fn write_confusion(
 /// # Errors
 /// When it cannot be read, or is no square table of counts.
 pub fn read_confusion(path: &Path) -> Result<Confusion, TrainError> {
-    let bytes = std::fs::read(path).map_err(|source| TrainError::File {
-        action: "read",
-        path: path.into(),
-        source,
-    })?;
+    let bytes = files::read(path)?;
     let failed = |problem: String| TrainError::Content { path: path.into(), problem };
     let rows = csv::Reader::from_reader(&bytes[..]).into_deserialize().collect::<Result<_, _>>();
     let rows: Vec<(usize, Vec<u64>)> = rows.map_err(|error| failed(error.to_string()))?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunFolder, TrainError};
+use super::{RunFolder, TrainError, files};
 
 /// One epoch.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -81,11 +81,7 @@ impl Summary {
     /// # Errors
     /// When the file cannot be read, or is no summary.
     pub fn load(path: &Path) -> Result<Self, TrainError> {
-        let bytes = std::fs::read(path).map_err(|source| TrainError::File {
-            action: "read",
-            path: path.into(),
-            source,
-        })?;
+        let bytes = files::read(path)?;
         serde_json::from_slice(&bytes)
             .map_err(|error| TrainError::Content { path: path.into(), problem: error.to_string() })
     }
@@ -156,11 +152,7 @@ impl Metrics {
     /// # Errors
     /// When the file cannot be read.
     pub fn read_as_far_as_whole(path: &Path) -> Result<Readable, TrainError> {
-        let bytes = std::fs::read(path).map_err(|source| TrainError::File {
-            action: "read",
-            path: path.into(),
-            source,
-        })?;
+        let bytes = files::read(path)?;
         let text = String::from_utf8_lossy(&bytes); // what is no text is no number either
         let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
         let last_line = whole.lines().count() as u64;

@@ -6,7 +6,7 @@
 //! - [`engine`]: one epoch, one evaluation, on the CPU or on a CUDA device;
 //! - [`run`]: the epochs of a run, from its first file to its last;
 //! - [`folder`], [`log`], [`files`], [`figures`]: what stands in a run folder, and how it gets there;
-//! - [`record`], [`groups`], [`statistics`], [`mistakes`]: runs read back from their folders, to be shown.
+//! - [`record`], [`groups`](mod@groups), [`statistics`], [`mistakes`]: runs read back from their folders, to be shown.
 
 pub mod engine;
 pub mod figures;

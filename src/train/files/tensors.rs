@@ -6,6 +6,7 @@ use bytemuck::cast_slice;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
+use super::read;
 use crate::data::Normalisation;
 use crate::model::{Activation, Parameter, Perceptron};
 use crate::tensors;
@@ -115,11 +116,6 @@ pub fn read_model(path: &Path) -> Result<TrainedModel, TrainError> {
         parameters.extend(values);
     }
     Ok(TrainedModel { model, parameters, normalisation })
-}
-
-/// The content of a file.
-fn read(path: &Path) -> Result<Vec<u8>, TrainError> {
-    std::fs::read(path).map_err(|source| TrainError::File { action: "read", path: path.into(), source })
 }
 
 /// A tensor's numbers, if they are float32 and of this shape; otherwise what it is.

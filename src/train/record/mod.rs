@@ -74,12 +74,10 @@ impl Record {
             }
             _ => {}
         }
-        let confusion = read_confusion(&path.join("confusion.csv"));
-        let confusion = confusion
-            .map_err(|error| {
-                notes.push(format!("confusion.csv {}: there is no confusion matrix", fault(&error)));
-            })
-            .ok();
+        let confusion = read_confusion(&path.join("confusion.csv")).inspect_err(|error| {
+            notes.push(format!("confusion.csv {}: there is no confusion matrix", fault(error)));
+        });
+        let confusion = confusion.ok();
         if !path.join(MODEL).exists() {
             notes.push(format!("{MODEL} is missing: what the network gets wrong cannot be shown"));
         }

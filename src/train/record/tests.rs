@@ -190,6 +190,17 @@ fn without_a_configuration_the_summary_tells_optimizer_seed_and_epochs() {
 }
 
 #[test]
+fn a_configuration_by_hand_need_not_say_what_it_is_about() {
+    let place = Place::new();
+    let options = CONFIG.split("[about]").next().unwrap();
+    for config in [options, &format!("{options}[about]\nversion = 1\n"), &format!("about = 2\n{options}")] {
+        let record = place.read(&[("config.toml", Some(config))]).unwrap();
+        assert_eq!((record.notes.len(), record.version), (0, None));
+        assert_eq!(record.setting, "hidden layers 8, relu, batch 32");
+    }
+}
+
+#[test]
 fn an_interrupted_summary_tells_no_epochs() {
     let place = Place::new();
     let record = place.read(&[("config.toml", None), ("summary.json", Some(&summary(3, true)))]).unwrap();
