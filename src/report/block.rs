@@ -1,10 +1,12 @@
 //! Blocks of a document as HTML.
 
+use std::ops::Range;
+
 use super::{ReportError, mathml, number};
 use crate::document::{Align, Block, Matrix, Span};
 use crate::draw::svg::escape;
 
-/// So many characters of a matrix stand on a line of paper, with two between entries.
+/// So many characters of a matrix stand on a line of paper, with two beside each entry.
 const PAPER: usize = 124;
 
 /// A block as HTML.
@@ -65,11 +67,8 @@ fn table(columns: &[(Span, Align)], rows: &[Vec<Span>]) -> Result<String, Report
 /// A matrix in groups of columns that fit on paper, where they stand one below the other. On a screen they stand side
 /// by side, in their midst no row numbers but those at the left end, which stay when the rest is scrolled.
 fn matrix(matrix: &Matrix) -> Result<String, ReportError> {
-    let (rows, columns) = (matrix.rows().len(), matrix.columns);
+    let (rows, columns) = (matrix.rows().len(), matrix.columns.max(1));
     let cells: Vec<Cell> = shaded(&matrix.cells)?;
-    let widest = matrix.cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
-    // groups of nearly the same size
-    let together = columns.div_ceil(columns.div_ceil((PAPER / (widest + 2)).max(1)).max(1)).max(1);
     let mut out = format!(
         "<div class=\"matrix\"><p>{} <span>{rows} × {columns}</span></p>\n<div class=\"scroll\"><div class=\"groups\">\n",
         mathml::inline(&matrix.name)?
@@ -78,12 +77,11 @@ fn matrix(matrix: &Matrix) -> Result<String, ReportError> {
     out += "<table class=\"rows\" aria-hidden=\"true\"><thead><tr><th></th></tr></thead><tbody>\n";
     out.extend((0..rows).map(|row| row_head(row) + "</tr>\n"));
     out += "</tbody></table>\n";
-    for begin in (0..columns).step_by(together) {
-        let group = begin..columns.min(begin + together);
+    for group in groups(&cells, columns) {
         out += "<table><thead><tr><th></th>";
         out.extend(group.clone().map(|column| format!("<th>{}</th>", column + 1)));
         out += "</tr></thead><tbody>\n";
-        for (row, cells) in cells.chunks(columns.max(1)).enumerate() {
+        for (row, cells) in cells.chunks(columns).enumerate() {
             out += &row_head(row);
             out.extend(cells.iter().take(group.end).skip(group.start).map(Cell::html));
             out += "</tr>\n";
@@ -93,6 +91,27 @@ fn matrix(matrix: &Matrix) -> Result<String, ReportError> {
     Ok(out + "</div></div></div>\n")
 }
 
+/// The columns that stand together on paper: as many as fit, one at least.
+fn groups(cells: &[Cell], columns: usize) -> Vec<Range<usize>> {
+    let width = |column: usize| {
+        let entries = cells.iter().skip(column).step_by(columns);
+        entries.map(Cell::width).max().unwrap_or(0) + 2
+    };
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    let mut room = 0;
+    for column in 0..columns {
+        match groups.last_mut() {
+            Some(group) if width(column) <= room => group.end += 1,
+            _ => {
+                room = PAPER.max(width(column));
+                groups.push(column..column + 1);
+            }
+        }
+        room -= width(column);
+    }
+    groups
+}
+
 /// An entry of a matrix: what it shows, and its share of the largest one.
 struct Cell {
     content: String,
@@ -100,6 +119,12 @@ struct Cell {
 }
 
 impl Cell {
+    /// How many characters it shows, about.
+    fn width(&self) -> usize {
+        let outside_tags = |text: &str| text.split_once('>').map_or(text, |(_, text)| text).chars().count();
+        self.content.split('<').map(outside_tags).sum()
+    }
+
     /// The style sheet makes a shade of the share, so that the page is small and can turn dark.
     fn html(&self) -> String {
         let share = format!("{:.2}", self.share);

@@ -17,13 +17,14 @@ const NAMES: [(&str, Colour); 8] = [
 /// How much of its colour the largest entry of a matrix has, in percent: with more, numbers on it could not be read.
 const STRONGEST: u8 = 45;
 
-/// Custom properties for the style sheet, and the drawings' dark colours. Paper is always light.
+/// Custom properties for the style sheet, and the drawings' dark colours. Paper is always white.
 pub(super) fn style_sheet() -> String {
     let properties = |shown: fn(Colour) -> Colour| -> String {
         NAMES.iter().map(|(name, colour)| format!("--{name}:{};", shown(*colour))).collect()
     };
     format!(
-        ":root{{{}--strongest:{STRONGEST}%}}\n@media screen and (prefers-color-scheme:dark){{\n:root{{{}}}\n{}}}\n",
+        ":root{{{}--strongest:{STRONGEST}%}}\n@media print{{:root{{--ground:#fff}}figure [fill=\"{BACKGROUND}\"]{{fill:#fff}}}}\n\
+         @media screen and (prefers-color-scheme:dark){{\n:root{{{}}}\n{}}}\n",
         properties(|colour| colour),
         properties(Colour::dark),
         dark_rules("figure"),
@@ -48,7 +49,11 @@ mod tests {
     #[test]
     fn every_colour_has_a_name_for_both_pages() {
         let sheet = style_sheet();
-        assert!(NAMES.iter().all(|(name, _)| sheet.matches(&format!("--{name}:")).count() == 2));
+        for (name, colour) in NAMES {
+            for shown in [colour, colour.dark()] {
+                assert!(sheet.contains(&format!("--{name}:{shown};")), "{name}");
+            }
+        }
         assert!(sheet.contains(&format!("figure [fill=\"{INK}\"]{{fill:{}}}", INK.dark())));
     }
 }

@@ -160,7 +160,7 @@ fn a_matrix_has_every_entry_once_with_its_share_of_the_largest() {
     assert_eq!(cells.len(), 100);
     assert!(cells.contains(&("−50.5000".into(), Some("--x:-1.00"))));
     assert!(cells.contains(&("49.5000".into(), Some("--x:0.98"))));
-    // the row numbers at the left end, and five groups of ten columns
+    // the row numbers at the left end, and groups of twelve columns
     assert_eq!(all(&document, "table").count(), 1 + 5);
     let numbers: Vec<String> = all(&document, "thead")
         .flat_map(|head| head.descendants())
@@ -168,6 +168,18 @@ fn a_matrix_has_every_entry_once_with_its_share_of_the_largest() {
         .map(text)
         .collect();
     assert_eq!(numbers, (1..=50).map(|i| i.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_column_of_long_entries_leaves_room_for_fewer() {
+    let group_count = |cell: &str| {
+        let cells = vec![cell.to_owned(); 40];
+        let matrix = Block::Matrix(Matrix { name: "V".into(), columns: 40, cells });
+        let html = html(&section(vec![Part::Block(matrix)])).unwrap();
+        all(&parse(&html), "table").count() - 1
+    };
+    assert_eq!([group_count("1"), group_count("-1.2345"), group_count(r"-1.2345 \cdot 10^{-5}")], [1, 4, 5]);
+    assert_eq!(group_count(&format!("0.{}", "1".repeat(200))), 40);
 }
 
 #[test]
