@@ -24,6 +24,8 @@ pub enum Command {
     Trace(Trace),
     /// Backpropagate through layers of matrices: value and gradient of every node, checked
     Backprop(Backprop),
+    /// Put the whole study on one page: a formula, a chain of matrices, networks that learn MNIST
+    Report(Report),
     /// Say what of CUDA works on this machine, and what to do where it does not
     Doctor(Doctor),
 }
@@ -160,6 +162,43 @@ pub struct Backprop {
     /// text, markdown, latex, csv or json
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     pub format: PageFormat,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Without --runs it trains Adagrad, RMSprop and Adam, each with seed 0, into runs/<UTC time>-report.\n\
+    Exit status: 0 done, 1 the work failed, 2 bad usage."
+)]
+pub struct Report {
+    /// The page, one self-contained HTML file [default: report.html]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print it to PDF, too, beside it, by an installed browser
+    #[arg(long)]
+    pub pdf: bool,
+    /// Replace files that exist
+    #[arg(long)]
+    pub force: bool,
+    /// Take runs that exist, folders of a run or of several, and train none
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["opt", "seeds", "config"])]
+    pub runs: Vec<PathBuf>,
+    /// Optimizers to train with, comma-separated [default: adagrad,rmsprop,adam]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', hide_possible_values = true)]
+    pub opt: Vec<OptimizerName>,
+    /// Runs of each optimizer, with seeds from --seed on [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub seeds: Option<u64>,
+    /// Put PyTorch's gradients of the matrices beside ours, computed by this Python [default: python3]
+    #[arg(long, value_name = "PYTHON", num_args = 0..=1, default_missing_value = "python3")]
+    pub check_torch: Option<PathBuf>,
+    #[command(flatten)]
+    pub choices: Choices,
+    /// Take options from a file, such as a run's config.toml; those on the command line override it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print errors only
+    #[arg(long)]
+    pub quiet: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -1,7 +1,6 @@
 //! `backprop`: value and gradient of every node of a chain of matrices, checked in several ways.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
 
 use cotangent::backprop::format::{self, Results};
 use cotangent::backprop::{self as matrices, BackpropError, Notation, Problem, torch};
@@ -11,8 +10,9 @@ use cotangent::train::hardware::first;
 use cotangent::train::options::Device as Asked;
 
 use super::Failure;
-use super::console::{colour, print, quoted};
+use super::console::{colour, print};
 use super::drawing::{Drawing, WIDTH, in_characters};
+use super::output::{refuse_existing, write};
 use crate::cli::{Backprop, PageFormat};
 
 /// The exercise's sizes.
@@ -48,7 +48,7 @@ pub fn run(arguments: Backprop) -> Result<(), Failure> {
         drawing.write(path, nodes, diagram)?;
     }
     if let Some(path) = &results_file {
-        write(path, &found.tensors().map_err(Failure::work)?)?;
+        write("--out", path, &found.tensors().map_err(Failure::work)?)?;
     }
     let page = |notation| format::page(&results, notation, digits, drawing.as_deref());
     print(&match arguments.format {
@@ -102,26 +102,4 @@ fn open(asked: Asked) -> Result<Option<Device>, Failure> {
             }
         },
     }
-}
-
-/// Nothing that exists is replaced unasked.
-fn refuse_existing<'p>(mut paths: impl Iterator<Item = &'p PathBuf>) -> Result<(), Failure> {
-    match paths.find(|path| path.exists()) {
-        Some(path) => Err(Failure::usage(format!(
-            "{} exists already and is left as it is: name another, or replace it with --force",
-            quoted(path)
-        ))),
-        None => Ok(()),
-    }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-    let written = written.and_then(|()| std::fs::write(path, bytes));
-    written.map_err(|error| {
-        Failure::work(format!(
-            "--out: cannot write {}: {error}; check the free space and the permission",
-            path.display()
-        ))
-    })
 }

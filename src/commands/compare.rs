@@ -6,13 +6,30 @@ use serde::Serialize;
 
 use super::console::{Console, count, device_line, interrupted, listen_for_interrupt, resume_command};
 use super::{Failure, Request, data};
-use crate::cli::Compare;
+use crate::cli::{Compare, Place};
 
 pub fn run(arguments: Compare) -> Result<(), Failure> {
     let Compare { opt, seeds, choices, place } = arguments;
-    let request = Request::new(choices, &place)?;
-    let mut optimizers = if opt.is_empty() { OptimizerName::ALL.to_vec() } else { Vec::new() };
-    for name in opt {
+    let optimizers = if opt.is_empty() { OptimizerName::ALL.to_vec() } else { opt };
+    let mut console = Console::new(place.quiet);
+    let folder = train(&optimizers, seeds, choices, &place, "compare", &mut console)?;
+    console.say(&format!("see {}", folder.file("compare.png").display()));
+    Ok(())
+}
+
+/// Trains with each optimizer and seed, and leaves the runs and their comparison in a folder: `runs/<time>-<what>`,
+/// if none is named.
+pub fn train(
+    named: &[OptimizerName],
+    seeds: u64,
+    choices: Choices,
+    place: &Place,
+    what: &str,
+    console: &mut Console,
+) -> Result<RunFolder, Failure> {
+    let request = Request::new(choices, place)?;
+    let mut optimizers = Vec::new();
+    for &name in named {
         if !optimizers.contains(&name) {
             optimizers.push(name);
         }
@@ -32,9 +49,8 @@ pub fn run(arguments: Compare) -> Result<(), Failure> {
     for options in &plan {
         Setup::check(options, &data, &choice)?;
     }
-    let folder = RunFolder::create(place.out.as_deref(), "compare")?;
+    let folder = RunFolder::create(place.out.as_deref(), what)?;
     listen_for_interrupt();
-    let mut console = Console::new(place.quiet);
     console.say(&device_line(&choice, &plan[0]));
     console.say(&format!("{}, writing {}", count(plan.len(), "run"), folder.path().display()));
 
@@ -46,7 +62,7 @@ pub fn run(arguments: Compare) -> Result<(), Failure> {
         console.say(&format!("\n{name}"));
         console.say_columns();
         let (options, inner) = (run.options().clone(), run.folder().clone());
-        let outcome = run.train(&mut console).map_err(|source| {
+        let outcome = run.train(console).map_err(|source| {
             Failure::work(Failed { name, before: comparison.done(&folder, all), source })
         })?;
         console.clear();
@@ -68,8 +84,7 @@ pub fn run(arguments: Compare) -> Result<(), Failure> {
         }
     }
     console.say(&format!("\n{}", comparison.table()));
-    console.say(&format!("see {}", folder.file("compare.png").display()));
-    Ok(())
+    Ok(folder)
 }
 
 /// A run of the comparison that failed.

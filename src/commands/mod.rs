@@ -7,6 +7,8 @@ mod data;
 mod doctor;
 mod drawing;
 mod mnist;
+mod output;
+mod report;
 mod trace;
 
 use std::error::Error;
@@ -26,6 +28,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Compare(arguments) => compare::run(arguments),
         Command::Trace(arguments) => trace::run(arguments),
         Command::Backprop(arguments) => backprop::run(arguments),
+        Command::Report(arguments) => report::run(arguments),
         Command::Doctor(arguments) => doctor::run(arguments),
     }
 }
