@@ -15,6 +15,7 @@ mod help;
 mod mnist;
 #[cfg(target_os = "linux")]
 mod on_device;
+mod report;
 mod resume;
 mod trace;
 mod trouble;

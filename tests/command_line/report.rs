@@ -1,0 +1,150 @@
+//! `report`: the page that it makes of new runs and of old ones, and what it refuses.
+
+use std::fs;
+
+use super::*;
+
+/// `report` on the small data set, where it trains.
+fn report(place: &Workplace, arguments: &str) -> Finished {
+    place.run(&format!("report {} {arguments}", small(arguments)))
+}
+
+/// Two seeds of two optimizers in `runs`.
+fn with_runs() -> Workplace {
+    let place = Workplace::new();
+    place.compare("--opt adam,adagrad --seeds 2 --out runs").succeeded();
+    place
+}
+
+/// What is between the tags of the page's rows of a table that begin with this cell.
+fn row(page: &str, first: &str) -> Vec<String> {
+    let begin = page.find(&format!("<td>{first}</td>")).unwrap_or_else(|| panic!("no row {first}"));
+    let row = &page[begin..begin + page[begin..].find("</tr>").unwrap()];
+    row.split("</td>").map(|cell| cell.rsplit('>').next().unwrap().to_string()).collect()
+}
+
+#[test]
+fn without_options_it_trains_each_optimizer_and_leaves_one_page() {
+    let place = Workplace::new();
+    let finished = report(&place, "").succeeded();
+    assert_eq!(place.names("."), ["data", "report.html", "runs"]);
+    let folder = place.names("runs");
+    assert!(folder.len() == 1 && folder[0].ends_with("-report"), "{folder:?}");
+    let runs: Vec<String> = place.names(&format!("runs/{}", folder[0]));
+    assert_eq!(runs[..2], ["adagrad-seed0", "adam-seed0"]);
+    assert!(runs.contains(&"rmsprop-seed0".into()) && !runs.contains(&"sgd-seed0".into()));
+    assert!(finished.stdout.contains("wrote report.html, ") && finished.stdout.contains("epoch objective"));
+
+    let page = place.read("report.html");
+    assert!(page.starts_with("<!doctype html>") && page.len() < 2 << 20, "{} bytes", page.len());
+    for section in ["formula", "matrices", "network", "curves", "results", "mistakes"] {
+        assert!(page.contains(&format!("<section id=\"{section}\">")), "{section}");
+    }
+    for figure in
+        ["formula-graph", "matrix-graph", "network-1", "layers-1", "objective", "accuracy", "seconds"]
+    {
+        assert!(page.contains(&format!("<figure id=\"{figure}\"")), "{figure}");
+    }
+    for optimizer in ["adagrad", "rmsprop", "adam"] {
+        for figure in ["rule", "objective", "accuracy", "confusion"] {
+            assert!(page.contains(&format!("<figure id=\"{figure}-{optimizer}\"")), "{figure}-{optimizer}");
+        }
+    }
+    assert!(page.contains("cotangent mnist --opt adam --seed 0 --batch-size 32 --epochs 2 --hidden 16"));
+    assert!(page.contains("<math") && page.contains("98% line"));
+    // Nothing is asked of the network.
+    for word in ["http://", "https://", "@import", "url(http", "<link rel=\"stylesheet\""] {
+        let allowed = ["http://www.w3.org/2000/svg", "http://www.w3.org/1998/Math/MathML"];
+        let rest = allowed.iter().fold(page.clone(), |page, name| page.replace(name, ""));
+        assert!(!rest.contains(word), "{word}");
+    }
+    report(&place, "").failed(2, &["report.html exists already", "--force"]);
+}
+
+#[test]
+fn runs_that_exist_are_taken_and_give_mean_and_spread_over_the_seeds() {
+    let place = with_runs();
+    place.run("report --runs runs --out page.html --quiet").succeeded();
+    let page = place.read("page.html");
+    let comparison: serde_json::Value = serde_json::from_str(&place.read("runs/compare.json")).unwrap();
+    for entry in comparison.as_array().unwrap() {
+        let percent = |key: &str| 100.0 * entry["test_accuracy"][key].as_f64().unwrap();
+        let cells = row(&page, entry["optimizer"].as_str().unwrap());
+        assert_eq!(cells[1], "0, 1");
+        assert_eq!(cells[2], format!("{:.2}% ± {:.2}%", percent("mean"), percent("standard_deviation")));
+        assert_eq!(cells[3], format!("{:.2}%", percent("minimum")));
+    }
+    assert!(page.contains("mean and range of seeds 0 to 1"));
+    assert_eq!(place.names(".").len(), 3, "nothing was trained");
+    // Single folders do as well, in any number.
+    place
+        .run("report --runs runs/adam-seed0 runs/adam-seed1 runs --force --out page.html --quiet")
+        .succeeded();
+    assert_eq!(row(&place.read("page.html"), "adagrad"), row(&page, "adagrad"));
+}
+
+#[test]
+fn a_run_that_lacks_something_is_used_as_far_as_it_goes_and_the_page_says_so() {
+    let place = with_runs();
+    let log = place.path("runs/adam-seed0/metrics.csv");
+    let text = fs::read_to_string(&log).unwrap();
+    fs::write(&log, &text[..text.len() - 9]).unwrap();
+    for file in
+        ["runs/adam-seed0/summary.json", "runs/adam-seed0/model.safetensors", "runs/adam-seed1/confusion.csv"]
+    {
+        fs::remove_file(place.path(file)).unwrap();
+    }
+    fs::write(place.path("runs/adagrad-seed0/model.safetensors"), b"not a model").unwrap();
+    let finished = place.run("report --runs runs").succeeded();
+    let page = place.read("report.html");
+    for note in [
+        "runs/adam-seed0: metrics.csv: the last row was cut off",
+        "runs/adam-seed0: summary.json is missing",
+        "runs/adam-seed0: model.safetensors is missing",
+        "runs/adam-seed1: confusion.csv is missing",
+        "adagrad: its mistakes cannot be shown",
+    ] {
+        let words = note.split(": ").last().unwrap();
+        assert!(page.contains(words), "{words:?} is not on the page");
+        assert!(finished.stdout.contains(words), "{words:?} is not in\n{}", finished.stdout);
+    }
+    assert!(page.contains("<figure id=\"confusion-adam\""), "the other seed has one");
+}
+
+#[test]
+fn what_cannot_be_done_is_found_before_anything_is_trained() {
+    let place = Workplace::new();
+    place.run("report --runs nowhere").failed(1, &["nowhere"]);
+    fs::create_dir(place.path("empty")).unwrap();
+    place.run("report --runs empty").failed(1, &["empty"]);
+    place.run("report --runs data --epochs 3").failed(2, &["--runs takes runs that exist"]);
+    place.run("report --runs data --seeds 3").failed(2, &["cannot be used with"]);
+    place.run("report --out page.pdf").failed(2, &["name an .html file"]);
+    place.run("report --lr 0").failed(2, &["--lr"]);
+    let without = Finished::of(
+        place.program().args(["report", "--pdf"]).env("PATH", "/nowhere").env("COTANGENT_BROWSER", ""),
+    );
+    without.failed(1, &["no browser found", "COTANGENT_BROWSER"]);
+    let named = Finished::of(place.program().args(["report", "--pdf"]).env("COTANGENT_BROWSER", "./no-such"));
+    named.failed(1, &["COTANGENT_BROWSER", "no-such"]);
+    assert_eq!(place.names("."), ["data", "empty"]);
+}
+
+#[test]
+fn a_browser_prints_the_page_and_one_that_fails_is_quoted() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = with_runs();
+    let browser = |script: &str| {
+        let path = place.path("browser");
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = place.program();
+        command.args(["report", "--runs", "runs", "--pdf", "--force"]).env("COTANGENT_BROWSER", path);
+        Finished::of(&mut command)
+    };
+    browser("for word; do case $word in --print-to-pdf=*) echo %PDF-1.4 > \"${word#*=}\";; esac; done")
+        .succeeded();
+    assert!(place.read("report.pdf").starts_with("%PDF"));
+    browser("echo 'no display' >&2; exit 4").failed(1, &["made no PDF", "no display"]);
+    assert!(place.path("report.html").exists(), "the page is there all the same");
+}
