@@ -39,10 +39,8 @@ function interactive(figure) {
   const places = (drawing) => visible(drawing).flatMap((series) => series.points);
   const on_screen = () => drawings.find((drawing) => drawing.svg.getClientRects().length > 0);
 
-  const written = (y) => {
-    const text = stage.dataset.format === "percent" ? `${+(100 * y).toPrecision(5)}%` : `${+y.toPrecision(5)}`;
-    return text.replaceAll("-", "−");
-  };
+  const written = (number, digits) => `${+number.toPrecision(digits)}`.replaceAll("-", "−");
+  const value = (y) => (stage.dataset.format === "percent" ? `${written(100 * y, 5)}%` : written(y, 5));
 
   function hide() {
     shown = null;
@@ -67,9 +65,9 @@ function interactive(figure) {
     const rows = found.flatMap(({ point, key }) => [
       key.querySelector("svg").cloneNode(true),
       make("span", {}, key.textContent.trim()),
-      make("b", {}, written(point.y)),
+      make("b", {}, value(point.y)),
     ]);
-    tip.replaceChildren(`${stage.dataset.x} ${written_x(x)}`, make("div", {}, ...rows));
+    tip.replaceChildren(`${stage.dataset.x} ${written(x, 8)}`, make("div", {}, ...rows));
     tip.hidden = false;
     // At the right of the line, or where that is too far, at its left; never outside.
     const scale = svg.clientWidth / svg.viewBox.baseVal.width;
@@ -78,8 +76,6 @@ function interactive(figure) {
     tip.style.left = `${Math.max(0, Math.min(at, stage.clientWidth - tip.offsetWidth))}px`;
     tip.style.top = `${top * scale + 8}px`;
   }
-
-  const written_x = (x) => `${+x.toPrecision(8)}`.replaceAll("-", "−");
 
   function point_at(drawing, event) {
     const box = drawing.svg.getBoundingClientRect();
@@ -134,7 +130,8 @@ const watch = new IntersectionObserver(
   (seen) => {
     const section = seen.find((section) => section.isIntersecting);
     if (!section) return;
-    entries.forEach((entry, id) => entry.toggleAttribute("aria-current", id === section.target.id));
+    entries.forEach((entry) => entry.removeAttribute("aria-current"));
+    entries.get(section.target.id)?.setAttribute("aria-current", "true");
   },
   { rootMargin: "-20% 0px -75% 0px" },
 );

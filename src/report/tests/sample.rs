@@ -128,7 +128,13 @@ fn digits() -> Vec<Part> {
     let counts: Vec<Vec<u64>> = (0..10)
         .map(|t: u64| {
             (0..10)
-                .map(|p| if t == p { 970 + 3 * t } else { (t * 7 + p * 5) % 6 * u64::from((t + p) % 3 == 0) })
+                .map(|p| {
+                    if t == p {
+                        970 + 3 * t
+                    } else {
+                        (t * 7 + p * 5) % 6 * u64::from((t + p).is_multiple_of(3))
+                    }
+                })
                 .collect()
         })
         .collect();
