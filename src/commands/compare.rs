@@ -4,7 +4,9 @@ use cotangent::train::figures::{objective_chart, over_seeds, setting, write_char
 use cotangent::train::{Choices, OptimizerName, Options, Outcome, RunFolder, Setup, Statistics, TrainError};
 use serde::Serialize;
 
-use super::console::{Console, count, device_line, interrupted, listen_for_interrupt, resume_command};
+use super::console::{
+    Console, count, device_line, interrupted, listen_for_interrupt, quoted, resume_command,
+};
 use super::{Failure, Request, data};
 use crate::cli::{Compare, Place};
 
@@ -77,10 +79,15 @@ pub fn train(
                 true => String::new(),
                 false => format!("; finish the run that was cut off with: {}", resume_command(&inner)),
             };
-            return Err(Failure::work(format!(
-                "interrupted after {}{finish}. To compare all, begin again with another --out",
-                comparison.done(&folder, all)
-            )));
+            let done = comparison.done(&folder, all);
+            let next = match (what, comparison.runs.is_empty()) {
+                ("report", false) => {
+                    format!("Report what there is with: cotangent report --runs {}", quoted(folder.path()))
+                }
+                ("report", true) => "To report, begin again".into(),
+                _ => "To compare all, begin again with another --out".into(),
+            };
+            return Err(Failure::work(format!("interrupted after {done}{finish}. {next}")));
         }
     }
     console.say(&format!("\n{}", comparison.table()));

@@ -14,6 +14,9 @@ pub(super) fn block(block: &Block) -> Result<String, ReportError> {
     Ok(match block {
         Block::Heading(heading) => format!("<h3>{}</h3>\n", escape(heading)),
         Block::Paragraph(content) => {
+            if let [Span::Math(latex)] = &content[..] {
+                return Ok(format!("<p class=\"scroll alone\">{}</p>\n", mathml::display(latex)?));
+            }
             let holds_math = content.iter().any(|span| matches!(span, Span::Math(_)));
             let class = if holds_math { " class=\"scroll\"" } else { "" };
             format!("<p{class}>{}</p>\n", spans(content)?)

@@ -45,8 +45,8 @@ pub struct Study<'s> {
 /// When a picture cannot be drawn.
 pub fn page(study: &Study<'_>) -> Result<Page, DrawError> {
     let lead = format!(
-        "One engine, three exercises: a formula differentiated by hand's rules, a chain of matrices checked against \
-         other ways, and a network that learns to read digits. Made by cotangent {} on {}, {}.",
+        "One engine, three exercises: a formula differentiated step by step, a chain of matrices whose gradients are \
+         checked in other ways, and networks that learn to read digits. Made by cotangent {} on {}, {}.",
         env!("CARGO_PKG_VERSION"),
         study.machine,
         study.date
