@@ -50,6 +50,16 @@ const MOST_WORK: usize = 100_000_000;
 const MOST_NUMBERS: usize = 10_000_000;
 
 impl Problem {
+    /// The exercise's widths: X 5×50, W1 4×5, W2 3×4, W3 2×3, Y 2×50.
+    pub const SHAPE: [usize; 4] = [5, 4, 3, 2];
+    /// The exercise's columns.
+    pub const COLUMNS: usize = 50;
+
+    /// Where the entries of [`Self::random`] are from, in words.
+    pub fn origin(seed: u64) -> String {
+        format!("entries standard normal, seed {seed}")
+    }
+
     /// Puts matrices together: X (n₀, columns), Wᵢ (nᵢ, nᵢ₋₁), Y (nₙ, columns).
     ///
     /// # Errors

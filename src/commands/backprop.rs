@@ -15,10 +15,6 @@ use super::drawing::{Drawing, WIDTH, in_characters};
 use super::output::{refuse_existing, write};
 use crate::cli::{Backprop, PageFormat};
 
-/// The exercise's sizes.
-const SHAPE: [usize; 4] = [5, 4, 3, 2];
-const COLUMNS: usize = 50;
-
 pub fn run(arguments: Backprop) -> Result<(), Failure> {
     let on_page = matches!(arguments.format, PageFormat::Text | PageFormat::Markdown);
     let drawn = arguments.graph.as_deref().map(|graph| Drawing::of(graph, on_page)).transpose()?;
@@ -83,11 +79,11 @@ fn problem(arguments: &Backprop) -> Result<(Problem, String), Failure> {
         let problem = Problem::read(path).map_err(|error| Failure::work(format!("--input: {error}")))?;
         return Ok((problem, format!("from {}", path.display())));
     }
-    let shape = if arguments.shape.is_empty() { &SHAPE[..] } else { &arguments.shape };
+    let shape = if arguments.shape.is_empty() { &Problem::SHAPE[..] } else { &arguments.shape };
     let seed = arguments.seed.unwrap_or(0);
-    let problem = Problem::random(shape, arguments.columns.unwrap_or(COLUMNS), seed);
+    let problem = Problem::random(shape, arguments.columns.unwrap_or(Problem::COLUMNS), seed);
     let problem = problem.map_err(|error: BackpropError| Failure::usage(error))?;
-    Ok((problem, format!("entries standard normal, seed {seed}")))
+    Ok((problem, Problem::origin(seed)))
 }
 
 /// The device to compare with, if one was asked for.

@@ -6,10 +6,10 @@ use cotangent::backprop::format::Results;
 use cotangent::backprop::{Backprop, Problem, torch};
 use cotangent::report::{browser, html};
 use cotangent::scalar::{Request, Trace, parse, parse_point, trace};
-use cotangent::study::{self, Study};
+use cotangent::study::{self, Study, Worst};
 use cotangent::train::files::MODEL;
 use cotangent::train::mistakes::worst;
-use cotangent::train::{Choices, Mistake, OptimizerName, Record, groups, records};
+use cotangent::train::{Choices, OptimizerName, Record, groups, records};
 use time::OffsetDateTime;
 
 use super::console::{Console, count, quoted};
@@ -21,9 +21,8 @@ use crate::cli::{Place, Report};
 const FORMULA: &str = "(x1*x2*sin(x3) + exp(x1*x2))/x3";
 const POINT: &str = "x1=1,x2=1.5,x3=2";
 
-/// The second exercise.
-const SHAPE: [usize; 4] = [5, 4, 3, 2];
-const COLUMNS: usize = 50;
+/// The seed of the second.
+const SEED: u64 = 0;
 
 /// The optimizers of the third exercise.
 const OPTIMIZERS: [OptimizerName; 3] = [OptimizerName::Adagrad, OptimizerName::RmsProp, OptimizerName::Adam];
@@ -52,7 +51,8 @@ pub fn run(arguments: Report) -> Result<(), Failure> {
     let browser = arguments.pdf.then(browser::find).transpose().map_err(Failure::work)?;
     let trace = formula()?;
     let found =
-        Backprop::of(&Problem::random(&SHAPE, COLUMNS, 0).map_err(Failure::work)?).map_err(Failure::work)?;
+        Backprop::of(&Problem::random(&Problem::SHAPE, Problem::COLUMNS, SEED).map_err(Failure::work)?)
+            .map_err(Failure::work)?;
     let torch = arguments.check_torch.as_deref().map(|python| torch::compare(&found, python));
     let torch = torch.transpose().map_err(Failure::work)?;
 
@@ -63,7 +63,8 @@ pub fn run(arguments: Report) -> Result<(), Failure> {
     };
     let records = records(&folders)?;
     console.say(&format!("{} read; looking for the worst mistakes", count(records.len(), "run")));
-    let (mistakes, notes) = mistakes(&records)?;
+    let mut notes = Vec::new();
+    let worst = mistakes(&records, &mut notes);
     for note in records.iter().flat_map(|record| record.notes.iter().map(move |note| (record, note))) {
         console.say(&format!("{}: {}", note.0.path.display(), note.1));
     }
@@ -76,12 +77,12 @@ pub fn run(arguments: Report) -> Result<(), Failure> {
         trace: &trace,
         matrices: Results {
             found: &found,
-            origin: "entries standard normal, seed 0",
+            origin: &Problem::origin(SEED),
             torch: torch.as_ref(),
             device: None,
         },
         records: &records,
-        mistakes: &mistakes,
+        worst: &worst,
         notes: &notes,
         machine: &machine,
         date: &now.date().to_string(),
@@ -118,9 +119,9 @@ fn train(arguments: &Report, console: &mut Console) -> Result<PathBuf, Failure> 
     Ok(folder.path().into())
 }
 
-/// The worst mistakes of one run of each group, and what kept others from being shown.
-fn mistakes(records: &[Record]) -> Result<(Vec<(usize, Vec<Mistake>)>, Vec<String>), Failure> {
-    let (mut found, mut notes) = (Vec::new(), Vec::new());
+/// The worst mistakes of one run of each group; the notes get what kept others from being shown.
+fn mistakes(records: &[Record], notes: &mut Vec<String>) -> Vec<Worst> {
+    let mut found = Vec::new();
     for group in groups(records) {
         let with_model = group.records.iter().find(|record| record.path.join(MODEL).exists());
         let Some(record) = with_model else { continue }; // the record says so
@@ -129,11 +130,11 @@ fn mistakes(records: &[Record]) -> Result<(Vec<(usize, Vec<Mistake>)>, Vec<Strin
             .map_err(Into::into)
             .and_then(|data| worst(record, &data, WORST));
         match mistakes {
-            Ok(mistakes) => found.push((position, mistakes)),
+            Ok(mistakes) => found.push(Worst { record: position, mistakes }),
             Err(error) => notes.push(format!("{}: its mistakes cannot be shown: {error}", group.name)),
         }
     }
-    Ok((found, notes))
+    found
 }
 
 /// `linux x86_64, 2 processors`.

@@ -204,10 +204,10 @@ fn wrong(study: &Study<'_>, groups: &[Group<'_>]) -> Result<Vec<Part>, DrawError
     for group in groups {
         let id = slug(&group.name);
         let shown = group.records.iter().find(|record| record.confusion.is_some());
-        let pictured = study.mistakes.iter().find_map(|(position, mistakes)| {
-            let record = study.records.get(*position)?;
+        let pictured = study.worst.iter().find_map(|worst| {
+            let record = study.records.get(worst.record)?;
             let of_group = group.records.iter().any(|other| other.path == record.path);
-            of_group.then_some((record, mistakes))
+            of_group.then_some((record, &worst.mistakes))
         });
         if shown.is_some() || pictured.is_some() {
             parts.push(heading(group.name.clone()));

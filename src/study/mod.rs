@@ -29,14 +29,23 @@ pub struct Study<'s> {
     pub matrices: Results<'s>,
     /// The trained networks.
     pub records: &'s [Record],
-    /// The worst mistakes of some of them, by position in `records`.
-    pub mistakes: &'s [(usize, Vec<Mistake>)],
+    /// What some of them get most wrong.
+    pub worst: &'s [Worst],
     /// What a reader must know beside that, such as a run without its model.
     pub notes: &'s [String],
     /// The machine: `linux x86_64, 2 processors`.
     pub machine: &'s str,
     /// When, in UTC.
     pub date: &'s str,
+}
+
+/// What a network gets most wrong.
+#[derive(Clone, Debug)]
+pub struct Worst {
+    /// The run, by position in [`Study::records`].
+    pub record: usize,
+    /// Its mistakes of largest loss, the largest first.
+    pub mistakes: Vec<Mistake>,
 }
 
 /// The page.
