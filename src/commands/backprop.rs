@@ -10,8 +10,8 @@ use cotangent::train::hardware::first;
 use cotangent::train::options::Device as Asked;
 
 use super::Failure;
-use super::console::{colour, print};
-use super::drawing::{Drawing, WIDTH, in_characters};
+use super::console::{colour, print, width};
+use super::drawing::{Drawing, in_characters};
 use super::output::{refuse_existing, write};
 use crate::cli::{Backprop, PageFormat};
 
@@ -51,7 +51,7 @@ pub fn run(arguments: Backprop) -> Result<(), Failure> {
         PageFormat::Text => {
             // A terminal shows the ends of a wide matrix; what is kept shows all of it.
             let elide = std::io::stdout().is_terminal();
-            document::text(&page(Notation::Text), TextStyle { width: WIDTH, colour: colour(), elide })
+            document::text(&page(Notation::Text), TextStyle { width: width(), colour: colour(), elide })
         }
         PageFormat::Markdown => document::markdown(&page(Notation::Text)),
         PageFormat::Latex => document::latex(&page(Notation::Latex), Paper::Portrait),

@@ -5,9 +5,7 @@ use std::path::Path;
 use cotangent::draw::{Diagram, png};
 
 use super::Failure;
-
-/// Columns of a page of text.
-pub const WIDTH: usize = 100;
+use super::console::width;
 
 /// A text shows the graph of at most so many nodes without being asked.
 const SMALL: usize = 24;
@@ -76,12 +74,10 @@ pub fn in_characters(
     nodes: usize,
     diagram: impl Fn() -> Diagram,
 ) -> Option<String> {
-    match asked {
-        Some(Drawing::Characters) if nodes <= LARGEST => {
-            Some(diagram().boxes(WIDTH).unwrap_or_else(|| diagram().lifelines()))
-        }
-        Some(Drawing::Characters) => Some(diagram().lifelines()),
-        _ if on_page && nodes <= SMALL => diagram().boxes(WIDTH),
-        _ => None,
+    let is_asked = asked == Some(Drawing::Characters);
+    if !is_asked && !(on_page && nodes <= SMALL) {
+        return None;
     }
+    let boxes = if nodes <= LARGEST { diagram().boxes(width()) } else { None };
+    Some(boxes.unwrap_or_else(|| diagram().lifelines()))
 }

@@ -9,8 +9,8 @@ use cotangent::scalar::{
 };
 
 use super::Failure;
-use super::console::{colour, print};
-use super::drawing::{Drawing, WIDTH, in_characters};
+use super::console::{colour, print, width};
+use super::drawing::{Drawing, in_characters};
 use crate::cli::{PageFormat, Trace, TraceNotation};
 
 pub fn run(arguments: Trace) -> Result<(), Failure> {
@@ -53,7 +53,7 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
     let page = |notation| format::page(&trace, notation, digits, in_characters.as_deref());
     let text = match arguments.format {
         PageFormat::Text => {
-            document::text(&page(notation), TextStyle { width: WIDTH, colour: colour(), elide: false })
+            document::text(&page(notation), TextStyle { width: width(), colour: colour(), elide: false })
         }
         PageFormat::Markdown => document::markdown(&page(notation)),
         PageFormat::Latex => {

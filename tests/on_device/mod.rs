@@ -1,5 +1,6 @@
 //! Training on a device, held against the CPU: the emulated devices, or the real card.
 
+mod backprop;
 mod bfloat16;
 mod failure;
 mod host;
