@@ -129,8 +129,8 @@ pub struct Trace {
 )]
 pub struct Backprop {
     /// Widths from X to Y, comma-separated: one weight between two [default: 5,4,3,2]
-    #[arg(long, value_name = "WIDTHS", value_delimiter = ',', conflicts_with = "input")]
-    pub shape: Vec<usize>,
+    #[arg(long, value_name = "WIDTHS", value_parser = widths, conflicts_with = "input")]
+    pub shape: Option<Widths>,
     /// Columns of X and Y: examples [default: 50]
     #[arg(long, value_name = "N", conflicts_with = "input")]
     pub columns: Option<usize>,
@@ -200,6 +200,16 @@ pub struct Report {
     /// Print errors only
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// Extents of layers, from what goes in to what comes out.
+#[derive(Clone)]
+pub struct Widths(pub Vec<usize>);
+
+fn widths(text: &str) -> Result<Widths, String> {
+    let width =
+        |part: &str| part.trim().parse().map_err(|_| format!("{part:?} is no width; write it as 5,4,3,2"));
+    text.split(',').map(width).collect::<Result<_, _>>().map(Widths)
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -31,6 +31,20 @@ pub struct Variable {
     pub gradient: Option<Matrix>,
     /// Whether it is given from outside.
     pub is_input: bool,
+    /// What its numbers are sums of, in absolute values: rounding errors are relative to these, and not to the numbers,
+    /// which may be small because much has cancelled.
+    pub scale: Scale,
+}
+
+/// Values and gradients of the same graph at |X|, −|Y| and |W|, with each relu closed where it is here, in absolute values:
+/// every sum there adds what has one sign, so that each entry is a bound on the summands of the same entry here (running error analysis; Higham, Accuracy
+/// and Stability of Numerical Algorithms, 2002, section 3.3).
+#[derive(Clone, Debug, Default)]
+pub struct Scale {
+    /// Of each entry of the value.
+    pub value: Vec<f64>,
+    /// Of each entry of the gradient.
+    pub gradient: Vec<f64>,
 }
 
 /// The chain at a problem's numbers, differentiated.
@@ -44,8 +58,8 @@ pub struct Backprop {
     pub graph: Graph,
     /// Nodes of the chain alone: X to z.
     pub(super) primal: Range<usize>,
-    /// The nodes before each relu: its kink is where they are 0.
-    pub(super) pre_activations: Vec<NodeId>,
+    /// What stands before each relu, by position in `variables`: its kink is where that is 0.
+    pub(super) pre_activations: Vec<usize>,
 }
 
 impl Backprop {
@@ -74,6 +88,7 @@ impl Backprop {
             let matrix = |node| Matrix { rows, columns, values: values.get(node).to_vec() };
             (variable.value, variable.gradient) = (matrix(variable.node), variable.gradient_node.map(matrix));
         }
+        magnitudes(&graph, &mut variables, &pre_activations);
         let overflows = |matrix: &Matrix| matrix.values.iter().any(|x| !x.is_finite());
         if let Some(variable) = variables.iter().find(|variable| overflows(&variable.value)) {
             return Err(BackpropError::Overflow { node: format!("{}.v", variable.name) });
@@ -123,6 +138,17 @@ impl Backprop {
         variable.gradient_node.map(|node| format!("{gradient} = {}", rules.expression(node)))
     }
 
+    /// How many pre-activations are 0 but for rounding, or exactly: arithmetic in another order may put them on the other
+    /// side of relu's kink.
+    pub fn near_kinks(&self) -> usize {
+        let near = |&position: &usize| {
+            let variable = &self.variables[position];
+            let entries = variable.value.values.iter().zip(&variable.scale.value);
+            entries.filter(|(x, scale)| **scale > 0.0 && x.abs() <= 1e-13 * **scale).count()
+        };
+        self.pre_activations.iter().map(near).sum()
+    }
+
     /// The operands of a variable, each as a position in [`Self::variables`]: an edge of the computational graph each.
     pub fn operands(&self, variable: &Variable) -> Vec<usize> {
         let mut operands = Vec::new();
@@ -146,6 +172,33 @@ impl Backprop {
     }
 }
 
+/// Fills in the variables' scales.
+fn magnitudes(graph: &Graph, variables: &mut [Variable], pre_activations: &[usize]) {
+    let mut values = Interpreter::<f64>::new(graph);
+    for variable in variables.iter().filter(|variable| variable.is_input) {
+        // Y − V5 adds up where Y is negative and V5 is not.
+        let sign = if variable.name == "Y" { -1.0 } else { 1.0 };
+        let entries: Vec<f64> = variable.value.values.iter().map(|x| sign * x.abs()).collect();
+        values.set(variable.node, &entries);
+    }
+    let mut done = 0;
+    for &position in pre_activations {
+        // What relu does not let through adds nothing behind it.
+        let relu = &variables[position + 1];
+        values.run(done..relu.node.index() + 1, Draw::default());
+        done = relu.node.index() + 1;
+        let passed = values.get(relu.node).iter().zip(&relu.value.values);
+        let passed: Vec<f64> = passed.map(|(&scale, &value)| if value > 0.0 { scale } else { 0.0 }).collect();
+        values.set(relu.node, &passed);
+    }
+    values.run(done..graph.len(), Draw::default());
+    let of = |node: NodeId| values.get(node).iter().map(|x| x.abs()).collect();
+    for variable in variables {
+        let gradient = variable.gradient_node.map_or(Vec::new(), of);
+        variable.scale = Scale { value: of(variable.node), gradient };
+    }
+}
+
 /// Gives the inputs their values.
 pub(super) fn set_inputs(values: &mut Interpreter<'_, f64>, variables: &[Variable], problem: &Problem) {
     let matrices = [problem.x(), problem.y()].into_iter().chain(problem.weights());
@@ -154,7 +207,7 @@ pub(super) fn set_inputs(values: &mut Interpreter<'_, f64>, variables: &[Variabl
     }
 }
 
-type Built = (Graph, Vec<Variable>, Range<usize>, Vec<NodeId>);
+type Built = (Graph, Vec<Variable>, Range<usize>, Vec<usize>);
 
 fn build(problem: &Problem) -> Result<Built, BackpropError> {
     let builder = Builder::new();
@@ -174,7 +227,7 @@ fn build(problem: &Problem) -> Result<Built, BackpropError> {
         vars.push((format!("V{number}"), hidden));
         number += 1;
         if layer + 1 < weights.len() {
-            pre_activations.extend(hidden.id());
+            pre_activations.push(vars.len() - 1);
             hidden = hidden.relu();
             vars.push((format!("V{number}"), hidden));
             number += 1;
@@ -198,7 +251,16 @@ fn build(problem: &Problem) -> Result<Built, BackpropError> {
             let empty = Matrix { rows: 0, columns: 0, values: Vec::new() };
             let is_input = position < inputs;
             // Every handle of a graph without a mistake has a node.
-            node.map(|node| Variable { name, node, gradient_node, value: empty, gradient: None, is_input })
+            let scale = Scale::default();
+            node.map(|node| Variable {
+                name,
+                node,
+                gradient_node,
+                value: empty,
+                gradient: None,
+                is_input,
+                scale,
+            })
         };
     let variables = places.into_iter().enumerate().filter_map(variable).collect();
     Ok((graph, variables, primal, pre_activations))

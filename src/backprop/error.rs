@@ -39,7 +39,7 @@ pub enum BackpropError {
     #[error("the graph cannot be built")]
     Graph(#[from] GraphError),
 
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {} ({source}): check the path and the permission", path.display())]
     File { action: &'static str, path: PathBuf, source: io::Error },
 
     #[error("{}: {problem}", path.display())]

@@ -1,6 +1,6 @@
 //! The matrices in safetensors files: a problem read, values and gradients written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use bytemuck::cast_slice;
@@ -11,8 +11,8 @@ use safetensors::{Dtype, SafeTensors};
 use super::{Backprop, BackpropError, Matrix, Problem};
 use crate::tensors;
 
-/// The most weights that a file may hold.
-const MOST_WEIGHTS: usize = 1000;
+/// The most bytes that a file may have: more numbers than a problem may.
+const MOST_BYTES: u64 = 1 << 28;
 
 impl Problem {
     /// Reads X, Y, W1, W2, … from a safetensors file of float64, or of float32, float16 or bfloat16, whose numbers
@@ -23,11 +23,16 @@ impl Problem {
     /// When the file cannot be read or is damaged; when a name, a shape or a number type is another; when the matrices
     /// do not fit together.
     pub fn read(path: &Path) -> Result<Self, BackpropError> {
-        let bytes = std::fs::read(path).map_err(|source| BackpropError::File {
-            action: "read",
-            path: path.into(),
-            source,
-        })?;
+        let unreadable = |source| BackpropError::File { action: "read", path: path.into(), source };
+        let about = std::fs::metadata(path).map_err(unreadable)?;
+        if !about.is_file() || about.len() > MOST_BYTES {
+            let problem = match about.is_file() {
+                true => format!("has {} bytes, at most {MOST_BYTES} are read", about.len()),
+                false => "is no file: name a safetensors file".into(),
+            };
+            return Err(BackpropError::Content { path: path.into(), problem });
+        }
+        let bytes = std::fs::read(path).map_err(unreadable)?;
         Self::from_bytes(&bytes).map_err(|problem| match problem {
             BackpropError::Content { problem, .. } => BackpropError::Content { path: path.into(), problem },
             other => BackpropError::Content { path: path.into(), problem: other.to_string() },
@@ -36,38 +41,51 @@ impl Problem {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, BackpropError> {
         let file = SafeTensors::deserialize(bytes).map_err(|error| {
-            content(format!("is no whole safetensors file ({error}): write it again, or name another"))
+            content(format!("is not a complete safetensors file ({error}): write it again, or name another"))
         })?;
         let names: Vec<&str> = file.names();
-        let suffix = if names.contains(&"X.v") { ".v" } else { "" };
+        let suffix = match (names.contains(&"X"), names.contains(&"X.v")) {
+            (true, true) => return Err(content("holds both X and X.v: leave one set of names out".into())),
+            (false, true) => ".v",
+            (_, false) => "",
+        };
         let matrix = |name: &str| {
             let view = file.tensor(&format!("{name}{suffix}")).map_err(|_| missing(name, suffix, &names))?;
             matrix(&format!("{name}{suffix}"), &view)
         };
-        let is_weight = |layer: usize| names.contains(&&format!("W{layer}{suffix}")[..]);
-        let weights = (1..=MOST_WEIGHTS).take_while(|&layer| is_weight(layer)).count();
+        let known: HashSet<&str> = names.iter().copied().collect();
+        let is_weight = |layer: usize| known.contains(&format!("W{layer}{suffix}")[..]);
+        let weights = (1..).take_while(|&layer| is_weight(layer)).count();
         let (x, y) = (matrix("X")?, matrix("Y")?);
         if weights == 0 {
             return Err(missing("W1", suffix, &names));
         }
-        let expected =
-            ["X".into(), "Y".into()].into_iter().chain((1..=weights).map(|layer| format!("W{layer}")));
-        let expected: Vec<String> = expected.map(|name| name + suffix).collect();
-        // A file of results holds the nodes, too.
-        let unknown = |name: &&&str| match suffix {
-            "" => !expected.iter().any(|known| known == **name),
-            _ => {
-                name.starts_with('W') && name.ends_with(".v") && !expected.iter().any(|known| known == **name)
-            }
-        };
-        if let Some(name) = names.iter().filter(unknown).min() {
-            let rule = "a file holds X, Y, W1, W2, … without a gap, and nothing else";
+        let expected = expected(weights, suffix);
+        if let Some(name) = names.iter().filter(|name| !expected.contains(**name)).min() {
+            let rule = match suffix {
+                "" => "a file holds X, Y, W1, W2, … without a gap, and nothing else",
+                _ => {
+                    "a file of results holds X.v and Y.v, and .v and .g of W1, W2, … without a gap and of the nodes"
+                }
+            };
             return Err(content(format!("the tensor {name:?} does not belong here: {rule}")));
         }
         let weights: Result<Vec<Matrix>, _> =
             (1..=weights).map(|layer| matrix(&format!("W{layer}"))).collect();
         Self::new(x, y, weights?)
     }
+}
+
+/// The names that a file with so many weights may hold: a problem's, or those of results, which end in `.v` and `.g`.
+fn expected(weights: usize, suffix: &str) -> HashSet<String> {
+    let data = ["X".to_string(), "Y".into()].into_iter();
+    let layers = (1..=weights).map(|layer| format!("W{layer}"));
+    if suffix.is_empty() {
+        return data.chain(layers).collect();
+    }
+    let nodes = (1..2 * weights).map(|node| format!("V{node}")).chain(["D".into(), "z".into()]);
+    let with_gradient = layers.chain(nodes).flat_map(|name| [format!("{name}.v"), format!("{name}.g")]);
+    data.map(|name| name + ".v").chain(with_gradient).collect()
 }
 
 /// An error whose path is put in where it is known.
@@ -81,11 +99,13 @@ fn missing(name: &str, suffix: &str, names: &[&str]) -> BackpropError {
     let more = names.len().saturating_sub(8);
     names.truncate(8);
     let held = match (names.is_empty(), more) {
-        (true, _) => "no tensor".into(),
+        (true, _) => "none".into(),
         (false, 0) => names.join(", "),
         (false, more) => format!("{} and {more} more", names.join(", ")),
     };
-    content(format!("there is no tensor {name}{suffix}: a file holds X, Y, W1, W2, …, and this one {held}"))
+    content(format!(
+        "there is no tensor {name}{suffix}: a file holds X, Y, W1, W2, …, and the tensors of this one are {held}"
+    ))
 }
 
 fn matrix(name: &str, view: &TensorView<'_>) -> Result<Matrix, BackpropError> {
@@ -186,7 +206,7 @@ mod tests {
         let refused = |tensors: &[(&str, Dtype, &[usize])]| problem(&file(tensors)).unwrap_err();
         assert!(
             refused(&[X, W1]).starts_with(
-                "there is no tensor Y: a file holds X, Y, W1, W2, …, and this one \"W1\", \"X\""
+                "there is no tensor Y: a file holds X, Y, W1, W2, …, and the tensors of this one are \"W1\", \"X\""
             )
         );
         assert!(refused(&[X, Y]).starts_with("there is no tensor W1"));
@@ -195,6 +215,7 @@ mod tests {
                 .starts_with("the tensor \"W3\" does not belong here")
         );
         assert!(refused(&[X, Y, W1, ("b", Dtype::F64, &[2])]).starts_with("the tensor \"b\""));
+        assert!(refused(&[X, Y, W1, ("X.v", Dtype::F64, &[5, 7])]).starts_with("holds both X and X.v"));
         assert!(
             refused(&[X, ("Y", Dtype::F64, &[2]), W1])
                 .starts_with("Y has the shape [2]: it must be a matrix")
@@ -209,7 +230,7 @@ mod tests {
         let whole = file(&[X, Y, W1]);
         for bytes in [&whole[..whole.len() - 1], &whole[..20], b"not safetensors at all", b""] {
             let error = problem(bytes).unwrap_err();
-            assert!(error.starts_with("is no whole safetensors file ("), "{error}");
+            assert!(error.starts_with("is not a complete safetensors file ("), "{error}");
         }
         let error = Problem::read(Path::new("/nowhere/in.safetensors")).unwrap_err().to_string();
         assert!(error.starts_with("cannot read /nowhere/in.safetensors: "), "{error}");

@@ -16,8 +16,8 @@ mod problem;
 mod rules;
 pub mod torch;
 
-pub use chain::{Backprop, Variable};
-pub use checks::{Checks, Differences, Found};
+pub use chain::{Backprop, Scale, Variable};
+pub use checks::{Checks, Deviation, Differences, Found};
 pub use error::BackpropError;
 pub use problem::{Matrix, Problem};
 pub use rules::Notation;

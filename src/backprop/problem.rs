@@ -17,7 +17,7 @@ pub struct Matrix {
 impl Matrix {
     /// The largest absolute value; NaN where there is one.
     pub fn largest(&self) -> f64 {
-        self.values.iter().fold(0.0, |largest, x| if x.abs() <= largest { largest } else { x.abs() })
+        largest(self.values.iter().map(|x| x.abs()))
     }
 
     /// The largest absolute difference to the entries of another; NaN where one is, or where they are not as many.
@@ -25,14 +25,19 @@ impl Matrix {
         if other.len() != self.values.len() {
             return f64::NAN;
         }
-        let differences = self.values.iter().zip(other).map(|(a, b)| (a - b).abs());
-        differences.fold(0.0, |largest, x| if x <= largest { largest } else { x })
+        largest(self.values.iter().zip(other).map(|(a, b)| (a - b).abs()))
     }
 
     /// The extents as people write them: `4×50`.
     pub fn extents(&self) -> String {
         format!("{}×{}", self.rows, self.columns)
     }
+}
+
+/// The largest of numbers that are not negative, 0 of none; NaN where there is one.
+pub(super) fn largest(numbers: impl IntoIterator<Item = f64>) -> f64 {
+    let larger = |largest: f64, x: f64| if largest.is_nan() || x <= largest { largest } else { x };
+    numbers.into_iter().fold(0.0, larger)
 }
 
 /// Data, targets and weights that fit together.
@@ -43,7 +48,7 @@ pub struct Problem {
     weights: Vec<Matrix>,
 }
 
-/// Multiplications and additions that the value may take: more are too many to keep and to print.
+/// Multiplications that the value may take: more are too many to keep and to print.
 const MOST_WORK: usize = 100_000_000;
 
 /// Numbers that the data, the weights and all nodes may have together.
@@ -214,6 +219,19 @@ mod tests {
         assert_ne!(a.weights()[1].values[..8], b.weights()[0].values[..8]);
         let c = Problem::random(&[5, 4, 3], 50, 8).unwrap();
         assert_ne!(a.x(), c.x());
+    }
+
+    #[test]
+    fn nan_is_the_largest_wherever_it_stands() {
+        assert_eq!(largest([1.0, 3.0, 2.0]), 3.0);
+        for place in 0..3 {
+            let mut numbers = [1.0, 3.0, 2.0];
+            numbers[place] = f64::NAN;
+            assert!(largest(numbers).is_nan());
+            let matrix = Matrix { rows: 1, columns: 3, values: numbers.to_vec() };
+            assert!(matrix.largest().is_nan() && matrix.distance(&[1.0, 3.0, 2.0]).is_nan());
+        }
+        assert!(zeros(1, 2).distance(&[0.0]).is_nan());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::ops::{Binary, Leaf, MatMul, Op, Reduction, Rule, Unary};
 pub enum Notation {
     /// `W3ᵀ V5.g`
     Text,
-    /// `W_{3}^{\mathsf{T}} V_{5}.g`
+    /// `{W_{3}}^{\mathsf{T}}\, V_{5}.\mathrm{g}`
     Latex,
 }
 
@@ -189,11 +189,7 @@ impl Rules<'_> {
 
     /// 1 in each entry where the operand is positive, else 0.
     fn indicator(&self, operand: NodeId) -> String {
-        let inner = self.sum(&self.terms(operand));
-        match self.notation {
-            Notation::Text => format!("[{inner} > 0]"),
-            Notation::Latex => format!("[{inner} > 0]"),
-        }
+        format!("[{} > 0]", self.sum(&self.terms(operand)))
     }
 
     fn sum(&self, terms: &[Term]) -> String {

@@ -4,8 +4,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use safetensors::SafeTensors;
+use safetensors::{Dtype, SafeTensors};
 
+use super::problem::largest;
 use super::{Backprop, BackpropError};
 
 /// Reads a safetensors file, runs PyTorch's autograd in float64, writes one with values and gradients. Also what
@@ -15,8 +16,8 @@ pub const SCRIPT: &str = include_str!("check_torch.py");
 /// The script's exit status where Python has no PyTorch.
 const NO_TORCH: i32 = 3;
 
-/// Both agree where no entry differs by more than this, relative to the tensor's largest entry or 1.
-pub const TOLERANCE: f64 = 1e-12;
+/// Both agree where no entry differs by more than this, relative to the absolute values of what it is a sum of.
+pub const TOLERANCE: f64 = 1e-13;
 
 /// How far PyTorch's results are from ours.
 #[derive(Clone, Debug)]
@@ -38,20 +39,25 @@ pub struct Line {
     pub gradient: Option<f64>,
     /// The largest absolute gradient, ours.
     pub largest: f64,
-    /// Whether all differences are within [`TOLERANCE`].
-    pub agrees: bool,
+    /// Whether all differences are within [`TOLERANCE`]; nothing where they are not, but a pre-activation is 0 but for
+    /// rounding, and may be on the other side of relu's kink there.
+    pub agrees: Option<bool>,
 }
 
 impl Comparison {
-    /// Whether all lines agree.
-    pub fn agrees(&self) -> bool {
-        self.lines.iter().all(|line| line.agrees)
+    /// Whether all lines agree; nothing if that could not be told of one.
+    pub fn agrees(&self) -> Option<bool> {
+        let verdicts = || self.lines.iter().map(|line| line.agrees);
+        match (verdicts().any(|v| v == Some(false)), verdicts().any(|v| v.is_none())) {
+            (true, _) => Some(false),
+            (false, true) => None,
+            (false, false) => Some(true),
+        }
     }
 
     /// The largest absolute difference of a gradient.
     pub fn largest(&self) -> f64 {
-        let gradients = self.lines.iter().filter_map(|line| line.gradient);
-        gradients.fold(0.0, |largest, x| if x <= largest { largest } else { x })
+        largest(self.lines.iter().filter_map(|line| line.gradient))
     }
 }
 
@@ -64,6 +70,12 @@ pub fn compare(found: &Backprop, python: &Path) -> Result<Comparison, BackpropEr
     let failed = |problem: String| BackpropError::Torch(problem);
     let folder = tempfile::tempdir()
         .map_err(|error| failed(format!("no temporary folder for PyTorch could be made: {error}")))?;
+    // From there, no file of the folder that this runs in is taken for a module of Python's.
+    let python = if python.components().count() > 1 {
+        &std::path::absolute(python).unwrap_or(python.into())
+    } else {
+        python
+    };
     let (input, output) = (folder.path().join("in.safetensors"), folder.path().join("out.safetensors"));
     let tensors = found.tensors().map_err(|error| failed(error.to_string()))?;
     std::fs::write(&input, tensors).map_err(|source| BackpropError::File {
@@ -74,6 +86,7 @@ pub fn compare(found: &Backprop, python: &Path) -> Result<Comparison, BackpropEr
     let child = Command::new(python)
         .arg("-")
         .args([&input, &output])
+        .current_dir(folder.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -86,18 +99,24 @@ pub fn compare(found: &Backprop, python: &Path) -> Result<Comparison, BackpropEr
     let ended = child.wait_with_output().map_err(|error| failed(format!("{shown}: {error}")))?;
     if ended.status.code() == Some(NO_TORCH) {
         return Err(failed(format!(
-            "{shown} has no PyTorch: install it with {shown} -m pip install torch, or name a Python that has it: \
-             --check-torch PYTHON"
+            "{shown} has no PyTorch ({}): install it with {shown} -m pip install torch, or name a Python that has it: \
+             --check-torch PYTHON",
+            last_line(&ended.stderr)
         )));
     }
     if !ended.status.success() {
-        let said = String::from_utf8_lossy(&ended.stderr);
-        let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing was said");
+        let last = last_line(&ended.stderr);
         return Err(failed(format!("PyTorch's script failed under {shown} ({}): {last}", ended.status)));
     }
     let bytes = std::fs::read(&output)
         .map_err(|error| failed(format!("PyTorch's script under {shown} wrote no results: {error}")))?;
     read(found, &bytes)
+}
+
+/// What a program said last.
+fn last_line(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing was said").into()
 }
 
 /// Compares with the results in a file that the script wrote.
@@ -109,24 +128,36 @@ pub fn read(found: &Backprop, bytes: &[u8]) -> Result<Comparison, BackpropError>
     let file = SafeTensors::deserialize(bytes).map_err(|error| failed(error.to_string()))?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| failed(error.to_string()))?;
     let version = header.metadata().as_ref().and_then(|metadata| metadata.get("torch").cloned());
-    let values = |name: &str, length: usize| -> Result<Vec<f64>, BackpropError> {
+    let values = |name: &str, shape: &[usize]| -> Result<Vec<f64>, BackpropError> {
         let view = file.tensor(name).map_err(|error| failed(format!("{name}: {error}")))?;
-        let values: Vec<f64> = view.data().chunks_exact(8).map(bytemuck::pod_read_unaligned).collect();
-        if view.dtype() != safetensors::Dtype::F64 || values.len() != length {
-            return Err(failed(format!("{name} is {:?} {:?}", view.dtype(), view.shape())));
+        if view.dtype() != Dtype::F64 || view.shape() != shape {
+            return Err(failed(format!(
+                "{name} is {:?} {:?}, where F64 {shape:?} was asked for",
+                view.dtype(),
+                view.shape()
+            )));
         }
-        Ok(values)
+        Ok(view.data().chunks_exact(8).map(bytemuck::pod_read_unaligned).collect())
     };
+    let near_kinks = found.near_kinks() > 0;
     let line = |(position, variable): (usize, &super::Variable)| {
-        let length = variable.value.values.len();
-        let value = variable.value.distance(&values(&format!("{}.v", variable.name), length)?);
-        let gradient = match &variable.gradient {
-            Some(gradient) => Some(gradient.distance(&values(&format!("{}.g", variable.name), length)?)),
-            None => None,
+        let shape = &found.graph[variable.node].shape;
+        let values_of = |suffix: &str| values(&format!("{}.{suffix}", variable.name), shape);
+        let within = |ours: &[f64], theirs: &[f64], scale: &[f64]| {
+            // Written so that NaN is not within anything.
+            let entries = ours.iter().zip(theirs).zip(scale);
+            entries.into_iter().all(|((a, b), scale)| (a - b).abs() <= TOLERANCE * scale)
         };
+        let theirs = values_of("v")?;
+        let mut agrees = within(&variable.value.values, &theirs, &variable.scale.value);
+        let (value, mut gradient) = (variable.value.distance(&theirs), None);
+        if let Some(ours) = &variable.gradient {
+            let theirs = values_of("g")?;
+            agrees &= within(&ours.values, &theirs, &variable.scale.gradient);
+            gradient = Some(ours.distance(&theirs));
+        }
         let largest = variable.gradient.as_ref().map_or(0.0, |gradient| gradient.largest());
-        let within = |difference: f64, size: f64| difference <= TOLERANCE * size.max(1.0);
-        let agrees = within(value, variable.value.largest()) && gradient.is_none_or(|g| within(g, largest));
+        let agrees = if !agrees && near_kinks { None } else { Some(agrees) };
         Ok(Line { variable: position, value, gradient, largest, agrees })
     };
     let lines: Result<Vec<Line>, BackpropError> = found.variables.iter().enumerate().map(line).collect();

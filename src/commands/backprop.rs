@@ -1,10 +1,10 @@
 //! `backprop`: value and gradient of every node of a chain of matrices, checked in several ways.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use cotangent::backprop::format::{self, Results};
 use cotangent::backprop::{self as matrices, BackpropError, Notation, Problem, torch};
-use cotangent::document::{self, Paper, TextStyle};
+use cotangent::document::{self, Block, Paper, TextStyle};
 use cotangent::exec::cuda::Device;
 use cotangent::train::hardware::first;
 use cotangent::train::options::Device as Asked;
@@ -12,17 +12,17 @@ use cotangent::train::options::Device as Asked;
 use super::Failure;
 use super::console::{colour, print, width};
 use super::drawing::{Drawing, in_characters};
-use super::output::{refuse_existing, write};
+use super::output::Output;
 use crate::cli::{Backprop, PageFormat};
 
 pub fn run(arguments: Backprop) -> Result<(), Failure> {
     let on_page = matches!(arguments.format, PageFormat::Text | PageFormat::Markdown);
     let drawn = arguments.graph.as_deref().map(|graph| Drawing::of(graph, on_page)).transpose()?;
     let results_file = arguments.out.as_deref().map(|folder| folder.join("values.safetensors"));
-    if !arguments.force {
-        let graph = arguments.graph.as_ref().filter(|_| drawn != Some(Drawing::Characters));
-        refuse_existing([results_file.as_ref(), graph].into_iter().flatten())?;
-    }
+    // Whatever can be known to fail is found before the work.
+    let results_file = Output::wanted("--out", results_file, arguments.force)?;
+    let graph_file = arguments.graph.clone().filter(|_| drawn != Some(Drawing::Characters));
+    let graph_file = Output::wanted("--graph", graph_file, arguments.force)?;
     let (problem, origin) = problem(&arguments)?;
     let device = open(arguments.device)?;
     let found = matrices::Backprop::of(&problem).map_err(Failure::work)?;
@@ -37,27 +37,33 @@ pub fn run(arguments: Backprop) -> Result<(), Failure> {
         device: device.as_ref().and_then(|device| device.as_ref().ok()),
     };
     let digits = usize::from(arguments.digits);
-    let diagram = || format::diagram(&results, digits);
     let nodes = found.variables.len();
-    let drawing = in_characters(drawn, on_page, nodes, diagram);
-    if let (Some(path), Some(drawing)) = (&arguments.graph, drawn) {
-        drawing.write(path, nodes, diagram)?;
-    }
-    if let Some(path) = &results_file {
-        write("--out", path, &found.tensors().map_err(Failure::work)?)?;
-    }
+    let drawing = in_characters(drawn, on_page, nodes, || format::diagram_in_characters(&results, digits));
     let page = |notation| format::page(&results, notation, digits, drawing.as_deref());
+    let in_text = |page: &[Block]| {
+        // A terminal shows the ends of a wide matrix; what is kept shows all of it.
+        let elide = std::io::stdout().is_terminal();
+        document::text(page, TextStyle { width: width(), colour: colour(), elide })
+    };
     print(&match arguments.format {
-        PageFormat::Text => {
-            // A terminal shows the ends of a wide matrix; what is kept shows all of it.
-            let elide = std::io::stdout().is_terminal();
-            document::text(&page(Notation::Text), TextStyle { width: width(), colour: colour(), elide })
-        }
+        PageFormat::Text => in_text(&page(Notation::Text)),
         PageFormat::Markdown => document::markdown(&page(Notation::Text)),
         PageFormat::Latex => document::latex(&page(Notation::Latex), Paper::Portrait),
         PageFormat::Csv => format::csv(&found).map_err(Failure::work)?,
         PageFormat::Json => format::json(&results).map_err(Failure::work)?,
     })?;
+    if arguments.format == PageFormat::Csv {
+        // The table has no place for it.
+        let agreement =
+            document::text(&format::agreement(&results, Notation::Text, digits), TextStyle::PLAIN);
+        let _ = std::io::stderr().lock().write_all(agreement.as_bytes()); // with stderr gone, the status says it
+    }
+    if let (Some(file), Some(drawing)) = (&graph_file, drawn) {
+        file.write(&drawing.bytes(file.path(), nodes, || format::diagram(&results, digits))?)?;
+    }
+    if let Some(file) = &results_file {
+        file.write(&found.tensors().map_err(Failure::work)?)?;
+    }
     if found.checks.agree() == Some(false) {
         return Err(Failure::work(
             "a gradient differs from forward mode or from central differences: see Checks",
@@ -65,10 +71,8 @@ pub fn run(arguments: Backprop) -> Result<(), Failure> {
     }
     let torch = torch.transpose().map_err(Failure::work)?;
     device.transpose().map_err(Failure::work)?;
-    match torch {
-        Some(torch) if !torch.agrees() => {
-            Err(Failure::work("a value or gradient differs from PyTorch's: see the table"))
-        }
+    match torch.and_then(|torch| torch.agrees()) {
+        Some(false) => Err(Failure::work("a value or gradient differs from PyTorch's: see the table")),
         _ => Ok(()),
     }
 }
@@ -77,9 +81,11 @@ pub fn run(arguments: Backprop) -> Result<(), Failure> {
 fn problem(arguments: &Backprop) -> Result<(Problem, String), Failure> {
     if let Some(path) = &arguments.input {
         let problem = Problem::read(path).map_err(|error| Failure::work(format!("--input: {error}")))?;
-        return Ok((problem, format!("from {}", path.display())));
+        let name: String =
+            path.display().to_string().chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        return Ok((problem, format!("from {name}")));
     }
-    let shape = if arguments.shape.is_empty() { &Problem::SHAPE[..] } else { &arguments.shape };
+    let shape = arguments.shape.as_ref().map_or(&Problem::SHAPE[..], |widths| &widths.0);
     let seed = arguments.seed.unwrap_or(0);
     let problem = Problem::random(shape, arguments.columns.unwrap_or(Problem::COLUMNS), seed);
     let problem = problem.map_err(|error: BackpropError| Failure::usage(error))?;
@@ -90,7 +96,14 @@ fn problem(arguments: &Backprop) -> Result<(Problem, String), Failure> {
 fn open(asked: Asked) -> Result<Option<Device>, Failure> {
     match asked {
         Asked::Cpu => Ok(None),
-        Asked::Auto => Ok(first(Device::open).ok()),
+        Asked::Auto => match first(Device::open) {
+            Ok(device) => Ok(Some(device)),
+            Err(error) => {
+                let line = format!("no CUDA device to compare with: {}", error.reason());
+                let _ = writeln!(std::io::stderr(), "{line}"); // with stderr gone, nobody reads it
+                Ok(None)
+            }
+        },
         Asked::Cuda(ordinal) => match Device::open(ordinal) {
             Ok(device) => Ok(Some(device)),
             Err(source) => {

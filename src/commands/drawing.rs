@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cotangent::draw::{Diagram, png};
+use cotangent::draw::{Diagram, DrawError, png};
 
 use super::Failure;
 use super::console::width;
@@ -47,22 +47,30 @@ impl Drawing {
         }
     }
 
-    /// Writes the drawing of a graph of so many nodes into its file, if it has one.
-    pub fn write(self, path: &Path, nodes: usize, diagram: impl Fn() -> Diagram) -> Result<(), Failure> {
-        if matches!(self, Self::Svg | Self::Png) && nodes > LARGEST {
-            return Err(Failure::work(format!(
-                "--graph {}: {nodes} nodes are too many to lay out, at most {LARGEST} are drawn; a .dot file takes any number",
+    /// The file of the drawing of a graph of so many nodes.
+    pub fn bytes(self, path: &Path, nodes: usize, diagram: impl Fn() -> Diagram) -> Result<Vec<u8>, Failure> {
+        let too_large = |what: String| {
+            Failure::work(format!(
+                "--graph {}: {what}; a .dot file takes any number of nodes",
                 path.display()
+            ))
+        };
+        if matches!(self, Self::Svg | Self::Png) && nodes > LARGEST {
+            return Err(too_large(format!(
+                "{nodes} nodes are too many to lay out, at most {LARGEST} are drawn"
             )));
         }
-        let bytes = match self {
-            Self::Characters => return Ok(()), // it stands on the page
-            Self::Svg => diagram().svg().into_bytes(),
-            Self::Png => png(&diagram().svg(), SCALE).map_err(Failure::work)?,
-            Self::Dot => diagram().dot().into_bytes(),
-        };
-        std::fs::write(path, bytes)
-            .map_err(|error| Failure::work(format!("--graph: cannot write {}: {error}", path.display())))
+        match self {
+            Self::Characters => Ok(Vec::new()), // it stands on the page
+            Self::Svg => Ok(diagram().svg().into_bytes()),
+            Self::Png => png(&diagram().svg(), SCALE).map_err(|error| match error {
+                DrawError::Size { .. } => {
+                    too_large("the picture is too large for .png; name an .svg file".into())
+                }
+                other => Failure::work(other),
+            }),
+            Self::Dot => Ok(diagram().dot().into_bytes()),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use cotangent::train::{Choices, OptimizerName, Record, groups, records};
 use time::OffsetDateTime;
 
 use super::console::{Console, count, quoted};
-use super::output::{refuse_existing, write};
+use super::output::Output;
 use super::{Failure, compare, data};
 use crate::cli::{Place, Report};
 
@@ -41,10 +41,11 @@ pub fn run(arguments: Report) -> Result<(), Failure> {
         return Err(Failure::usage(format!("--out {}: name an .html file", page.display())));
     }
     // Whatever can be known to fail is found before anything is trained.
-    if !arguments.force {
-        let outputs = [Some(&page), arguments.pdf.then_some(&printed)];
-        refuse_existing(outputs.into_iter().flatten())?;
-    }
+    let (page, printed) = (Some(page), arguments.pdf.then_some(printed));
+    let Some(page) = Output::wanted("--out", page, arguments.force)? else {
+        return Err(Failure::usage("--out names no file"));
+    };
+    let printed = Output::wanted("--pdf", printed, arguments.force)?;
     if !arguments.runs.is_empty() && arguments.choices != Choices::default() {
         return Err(Failure::usage("--runs takes runs that exist: leave out the options of training"));
     }
@@ -88,12 +89,12 @@ pub fn run(arguments: Report) -> Result<(), Failure> {
         date: &now.date().to_string(),
     };
     let text = html(&study::page(&study).map_err(Failure::work)?).map_err(Failure::work)?;
-    write("--out", &page, text.as_bytes())?;
-    console.say(&format!("wrote {}, {} kB", page.display(), text.len().div_ceil(1000)));
-    if let Some(browser) = browser {
+    page.write(text.as_bytes())?;
+    console.say(&format!("wrote {}, {} kB", page.path().display(), text.len().div_ceil(1000)));
+    if let Some((browser, printed)) = browser.zip(printed) {
         console.say(&format!("printing with {}", browser.display()));
-        browser::pdf(&browser, &page, &printed).map_err(Failure::work)?;
-        console.say(&format!("wrote {}", printed.display()));
+        browser::pdf(&browser, page.path(), printed.path()).map_err(Failure::work)?;
+        console.say(&format!("wrote {}", printed.path().display()));
     }
     Ok(())
 }

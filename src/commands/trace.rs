@@ -48,7 +48,12 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
     let rows = trace.rows.len();
     let in_characters = in_characters(drawn, on_page, rows, diagram);
     if let (Some(path), Some(drawing)) = (&arguments.graph, drawn) {
-        drawing.write(path, rows, diagram)?;
+        let bytes = drawing.bytes(path, rows, diagram)?;
+        if drawing != Drawing::Characters {
+            std::fs::write(path, bytes).map_err(|error| {
+                Failure::work(format!("--graph: cannot write {}: {error}", path.display()))
+            })?;
+        }
     }
     let page = |notation| format::page(&trace, notation, digits, in_characters.as_deref());
     let text = match arguments.format {

@@ -77,17 +77,21 @@ fn bad_input_is_refused_with_what_is_wrong() {
     place.run("backprop --shape 5,0,2").failed(2, &["each at least 1"]);
     place.run("backprop --columns 0").failed(2, &["--columns at least 1"]);
     place.run("backprop --shape 100000,100000").failed(2, &["too many", "smaller widths"]);
-    place.run("backprop --shape 5,x").failed(2, &["--shape"]);
+    place.run("backprop --shape 5,x").failed(2, &["--shape", "is no width"]);
+    place.run("backprop --shape 5,4 --shape 3,2").failed(2, &["cannot be used multiple times"]);
     place
         .run("backprop --input nowhere.safetensors")
-        .failed(1, &["--input", "cannot read nowhere.safetensors"]);
+        .failed(1, &["--input", "cannot read nowhere.safetensors", "check the path"]);
     fs::write(place.path("bad.safetensors"), b"\x08\0\0\0\0\0\0\0{}      ").unwrap();
     place.run("backprop --input bad.safetensors").failed(1, &["bad.safetensors: there is no tensor X"]);
     fs::write(place.path("cut.safetensors"), &fs::read(GOLDEN).unwrap()[..5000]).unwrap();
     place
         .run("backprop --input cut.safetensors")
-        .failed(1, &["cut.safetensors: is no whole safetensors file"]);
+        .failed(1, &["cut.safetensors: is not a complete safetensors file"]);
     place.run("backprop --input x --seed 1").failed(2, &["cannot be used with"]);
+    place.run("backprop --input data").failed(1, &["data: is no file"]);
+    place.run("backprop --out data/t10k-images-idx3-ubyte").failed(1, &["--out: cannot write"]);
+    place.run("backprop --graph data").failed(2, &["must end in"]);
     place.run("backprop --graph graph.pdf").failed(2, &["must end in .svg, .png or .dot"]);
     place.run("backprop --device cpu:1").failed(2, &["auto, cpu, cuda or cuda:N"]);
     place.run("backprop --device cuda").failed(1, &["--device cuda:0 cannot be used"]);

@@ -5,6 +5,15 @@ use crate::backprop::Notation;
 use crate::document::number::rounded;
 use crate::draw::{Diagram, DiagramEdge, DiagramKind, DiagramLegend, DiagramNode};
 
+/// The computational graph for a drawing in characters, whose edges carry no labels: the shapes stand with the nodes.
+pub fn diagram_in_characters(results: &Results<'_>, digits: usize) -> Diagram {
+    let mut diagram = diagram(results, digits);
+    for (node, variable) in diagram.nodes.iter_mut().zip(&results.found.variables) {
+        node.value = variable.value.extents();
+    }
+    diagram
+}
+
 /// The computational graph.
 pub fn diagram(results: &Results<'_>, digits: usize) -> Diagram {
     let found = results.found;

@@ -71,10 +71,11 @@ fn checks(found: &Backprop) -> Value {
         let of = check.differences;
         json!({
             "node": found.variables[check.variable].name,
-            "forward_mode": check.forward_mode,
-            "central_differences": (of.compared > 0).then_some(of.error),
+            "forward_mode": check.forward_mode.map(|found| found.error),
+            "central_differences": (of.compared > 0).then_some(of.deviation.error),
             "compared": of.compared,
-            "at_kinks": of.at_kinks,
+            "not_compared": of.not_compared,
+            "in_directions": of.in_directions,
             "agrees": check.agrees(),
         })
     });

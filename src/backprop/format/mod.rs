@@ -6,9 +6,9 @@ mod json;
 mod page;
 
 pub use csv::csv;
-pub use diagram::diagram;
+pub use diagram::{diagram, diagram_in_characters};
 pub use json::json;
-pub use page::page;
+pub use page::{agreement, page};
 
 use super::{Backprop, device, torch};
 
@@ -17,7 +17,7 @@ use super::{Backprop, device, torch};
 pub struct Results<'r> {
     /// Values, gradients and checks.
     pub found: &'r Backprop,
-    /// Where the matrices are from: `standard normal, seed 0`.
+    /// Where the matrices are from: `entries standard normal, seed 0`.
     pub origin: &'r str,
     /// PyTorch's results beside ours.
     pub torch: Option<&'r torch::Comparison>,

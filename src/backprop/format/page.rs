@@ -20,7 +20,14 @@ pub fn page(results: &Results<'_>, notation: Notation, digits: usize, drawing: O
     blocks.push(Block::Paragraph(writer.legend()));
     blocks.push(Block::Heading("Values and gradients".into()));
     blocks.extend(results.found.variables.iter().flat_map(|variable| writer.matrices(variable)));
-    blocks.push(Block::Heading("Checks".into()));
+    blocks.extend(agreement(results, notation, digits));
+    blocks
+}
+
+/// The end of the page alone: how well the gradients agree with those found in other ways.
+pub fn agreement(results: &Results<'_>, notation: Notation, digits: usize) -> Vec<Block> {
+    let writer = Writer { found: results.found, notation, digits };
+    let mut blocks = vec![Block::Heading("Checks".into())];
     blocks.extend(writer.checks());
     if let Some(torch) = results.torch {
         blocks.push(Block::Heading(format!("Beside PyTorch {}", torch.version)));
@@ -146,7 +153,7 @@ impl Writer<'_> {
             (words("forward mode"), Align::Right),
             (words("differences"), Align::Right),
             (words("compared"), Align::Right),
-            (words("at a kink"), Align::Right),
+            (words("not compared"), Align::Right),
             (words("verdict"), Align::Left),
         ];
         let row = |found: &Found| {
@@ -154,33 +161,42 @@ impl Writer<'_> {
             let unit = if of.in_directions { " directions" } else { "" };
             vec![
                 math(self.notation.gradient(&self.found.variables[found.variable].name)),
-                self.error(found.forward_mode),
-                if of.compared > 0 { self.error(of.error) } else { words("none") },
+                found.forward_mode.map_or_else(|| words("not checked"), |found| self.error(found.error)),
+                if of.compared > 0 { self.error(of.deviation.error) } else { words("none") },
                 words(format!("{}{unit}", of.compared)),
-                words(of.at_kinks.to_string()),
-                words(match found.agrees() {
-                    Some(true) => "agrees",
-                    Some(false) => "DIFFERS",
-                    None => "forward mode agrees",
+                words(of.not_compared.to_string()),
+                words(match (found.agrees(), found.forward_mode) {
+                    (Some(true), _) => "agrees",
+                    (Some(false), _) => "DIFFERS",
+                    (None, Some(_)) => "forward mode agrees",
+                    (None, None) => "cannot tell",
                 }),
             ]
         };
         let (forward, differences) = checks.largest();
-        let how = "Errors are relative: of forward mode in three random directions to the sum of the absolute values of \
-                   what is added up, of central differences to the gradient's largest entry. Entries at a kink of relu \
-                   have no difference on both sides.";
+        let how = "Errors are relative: of forward mode, in three random directions, to the absolute values of what the \
+                   gradient adds up there, of central differences to its largest entry. Not compared are entries at a kink of \
+                   relu, which have no difference on both sides, and those whose difference rounding hides.";
+        let unchecked = checks.found.iter().filter(|found| found.forward_mode.is_none()).count();
+        let or_none = |error: Option<f64>| error.map_or_else(|| words("none"), |error| self.error(error));
         let largest = vec![
             words("Largest error: forward mode "),
-            self.error(forward),
+            or_none(forward),
             words(", central differences "),
-            self.error(differences),
+            or_none(differences),
             words(if checks.agree() == Some(false) { ". They DIFFER." } else { "." }),
         ];
-        vec![
+        let mut blocks = vec![
             Block::Table { columns, rows: checks.found.iter().map(row).collect() },
             Block::Paragraph(largest),
             Block::Paragraph(vec![words(how)]),
-        ]
+        ];
+        if unchecked > 0 {
+            let text =
+                format!("{unchecked} gradients were not checked: the checks take some seconds at most.");
+            blocks.push(Block::Paragraph(vec![words(text)]));
+        }
+        blocks
     }
 
     fn torch(&self, torch: &torch::Comparison) -> Vec<Block> {
@@ -197,7 +213,11 @@ impl Writer<'_> {
                 self.error(line.value),
                 line.gradient.map_or_else(|| words(""), |gradient| self.error(gradient)),
                 line.gradient.map_or_else(|| words(""), |_| math(self.number(line.largest))),
-                words(if line.agrees { "agrees" } else { "DIFFERS" }),
+                words(match line.agrees {
+                    Some(true) => "agrees",
+                    Some(false) => "DIFFERS",
+                    None => "cannot tell",
+                }),
             ]
         };
         let largest = vec![
@@ -205,9 +225,21 @@ impl Writer<'_> {
                 "The largest absolute differences of autograd's numbers to ours, both in float64. Of all gradients: ",
             ),
             self.error(torch.largest()),
-            words(". They agree where no difference is above 1e-12 of the largest entry, or of 1."),
+            words(". They agree where none is above 1e-13 of the absolute values of what is added up."),
         ];
-        vec![Block::Table { columns, rows: torch.lines.iter().map(row).collect() }, Block::Paragraph(largest)]
+        let mut blocks = vec![
+            Block::Table { columns, rows: torch.lines.iter().map(row).collect() },
+            Block::Paragraph(largest),
+        ];
+        if torch.agrees().is_none() {
+            let text = format!(
+                "{} pre-activations are 0 but for rounding: PyTorch, which adds in another order, may have them on the \
+                 other side of relu's kink, where the derivative is another.",
+                self.found.near_kinks()
+            );
+            blocks.push(Block::Paragraph(vec![words(text)]));
+        }
+        blocks
     }
 
     fn device(&self, device: &crate::backprop::device::Comparison) -> Vec<Block> {
