@@ -59,12 +59,16 @@ fn size_of(gradient: f64, scale: f64) -> f64 {
     gradient.max(1e-3 * scale)
 }
 
+/// Products and their sums that are smaller lose digits to underflow: their rounding is no longer relative to them.
+const TINY: f64 = 1e-280;
+
 /// What was found of one variable's gradient.
 #[derive(Clone, Debug)]
 pub struct Found {
     /// The variable, by position in [`Backprop::variables`].
     pub variable: usize,
-    /// The largest |⟨X.g, Ẋ⟩ − ż| over the directions; nothing where the time did not suffice, or the scale overflows.
+    /// The largest |⟨X.g, Ẋ⟩ − ż| over the directions; nothing where the time did not suffice, or where
+    /// what is added up overflows or underflows.
     pub forward_mode: Option<Deviation>,
     /// What central differences say.
     pub differences: Differences,
@@ -210,7 +214,7 @@ fn forward_mode(found: &Backprop, graph: &Graph, position: usize) -> Option<Devi
         values.run(seed.index() + 1..graph.len(), Draw::default());
         let error = (inner_product(gradient(variable), &direction) - values.get(tangent)[0]).abs();
         let scale = size_of_product(&variable.scale.gradient, &direction);
-        if !scale.is_finite() {
+        if !scale.is_finite() || (0.0 < scale && scale < TINY) {
             return None;
         }
         let size = size_of(size_of_product(gradient(variable), &direction), scale);
@@ -339,7 +343,8 @@ impl Differences {
     /// Compares a slope with reverse mode's. `scale` is what that is a sum of, `size` what errors are relative to.
     fn add(&mut self, slope: Option<Slope>, [reverse, scale, size]: [f64; 3]) {
         let within = slope.map(|slope| (slope, 8.0 * slope.rounding + TOLERANCE * scale));
-        let can_tell = |tolerance: f64| size > 0.0 && size.is_finite() && tolerance <= 1e-4 * size;
+        // A tenth of a per mille at least, or a comparison would say nothing.
+        let can_tell = |tolerance: f64| size >= TINY && size.is_finite() && tolerance <= 1e-4 * size;
         match within {
             Some((Slope { slope, .. }, tolerance)) if can_tell(tolerance) => {
                 self.compared += 1;

@@ -192,8 +192,9 @@ impl Writer<'_> {
             Block::Paragraph(vec![words(how)]),
         ];
         if unchecked > 0 {
-            let text =
-                format!("{unchecked} gradients were not checked: the checks take some seconds at most.");
+            let text = format!(
+                "{unchecked} gradients were not checked: the checks take some seconds at most, and tell nothing where numbers underflow."
+            );
             blocks.push(Block::Paragraph(vec![words(text)]));
         }
         blocks
