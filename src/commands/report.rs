@@ -12,7 +12,7 @@ use cotangent::train::mistakes::worst;
 use cotangent::train::{Choices, OptimizerName, Record, groups, records};
 use time::OffsetDateTime;
 
-use super::console::{Console, count, quoted};
+use super::console::{Console, count, interrupted, listen_for_interrupt, quoted};
 use super::output::{refuse_existing, write};
 use super::{Failure, compare, data};
 use crate::cli::{Place, Report};
@@ -92,7 +92,8 @@ pub fn run(arguments: Report) -> Result<(), Failure> {
     console.say(&format!("wrote {}, {} kB", page.display(), text.len().div_ceil(1000)));
     if let Some(browser) = browser {
         console.say(&format!("printing with {}", browser.display()));
-        browser::pdf(&browser, &page, &printed).map_err(Failure::work)?;
+        listen_for_interrupt();
+        browser::pdf(&browser, &page, &printed, &interrupted).map_err(Failure::work)?;
         console.say(&format!("wrote {}", printed.display()));
     }
     Ok(())
