@@ -162,7 +162,7 @@ class Page(unittest.TestCase):
             self.assertEqual([figure for figure in figures if figure[1]], [], f"at {width} px")
 
     def test_the_page_itself_never_scrolls_sideways(self):
-        for width in WIDTHS:
+        for width in [320, *WIDTHS, 1200, 2560]:
             self.browser.resize(width)
             for state in ["folded", "unfolded"]:
                 self.browser.run("document.querySelectorAll('details').forEach((d) => (d.open = arguments[0]))", state == "unfolded")
