@@ -83,7 +83,8 @@ pub fn in_characters(
     diagram: impl Fn() -> Diagram,
 ) -> Option<String> {
     let is_asked = asked == Some(Drawing::Characters);
-    if !is_asked && !(on_page && nodes <= SMALL) {
+    let is_small = on_page && nodes <= SMALL;
+    if !(is_asked || is_small) {
         return None;
     }
     let boxes = if nodes <= LARGEST { diagram().boxes(width()) } else { None };

@@ -60,10 +60,11 @@ fn search(named: Option<&OsStr>, path: OsString, usual_places: &[PathBuf]) -> Re
         env::split_paths(&path).map(|folder| folder.join(&file)).find(|file| file.is_file())
     };
     if let Some(name) = named {
-        let is_file = Path::new(name).is_file().then(|| PathBuf::from(name));
-        return is_file
-            .or_else(|| on_path(name))
-            .ok_or_else(|| ReportError::NamedBrowser { name: name.display().to_string() });
+        // As in a shell a name alone is looked for on the path only: from elsewhere it could not be started.
+        let path = PathBuf::from(name);
+        let alone = path.parent().is_some_and(|folder| folder.as_os_str().is_empty());
+        let found = if alone { on_path(name) } else { Some(path).filter(|path| path.is_file()) };
+        return found.ok_or_else(|| ReportError::NamedBrowser { name: name.display().to_string() });
     }
     let installed = || usual_places.iter().find(|place| place.is_file()).cloned();
     NAMES.iter().find_map(|name| on_path(OsStr::new(name))).or_else(installed).ok_or_else(|| {
@@ -85,16 +86,22 @@ fn usual_places() -> Vec<PathBuf> {
     Vec::new()
 }
 
-/// Prints an HTML file as PDF.
+/// Prints an HTML file as PDF, unless `stop`, which is asked again and again, says that nobody waits any more.
 ///
 /// # Errors
-/// The browser cannot be started, fails or hangs, or the disk refuses. There is no PDF then, nor half of one; one
-/// that was there before stays.
-pub fn pdf(browser: &Path, html: &Path, pdf: &Path) -> Result<(), ReportError> {
-    print(browser, html, pdf, Duration::from_secs(SECONDS))
+/// The browser cannot be started, fails, hangs or is stopped, or the disk refuses. There is no PDF then, nor half of
+/// one; one that was there before stays.
+pub fn pdf(browser: &Path, html: &Path, pdf: &Path, stop: &dyn Fn() -> bool) -> Result<(), ReportError> {
+    print(browser, html, pdf, Duration::from_secs(SECONDS), stop)
 }
 
-fn print(browser: &Path, html: &Path, pdf: &Path, limit: Duration) -> Result<(), ReportError> {
+fn print(
+    browser: &Path,
+    html: &Path,
+    pdf: &Path,
+    limit: Duration,
+    stop: &dyn Fn() -> bool,
+) -> Result<(), ReportError> {
     let unwritable = |source| ReportError::Unwritable { path: pdf.into(), source };
     // Beside the PDF and with a plain name, because some systems shut browsers out of hidden and temporary folders.
     let beside = pdf.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -103,7 +110,8 @@ fn print(browser: &Path, html: &Path, pdf: &Path, limit: Duration) -> Result<(),
     let whole = std::path::absolute(folder.path().join("page.pdf")).map_err(unwritable)?;
     let said = folder.path().join("said.txt");
 
-    let child = Command::new(browser)
+    let mut command = Command::new(browser);
+    command
         .args(["--headless", "--disable-gpu", "--no-first-run", "--no-default-browser-check"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
         .args(["--disable-quic", "--disable-extensions", "--no-pdf-header-footer"])
@@ -113,12 +121,15 @@ fn print(browser: &Path, html: &Path, pdf: &Path, limit: Duration) -> Result<(),
         .arg(url(html).map_err(unwritable)?)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(File::create(&said).map_err(unwritable)?)
+        .stderr(File::create(&said).map_err(unwritable)?);
+    let child = in_group(&mut command)
         .spawn()
         .map_err(|source| ReportError::Start { browser: browser.into(), source })?;
-    let status = wait(child, limit).map_err(unwritable)?;
-    let status =
-        status.ok_or_else(|| ReportError::Slow { browser: browser.into(), seconds: limit.as_secs() })?;
+    let status = match wait(child, limit, stop).map_err(unwritable)? {
+        Outcome::Ended(status) => status,
+        Outcome::Slow => return Err(ReportError::Slow { browser: browser.into(), seconds: limit.as_secs() }),
+        Outcome::Stopped => return Err(ReportError::Interrupted),
+    };
     if !status.success() || !is_pdf(&whole) {
         let (browser, page, status) = (browser.into(), html.into(), status.to_string());
         return Err(ReportError::NoPdf { browser, page, status, said: last_lines(&said) });
@@ -148,18 +159,48 @@ fn refused_sandbox(own_folder: &Path) -> Option<&'static str> {
     }
 }
 
-/// How it ended; `None` if it had to be ended.
-fn wait(mut child: Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
+/// In a group of processes of its own: a browser may be a script that starts another program, which [`end`] must reach.
+fn in_group(command: &mut Command) -> &mut Command {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    command
+}
+
+/// What became of a process.
+enum Outcome {
+    /// It ended by itself.
+    Ended(ExitStatus),
+    /// It took too long and was ended.
+    Slow,
+    /// It was ended because nobody waits any more.
+    Stopped,
+}
+
+fn wait(mut child: Child, limit: Duration, stop: &dyn Fn() -> bool) -> std::io::Result<Outcome> {
     let begin = Instant::now();
-    while begin.elapsed() < limit {
+    loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+            return Ok(Outcome::Ended(status));
+        }
+        let stopped = stop();
+        if stopped || begin.elapsed() >= limit {
+            end(child)?;
+            return Ok(if stopped { Outcome::Stopped } else { Outcome::Slow });
         }
         sleep(PAUSE);
     }
+}
+
+/// Ends a process; on Unix all of its group, which has its number.
+fn end(mut child: Child) -> std::io::Result<()> {
+    if cfg!(unix) {
+        // The shell's own `kill`, since not every system has it as a program. If it fails, what remains is done.
+        let all = format!("kill -s KILL -- -{}", child.id());
+        let _ = Command::new("sh").args(["-c", &all]).stdin(Stdio::null()).stderr(Stdio::null()).status();
+    }
     child.kill()?;
     child.wait()?;
-    Ok(None)
+    Ok(())
 }
 
 fn is_pdf(path: &Path) -> bool {
@@ -212,15 +253,21 @@ mod tests {
     }
 
     /// What is left in the folder of the PDF after printing with such a browser.
-    fn printed(words: &str, limit: Duration) -> (Result<(), ReportError>, Vec<String>) {
+    fn printed(
+        words: &str,
+        limit: Duration,
+        stop: &dyn Fn() -> bool,
+    ) -> (Result<(), ReportError>, Vec<String>) {
         let (_browser, program) = fake(words);
         let folder = tempfile::tempdir().unwrap();
-        let result = print(&program, Path::new("page.html"), &folder.path().join("page.pdf"), limit);
+        let pdf = folder.path().join("page.pdf");
+        let result = print(&program, Path::new("page.html"), &pdf, limit, stop);
         let left = fs::read_dir(folder.path()).unwrap();
         (result, left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect())
     }
 
     const LONG: Duration = Duration::from_secs(20);
+    const GO_ON: &dyn Fn() -> bool = &|| false;
 
     #[test]
     fn the_browser_named_is_taken_before_all_others() {
@@ -229,8 +276,11 @@ mod tests {
         let search = |named: &str| search(Some(OsStr::new(named)), path.clone(), &[]);
         assert_eq!(search(program.to_str().unwrap()).unwrap(), program);
         assert_eq!(search("chromium").unwrap(), program);
-        let error = search("netscape").unwrap_err().to_string();
-        assert!(error.contains("COTANGENT_BROWSER is `netscape`"), "{error}");
+        // a name alone is none of a file in the current folder, which is the crate's
+        for name in ["netscape", "Cargo.toml"] {
+            let error = search(name).unwrap_err().to_string();
+            assert!(error.contains(&format!("COTANGENT_BROWSER is `{name}`")), "{error}");
+        }
     }
 
     #[test]
@@ -249,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_whole_pdf_takes_its_place_and_nothing_else_is_left() {
-        let (result, left) = printed("echo %PDF-1.4 > $out", LONG);
+        let (result, left) = printed("echo %PDF-1.4 > $out", LONG, GO_ON);
         result.unwrap();
         assert_eq!(left, ["page.pdf"]);
     }
@@ -259,7 +309,7 @@ mod tests {
         for words in
             ["echo no display >&2; exit 3", "echo no display >&2", "echo no display >&2; echo half > $out"]
         {
-            let (result, left) = printed(words, LONG);
+            let (result, left) = printed(words, LONG, GO_ON);
             let error = result.unwrap_err().to_string();
             assert!(error.contains("no display") && error.contains("page.html"), "{error}");
             assert!(left.is_empty(), "{left:?}");
@@ -267,10 +317,44 @@ mod tests {
     }
 
     #[test]
+    fn a_browser_that_said_nothing_is_not_quoted() {
+        let (result, _) = printed("exit 3", LONG, GO_ON);
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("page.html and said nothing\n"), "{error}");
+    }
+
+    #[test]
     fn a_browser_that_hangs_is_ended() {
-        let (result, left) = printed("echo %PDF-1.4 > $out; exec sleep 100", Duration::from_millis(300));
+        let words = "echo %PDF-1.4 > $out; exec sleep 100";
+        let (result, left) = printed(words, Duration::from_millis(300), GO_ON);
         assert!(matches!(result, Err(ReportError::Slow { .. })), "{result:?}");
         assert!(left.is_empty(), "{left:?}");
+    }
+
+    #[test]
+    fn a_browser_is_ended_when_nobody_waits_any_more() {
+        let begin = Instant::now();
+        let stop = || begin.elapsed() > Duration::from_millis(300);
+        let (result, left) = printed("echo %PDF-1.4 > $out; exec sleep 100", LONG, &stop);
+        assert!(matches!(result, Err(ReportError::Interrupted)), "{result:?}");
+        assert!(begin.elapsed() < LONG && left.is_empty(), "{left:?}");
+    }
+
+    #[test]
+    fn what_the_browser_started_is_ended_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let words = format!("mkfifo '{0}' && sleep 200 > '{0}' & wait", pipe.display());
+        let reader = std::cell::RefCell::new(None);
+        let begin = Instant::now();
+        let (result, _) = printed(&words, LONG, &|| {
+            *reader.borrow_mut() = File::open(&pipe).ok(); // waits for who writes
+            reader.borrow().is_some()
+        });
+        assert!(matches!(result, Err(ReportError::Interrupted)), "{result:?}");
+        // a pipe ends with the last that could write
+        reader.take().unwrap().read_to_end(&mut Vec::new()).unwrap();
+        assert!(begin.elapsed() < LONG, "it went on");
     }
 
     #[test]
@@ -279,7 +363,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let old = folder.path().join("page.pdf");
         fs::write(&old, "old").unwrap();
-        print(&program, Path::new("page.html"), &old, LONG).unwrap_err();
+        print(&program, Path::new("page.html"), &old, LONG, GO_ON).unwrap_err();
         assert_eq!(fs::read_to_string(&old).unwrap(), "old");
     }
 
@@ -287,7 +371,7 @@ mod tests {
     fn a_folder_that_is_not_there_is_named() {
         let (_browser, program) = fake("");
         let error =
-            print(&program, Path::new("page.html"), Path::new("/nowhere/page.pdf"), LONG).unwrap_err();
+            print(&program, Path::new("page.html"), Path::new("/nowhere/page.pdf"), LONG, GO_ON).unwrap_err();
         assert!(error.to_string().contains("/nowhere/page.pdf"), "{error}");
     }
 

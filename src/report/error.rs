@@ -61,10 +61,14 @@ pub enum ReportError {
     )]
     Slow { browser: PathBuf, seconds: u64 },
 
+    /// Somebody asked to stop.
+    #[error("printing was interrupted; the page itself is whole")]
+    Interrupted,
+
     /// It gave up.
     #[error(
-        "{} ({status}) made no PDF of {}; the last that it said:\n{said}\nSet COTANGENT_BROWSER to another, or open \
-         the page and print it", .browser.display(), .page.display()
+        "{} ({status}) made no PDF of {}{}\nSet COTANGENT_BROWSER to another, or open the page and print it",
+        .browser.display(), .page.display(), quoted(.said)
     )]
     NoPdf { browser: PathBuf, page: PathBuf, status: String, said: String },
 
@@ -75,4 +79,12 @@ pub enum ReportError {
         #[source]
         source: io::Error,
     },
+}
+
+/// The end of a sentence about who said it.
+fn quoted(said: &str) -> String {
+    match said {
+        "" => " and said nothing".into(),
+        said => format!("; the last that it said:\n{said}"),
+    }
 }

@@ -10,6 +10,9 @@ use crate::draw::{LineChart, YFormat};
 /// Widths in which a chart is drawn: for a page, and for a telephone. The style sheet shows the one that fits.
 const WIDTHS: [(&str, f64); 2] = [("wide", 760.0), ("narrow", 360.0)];
 
+/// A drawing that is wider is printed on a page that lies: on one that stands its letters would be too small.
+const LONG: f64 = 1300.0;
+
 /// A picture that is smaller is shown with pixels of several, until it is nearly as wide.
 const SMALL: u32 = 96;
 
@@ -51,7 +54,8 @@ fn drawing(svg: &str, id: &str) -> Result<String, ReportError> {
     let width = head.and_then(|head| head.split_once("width=\"")).and_then(|(_, rest)| rest.split_once('"'));
     let width: Option<f64> = width.and_then(|(width, _)| width.parse().ok());
     let width = width.ok_or_else(|| ReportError::Drawing { id: id.into() })?;
-    Ok(format!("<div class=\"scroll\" style=\"--width:{width}px\">{svg}</div>\n"))
+    let class = if width > LONG { "scroll long" } else { "scroll" };
+    Ok(format!("<div class=\"{class}\" style=\"--width:{width}px\">{svg}</div>\n"))
 }
 
 fn chart(chart: &LineChart) -> String {

@@ -73,8 +73,8 @@ function interactive(figure) {
     const scale = svg.clientWidth / svg.viewBox.baseVal.width;
     const fits = left * scale + 14 + tip.offsetWidth <= stage.clientWidth;
     const at = fits ? left * scale + 14 : left * scale - 14 - tip.offsetWidth;
-    tip.style.left = `${Math.max(0, Math.min(at, stage.clientWidth - tip.offsetWidth))}px`;
-    tip.style.top = `${top * scale + 8}px`;
+    tip.style.setProperty("--left", `${Math.max(0, Math.min(at, stage.clientWidth - tip.offsetWidth))}px`);
+    tip.style.setProperty("--top", `${top * scale + 8}px`);
   }
 
   function point_at(drawing, event) {
@@ -104,7 +104,7 @@ function interactive(figure) {
     stage.querySelectorAll(`[data-series="${number}"]`).forEach((group) => {
       group.style.display = off ? "none" : "";
     });
-    if (shown !== null) show(on_screen(), shown);
+    hide(); // what the tip tells may be of this series
   }
 
   keys.forEach((key) => key.addEventListener("click", () => toggle(key)));

@@ -2,8 +2,8 @@
 
     COTANGENT_REPORT=report.html python3 -m unittest discover -s tests/report_page
 
-COTANGENT_REPORT names the page. If COTANGENT_SCREENSHOTS names a folder, it gets pictures of the whole page. Needs
-Chromium and chromedriver.
+COTANGENT_REPORT names the page. If COTANGENT_SCREENSHOTS names a folder, it gets pictures of the whole page, such
+as 360-light-1.png. Needs Chromium and chromedriver.
 """
 import os
 import re
@@ -38,18 +38,21 @@ return [...document.querySelectorAll("figure")]
   .map((figure) => [figure.id, (problems[figure.className] ?? (() => "of no known kind"))(figure)]);
 """
 
-# Moves the pointer to the middle point of a chart's first visible series; returns its value and what the tip says.
+# Moves the pointer to the first, the middle and the last point of a chart's first series; returns for each its value and
+# what the tip says.
 HOVER = """
 const figure = document.getElementById(arguments[0]);
 const svg = [...figure.querySelectorAll(".stage svg")].find((svg) => svg.getClientRects().length > 0);
 const points = svg.querySelector("[data-points]").dataset.points.split(" ").map((point) => point.split(",").map(Number));
-const [x, y, left, top] = points[Math.floor(points.length / 2)];
 const box = svg.getBoundingClientRect(), scale = box.width / svg.viewBox.baseVal.width;
-svg.dispatchEvent(new PointerEvent("pointermove",
-  { bubbles: true, clientX: box.left + left * scale, clientY: box.top + top * scale }));
-const tip = figure.querySelector(".tip"), place = tip.getBoundingClientRect(), stage = tip.parentElement.getBoundingClientRect();
-return { x, y, percent: figure.querySelector(".stage").dataset.format === "percent", hidden: tip.hidden,
-  text: tip.innerText, inside: place.left >= stage.left - 1 && place.right <= stage.right + 1 };
+const stage = figure.querySelector(".stage"), tip = figure.querySelector(".tip"), room = stage.getBoundingClientRect();
+return [points.at(0), points[Math.floor(points.length / 2)], points.at(-1)].map(([x, y, left, top]) => {
+  svg.dispatchEvent(new PointerEvent("pointermove",
+    { bubbles: true, clientX: box.left + left * scale, clientY: box.top + top * scale }));
+  const place = tip.getBoundingClientRect();
+  return { y, percent: stage.dataset.format === "percent", hidden: tip.hidden, text: tip.innerText,
+    inside: place.left >= room.left - 1 && place.right <= room.right + 1 };
+});
 """
 
 # Presses a chart's first button; returns whether it is pressed, and which of its series' groups are displayed.
@@ -85,8 +88,8 @@ const painted = (text) => {
   [point.x, point.y] = [box.x + box.width / 2, box.y + box.height / 2];
   const below = [...svg.querySelectorAll("rect, path")].filter((shape) =>
     shape.compareDocumentPosition(text) & Node.DOCUMENT_POSITION_FOLLOWING
-    && shape.getAttribute("fill") !== "none" && !shape.hasAttribute("fill-opacity") && shape.isPointInFill(point));
-  return getComputedStyle(below.at(-1)).fill;
+    && getComputedStyle(shape).fill !== "none" && !shape.hasAttribute("fill-opacity") && shape.isPointInFill(point));
+  return below.length > 0 ? getComputedStyle(below.at(-1)).fill : behind(svg);
 };
 const pairs = new Set();
 for (const element of document.querySelectorAll("body *")) {
@@ -159,7 +162,7 @@ class Page(unittest.TestCase):
             self.assertEqual([figure for figure in figures if figure[1]], [], f"at {width} px")
 
     def test_the_page_itself_never_scrolls_sideways(self):
-        for width in WIDTHS:
+        for width in [320, *WIDTHS, 1200, 2560]:
             self.browser.resize(width)
             for state in ["folded", "unfolded"]:
                 self.browser.run("document.querySelectorAll('details').forEach((d) => (d.open = arguments[0]))", state == "unfolded")
@@ -171,12 +174,12 @@ class Page(unittest.TestCase):
         for width in WIDTHS:
             self.browser.resize(width)
             for chart in self.charts():
-                told = self.browser.run(HOVER, chart)
-                self.assertFalse(told["hidden"], chart)
-                self.assertTrue(told["inside"], f"{chart} at {width} px")
-                value = told["y"] * (100 if told["percent"] else 1)
-                near = [n for n in numbers(told["text"]) if abs(n - value) <= 1e-4 * abs(value)]
-                self.assertTrue(near, f"{chart}: {value} is not in {told['text']!r}")
+                for told in self.browser.run(HOVER, chart):
+                    self.assertFalse(told["hidden"], chart)
+                    self.assertTrue(told["inside"], f"{chart} at {width} px")
+                    value = told["y"] * (100 if told["percent"] else 1)
+                    near = [n for n in numbers(told["text"]) if abs(n - value) <= 1e-4 * abs(value)]
+                    self.assertTrue(near, f"{chart}: {value} is not in {told['text']!r}")
 
     def test_a_button_hides_its_series_and_shows_it_again(self):
         for chart in self.charts():
@@ -184,6 +187,7 @@ class Page(unittest.TestCase):
             self.assertIn(name, self.browser.run(TYPE, chart, ["End"]))
             hidden = self.browser.run(PRESS, chart)
             self.assertEqual((hidden["pressed"], any(hidden["shown"])), ("false", False), chart)
+            self.assertIsNone(self.browser.run(TYPE, chart, []), "it still tells of what is hidden")
             self.assertNotIn(name, self.browser.run(TYPE, chart, ["End"]) or "")
             shown = self.browser.run(PRESS, chart)
             self.assertEqual((shown["pressed"], all(shown["shown"])), ("true", True), chart)
@@ -252,9 +256,9 @@ class Page(unittest.TestCase):
             self.browser.media(scheme=scheme)
             for width in WIDTHS:
                 self.browser.resize(width)
-                file = Path(folder) / f"{width}-{scheme}.png"
-                self.browser.picture(file)
-                self.assertEqual(file.read_bytes()[:4], b"\x89PNG")
+                for number, picture in enumerate(self.browser.pictures(), 1):
+                    self.assertEqual(picture[:4], b"\x89PNG")
+                    (Path(folder) / f"{width}-{scheme}-{number}.png").write_bytes(picture)
 
 
 if __name__ == "__main__":

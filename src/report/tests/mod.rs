@@ -207,6 +207,22 @@ fn a_small_picture_is_shown_with_large_pixels() {
 }
 
 #[test]
+fn the_style_sheet_knows_how_wide_a_drawing_is_and_whether_it_is_long() {
+    for (width, class) in [(760.0, "scroll"), (1400.5, "scroll long")] {
+        let svg = crate::draw::svg::Svg::document(width, 100.0, "a line", "", |_| {});
+        let html = html(&section(vec![figure(Content::Svg(svg))])).unwrap();
+        assert!(
+            html.contains(&format!("<div class=\"{class}\" style=\"--width:{width}px\"><svg ")),
+            "{width}"
+        );
+    }
+    // and takes the ground away, which follows the description
+    let svg = crate::draw::svg::Svg::document(10.0, 10.0, "a line", "a description", |_| {});
+    let after = svg.split_once("</desc>").unwrap().1;
+    assert!(after.trim_start().starts_with("<rect width=\"10\" height=\"10\""), "{svg}");
+}
+
+#[test]
 fn a_chart_has_a_button_for_each_series_and_a_drawing_for_each_width() {
     let series =
         ["a", "b"].map(|name| Series { name: name.into(), points: vec![(1.0, 2.0), (2.0, 1.0)], band: None });
