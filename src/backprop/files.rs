@@ -233,6 +233,6 @@ mod tests {
             assert!(error.starts_with("is not a complete safetensors file ("), "{error}");
         }
         let error = Problem::read(Path::new("/nowhere/in.safetensors")).unwrap_err().to_string();
-        assert!(error.starts_with("cannot read /nowhere/in.safetensors: "), "{error}");
+        assert!(error.starts_with("cannot read /nowhere/in.safetensors (No such file"), "{error}");
     }
 }

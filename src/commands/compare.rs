@@ -80,11 +80,10 @@ pub fn train(
                 false => format!("; finish the run that was cut off with: {}", resume_command(&inner)),
             };
             let done = comparison.done(&folder, all);
-            let next = match (what, comparison.runs.is_empty()) {
-                ("report", false) => {
+            let next = match what {
+                "report" => {
                     format!("Report what there is with: cotangent report --runs {}", quoted(folder.path()))
                 }
-                ("report", true) => "To report, begin again".into(),
                 _ => "To compare all, begin again with another --out".into(),
             };
             return Err(Failure::work(format!("interrupted after {done}{finish}. {next}")));

@@ -99,15 +99,21 @@ impl Failure {
             Self::Usage(error) => (error, 2),
             Self::Work(error) => (error, 1),
         };
-        let mut message = format!("error: {error}");
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            message += &format!(": {error}");
-            cause = error.source();
-        }
-        let _ = writeln!(std::io::stderr(), "{message}"); // with stderr gone, the status is all there is
+        let message = chain(&*error);
+        let _ = writeln!(std::io::stderr(), "error: {message}"); // with stderr gone, the status is all there is
         ExitCode::from(status)
     }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message += &format!(": {error}");
+        cause = error.source();
+    }
+    message
 }
 
 impl From<TrainError> for Failure {

@@ -1,6 +1,6 @@
 //! `report`: the whole study on one page.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cotangent::backprop::format::Results;
 use cotangent::backprop::{Backprop, Problem, torch};
@@ -9,9 +9,103 @@ use cotangent::scalar::{Request, Trace, parse, parse_point, trace};
 use cotangent::study::{self, Study, Worst};
 use cotangent::train::files::MODEL;
 use cotangent::train::mistakes::worst;
-use cotangent::train::{Choices, OptimizerName, Record, groups, records};
+use cotangent::train::{Choices, OptimizerName, Record, TrainError, groups, records};
 use time::OffsetDateTime;
 
+use super::console::{Console, count, interrupted, listen_for_interrupt, quoted};
+use super::output::Output;
+use super::{Failure, chain, compare, data};
+use crate::cli::{Place, Report};
+
+/// The first exercise.
+const FORMULA: &str = "(x1*x2*sin(x3) + exp(x1*x2))/x3";
+const POINT: &str = "x1=1,x2=1.5,x3=2";
+
+/// The seed of the second.
+const SEED: u64 = 0;
+
+/// The optimizers of the third exercise.
+const OPTIMIZERS: [OptimizerName; 3] = [OptimizerName::Adagrad, OptimizerName::RmsProp, OptimizerName::Adam];
+
+/// Epochs of each run, unless they are asked for or come from a file: enough for 98%, and three runs within a minute on
+/// two processors.
+const EPOCHS: usize = 6;
+
+/// Misclassified images that are shown of each optimizer.
+const WORST: usize = 24;
+
+pub fn run(arguments: Report) -> Result<(), Failure> {
+    let page = arguments.out.clone().unwrap_or_else(|| "report.html".into());
+    let printed = page.with_extension("pdf");
+    if page == printed {
+        return Err(Failure::usage(format!("--out {}: name an .html file", page.display())));
+    }
+    // Whatever can be known to fail is found before anything is trained.
+    let (page, printed) = (Some(page), arguments.pdf.then_some(printed));
+    let Some(page) = Output::wanted("--out", page, arguments.force)? else {
+        return Err(Failure::usage("--out names no file"));
+    };
+    let printed = Output::wanted("--pdf", printed, arguments.force)?;
+    let only_data = Choices { data: arguments.choices.data.clone(), ..Choices::default() };
+    if !arguments.runs.is_empty() && arguments.choices != only_data {
+        return Err(Failure::usage(
+            "--runs takes runs that exist: leave out the options of training, all but --data, which says where their \
+             images are now",
+        ));
+    }
+    let browser = arguments.pdf.then(browser::find).transpose().map_err(Failure::work)?;
+    let trace = formula()?;
+    let found =
+        Backprop::of(&Problem::random(&Problem::SHAPE, Problem::COLUMNS, SEED).map_err(Failure::work)?)
+            .map_err(Failure::work)?;
+    let torch = arguments.check_torch.as_deref().map(|python| torch::compare(&found, python));
+    let torch = torch.transpose().map_err(Failure::work)?;
+
+    let mut console = Console::new(arguments.quiet);
+    listen_for_interrupt(); // so that nothing temporary is left behind
+    let folders = match arguments.runs.is_empty() {
+        false => arguments.runs.clone(),
+        true => {
+            let folders = vec![train(&arguments, &mut console)?];
+            console.say(&next_time(&arguments, &folders));
+            folders
+        }
+    };
+    let records = records(&folders)?;
+    console.say(&format!("{} read; looking for the worst mistakes", count(records.len(), "run")));
+    let mut notes = Vec::new();
+    let moved = arguments.choices.data.as_deref().filter(|_| !arguments.runs.is_empty());
+    let worst = mistakes(&records, moved, &mut notes);
+    if interrupted() {
+        return Err(Failure::work(format!("interrupted; {}", next_time(&arguments, &folders))));
+    }
+    for note in records.iter().flat_map(|record| record.notes.iter().map(move |note| (record, note))) {
+        console.say(&format!("{}: {}", note.0.path.display(), note.1));
+    }
+    for note in &notes {
+        console.say(note);
+    }
+    let now = OffsetDateTime::now_utc();
+    let machine = machine();
+    let study = Study {
+        trace: &trace,
+        matrices: Results {
+            found: &found,
+            origin: &Problem::origin(SEED),
+            torch: torch.as_ref(),
+            device: None,
+        },
+        records: &records,
+        worst: &worst,
+        notes: &notes,
+        machine: &machine,
+        date: &now.date().to_string(),
+    };
+    let text = html(&study::page(&study).map_err(Failure::work)?).map_err(Failure::work)?;
+    page.write(text.as_bytes())?;
+    console.say(&format!("wrote {}, {} kB", page.path().display(), text.len().div_ceil(1000)));
+    if let Some((browser, printed)) = browser.zip(printed) {
+        console.say(&format!("printing with {}", browser.display()));
         browser::pdf(&browser, page.path(), printed.path(), &interrupted).map_err(Failure::work)?;
         console.say(&format!("wrote {}", printed.path().display()));
     }
@@ -34,24 +128,44 @@ fn train(arguments: &Report, console: &mut Console) -> Result<PathBuf, Failure> 
         choices.epochs.get_or_insert(EPOCHS);
     }
     let folder = compare::train(optimizers, seeds, choices, &place, "report", console)?;
-    console
-        .say(&format!("to make the page again: cotangent report --force --runs {}", quoted(folder.path())));
     Ok(folder.path().into())
 }
 
-/// The worst mistakes of one run of each group; the notes get what kept others from being shown.
-fn mistakes(records: &[Record], notes: &mut Vec<String>) -> Vec<Worst> {
+/// The command that makes the page of these runs.
+fn next_time(arguments: &Report, folders: &[PathBuf]) -> String {
+    let mut command = String::from("to make the page of these runs: cotangent report --force");
+    if let Some(out) = &arguments.out {
+        command += &format!(" --out {}", quoted(out));
+    }
+    if arguments.pdf {
+        command += " --pdf";
+    }
+    command += " --runs";
+    folders.iter().for_each(|folder| command += &format!(" {}", quoted(folder)));
+    command
+}
+
+/// The worst mistakes of one run of each group, whose images may have been `moved`; the notes get what kept others
+/// from being shown.
+fn mistakes(records: &[Record], moved: Option<&Path>, notes: &mut Vec<String>) -> Vec<Worst> {
     let mut found = Vec::new();
     for group in groups(records) {
-        let with_model = group.records.iter().find(|record| record.path.join(MODEL).exists());
-        let Some(record) = with_model else { continue }; // the record says so
-        let Some(position) = records.iter().position(|other| other.path == record.path) else { continue };
-        let mistakes = data::load(record.options.data.as_deref())
-            .map_err(Into::into)
-            .and_then(|data| worst(record, &data, WORST));
-        match mistakes {
-            Ok(mistakes) => found.push(Worst { record: position, mistakes }),
-            Err(error) => notes.push(format!("{}: its mistakes cannot be shown: {error}", group.name)),
+        let mut failed = None;
+        // The first run whose model and images are there will do.
+        for record in group.records.iter().filter(|record| record.path.join(MODEL).exists()) {
+            let Some(position) = records.iter().position(|other| other.path == record.path) else { continue };
+            let images = data::load(moved.or(record.options.data.as_deref()));
+            match images.map_err(TrainError::from).and_then(|data| worst(record, &data, WORST)) {
+                Ok(mistakes) => {
+                    found.push(Worst { record: position, mistakes });
+                    failed = None;
+                    break;
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        if let Some(error) = failed {
+            notes.push(format!("{}: its mistakes cannot be shown: {}.", group.name, chain(&error)));
         }
     }
     found

@@ -1,6 +1,6 @@
 //! Curves against the epoch: of all groups of runs in one chart, and of each alone.
 
-use crate::draw::{LineChart, Reference, ScaleKind, Series, YFormat};
+use crate::draw::{LineChart, Reference, Series, YFormat};
 use crate::train::figures::{objective_chart, over_seeds};
 use crate::train::log::GOAL;
 use crate::train::{Group, Row};
@@ -75,7 +75,7 @@ pub(super) fn seconds(groups: &[Group<'_>], setting: &str) -> LineChart {
         subtitle: Some(format!("{setting}, {}; training only", seeds(groups))),
         x_label: "epoch".into(),
         y_label: "seconds".into(),
-        y_scale: ScaleKind::Linear,
+        y_from_zero: true,
         series: series.collect(),
         ..LineChart::default()
     }

@@ -2,7 +2,7 @@
 
 use super::network::Layers;
 use super::{Study, curves, figure, heading, paragraph, results, section};
-use crate::document::{Block, words};
+use crate::document::{Block, math, words};
 use crate::draw::{ConfusionMatrix, DrawError};
 use crate::report::{Content, Image, Part, Section};
 use crate::train::{Group, Mistake, Record, groups};
@@ -13,7 +13,7 @@ pub(super) fn sections(study: &Study<'_>) -> Result<Vec<Section>, DrawError> {
     Ok(vec![
         section("network", "A network that reads digits", network(study, &groups)),
         section("curves", "How it learns", learning(&groups, setting)),
-        section("results", "What it reaches", reached(study, &groups, setting)),
+        section("results", "What it reaches", reached(&groups, setting)),
         section("mistakes", "What it gets wrong", wrong(study, &groups)?),
     ])
 }
@@ -24,15 +24,25 @@ fn common<'a>(mut texts: impl Iterator<Item = &'a str>) -> &'a str {
     if texts.all(|text| text == first) { first } else { "several settings" }
 }
 
-/// How a group's figures were made.
-fn made_by(records: &[&Record]) -> Vec<(String, String)> {
-    let each = |of: &dyn Fn(&Record) -> String| {
-        let mut texts: Vec<String> = records.iter().map(|record| of(record)).collect();
-        texts.dedup();
-        let more = texts.len().saturating_sub(3);
-        texts.truncate(3);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        texts.join("; ") + &more
+/// How the figures of these groups were made: a command a group.
+fn made_by(groups: &[Group<'_>]) -> Vec<(String, String)> {
+    let records = || groups.iter().flat_map(|group| &group.records);
+    let distinct = |of: &dyn Fn(&Record) -> String| {
+        let mut texts: Vec<String> = Vec::new();
+        for text in records().map(|record| of(record)) {
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+        texts.join("; ")
+    };
+    let command = |group: &Group<'_>| {
+        let first = group.records.first()?;
+        Some(match (first.configured, group.records.len()) {
+            (false, _) => format!("unknown for {}, as config.toml is missing", group.name),
+            (true, 1) => first.options.command(),
+            (true, _) => format!("{} (and the other seeds)", first.options.command()),
+        })
     };
     let device = |record: &Record| {
         let device = match (&record.card, &record.summary) {
@@ -43,27 +53,32 @@ fn made_by(records: &[&Record]) -> Vec<(String, String)> {
         let platform = record.platform.as_ref().map_or(String::new(), |platform| format!(", {platform}"));
         device + &platform
     };
-    let version = |record: &Record| {
-        let version = record.version.as_deref().unwrap_or("of unknown version");
-        format!("cotangent {version}")
+    let version =
+        |record: &Record| format!("cotangent {}", record.version.as_deref().unwrap_or("of unknown version"));
+    // Runs that stand side by side are named by the folder that they are in.
+    let folder = |record: &Record| match (records().count(), record.path.parent()) {
+        (2.., Some(parent)) if !parent.as_os_str().is_empty() => format!("{}/…", parent.display()),
+        _ => record.path.display().to_string(),
     };
+    let commands: Vec<String> = groups.iter().filter_map(command).collect();
     vec![
-        ("command".into(), each(&|record| record.options.command())),
-        ("seed".into(), each(&|record| record.options.seed.to_string())),
-        ("device".into(), each(&device)),
-        ("version".into(), each(&version)),
-        ("run".into(), each(&|record| record.path.display().to_string())),
+        ("command".into(), commands.join("; ")),
+        ("seed".into(), results::seeds(records().map(|record| record.options.seed))),
+        ("device".into(), distinct(&device)),
+        ("version".into(), distinct(&version)),
+        ("run".into(), distinct(&folder)),
     ]
 }
 
-fn of_runs(id: String, content: Content, caption: String, records: &[&Record]) -> Part {
-    let made_by = made_by(records);
-    let made_by: Vec<(&str, &str)> = made_by.iter().map(|(name, value)| (&name[..], &value[..])).collect();
-    figure(id, content, caption, &made_by)
+/// A group of one run of another.
+fn alone<'a>(group: &Group<'a>, record: &'a Record) -> Group<'a> {
+    Group { name: group.name.clone(), records: vec![record], repeated: Vec::new() }
 }
 
-fn all<'a>(groups: &[Group<'a>]) -> Vec<&'a Record> {
-    groups.iter().flat_map(|group| group.records.iter().copied()).collect()
+fn of_runs(id: String, content: Content, caption: impl Into<String>, groups: &[Group<'_>]) -> Part {
+    let made_by = made_by(groups);
+    let made_by: Vec<(&str, &str)> = made_by.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+    figure(id, content, caption, &made_by)
 }
 
 /// A name as it stands in links.
@@ -75,126 +90,148 @@ fn slug(name: &str) -> String {
 fn network(study: &Study<'_>, groups: &[Group<'_>]) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut shown: Vec<&str> = Vec::new();
-    for record in study.records {
-        let Some(layers) = Layers::of(record).filter(|_| !shown.contains(&&record.setting[..])) else {
+    for group in groups {
+        let Some(record) = group.records.first().filter(|record| !shown.contains(&&record.setting[..]))
+        else {
             continue;
         };
+        let Some(layers) = Layers::of(record) else { continue };
         shown.push(&record.setting);
         let number = shown.len();
+        let run = [alone(group, record)];
         parts.push(Part::Block(Block::Paragraph(layers.sentence())));
         let caption = "The network as a graph on one batch: images and hidden layers are rows of a matrix.";
-        let drawing = Content::Svg(layers.diagram().svg());
-        parts.push(of_runs(format!("network-{number}"), drawing, caption.into(), &[record]));
+        parts.push(of_runs(format!("network-{number}"), Content::Svg(layers.diagram().svg()), caption, &run));
         let caption = "The layers, and the objective that training makes small.";
-        let formulas = Content::Formulas(layers.formulas());
-        parts.push(of_runs(format!("layers-{number}"), formulas, caption.into(), &[record]));
+        parts.push(of_runs(format!("layers-{number}"), Content::Formulas(layers.formulas()), caption, &run));
     }
+    parts.push(heading("The runs"));
+    parts.push(Part::Block(results::runs(groups)));
+    parts.extend(notes(study, groups));
     parts.push(heading("The update rules"));
     parts.push(Part::Block(Block::Paragraph(vec![
         words("With "),
-        crate::document::math("g_t"),
+        math("g_t"),
         words(" the gradient of a batch's objective by a weight "),
-        crate::document::math(r"\theta"),
+        math(r"\theta"),
         words(" at step "),
-        crate::document::math("t"),
+        math("t"),
         words(", all operations entry by entry. The learning rate "),
-        crate::document::math(r"\alpha"),
+        math(r"\alpha"),
         words(" follows the schedule of the run; its largest value is named below each rule."),
     ])));
     for group in groups {
         let Some(record) = group.records.first() else { continue };
         let (options, optimizer) = (&record.options, record.options.optimizer());
-        let caption = format!(
-            "{}: {}. Largest learning rate {}, schedule {}.",
-            group.name,
-            optimizer.source(),
-            options.lr,
-            options.schedule.name()
-        );
+        let rate = match record.configured {
+            true => format!("Largest learning rate {}, schedule {}.", options.lr, options.schedule.name()),
+            false => "Constants and learning rate of the run are unknown, as config.toml is missing; the rule is shown \
+                      with its defaults."
+                .into(),
+        };
+        let caption = format!("{}: {}. {rate}", group.name, optimizer.source());
         let formulas = Content::Formulas(optimizer.latex(options.weight_decay));
-        parts.push(of_runs(format!("rule-{}", slug(&group.name)), formulas, caption, &group.records));
+        parts.push(of_runs(
+            format!("rule-{}", slug(&group.name)),
+            formulas,
+            caption,
+            std::slice::from_ref(group),
+        ));
     }
     parts
 }
+
+/// What a reader must know of the runs beside their numbers.
+fn notes(study: &Study<'_>, groups: &[Group<'_>]) -> Vec<Part> {
+    let of_records = study
+        .records
+        .iter()
+        .flat_map(|record| record.notes.iter().map(|note| format!("{}: {note}.", record.path.display())));
+    let repeated = groups.iter().flat_map(|group| {
+        group.repeated.iter().map(|record| {
+            let seed = record.options.seed;
+            format!("{}: left out, as {} has another run of seed {seed}.", record.path.display(), group.name)
+        })
+    });
+    let notes: Vec<String> = of_records.chain(repeated).chain(study.notes.iter().cloned()).collect();
+    match notes.is_empty() {
+        true => Vec::new(),
+        false => {
+            std::iter::once(heading("Notes on the runs")).chain(notes.into_iter().map(paragraph)).collect()
+        }
+    }
+}
+
+/// So many lines look different in a chart.
+const LINES: usize = 8;
 
 fn learning(groups: &[Group<'_>], setting: &str) -> Vec<Part> {
     let with_rows: Vec<Group<'_>> = groups
         .iter()
         .map(|group| Group {
-            name: group.name.clone(),
             records: group.records.iter().copied().filter(|record| !record.rows.is_empty()).collect(),
+            ..group.clone()
         })
         .filter(|group| !group.records.is_empty())
         .collect();
     if with_rows.is_empty() {
         return vec![paragraph("No run holds an epoch, so there is no curve.")];
     }
-    let records = all(&with_rows);
-    let mut parts = vec![
-        of_runs(
-            "objective".into(),
-            Content::Chart(curves::objectives(&with_rows, setting)),
-            "The objective as training met it, batch by batch, the mean of each epoch.".into(),
-            &records,
-        ),
-        of_runs(
-            "accuracy".into(),
-            Content::Chart(curves::accuracies(&with_rows, setting)),
-            "The share of the test images that are classified as labelled, after each epoch. Nothing was chosen by \
-             it: no run was stopped early, no epoch was picked."
-                .into(),
-            &records,
-        ),
-        heading("Each alone"),
-        paragraph(
-            "In training the images are moved by up to a pixel where the run says so, and the network changes during \
-             the epoch; the test images are as they are, and the network is that of the epoch's end. So the test \
-             objective may be the lower one.",
-        ),
-    ];
-    for group in &with_rows {
-        let id = slug(&group.name);
+    let mut parts = Vec::new();
+    for (number, some) in with_rows.chunks(LINES).enumerate() {
+        let id = |name: &str| if number == 0 { name.to_string() } else { format!("{name}-{}", number + 1) };
+        let caption = "The objective as training met it, batch by batch, the mean of each epoch.";
         parts.push(of_runs(
-            format!("objective-{id}"),
-            Content::Chart(curves::objective(group, setting)),
-            format!("Training and test objective of {}.", group.name),
-            &group.records,
+            id("objective"),
+            Content::Chart(curves::objectives(some, setting)),
+            caption,
+            some,
         ));
+        let caption = "The share of the test images that are classified as labelled, after each epoch. The test images \
+                       chose nothing: what is reported of a run is its end.";
+        parts.push(of_runs(id("accuracy"), Content::Chart(curves::accuracies(some, setting)), caption, some));
+    }
+    parts.push(heading("Each alone"));
+    parts.push(paragraph(
+        "The training curve is of the images as training met them, moved or with units dropped where the table of the runs \
+         says so, while the network changed; the test curve is of the test images as they are, and the network of the \
+         epoch's end. So the test objective may be the lower one.",
+    ));
+    for group in &with_rows {
+        let (id, run) = (slug(&group.name), std::slice::from_ref(group));
+        let caption = format!("Training and test objective of {}.", group.name);
         parts.push(of_runs(
-            format!("accuracy-{id}"),
+            format!("objective-of-{id}"),
+            Content::Chart(curves::objective(group, setting)),
+            caption,
+            run,
+        ));
+        let caption = format!("Training and test accuracy of {}.", group.name);
+        parts.push(of_runs(
+            format!("accuracy-of-{id}"),
             Content::Chart(curves::accuracy(group, setting)),
-            format!("Training and test accuracy of {}.", group.name),
-            &group.records,
+            caption,
+            run,
         ));
     }
     parts
 }
 
-fn reached(study: &Study<'_>, groups: &[Group<'_>], setting: &str) -> Vec<Part> {
+fn reached(groups: &[Group<'_>], setting: &str) -> Vec<Part> {
     let mut parts = vec![
         paragraph(
             "The test accuracy at the end of each run: the mean over the seeds, with the standard deviation of a sample \
-             where there are several. Seconds are those of training, evaluation apart.",
+             where there are several. Seconds are those of training, evaluation apart; those to 98% are the mean of the \
+             runs that reach it.",
         ),
         Part::Block(results::table(groups)),
     ];
-    let records = all(groups);
-    if records.iter().any(|record| !record.rows.is_empty()) {
-        parts.push(of_runs(
-            "seconds".into(),
-            Content::Chart(curves::seconds(groups, setting)),
-            "The time that the training of each epoch took.".into(),
-            &records,
-        ));
-    }
-    let of_records = study
-        .records
-        .iter()
-        .flat_map(|record| record.notes.iter().map(|note| format!("{}: {note}.", record.path.display())));
-    let notes: Vec<String> = of_records.chain(study.notes.iter().cloned()).collect();
-    if !notes.is_empty() {
-        parts.push(heading("Notes on the runs"));
-        parts.extend(notes.into_iter().map(paragraph));
+    for (number, some) in groups.chunks(LINES).enumerate() {
+        if some.iter().flat_map(|group| &group.records).any(|record| !record.rows.is_empty()) {
+            let id = if number == 0 { "seconds".to_string() } else { format!("seconds-{}", number + 1) };
+            let caption = "The time that the training of each epoch took.";
+            parts.push(of_runs(id, Content::Chart(curves::seconds(some, setting)), caption, some));
+        }
     }
     parts
 }
@@ -220,12 +257,8 @@ fn wrong(study: &Study<'_>, groups: &[Group<'_>]) -> Result<Vec<Part>, DrawError
             };
             let caption =
                 "Rows are true classes, columns the predicted ones; what lies beside the diagonal is wrong.";
-            parts.push(of_runs(
-                format!("confusion-{id}"),
-                Content::Svg(matrix.svg()),
-                caption.into(),
-                &[record],
-            ));
+            let drawing = Content::Svg(matrix.svg());
+            parts.push(of_runs(format!("confusion-{id}"), drawing, caption, &[alone(group, record)]));
         }
         match pictured {
             Some((_, mistakes)) if mistakes.is_empty() => {
@@ -238,8 +271,8 @@ fn wrong(study: &Study<'_>, groups: &[Group<'_>]) -> Result<Vec<Part>, DrawError
                 parts.push(of_runs(
                     format!("worst-{id}"),
                     Content::Images(images),
-                    caption.into(),
-                    &[record],
+                    caption,
+                    &[alone(group, record)],
                 ));
             }
             None => {}
@@ -262,8 +295,11 @@ fn image(mistake: &Mistake) -> Result<Image, DrawError> {
 
 /// A probability in a few characters.
 fn small(probability: f64) -> String {
-    match probability {
-        p if p >= 0.001 => format!("{p:.3}"),
-        p => format!("{p:.0e}"),
+    if probability >= 0.0005 {
+        return format!("{probability:.3}");
     }
+    let text = format!("{probability:.0e}");
+    let (digit, exponent) = text.split_once("e-").unwrap_or((&text, "0"));
+    let raised = |c: char| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(c.to_digit(10).unwrap_or(0) as usize).unwrap_or(c);
+    format!("{digit}·10⁻{}", exponent.chars().map(raised).collect::<String>())
 }

@@ -9,7 +9,7 @@ pub(super) struct Layers {
     widths: Vec<usize>,
     activation: &'static str,
     batch: usize,
-    dropout: f64,
+    parameters: usize,
 }
 
 impl Layers {
@@ -18,16 +18,10 @@ impl Layers {
         let widths = record.setting.split(',').next()?;
         let widths: Vec<usize> = widths.split('-').map(|width| width.parse().ok()).collect::<Option<_>>()?;
         let options = &record.options;
-        (widths.len() >= 2).then(|| Self {
-            widths,
-            activation: options.activation.name(),
-            batch: options.batch_size,
-            dropout: options.dropout,
-        })
-    }
-
-    fn parameters(&self) -> usize {
-        self.widths.windows(2).map(|pair| pair[1] * (pair[0] + 1)).sum()
+        let of_layer = |pair: &[usize]| pair[0].checked_add(1)?.checked_mul(pair[1]);
+        let parameters = widths.windows(2).try_fold(0_usize, |sum, pair| sum.checked_add(of_layer(pair)?))?;
+        let (activation, batch) = (options.activation.name(), options.batch_size);
+        (widths.len() >= 2).then_some(Self { widths, activation, batch, parameters })
     }
 
     fn last(&self) -> usize {
@@ -56,17 +50,16 @@ impl Layers {
 
     /// What the network is, in a sentence.
     pub fn sentence(&self) -> Vec<Span> {
-        let dropout = if self.dropout > 0.0 { format!(" Dropout {}.", self.dropout) } else { String::new() };
         vec![
             words(format!(
                 "A network of {} layers with {} weights and biases reads an image as a row ",
                 self.last(),
-                self.parameters()
+                self.parameters
             )),
             math("h_{0}"),
             words(format!(
                 " of {} normalised pixels; its last layer gives {} logits, and softmax makes them probabilities. The \
-                 objective is the mean cross-entropy.{dropout}",
+                 objective is the mean cross-entropy.",
                 self.widths[0],
                 self.widths[self.last()]
             )),
@@ -107,8 +100,7 @@ impl Layers {
             title: format!("The network {}", widths.join("-")),
             subtitle: Some(format!(
                 "{} weights and biases, on a batch of {} images",
-                self.parameters(),
-                self.batch
+                self.parameters, self.batch
             )),
             nodes,
             edges,

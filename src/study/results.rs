@@ -1,7 +1,8 @@
-//! The table of results: accuracy over the seeds with the line at 98%, and times.
+//! The tables: what the runs are, and what they reach, with the line at 98%.
 
 use crate::document::{Align, Block, Span, words};
 use crate::train::log::GOAL;
+use crate::train::options::Augment;
 use crate::train::{Group, Record, Statistics};
 
 /// A group's line, with what it is sorted by.
@@ -44,12 +45,11 @@ fn line(group: &Group<'_>) -> Line {
     };
     let or_none = |text: Option<String>| words(text.unwrap_or_else(|| "none".into()));
     let reach = accuracies.iter().filter(|&&accuracy| accuracy >= GOAL).count();
-    let seeds: Vec<String> = group.records.iter().map(|record| record.options.seed.to_string()).collect();
     Line {
         accuracy: accuracy.as_ref().map(|of| of.mean),
         cells: vec![
             words(group.name.clone()),
-            words(ranges(&seeds)),
+            words(seeds(group.records.iter().map(|record| record.options.seed))),
             or_none(accuracy.as_ref().map(|of| with_spread(of, &percent))),
             or_none(accuracy.as_ref().map(|of| percent(of.minimum))),
             words(format!("{reach} of {}", accuracies.len())),
@@ -60,9 +60,49 @@ fn line(group: &Group<'_>) -> Line {
 }
 
 /// Seeds as a reader wants them: all of few, the ends of many.
-fn ranges(seeds: &[String]) -> String {
-    match seeds {
-        [first, .., last] if seeds.len() > 5 => format!("{} from {first} to {last}", seeds.len()),
-        _ => seeds.join(", "),
+pub(super) fn seeds(seeds: impl Iterator<Item = u64>) -> String {
+    let mut all: Vec<u64> = seeds.collect();
+    all.sort_unstable();
+    all.dedup();
+    match &all[..] {
+        [first, .., last] if all.len() > 5 => format!("{} from {first} to {last}", all.len()),
+        _ => all.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
     }
+}
+
+/// How each group was trained.
+pub(super) fn runs(groups: &[Group<'_>]) -> Block {
+    let columns = [
+        ("optimizer", Align::Left),
+        ("seeds", Align::Right),
+        ("epochs", Align::Right),
+        ("images an epoch", Align::Right),
+        ("batch", Align::Right),
+        ("images moved", Align::Left),
+        ("dropout", Align::Right),
+        ("weight decay", Align::Right),
+        ("held out", Align::Right),
+    ];
+    let row = |group: &Group<'_>| {
+        let first = group.records.first()?;
+        let options = &first.options;
+        let known = |text: String| words(if first.configured { text } else { "unknown".into() });
+        let images = first.rows.first().map(|row| (row.examples_per_second * row.seconds).round());
+        Some(vec![
+            words(group.name.clone()),
+            words(seeds(group.records.iter().map(|record| record.options.seed))),
+            words(first.rows.len().to_string()),
+            words(images.map_or("unknown".into(), |images| images.to_string())),
+            known(options.batch_size.to_string()),
+            known(match options.augment {
+                Augment::None => "no".into(),
+                Augment::Shifts => "by up to a pixel".into(),
+            }),
+            known(options.dropout.to_string()),
+            known(options.weight_decay.to_string()),
+            known(options.validation.to_string()),
+        ])
+    };
+    let titles = columns.into_iter().map(|(title, align)| (words(title), align));
+    Block::Table { columns: titles.collect(), rows: groups.iter().filter_map(row).collect() }
 }

@@ -1,6 +1,5 @@
 //! The figures of a run: objective and accuracy against the epoch, and the confusion matrix.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::engine::Confusion;
@@ -76,29 +75,21 @@ pub fn objective_chart(title: String, subtitle: String, series: Vec<Series>) -> 
     }
 }
 
-/// The curve of several runs: the mean over them at each epoch, and their range if they are more than one.
-pub fn over_seeds<'r>(
-    name: &str,
-    runs: impl Iterator<Item = &'r [Row]>,
-    value: impl Fn(&Row) -> f64,
-) -> Series {
-    let mut epochs: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-    let mut count = 0;
-    for rows in runs {
-        count += 1;
-        for row in rows {
-            epochs.entry(row.epoch).or_default().push(value(row));
-        }
-    }
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let range = |values: &[f64]| {
+/// The curve of several runs: the mean over them at each epoch that all have, and their range if they are more than one.
+pub fn over_seeds<'r>(name: &str, runs: impl Iterator<Item = &'r [Row]>, value: fn(&Row) -> f64) -> Series {
+    let runs: Vec<&[Row]> = runs.collect();
+    // Beyond the shortest run there is no mean of them all.
+    let epochs = runs.iter().map(|rows| rows.len()).min().unwrap_or(0);
+    let at = |epoch: usize| runs.iter().map(move |rows| value(&rows[epoch]));
+    let range = |epoch: usize| {
         let ends = (f64::INFINITY, f64::NEG_INFINITY);
-        values.iter().fold(ends, |(low, high), &x| (low.min(x), high.max(x)))
+        at(epoch).fold(ends, |(low, high), x| (low.min(x), high.max(x)))
     };
+    let mean = |epoch: usize| at(epoch).sum::<f64>() / runs.len() as f64;
     Series {
         name: name.into(),
-        points: epochs.iter().map(|(&epoch, values)| (epoch as f64, mean(values))).collect(),
-        band: (count > 1).then(|| epochs.values().map(|values| range(values)).collect()),
+        points: (0..epochs).map(|epoch| ((epoch + 1) as f64, mean(epoch))).collect(),
+        band: (runs.len() > 1).then(|| (0..epochs).map(range).collect()),
     }
 }
 
@@ -154,8 +145,10 @@ pub fn read_confusion(path: &Path) -> Result<Confusion, TrainError> {
     let rows: Vec<(usize, Vec<u64>)> = rows.map_err(|error| failed(error.to_string()))?;
     let classes = rows.len();
     let is_square = rows.iter().zip(0..).all(|((class, row), place)| *class == place && row.len() == classes);
-    match is_square && classes > 0 {
+    let total = rows.iter().flat_map(|(_, row)| row).try_fold(0_u64, |sum, &count| sum.checked_add(count));
+    match is_square && classes > 0 && total.is_some() {
         true => Ok(rows.into_iter().map(|(_, row)| row).collect()),
+        false if total.is_none() => Err(failed("the counts are more than images can be".into())),
         false => Err(failed("the table does not have a row and a column for each class".into())),
     }
 }
@@ -175,7 +168,10 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let last_row = text.trim_end().rfind('\n').unwrap() + 1;
         let swapped = text.replace("0,5,0,1\n1,2,7,0\n", "1,2,7,0\n0,5,0,1\n");
-        for damaged in ["", &text[..last_row], &text[..text.len() - 3], &text.replace('7', "x"), &swapped] {
+        let too_many = text.replace('7', &u64::MAX.to_string());
+        for damaged in
+            [&too_many, "", &text[..last_row], &text[..text.len() - 3], &text.replace('7', "x"), &swapped]
+        {
             std::fs::write(&path, damaged).unwrap();
             assert!(read_confusion(&path).is_err(), "{damaged:?}");
         }

@@ -1,60 +1,84 @@
 //! Runs that differ in nothing but chance, together: over them the results have a mean and a spread.
 
-use super::options::{Device, Plan};
+use super::options::Plan;
 use super::{OptimizerName, Options, Record};
 
 /// Runs with the same options, but for the seed and what decides no result.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Group<'a> {
-    /// The optimizer, and where other groups have the same one, the options in which they differ.
+    /// The optimizer, and where other groups have the same one, the options in which they differ; of runs that are not
+    /// whole, how far they came.
     pub name: String,
-    /// The runs by seed.
+    /// The runs by seed, each seed once.
     pub records: Vec<&'a Record>,
+    /// Runs that are left out, as they have the options and the seed of one that is not.
+    pub repeated: Vec<&'a Record>,
+}
+
+/// What runs of a group share.
+#[derive(Clone, PartialEq)]
+struct Key {
+    /// The options up to the seed; what decides no result at a value that all share.
+    options: Options,
+    /// The epochs of a run that is not whole: with whole ones it would have no common mean.
+    cut_off: Option<usize>,
+}
+
+impl Key {
+    fn of(record: &Record) -> Self {
+        let options = Options { seed: 0, threads: 1, plan: Plan::Auto, ..record.options.clone() };
+        Self { options, cut_off: (!record.is_whole()).then_some(record.rows.len()) }
+    }
+
+    /// `adam`, or among several of the same optimizer `adam, lr 0.01`.
+    fn name(&self, all: &[Self]) -> String {
+        let same = all.iter().filter(|other| other.options.opt == self.options.opt);
+        let same: Vec<_> = same.map(|key| key.options.by_name()).collect();
+        let mut name = self.options.opt.name().to_string();
+        for (key, value) in self.options.by_name() {
+            if same.iter().any(|other| other.get(&key) != Some(&value)) {
+                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                name += &format!(", {key} {value}");
+            }
+        }
+        if let Some(epochs) = self.cut_off {
+            name += &format!(", {epochs} of {} epochs", self.options.epochs);
+        }
+        name
+    }
 }
 
 /// The groups of these runs, by optimizer in the order of tables and plots, then as they are first met.
 pub fn groups(records: &[Record]) -> Vec<Group<'_>> {
-    let mut found: Vec<(Options, Vec<&Record>)> = Vec::new();
+    let mut found: Vec<(Key, Vec<&Record>)> = Vec::new();
     for record in records {
-        let options = without_chance(&record.options);
-        match found.iter_mut().find(|(other, _)| *other == options) {
+        let key = Key::of(record);
+        match found.iter_mut().find(|(other, _)| *other == key) {
             Some((_, records)) => records.push(record),
-            None => found.push((options, vec![record])),
+            None => found.push((key, vec![record])),
         }
     }
     let order = |opt: OptimizerName| OptimizerName::ALL.iter().position(|&other| other == opt);
-    found.sort_by_key(|(options, _)| order(options.opt));
-    let all: Vec<Options> = found.iter().map(|(options, _)| options.clone()).collect();
+    found.sort_by_key(|(key, _)| order(key.options.opt));
+    let all: Vec<Key> = found.iter().map(|(key, _)| key.clone()).collect();
     let mut groups = Vec::new();
-    for (options, mut records) in found {
-        records.sort_by_key(|record| record.options.seed);
-        groups.push(Group { name: name(&options, &all), records });
+    for (key, mut of_key) in found {
+        of_key.sort_by_key(|record| record.options.seed);
+        let mut group = Group { name: key.name(&all), records: Vec::new(), repeated: Vec::new() };
+        for record in of_key {
+            let is_repeated =
+                group.records.last().is_some_and(|last| last.options.seed == record.options.seed);
+            if is_repeated { &mut group.repeated } else { &mut group.records }.push(record);
+        }
+        groups.push(group);
     }
     groups
-}
-
-/// The options that decide a result, up to the seed; the others at a value that all share.
-fn without_chance(options: &Options) -> Options {
-    Options { seed: 0, threads: 1, device: Device::Auto, plan: Plan::Auto, data: None, ..options.clone() }
-}
-
-/// `adam`, or among several of the same optimizer `adam, lr 0.01`.
-fn name(options: &Options, all: &[Options]) -> String {
-    let same: Vec<_> = all.iter().filter(|other| other.opt == options.opt).map(Options::by_name).collect();
-    let mut name = options.opt.name().to_string();
-    for (key, value) in options.by_name() {
-        if same.iter().any(|other| other.get(&key) != Some(&value)) {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            name += &format!(", {key} {value}");
-        }
-    }
-    name
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::Choices;
+    use crate::train::{Choices, Row};
 
     fn record(opt: OptimizerName, choices: Choices) -> Record {
         Record {
@@ -64,10 +88,11 @@ mod tests {
             version: None,
             platform: None,
             card: None,
-            rows: Vec::new(),
+            rows: vec![Row::default(); 10],
             summary: None,
             confusion: None,
             notes: Vec::new(),
+            configured: true,
         }
     }
 
@@ -76,19 +101,39 @@ mod tests {
     }
 
     #[test]
-    fn what_decides_no_result_does_not_part_runs_and_seeds_are_in_order() {
+    fn what_decides_no_result_does_not_part_runs_and_each_seed_counts_once_in_order() {
         let elsewhere = Choices {
             threads: Some(9),
-            device: Some("cuda:1".into()),
             plan: Some(Plan::Launches),
-            data: Some("elsewhere".into()),
+            device: Some("cuda:1".into()),
             ..seed(2)
         };
-        let records = [seed(10), elsewhere, seed(0)].map(|choices| record(OptimizerName::Adam, choices));
+        let there = Choices { device: Some("cuda:1".into()), ..seed(10) };
+        let again = Choices { device: Some("cuda:1".into()), threads: Some(3), ..seed(2) };
+        let records = [there, elsewhere, again].map(|choices| record(OptimizerName::Adam, choices));
         let groups = groups(&records);
         assert_eq!((groups.len(), groups[0].name.as_str()), (1, "adam"));
         let seeds: Vec<u64> = groups[0].records.iter().map(|record| record.options.seed).collect();
-        assert_eq!(seeds, [0, 2, 10]);
+        assert_eq!((seeds, groups[0].repeated.len()), (vec![2, 10], 1));
+        assert_eq!(groups[0].repeated[0].options.threads, 3, "the first of a seed stays");
+    }
+
+    #[test]
+    fn other_data_another_device_and_a_run_that_is_not_whole_are_groups_of_their_own() {
+        let on_card = Choices { device: Some("cuda".into()), ..seed(1) };
+        let on_other_data = Choices { data: Some("/other".into()), ..seed(1) };
+        let mut records =
+            [seed(0), seed(1), on_card, on_other_data].map(|choices| record(OptimizerName::Adam, choices));
+        records[1].rows.truncate(4);
+        let groups = groups(&records);
+        let names: Vec<&str> = groups.iter().map(|group| &group.name[..]).collect();
+        let expected = [
+            "adam, device auto",
+            "adam, device auto, 4 of 10 epochs",
+            "adam, device cuda:0",
+            "adam, data /other, device auto",
+        ];
+        assert_eq!(names, expected);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,31 @@ pub fn seconds_to_goal(rows: &[Row]) -> Option<f64> {
     Some(rows[..=first].iter().map(|row| row.seconds).sum())
 }
 
+/// What numbers can be.
+const SHARE: RangeInclusive<f64> = 0.0..=1.0;
+const ANY: RangeInclusive<f64> = 0.0..=f64::MAX;
+
+/// What is wrong with the first number that cannot be.
+fn impossible(numbers: &[(&str, f64, RangeInclusive<f64>)]) -> Option<String> {
+    let (name, value, _) = numbers.iter().find(|(_, value, allowed)| !allowed.contains(value))?;
+    Some(format!("{name} cannot be {value}"))
+}
+
+impl Row {
+    /// What is wrong with the row, if something is.
+    fn problem(&self) -> Option<String> {
+        impossible(&[
+            ("objective", self.objective, ANY),
+            ("train_accuracy", self.train_accuracy, SHARE),
+            ("test_objective", self.test_objective, ANY),
+            ("test_accuracy", self.test_accuracy, SHARE),
+            ("learning_rate", self.learning_rate, ANY),
+            ("seconds", self.seconds, ANY),
+            ("examples_per_second", self.examples_per_second, 0.0..=f64::INFINITY),
+        ])
+    }
+}
+
 impl Summary {
     /// The summary in a run folder, if there is one that can be read.
     pub fn read(folder: &RunFolder) -> Option<Self> {
@@ -81,9 +107,15 @@ impl Summary {
     /// # Errors
     /// When the file cannot be read, or is no summary.
     pub fn load(path: &Path) -> Result<Self, TrainError> {
-        let bytes = files::read(path)?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| TrainError::Content { path: path.into(), problem: error.to_string() })
+        let failed = |problem: String| TrainError::Content { path: path.into(), problem };
+        let summary: Self =
+            serde_json::from_slice(&files::read(path)?).map_err(|error| failed(error.to_string()))?;
+        let numbers = [
+            ("test_accuracy", summary.test_accuracy, SHARE),
+            ("test_objective", summary.test_objective, ANY),
+            ("train_seconds", summary.train_seconds, ANY),
+        ];
+        impossible(&numbers).map_or(Ok(summary), |problem| Err(failed(problem)))
     }
 }
 
@@ -159,10 +191,13 @@ impl Metrics {
         let mut rows: Vec<Row> = Vec::new();
         for row in csv::Reader::from_reader(whole.as_bytes()).into_deserialize::<Row>() {
             let problem = match row {
-                Ok(row) if row.epoch == rows.len() + 1 => {
-                    rows.push(row);
-                    continue;
-                }
+                Ok(row) if row.epoch == rows.len() + 1 => match row.problem() {
+                    None => {
+                        rows.push(row);
+                        continue;
+                    }
+                    Some(problem) => format!("epoch {}: {problem}", row.epoch),
+                },
                 Ok(row) => format!("epoch {} stands where {} should", row.epoch, rows.len() + 1),
                 Err(error) if error.position().is_some_and(|place| place.line() >= last_line) => {
                     return Ok(Readable { rows, left_out: Some(LeftOut::CutOff) });
@@ -250,7 +285,11 @@ mod tests {
         assert_eq!(read(&[&one, "2,0.5,0.9\n"]), cut(1));
         assert_eq!(read(&[&one, "2,0.5,0.9,0.4,0.95,0.001,2,3\0\0\n"]), cut(1));
         assert_eq!(read(&["1,0.5\n"]), cut(0));
-        for damaged in ["2,0.5\n", "2,x,0.9,0.4,0.95,0.001,2,30000\n", "2,\"0.5,0.9\n", &line("5")] {
+        let nan = "2,NaN,0.9,0.4,0.95,0.001,2,30000\n";
+        let more_than_all = "2,0.5,0.9,0.4,7,0.001,2,30000\n";
+        for damaged in
+            [nan, more_than_all, "2,0.5\n", "2,x,0.9,0.4,0.95,0.001,2,30000\n", "2,\"0.5,0.9\n", &line("5")]
+        {
             let (rows, left_out) = read(&[&one, damaged, &three]);
             assert!(rows == 1 && matches!(left_out, Some(LeftOut::Damaged(_))), "{damaged}: {left_out:?}");
         }

@@ -42,6 +42,9 @@ impl Mistake {
     }
 }
 
+/// How far the accuracy of the same network on the same images may be from what another device or number format found.
+const SAME: f64 = 0.005;
+
 /// The `count` misclassified test images of largest loss, the largest first: fewer, where fewer are
 /// misclassified. Runs on the rayon pool that the caller is in.
 ///
@@ -73,6 +76,16 @@ pub fn worst(record: &Record, data: &Dataset, count: usize) -> Result<Vec<Mistak
     if !sums.loss.is_finite() {
         let place = not_finite_parameter(&model, &parameters).unwrap_or_else(|| "the loss".into());
         let problem = format!("{place} holds an infinite number or NaN: train the network anew");
+        return Err(TrainError::Content { path, problem });
+    }
+    let accuracy = 1.0 - missed.len() as f64 / test.len() as f64;
+    if let Some(recorded) = record.test_accuracy().filter(|recorded| (recorded - accuracy).abs() > SAME) {
+        let problem = format!(
+            "classifies {:.2}% of these test images correctly, and the run found {:.2}%: the data are not those that \
+             it was trained on; name them with --data",
+            100.0 * accuracy,
+            100.0 * recorded
+        );
         return Err(TrainError::Content { path, problem });
     }
     missed.sort_by(|(.., a), (.., b)| b.total_cmp(a));

@@ -16,8 +16,9 @@ fn with_runs() -> Workplace {
     place
 }
 
-/// What is between the tags of the page's rows of a table that begin with this cell.
+/// The cells of the row of results that begins with this one.
 fn row(page: &str, first: &str) -> Vec<String> {
+    let page = &page[page.find("<section id=\"results\">").unwrap()..];
     let begin = page.find(&format!("<td>{first}</td>")).unwrap_or_else(|| panic!("no row {first}"));
     let row = &page[begin..begin + page[begin..].find("</tr>").unwrap()];
     row.split("</td>").map(|cell| cell.rsplit('>').next().unwrap().to_string()).collect()
@@ -47,11 +48,16 @@ fn without_options_it_trains_each_optimizer_and_leaves_one_page() {
         assert!(page.contains(&format!("<figure id=\"{figure}\"")), "{figure}");
     }
     for optimizer in ["adagrad", "rmsprop", "adam"] {
-        for figure in ["rule", "objective", "accuracy", "confusion"] {
+        for figure in ["rule", "objective-of", "accuracy-of", "confusion"] {
             assert!(page.contains(&format!("<figure id=\"{figure}-{optimizer}\"")), "{figure}-{optimizer}");
         }
     }
-    assert!(page.contains("cotangent mnist --opt adam --seed 0 --batch-size 32 --epochs 2 --hidden 16"));
+    let data = std::path::absolute(place.path("data")).unwrap();
+    let command = format!(
+        "cotangent mnist --opt adam --seed 0 --batch-size 32 --data {} --epochs 2 --hidden 16<",
+        data.display()
+    );
+    assert!(page.contains(&command), "{command}");
     assert!(page.contains("<math") && page.contains("98% line"));
     // Nothing is asked of the network.
     for word in ["http://", "https://", "@import", "url(http", "<link rel=\"stylesheet\""] {
@@ -103,13 +109,17 @@ fn a_run_that_lacks_something_is_used_as_far_as_it_goes_and_the_page_says_so() {
         "runs/adam-seed0: summary.json is missing",
         "runs/adam-seed0: model.safetensors is missing",
         "runs/adam-seed1: confusion.csv is missing",
-        "adagrad: its mistakes cannot be shown",
     ] {
-        let words = note.split(": ").last().unwrap();
-        assert!(page.contains(words), "{words:?} is not on the page");
-        assert!(finished.stdout.contains(words), "{words:?} is not in\n{}", finished.stdout);
+        assert!(page.contains(note), "{note:?} is not on the page");
+        assert!(finished.stdout.contains(note), "{note:?} is not in\n{}", finished.stdout);
     }
-    assert!(page.contains("<figure id=\"confusion-adam\""), "the other seed has one");
+    // The run that was cut off stands by itself, with what it holds.
+    assert_eq!(row(&page, "adam, 1 of 2 epochs")[1], "0");
+    assert_eq!(row(&page, "adam")[1], "1");
+    assert!(page.contains("<figure id=\"accuracy-of-adam-1-of-2-epochs\""));
+    assert!(page.contains("<figure id=\"confusion-adam-1-of-2-epochs\""));
+    // Where the model of one seed is no model, that of another is shown.
+    assert!(page.contains("<figure id=\"worst-adagrad\"") || page.contains("classified as labelled"));
 }
 
 #[test]
@@ -118,6 +128,10 @@ fn what_cannot_be_done_is_found_before_anything_is_trained() {
     place.run("report --runs nowhere").failed(1, &["nowhere"]);
     fs::create_dir(place.path("empty")).unwrap();
     place.run("report --runs empty").failed(1, &["empty"]);
+    fs::create_dir(place.path("folder.html")).unwrap();
+    place.run("report --out folder.html --force").failed(2, &["--out", "is no file"]);
+    place.run("report --out data/t10k-images-idx3-ubyte/page.html").failed(1, &["--out: cannot write"]);
+    fs::remove_dir(place.path("folder.html")).unwrap();
     place.run("report --runs data --epochs 3").failed(2, &["--runs takes runs that exist"]);
     place.run("report --runs data --seeds 3").failed(2, &["cannot be used with"]);
     place.run("report --out page.pdf").failed(2, &["name an .html file"]);
@@ -148,4 +162,46 @@ fn a_browser_prints_the_page_and_one_that_fails_is_quoted() {
     assert!(place.read("report.pdf").starts_with("%PDF"));
     browser("echo 'no display' >&2; exit 4").failed(1, &["made no PDF", "no display"]);
     assert!(place.path("report.html").exists(), "the page is there all the same");
+}
+
+#[test]
+fn runs_on_other_data_stand_apart_and_data_that_moved_can_be_named() {
+    let place = with_runs();
+    write_data(&place.path("others"), [12, 12], 3, [60, 30]);
+    place.mnist("--opt adam --data others --out other").succeeded();
+    place.run("report --runs runs other").succeeded();
+    let page = place.read("report.html").replace("<span>", "").replace("</span>", "");
+    let others = std::path::absolute(place.path("others")).unwrap();
+    assert!(page.contains(&format!("--data {}", others.display())), "the command names the data");
+    let data = std::path::absolute(place.path("data")).unwrap();
+    assert_eq!(row(&page, &format!("adam, data {}", data.display()))[1], "0, 1");
+    assert_eq!(row(&page, &format!("adam, data {}", others.display()))[1], "0");
+    fs::rename(place.path("data"), place.path("moved")).unwrap();
+    let without = place.run("report --runs runs/adam-seed0 --force").succeeded();
+    assert!(without.stdout.contains("adam: its mistakes cannot be shown: "), "{}", without.stdout);
+    let with = place.run("report --runs runs/adam-seed0 --data moved --force").succeeded();
+    assert!(!with.stdout.contains("cannot be shown"), "{}", with.stdout);
+}
+
+#[test]
+fn a_seed_counts_once_and_what_is_left_out_is_said() {
+    let place = with_runs();
+    place.mnist("--opt adam --seed 1 --out again").succeeded();
+    place.run("report --runs runs again --out folder/deep/page.html").succeeded();
+    let page = place.read("folder/deep/page.html");
+    assert_eq!(row(&page, "adam")[1], "0, 1");
+    assert!(
+        page.contains("runs/adam-seed1: left out, as adam has another run of seed 1.")
+            || page.contains("again: left out")
+    );
+}
+
+#[test]
+fn names_of_folders_are_no_markup() {
+    let place = with_runs();
+    fs::rename(place.path("runs"), place.path("a <b> & 'c'")).unwrap();
+    Finished::of(place.program().args(["report", "--runs", "a <b> & 'c'"])).succeeded();
+    let page = place.read("report.html");
+    assert!(page.contains("a &lt;b&gt; &amp; ") || page.contains("&lt;b&gt; "), "the name is there");
+    assert!(!page.contains("<b> &"), "and no tag");
 }

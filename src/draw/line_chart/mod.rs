@@ -64,6 +64,8 @@ pub struct LineChart {
     pub y_label: String,
     /// Linear or logarithmic.
     pub y_scale: ScaleKind,
+    /// Whether a linear y axis begins at 0, so that heights compare as the values do.
+    pub y_from_zero: bool,
     /// Numbers or percentages.
     pub y_format: YFormat,
     /// The lines, in the order of the legend.
@@ -195,6 +197,7 @@ impl LineChart {
         let mut values: Vec<f64> = self.shown_points().map(|(_, (_, y))| y).collect();
         values.extend(bands.flat_map(|(_, &(low, high))| [low, high]));
         values.extend(self.references.iter().map(|reference| reference.value));
+        values.extend(self.y_from_zero.then_some(0.0)); // a logarithmic axis does not show it
         values
     }
 

@@ -339,17 +339,18 @@ impl Options {
         }
     }
 
-    /// The command that trains with these options: those that are not the defaults, and the seed. Threads, how work
-    /// reaches a device, and where the data are decide no result and are left out.
+    /// The command that trains with these options: those that are not the defaults, and the seed. Threads, and how work
+    /// reaches a device, decide no result and are left out.
     pub fn command(&self) -> String {
         let default =
             Choices::default().resolve(self.opt).map(|options| options.by_name()).unwrap_or_default();
         let mut command = format!("cotangent mnist --opt {} --seed {}", self.opt.name(), self.seed);
         for (name, value) in self.by_name() {
-            let is_said = ["opt", "seed", "threads", "plan", "data"].contains(&&name[..]);
+            let is_said = ["opt", "seed", "threads", "plan"].contains(&&name[..]);
             let is_processor = name == "device" && value == "cpu";
             if !is_said && !is_processor && default.get(&name) != Some(&value) {
                 let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let value = if value.contains(' ') { format!("'{value}'") } else { value };
                 command += &format!(" --{name} {value}");
             }
         }

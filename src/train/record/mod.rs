@@ -42,6 +42,8 @@ pub struct Record {
     pub confusion: Option<Confusion>,
     /// What is missing or left out: a sentence each, without its full stop.
     pub notes: Vec<String>,
+    /// Whether the options are those of `config.toml`; where there is none, defaults stand for what is not known.
+    pub configured: bool,
 }
 
 impl Record {
@@ -53,9 +55,9 @@ impl Record {
         search::check_is_folder(path)?;
         let mut notes = Vec::new();
         let summary = Summary::load(&path.join("summary.json"));
-        let (options, about) = options(path, summary.as_ref().ok(), &mut notes)?;
+        let (options, about, configured) = options(path, summary.as_ref().ok(), &mut notes)?;
         let (rows, left_out) = rows(&path.join("metrics.csv"), &mut notes);
-        let summary = up_to_date(summary, &rows, &mut notes);
+        let summary = up_to_date(summary, &options, &rows, &mut notes);
         let done = summary.as_ref().map_or(0, |summary| summary.epochs).max(rows.len());
         match left_out {
             None if done == 0 => notes.push("metrics.csv holds no row: no epoch was finished".into()),
@@ -95,6 +97,7 @@ impl Record {
             summary,
             confusion,
             notes,
+            configured,
         })
     }
 
@@ -102,13 +105,6 @@ impl Record {
     pub fn test_accuracy(&self) -> Option<f64> {
         let of_summary = self.summary.as_ref().map(|summary| summary.test_accuracy);
         of_summary.or_else(|| Some(self.rows.last()?.test_accuracy))
-    }
-
-    /// The seconds of training, evaluation apart: of the summary, or else of all rows.
-    pub fn train_seconds(&self) -> Option<f64> {
-        let of_summary = self.summary.as_ref().map(|summary| summary.train_seconds);
-        let of_rows = (!self.rows.is_empty()).then(|| self.rows.iter().map(|row| row.seconds).sum());
-        of_summary.or(of_rows)
     }
 
     /// Whether the run came to its last epoch.
@@ -120,14 +116,14 @@ impl Record {
     }
 }
 
-/// The options of `config.toml` and what it says about the run, or the options so far as the summary tells them.
+/// The options of `config.toml`, what it says about the run, and true; or the options so far as the summary tells them.
 fn options(
     path: &Path,
     summary: Option<&Summary>,
     notes: &mut Vec<String>,
-) -> Result<(Options, About), TrainError> {
+) -> Result<(Options, About, bool), TrainError> {
     let error = match configured(&path.join("config.toml")) {
-        Ok(found) => return Ok(found),
+        Ok((options, about)) => return Ok((options, about, true)),
         Err(error) => error,
     };
     let (options, known) = summary.and_then(summarized).ok_or_else(|| unknown(path, &error))?;
@@ -135,7 +131,7 @@ fn options(
         "config.toml {}: {known} are those of summary.json, and the other options are taken to be the defaults",
         fault(&error)
     ));
-    Ok((options, About::default()))
+    Ok((options, About::default(), false))
 }
 
 /// The options of a `config.toml`, and what it says about the run.
@@ -181,10 +177,14 @@ fn rows(path: &Path, notes: &mut Vec<String>) -> (Vec<Row>, Option<LeftOut>) {
 /// The summary, unless the run has gone on since: then one of an earlier interruption is still there.
 fn up_to_date(
     summary: Result<Summary, TrainError>,
+    options: &Options,
     rows: &[Row],
     notes: &mut Vec<String>,
 ) -> Option<Summary> {
     let problem = match summary {
+        Ok(summary) if (&summary.optimizer[..], summary.seed) != (options.opt.name(), options.seed) => {
+            format!("summary.json is another run's, of {} with seed {}", summary.optimizer, summary.seed)
+        }
         Ok(summary) if summary.epochs >= rows.len() => return Some(summary),
         Ok(Summary { epochs, .. }) => format!(
             "summary.json, confusion.csv and {MODEL} were written after {epochs} of the {} epochs in metrics.csv",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Record;
 use crate::train::TrainError;
+use crate::train::files::{CHECKPOINT, MODEL};
 
 const WHAT_TO_NAME: &str = "name the folder that mnist or compare wrote";
 
@@ -52,7 +53,7 @@ fn runs(path: &Path) -> Result<Vec<PathBuf>, TrainError> {
 
 /// Whether a run began in this folder.
 fn is_run(path: &Path) -> Result<bool, TrainError> {
-    for name in ["config.toml", "metrics.csv", "summary.json"] {
+    for name in ["config.toml", "metrics.csv", "summary.json", "confusion.csv", MODEL, CHECKPOINT] {
         if path.join(name).try_exists().map_err(|source| unreadable(path, source))? {
             return Ok(true);
         }
