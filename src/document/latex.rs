@@ -73,6 +73,8 @@ fn span(span: &Span) -> String {
             '\\' => out + r"\textbackslash{}",
             '^' => out + r"\textasciicircum{}",
             '~' => out + r"\textasciitilde{}",
+            // What no font of every installation has, such as letters of a file's name, is said by its code.
+            c if c > '\u{ff}' => out + &format!(r"\texttt{{U+{:04X}}}", u32::from(c)),
             c => out + &c.to_string(),
         }),
     }

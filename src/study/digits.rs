@@ -81,10 +81,19 @@ fn of_runs(id: String, content: Content, caption: impl Into<String>, groups: &[G
     figure(id, content, caption, &made_by)
 }
 
-/// A name as it stands in links.
-fn slug(name: &str) -> String {
-    let plain = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
-    plain.collect::<String>().split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
+/// The groups with their names as they stand in links, no two alike.
+fn linked<'g, 'a>(groups: &'g [Group<'a>]) -> Vec<(String, &'g Group<'a>)> {
+    let mut linked: Vec<(String, &Group<'a>)> = Vec::new();
+    for group in groups {
+        let plain = group.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
+        let plain: String = plain.collect();
+        let mut name = plain.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
+        if linked.iter().any(|(other, _)| *other == name) {
+            name += &format!("-group-{}", linked.len() + 1);
+        }
+        linked.push((name, group));
+    }
+    linked
 }
 
 fn network(study: &Study<'_>, groups: &[Group<'_>]) -> Vec<Part> {
@@ -120,7 +129,7 @@ fn network(study: &Study<'_>, groups: &[Group<'_>]) -> Vec<Part> {
         math(r"\alpha"),
         words(" follows the schedule of the run; its largest value is named below each rule."),
     ])));
-    for group in groups {
+    for (id, group) in linked(groups) {
         let Some(record) = group.records.first() else { continue };
         let (options, optimizer) = (&record.options, record.options.optimizer());
         let rate = match record.configured {
@@ -131,12 +140,7 @@ fn network(study: &Study<'_>, groups: &[Group<'_>]) -> Vec<Part> {
         };
         let caption = format!("{}: {}. {rate}", group.name, optimizer.source());
         let formulas = Content::Formulas(optimizer.latex(options.weight_decay));
-        parts.push(of_runs(
-            format!("rule-{}", slug(&group.name)),
-            formulas,
-            caption,
-            std::slice::from_ref(group),
-        ));
+        parts.push(of_runs(format!("rule-{id}"), formulas, caption, std::slice::from_ref(group)));
     }
     parts
 }
@@ -197,8 +201,8 @@ fn learning(groups: &[Group<'_>], setting: &str) -> Vec<Part> {
          says so, while the network changed; the test curve is of the test images as they are, and the network of the \
          epoch's end. So the test objective may be the lower one.",
     ));
-    for group in &with_rows {
-        let (id, run) = (slug(&group.name), std::slice::from_ref(group));
+    for (id, group) in linked(&with_rows) {
+        let run = std::slice::from_ref(group);
         let caption = format!("Training and test objective of {}.", group.name);
         parts.push(of_runs(
             format!("objective-of-{id}"),
@@ -238,8 +242,7 @@ fn reached(groups: &[Group<'_>], setting: &str) -> Vec<Part> {
 
 fn wrong(study: &Study<'_>, groups: &[Group<'_>]) -> Result<Vec<Part>, DrawError> {
     let mut parts = Vec::new();
-    for group in groups {
-        let id = slug(&group.name);
+    for (id, group) in linked(groups) {
         let shown = group.records.iter().find(|record| record.confusion.is_some());
         let pictured = study.worst.iter().find_map(|worst| {
             let record = study.records.get(worst.record)?;
@@ -302,4 +305,23 @@ fn small(probability: f64) -> String {
     let (digit, exponent) = text.split_once("e-").unwrap_or((&text, "0"));
     let raised = |c: char| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(c.to_digit(10).unwrap_or(0) as usize).unwrap_or(c);
     format!("{digit}·10⁻{}", exponent.chars().map(raised).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probabilities_are_short_whatever_their_size() {
+        let texts = [0.25, 0.0123, 0.00096, 0.00021, 3.2e-12].map(small);
+        assert_eq!(texts, ["0.250", "0.012", "0.001", "2·10⁻⁴", "3·10⁻¹²"]);
+    }
+
+    #[test]
+    fn names_become_such_as_can_stand_in_links_and_no_two_are_alike() {
+        let named = |name: &str| Group { name: name.into(), records: Vec::new(), repeated: Vec::new() };
+        let groups = ["adam, data /a b/é, lr 0.01", "adam, data /a b/ü, lr 0.01", "sgd"].map(named);
+        let names: Vec<String> = linked(&groups).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["adam-data-a-b-lr-0-01", "adam-data-a-b-lr-0-01-group-2", "sgd"]);
+    }
 }

@@ -103,6 +103,90 @@ pub(super) fn runs(groups: &[Group<'_>]) -> Block {
             known(options.validation.to_string()),
         ])
     };
-    let titles = columns.into_iter().map(|(title, align)| (words(title), align));
-    Block::Table { columns: titles.collect(), rows: groups.iter().filter_map(row).collect() }
+    let rows: Vec<Vec<Span>> = groups.iter().filter_map(row).collect();
+    // What no run uses is not mentioned.
+    let used: Vec<bool> = (0..columns.len()).map(|i| rows.iter().any(|row| row[i] != words("0"))).collect();
+    let of_used = |cells: Vec<Span>| {
+        cells.into_iter().zip(&used).filter(|(_, used)| **used).map(|(cell, _)| cell).collect()
+    };
+    let titles = columns.into_iter().zip(&used).filter(|(_, used)| **used);
+    Block::Table {
+        columns: titles.map(|((title, align), _)| (words(title), align)).collect(),
+        rows: rows.into_iter().map(of_used).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::{Choices, OptimizerName, Row, groups};
+
+    fn record(opt: OptimizerName, seed: u64, accuracies: &[f64]) -> Record {
+        let choices = Choices { seed: Some(seed), epochs: Some(accuracies.len()), ..Choices::default() };
+        let row = |(epoch, &test_accuracy): (usize, &f64)| Row {
+            epoch,
+            test_accuracy,
+            seconds: 2.0,
+            examples_per_second: 30.0,
+            ..Row::default()
+        };
+        Record {
+            path: format!("{}-seed{seed}", opt.name()).into(),
+            options: choices.resolve(opt).unwrap(),
+            setting: "4-3-2, relu, batch 128".into(),
+            version: None,
+            platform: None,
+            card: None,
+            rows: (1..).zip(accuracies).map(row).collect(),
+            summary: None,
+            confusion: None,
+            notes: Vec::new(),
+            configured: true,
+        }
+    }
+
+    fn cells(block: Block) -> Vec<Vec<String>> {
+        let Block::Table { columns, rows } = block else { panic!("no table") };
+        let text = |span: Span| match span {
+            Span::Words(text) | Span::Math(text) => text,
+        };
+        let titles = columns.into_iter().map(|(title, _)| text(title)).collect();
+        let rows = rows.into_iter().map(|row| row.into_iter().map(text).collect());
+        std::iter::once(titles).chain(rows).collect()
+    }
+
+    #[test]
+    fn the_line_at_98_percent_parts_those_that_reach_it_from_those_that_do_not() {
+        let records = [
+            record(OptimizerName::Adagrad, 0, &[0.97, 0.9799]),
+            record(OptimizerName::RmsProp, 0, &[0.97, 0.98]),
+            record(OptimizerName::Adam, 0, &[0.97, 0.99]),
+            record(OptimizerName::Adam, 1, &[0.985, 0.98]),
+        ];
+        let table = cells(table(&groups(&records)));
+        let first: Vec<&str> = table[1..].iter().map(|row| &row[0][..]).collect();
+        assert_eq!(first, ["adam", "rmsprop", "98% line", "adagrad"]);
+        assert_eq!(table[1][1..], ["0, 1", "98.50% ± 0.71%", "98.00%", "2 of 2", "3.0", "2.00"]);
+        assert_eq!(table[4][1..], ["0", "97.99%", "97.99%", "0 of 1", "none", "2.00"]);
+    }
+
+    #[test]
+    fn the_runs_are_said_without_what_none_of_them_uses() {
+        let mut records =
+            [record(OptimizerName::Adam, 0, &[0.9]), record(OptimizerName::Sgd, 3, &[0.9, 0.95])];
+        let titles = |records: &[Record]| cells(runs(&groups(records)))[0].join(", ");
+        assert_eq!(titles(&records), "optimizer, seeds, epochs, images an epoch, batch, images moved");
+        records[1].options.dropout = 0.5;
+        let table = cells(runs(&groups(&records)));
+        assert_eq!(table[0][6], "dropout");
+        assert_eq!(table[2], ["sgd", "3", "2", "60", "128", "by up to a pixel", "0.5"]);
+        records[1].configured = false;
+        assert_eq!(cells(runs(&groups(&records)))[2][6], "unknown");
+    }
+
+    #[test]
+    fn few_seeds_are_listed_and_many_summed_up() {
+        assert_eq!(seeds([3, 1, 3].into_iter()), "1, 3");
+        assert_eq!(seeds(0..20), "20 from 0 to 19");
+    }
 }

@@ -23,6 +23,10 @@ fn the_exercise_is_printed_with_rules_matrices_and_checks() {
         assert!(page.contains(words), "{words:?} is not in\n{page}");
     }
     assert!(!page.contains('…'), "a file leaves nothing out");
+    // The graph, whose shapes stand with the nodes where edges are lines of characters.
+    assert!(
+        page.lines().any(|line| line.starts_with("V1 = W1 X") && line.contains("4×50") && line.contains('○'))
+    );
     let two = place.run("backprop --shape 3,2 --columns 1 --digits 2").succeeded().stdout;
     assert!(two.contains("z = ½‖Y − W1 X‖² = ") && two.contains("W1.g = V1.g Xᵀ"), "{two}");
     assert_ne!(place.run("backprop --seed 1").succeeded().stdout, page);
@@ -37,6 +41,10 @@ fn each_format_is_what_it_says_and_the_graph_is_drawn() {
     assert_eq!(json["checks"]["agree"], true);
     let csv = place.run("backprop --format csv").succeeded().stdout;
     assert!(csv.starts_with("node,row,column,value,gradient\nX,1,1,-0.465"), "{csv}");
+    let aside = place.run("backprop --format csv").succeeded().stderr;
+    assert!(aside.contains("Largest error: forward mode "), "{aside}");
+    let auto = place.run("backprop --device auto").succeeded().stderr;
+    assert!(auto.starts_with("no CUDA device to compare with: "), "{auto}");
     assert!(place.run("backprop --format latex").succeeded().stdout.starts_with(r"\documentclass"));
     let markdown = place.run("backprop --format markdown --graph -").succeeded().stdout;
     assert!(markdown.contains("| `V5` | 2×50 | `W3 V4` | `V5.g = −D.g` |"), "{markdown}");

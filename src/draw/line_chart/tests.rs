@@ -283,3 +283,16 @@ fn every_series_has_a_key_that_looks_like_its_line() {
     let keys = chart.keys();
     assert_eq!(keys.iter().map(|key| lines(key)).collect::<Vec<_>>(), [["#006bad"], ["#bf4a00"]]);
 }
+
+#[test]
+fn an_axis_from_zero_shows_it_and_another_does_not() {
+    let mut chart = chart(vec![series("Adam", &[2.0, 2.1, 2.2])]);
+    let shows_zero = |chart: &LineChart| {
+        let svg = chart.svg();
+        let xml = roxmltree::Document::parse(&svg).unwrap();
+        xml.descendants().any(|node| node.tag_name().name() == "text" && node.text() == Some("0"))
+    };
+    assert!(!shows_zero(&chart));
+    chart.y_from_zero = true;
+    assert!(shows_zero(&chart));
+}
