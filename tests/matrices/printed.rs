@@ -92,12 +92,39 @@ fn latex_holds_every_entry_and_rule() {
         r"z = \tfrac{1}{2}\lVert Y - W_{3} \operatorname{relu}(W_{2} \operatorname{relu}(W_{1}\, X)) \rVert^{2}"
     ));
     for variable in &found.variables {
-        for value in &variable.value.values {
-            let entry = cotangent::document::number::rounded(*value, 4);
-            assert!(document.contains(&entry), "{}: {entry}", variable.name);
+        let gradient = variable.gradient.as_ref();
+        let all = [("v", Some(&variable.value)), ("g", gradient)].into_iter();
+        for (suffix, expected) in all.filter_map(|(suffix, matrix)| Some((suffix, matrix?))) {
+            let (letter, number) = variable.name.split_at(1);
+            let number = if number.is_empty() { String::new() } else { format!("_{{{number}}}") };
+            let printed = latex_matrix(&document, &format!(r"{letter}{number}.\mathrm{{{suffix}}}"));
+            assert_eq!((printed.len(), printed[0].len()), (expected.rows, expected.columns));
+            assert!(expected.distance(&printed.concat()) <= 0.5001e-4, "{}.{suffix}", variable.name);
         }
     }
-    assert_eq!(document.matches("\\begin{array}").count(), document.matches("\\end{array}").count());
+}
+
+/// The rows of a matrix in a LaTeX document, its groups of columns put side by side again.
+fn latex_matrix(document: &str, name: &str) -> Vec<Vec<f64>> {
+    let title = format!(r"\par ${name}$, $");
+    let begin = document.find(&title).unwrap_or_else(|| panic!("no {name}")) + title.len();
+    let end = document[begin..].find(r"\par $").map_or(document.len(), |end| begin + end);
+    let mut rows: Vec<Vec<f64>> = Vec::new();
+    for array in document[begin..end].split(r"\begin{array}").skip(1) {
+        let array = array.split(r"\end{array}").next().unwrap();
+        for (row, line) in array.lines().filter(|line| line.contains(r"\\")).enumerate() {
+            if row == rows.len() {
+                rows.push(Vec::new());
+            }
+            let entries = line.trim_end_matches(r" \\").split(" & ");
+            rows[row].extend(entries.map(|entry| {
+                let (digits, exponent) = entry.split_once(r" \cdot 10^{").unwrap_or((entry, "0"));
+                let exponent = exponent.trim_end_matches('}');
+                format!("{digits}e{exponent}").parse::<f64>().unwrap()
+            }));
+        }
+    }
+    rows
 }
 
 #[test]
