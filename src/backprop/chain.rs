@@ -10,6 +10,7 @@
 use std::ops::Range;
 
 use super::rules::{Notation, Rules};
+use super::sensitivity::{self, Rounding};
 use super::{BackpropError, Checks, Matrix, Problem};
 use crate::autodiff::vjp;
 use crate::exec::Interpreter;
@@ -31,20 +32,8 @@ pub struct Variable {
     pub gradient: Option<Matrix>,
     /// Whether it is given from outside.
     pub is_input: bool,
-    /// What its numbers are sums of, in absolute values: rounding errors are relative to these, and not to the numbers,
-    /// which may be small because much has cancelled.
-    pub scale: Scale,
-}
-
-/// Values and gradients of the same graph at |X|, −|Y| and |W|, with each relu closed where it is here, in absolute values:
-/// every sum there adds what has one sign, so that each entry is a bound on the summands of the same entry here (running error analysis; Higham, Accuracy
-/// and Stability of Numerical Algorithms, 2002, section 3.3).
-#[derive(Clone, Debug, Default)]
-pub struct Scale {
-    /// Of each entry of the value.
-    pub value: Vec<f64>,
-    /// Of each entry of the gradient.
-    pub gradient: Vec<f64>,
+    /// How far its numbers may be wrong by rounding.
+    pub rounding: Rounding,
 }
 
 /// The chain at a problem's numbers, differentiated.
@@ -60,6 +49,8 @@ pub struct Backprop {
     pub(super) primal: Range<usize>,
     /// What stands before each relu, by position in `variables`: its kink is where that is 0.
     pub(super) pre_activations: Vec<usize>,
+    /// For each of these, how many entries are 0 but for rounding.
+    near_kinks: Vec<usize>,
 }
 
 impl Backprop {
@@ -88,7 +79,7 @@ impl Backprop {
             let matrix = |node| Matrix { rows, columns, values: values.get(node).to_vec() };
             (variable.value, variable.gradient) = (matrix(variable.node), variable.gradient_node.map(matrix));
         }
-        magnitudes(&graph, &mut variables, &pre_activations);
+        let near_kinks = sensitivity::fill_in(&graph, &mut variables, &pre_activations);
         let overflows = |matrix: &Matrix| matrix.values.iter().any(|x| !x.is_finite());
         if let Some(variable) = variables.iter().find(|variable| overflows(&variable.value)) {
             return Err(BackpropError::Overflow { node: format!("{}.v", variable.name) });
@@ -98,7 +89,8 @@ impl Backprop {
             return Err(BackpropError::Overflow { node: format!("{}.g", variable.name) });
         }
         let checks = Checks::default();
-        let mut found = Self { variables, checks, graph: Graph::default(), primal, pre_activations };
+        let mut found =
+            Self { variables, checks, graph: Graph::default(), primal, pre_activations, near_kinks };
         found.checks = Checks::of(&found, &graph, &mut values);
         drop(values);
         found.graph = graph;
@@ -138,15 +130,16 @@ impl Backprop {
         variable.gradient_node.map(|node| format!("{gradient} = {}", rules.expression(node)))
     }
 
-    /// How many pre-activations are 0 but for rounding, or exactly: arithmetic in another order may put them on the other
-    /// side of relu's kink.
+    /// How many pre-activations are 0 but for rounding: arithmetic in another order may put them on the other side of
+    /// relu's kink.
     pub fn near_kinks(&self) -> usize {
-        let near = |&position: &usize| {
-            let variable = &self.variables[position];
-            let entries = variable.value.values.iter().zip(&variable.scale.value);
-            entries.filter(|(x, scale)| **scale > 0.0 && x.abs() <= 1e-13 * **scale).count()
-        };
-        self.pre_activations.iter().map(near).sum()
+        self.near_kinks.iter().sum()
+    }
+
+    /// Whether the gradient of a variable passes a relu whose pre-activation is 0 but for rounding.
+    pub(super) fn passes_near_kink(&self, variable: &Variable) -> bool {
+        let mut near = self.pre_activations.iter().zip(&self.near_kinks).filter(|(_, count)| **count > 0);
+        near.any(|(&kink, _)| self.graph.ancestors(&[self.variables[kink].node])[variable.node.index()])
     }
 
     /// The operands of a variable, each as a position in [`Self::variables`]: an edge of the computational graph each.
@@ -169,33 +162,6 @@ impl Backprop {
         }
         operands.reverse();
         operands
-    }
-}
-
-/// Fills in the variables' scales.
-fn magnitudes(graph: &Graph, variables: &mut [Variable], pre_activations: &[usize]) {
-    let mut values = Interpreter::<f64>::new(graph);
-    for variable in variables.iter().filter(|variable| variable.is_input) {
-        // Y − V5 adds up where Y is negative and V5 is not.
-        let sign = if variable.name == "Y" { -1.0 } else { 1.0 };
-        let entries: Vec<f64> = variable.value.values.iter().map(|x| sign * x.abs()).collect();
-        values.set(variable.node, &entries);
-    }
-    let mut done = 0;
-    for &position in pre_activations {
-        // What relu does not let through adds nothing behind it.
-        let relu = &variables[position + 1];
-        values.run(done..relu.node.index() + 1, Draw::default());
-        done = relu.node.index() + 1;
-        let passed = values.get(relu.node).iter().zip(&relu.value.values);
-        let passed: Vec<f64> = passed.map(|(&scale, &value)| if value > 0.0 { scale } else { 0.0 }).collect();
-        values.set(relu.node, &passed);
-    }
-    values.run(done..graph.len(), Draw::default());
-    let of = |node: NodeId| values.get(node).iter().map(|x| x.abs()).collect();
-    for variable in variables {
-        let gradient = variable.gradient_node.map_or(Vec::new(), of);
-        variable.scale = Scale { value: of(variable.node), gradient };
     }
 }
 
@@ -251,7 +217,7 @@ fn build(problem: &Problem) -> Result<Built, BackpropError> {
             let empty = Matrix { rows: 0, columns: 0, values: Vec::new() };
             let is_input = position < inputs;
             // Every handle of a graph without a mistake has a node.
-            let scale = Scale::default();
+            let rounding = Rounding::default();
             node.map(|node| Variable {
                 name,
                 node,
@@ -259,7 +225,7 @@ fn build(problem: &Problem) -> Result<Built, BackpropError> {
                 value: empty,
                 gradient: None,
                 is_input,
-                scale,
+                rounding,
             })
         };
     let variables = places.into_iter().enumerate().filter_map(variable).collect();

@@ -14,10 +14,12 @@ pub mod files;
 pub mod format;
 mod problem;
 mod rules;
+mod sensitivity;
 pub mod torch;
 
-pub use chain::{Backprop, Scale, Variable};
+pub use chain::{Backprop, Variable};
 pub use checks::{Checks, Deviation, Differences, Found};
 pub use error::BackpropError;
 pub use problem::{Matrix, Problem};
 pub use rules::Notation;
+pub use sensitivity::Rounding;

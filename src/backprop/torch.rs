@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use safetensors::{Dtype, SafeTensors};
 
 use super::problem::largest;
-use super::{Backprop, BackpropError};
+use super::sensitivity::is_extreme;
+use super::{Backprop, BackpropError, Matrix};
 
 /// Reads a safetensors file, runs PyTorch's autograd in float64, writes one with values and gradients. Also what
 /// made the values in `tests/golden`.
@@ -16,8 +17,8 @@ pub const SCRIPT: &str = include_str!("check_torch.py");
 /// The script's exit status where Python has no PyTorch.
 const NO_TORCH: i32 = 3;
 
-/// Both agree where no entry differs by more than this, relative to the absolute values of what it is a sum of.
-pub const TOLERANCE: f64 = 1e-13;
+/// Above this part of a tensor's largest entry, rounding hides so much that nothing can be told.
+const HIDDEN: f64 = 1e-9;
 
 /// How far PyTorch's results are from ours.
 #[derive(Clone, Debug)]
@@ -39,8 +40,8 @@ pub struct Line {
     pub gradient: Option<f64>,
     /// The largest absolute gradient, ours.
     pub largest: f64,
-    /// Whether all differences are within [`TOLERANCE`]; nothing where they are not, but a pre-activation is 0 but for
-    /// rounding, and may be on the other side of relu's kink there.
+    /// Whether no difference is more than rounding explains; nothing where that may be much, and where a gradient differs by
+    /// more but passes a relu whose pre-activation is 0 but for rounding, and may be on the other side of the kink there.
     pub agrees: Option<bool>,
 }
 
@@ -139,25 +140,35 @@ pub fn read(found: &Backprop, bytes: &[u8]) -> Result<Comparison, BackpropError>
         }
         Ok(view.data().chunks_exact(8).map(bytemuck::pod_read_unaligned).collect())
     };
-    let near_kinks = found.near_kinks() > 0;
+    let is_extreme = is_extreme(&found.variables);
     let line = |(position, variable): (usize, &super::Variable)| {
         let shape = &found.graph[variable.node].shape;
         let values_of = |suffix: &str| values(&format!("{}.{suffix}", variable.name), shape);
-        let within = |ours: &[f64], theirs: &[f64], scale: &[f64]| {
-            // Written so that NaN is not within anything.
-            let entries = ours.iter().zip(theirs).zip(scale);
-            entries.into_iter().all(|((a, b), scale)| (a - b).abs() <= TOLERANCE * scale)
+        let judged = |ours: &Matrix, difference: f64, rounding: f64, is_excused: bool| {
+            let hidden = !rounding.is_finite() || rounding > HIDDEN * ours.largest();
+            // Written so that NaN is no agreement.
+            match difference <= rounding && !hidden || difference <= 1e-13 * ours.largest() {
+                true => Some(true),
+                false if difference.is_nan() => Some(false),
+                false if is_extreme || is_excused || (hidden && difference <= rounding) => None,
+                false => Some(false),
+            }
         };
-        let theirs = values_of("v")?;
-        let mut agrees = within(&variable.value.values, &theirs, &variable.scale.value);
-        let (value, mut gradient) = (variable.value.distance(&theirs), None);
+        let value = variable.value.distance(&values_of("v")?);
+        let (mut gradient, mut of_gradient) = (None, Some(true));
         if let Some(ours) = &variable.gradient {
-            let theirs = values_of("g")?;
-            agrees &= within(&ours.values, &theirs, &variable.scale.gradient);
-            gradient = Some(ours.distance(&theirs));
+            let difference = ours.distance(&values_of("g")?);
+            let is_excused = found.passes_near_kink(variable);
+            (gradient, of_gradient) =
+                (Some(difference), judged(ours, difference, variable.rounding.gradient, is_excused));
         }
+        let of_value = judged(&variable.value, value, variable.rounding.value, false);
+        let agrees = match (of_value, of_gradient) {
+            (Some(false), _) | (_, Some(false)) => Some(false),
+            (None, _) | (_, None) => None,
+            _ => Some(true),
+        };
         let largest = variable.gradient.as_ref().map_or(0.0, |gradient| gradient.largest());
-        let agrees = if !agrees && near_kinks { None } else { Some(agrees) };
         Ok(Line { variable: position, value, gradient, largest, agrees })
     };
     let lines: Result<Vec<Line>, BackpropError> = found.variables.iter().enumerate().map(line).collect();

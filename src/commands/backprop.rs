@@ -10,7 +10,7 @@ use cotangent::train::hardware::first;
 use cotangent::train::options::Device as Asked;
 
 use super::Failure;
-use super::console::{colour, print, width};
+use super::console::{colour, interrupted, listen_for_interrupt, print, width};
 use super::drawing::{Drawing, in_characters};
 use super::output::Output;
 use crate::cli::{Backprop, PageFormat};
@@ -18,17 +18,25 @@ use crate::cli::{Backprop, PageFormat};
 pub fn run(arguments: Backprop) -> Result<(), Failure> {
     let on_page = matches!(arguments.format, PageFormat::Text | PageFormat::Markdown);
     let drawn = arguments.graph.as_deref().map(|graph| Drawing::of(graph, on_page)).transpose()?;
-    let results_file = arguments.out.as_deref().map(|folder| folder.join("values.safetensors"));
     // Whatever can be known to fail is found before the work.
-    let results_file = Output::wanted("--out", results_file, arguments.force)?;
+    let results_file = arguments.out.as_deref().map(|folder| folder.join("values.safetensors"));
+    let results_file = results_file.map(|path| Output::wanted("--out", path, arguments.force)).transpose()?;
     let graph_file = arguments.graph.clone().filter(|_| drawn != Some(Drawing::Characters));
-    let graph_file = Output::wanted("--graph", graph_file, arguments.force)?;
+    let graph_file = graph_file
+        .map(|path| Output::wanted("--graph", path, arguments.force)?.apart_from(results_file.as_ref()));
+    let graph_file = graph_file.transpose()?;
+    if arguments.check_torch.is_some() {
+        listen_for_interrupt(); // so that nothing temporary is left behind
+    }
     let (problem, origin) = problem(&arguments)?;
     let device = open(arguments.device)?;
     let found = matrices::Backprop::of(&problem).map_err(Failure::work)?;
 
     // What was found is shown also where a comparison cannot be made.
     let torch = arguments.check_torch.as_deref().map(|python| torch::compare(&found, python));
+    if interrupted() {
+        return Err(Failure::work("interrupted while PyTorch ran"));
+    }
     let device = device.as_ref().map(|device| matrices::device::compare(&found, device));
     let results = Results {
         found: &found,

@@ -1,12 +1,12 @@
 //! `compare`: the same training for several optimizers and seeds, side by side.
 
+use std::path::Path;
+
 use cotangent::train::figures::{objective_chart, over_seeds, setting, write_chart};
 use cotangent::train::{Choices, OptimizerName, Options, Outcome, RunFolder, Setup, Statistics, TrainError};
 use serde::Serialize;
 
-use super::console::{
-    Console, count, device_line, interrupted, listen_for_interrupt, quoted, resume_command,
-};
+use super::console::{Console, count, device_line, interrupted, listen_for_interrupt, resume_command};
 use super::{Failure, Request, data};
 use crate::cli::{Compare, Place};
 
@@ -14,19 +14,20 @@ pub fn run(arguments: Compare) -> Result<(), Failure> {
     let Compare { opt, seeds, choices, place } = arguments;
     let optimizers = if opt.is_empty() { OptimizerName::ALL.to_vec() } else { opt };
     let mut console = Console::new(place.quiet);
-    let folder = train(&optimizers, seeds, choices, &place, "compare", &mut console)?;
+    let next = |_: &Path| "To compare all, begin again with another --out".into();
+    let folder = train(&optimizers, seeds, choices, &place, ("compare", &next), &mut console)?;
     console.say(&format!("see {}", folder.file("compare.png").display()));
     Ok(())
 }
 
 /// Trains with each optimizer and seed, and leaves the runs and their comparison in a folder: `runs/<time>-<what>`,
-/// if none is named.
+/// if none is named. `next` says what to do about runs that were interrupted.
 pub fn train(
     named: &[OptimizerName],
     seeds: u64,
     choices: Choices,
     place: &Place,
-    what: &str,
+    (what, next): (&str, &dyn Fn(&Path) -> String),
     console: &mut Console,
 ) -> Result<RunFolder, Failure> {
     let request = Request::new(choices, place)?;
@@ -80,12 +81,7 @@ pub fn train(
                 false => format!("; finish the run that was cut off with: {}", resume_command(&inner)),
             };
             let done = comparison.done(&folder, all);
-            let next = match what {
-                "report" => {
-                    format!("Report what there is with: cotangent report --runs {}", quoted(folder.path()))
-                }
-                _ => "To compare all, begin again with another --out".into(),
-            };
+            let next = next(folder.path());
             return Err(Failure::work(format!("interrupted after {done}{finish}. {next}")));
         }
     }

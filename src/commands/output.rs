@@ -14,35 +14,48 @@ pub struct Output {
 }
 
 impl Output {
-    /// The file, if there is to be one: it can be written, and there is none of its name, or it may be replaced.
-    pub fn wanted(option: &'static str, path: Option<PathBuf>, force: bool) -> Result<Option<Self>, Failure> {
-        path.map(|path| Self { option, path }.checked(force)).transpose()
-    }
-
-    fn checked(mut self, force: bool) -> Result<Self, Failure> {
-        let Self { option, path } = &self;
-        let named = quoted(path);
-        match path.symlink_metadata() {
-            Err(_) => {}
-            Ok(_) if !force => {
-                return Err(Failure::usage(format!(
-                    "{option}: {named} exists already and is left as it is: name another, or replace it with --force"
-                )));
+    /// The file, which can be written, and of whose name there is none, or which may be replaced.
+    pub fn wanted(option: &'static str, path: PathBuf, force: bool) -> Result<Self, Failure> {
+        let named = quoted(&path);
+        let refused = |problem: &str| Failure::usage(format!("{option}: {named} {problem}"));
+        if path.as_os_str().to_string_lossy().ends_with(std::path::MAIN_SEPARATOR) {
+            return Err(refused("is the name of a folder: name a file"));
+        }
+        let mut output = Self { option, path };
+        if let Ok(about) = output.path.symlink_metadata() {
+            if !force {
+                return Err(refused(
+                    "exists already and is left as it is: name another, or replace it with --force",
+                ));
             }
-            Ok(about) if about.is_symlink() => {
+            if about.is_symlink() {
                 // What the link names is replaced, not the link.
-                self.path = path.canonicalize().map_err(|error| self.failed(&error))?;
+                output.path = output
+                    .path
+                    .canonicalize()
+                    .map_err(|_| refused("is a link that leads nowhere: name another"))?;
             }
-            Ok(about) if !about.is_file() => {
-                return Err(Failure::usage(format!(
-                    "{option}: {named} is no file and is left as it is: name another"
-                )));
+            if !output.path.is_file() {
+                return Err(refused("is no file and is left as it is: name another"));
             }
-            Ok(_) => {}
         }
         // Whether the folder takes files is known only by making one.
-        self.beside().map_err(|error| self.failed(&error))?;
-        Ok(self)
+        output.beside().map_err(|error| output.failed(&error))?;
+        Ok(output)
+    }
+
+    /// That it is another file than `other`, if that is to be.
+    pub fn apart_from(self, other: Option<&Self>) -> Result<Self, Failure> {
+        let place = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
+        match other.filter(|other| place(&other.path) == place(&self.path)) {
+            Some(other) => Err(Failure::usage(format!(
+                "{} and {} would both write {}: name two files",
+                other.option,
+                self.option,
+                quoted(&self.path)
+            ))),
+            None => Ok(self),
+        }
     }
 
     /// Where it is written.

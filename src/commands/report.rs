@@ -41,11 +41,11 @@ pub fn run(arguments: Report) -> Result<(), Failure> {
         return Err(Failure::usage(format!("--out {}: name an .html file", page.display())));
     }
     // Whatever can be known to fail is found before anything is trained.
-    let (page, printed) = (Some(page), arguments.pdf.then_some(printed));
-    let Some(page) = Output::wanted("--out", page, arguments.force)? else {
-        return Err(Failure::usage("--out names no file"));
+    let page = Output::wanted("--out", page, arguments.force)?;
+    let printed = match arguments.pdf {
+        true => Some(Output::wanted("--pdf", printed, arguments.force)?.apart_from(Some(&page))?),
+        false => None,
     };
-    let printed = Output::wanted("--pdf", printed, arguments.force)?;
     let only_data = Choices { data: arguments.choices.data.clone(), ..Choices::default() };
     if !arguments.runs.is_empty() && arguments.choices != only_data {
         return Err(Failure::usage(
@@ -53,16 +53,23 @@ pub fn run(arguments: Report) -> Result<(), Failure> {
              images are now",
         ));
     }
+    let moved = arguments.choices.data.as_deref().filter(|_| !arguments.runs.is_empty());
+    if let Some(folder) = moved {
+        data::load(Some(folder)).map_err(Failure::work)?;
+    }
     let browser = arguments.pdf.then(browser::find).transpose().map_err(Failure::work)?;
+    listen_for_interrupt(); // so that nothing temporary is left behind
     let trace = formula()?;
     let found =
         Backprop::of(&Problem::random(&Problem::SHAPE, Problem::COLUMNS, SEED).map_err(Failure::work)?)
             .map_err(Failure::work)?;
     let torch = arguments.check_torch.as_deref().map(|python| torch::compare(&found, python));
+    if interrupted() {
+        return Err(Failure::work("interrupted while PyTorch ran"));
+    }
     let torch = torch.transpose().map_err(Failure::work)?;
 
     let mut console = Console::new(arguments.quiet);
-    listen_for_interrupt(); // so that nothing temporary is left behind
     let folders = match arguments.runs.is_empty() {
         false => arguments.runs.clone(),
         true => {
@@ -74,13 +81,19 @@ pub fn run(arguments: Report) -> Result<(), Failure> {
     let records = records(&folders)?;
     console.say(&format!("{} read; looking for the worst mistakes", count(records.len(), "run")));
     let mut notes = Vec::new();
-    let moved = arguments.choices.data.as_deref().filter(|_| !arguments.runs.is_empty());
     let worst = mistakes(&records, moved, &mut notes);
     if interrupted() {
         return Err(Failure::work(format!("interrupted; {}", next_time(&arguments, &folders))));
     }
     for note in records.iter().flat_map(|record| record.notes.iter().map(move |note| (record, note))) {
         console.say(&format!("{}: {}", note.0.path.display(), note.1));
+    }
+    for repeated in groups(&records).iter().flat_map(|group| &group.repeated) {
+        let seed = repeated.options.seed;
+        console.say(&format!(
+            "{}: left out, as another run has its options and seed {seed}",
+            repeated.path.display()
+        ));
     }
     for note in &notes {
         console.say(note);
@@ -127,20 +140,27 @@ fn train(arguments: &Report, console: &mut Console) -> Result<PathBuf, Failure> 
     if arguments.config.is_none() {
         choices.epochs.get_or_insert(EPOCHS);
     }
-    let folder = compare::train(optimizers, seeds, choices, &place, "report", console)?;
+    let next = |folder: &Path| next_time(arguments, &[folder.into()]);
+    let folder = compare::train(optimizers, seeds, choices, &place, ("report", &next), console)?;
     Ok(folder.path().into())
 }
 
 /// The command that makes the page of these runs.
 fn next_time(arguments: &Report, folders: &[PathBuf]) -> String {
     let mut command = String::from("to make the page of these runs: cotangent report --force");
-    if let Some(out) = &arguments.out {
-        command += &format!(" --out {}", quoted(out));
-    }
+    let mut say = |option: &str, value: Option<&Path>| {
+        command += &format!(" {option}");
+        value.into_iter().for_each(|value| command += &format!(" {}", quoted(value)));
+    };
+    arguments.out.iter().for_each(|out| say("--out", Some(out)));
+    arguments.check_torch.iter().for_each(|python| say("--check-torch", Some(python)));
     if arguments.pdf {
-        command += " --pdf";
+        say("--pdf", None);
     }
-    command += " --runs";
+    if let (false, Some(data)) = (arguments.runs.is_empty(), &arguments.choices.data) {
+        say("--data", Some(data));
+    }
+    say("--runs", None);
     folders.iter().for_each(|folder| command += &format!(" {}", quoted(folder)));
     command
 }

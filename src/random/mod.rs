@@ -41,6 +41,8 @@ pub enum Purpose {
     Exercise = 6,
     /// Directions in which derivatives are checked; index: the variable.
     Directions = 7,
+    /// Small changes that show what rounding can do; index: the variable.
+    Changes = 8,
 }
 
 impl Purpose {

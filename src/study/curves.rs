@@ -1,5 +1,6 @@
 //! Curves against the epoch: of all groups of runs in one chart, and of each alone.
 
+use super::results;
 use crate::draw::{LineChart, Reference, Series, YFormat};
 use crate::train::figures::{objective_chart, over_seeds};
 use crate::train::log::GOAL;
@@ -15,12 +16,14 @@ fn curve(name: &str, group: &Group<'_>, value: Value) -> Series {
 
 /// The seeds of the groups, as a chart states them.
 pub(super) fn seeds<'a>(groups: impl IntoIterator<Item = &'a Group<'a>>) -> String {
-    let seeds: Vec<u64> =
-        groups.into_iter().flat_map(|group| group.records.iter().map(|record| record.options.seed)).collect();
-    match (seeds.iter().min(), seeds.iter().max()) {
-        (Some(first), Some(last)) if first < last => format!("mean and range of seeds {first} to {last}"),
-        (Some(seed), _) => format!("seed {seed}"),
-        _ => String::new(),
+    let groups: Vec<&Group<'_>> = groups.into_iter().collect();
+    let all = groups.iter().flat_map(|group| group.records.iter().map(|record| record.options.seed));
+    let seeds = results::seeds(all);
+    let one_each = groups.iter().all(|group| group.records.len() == 1);
+    match (one_each, seeds.contains([',', ' '])) {
+        (true, false) => format!("seed {seeds}"),
+        (true, true) => format!("one run each, seeds {seeds}"),
+        (false, _) => format!("mean and range of seeds {seeds}"),
     }
 }
 

@@ -88,6 +88,7 @@ pub(super) fn runs(groups: &[Group<'_>]) -> Block {
         let options = &first.options;
         let known = |text: String| words(if first.configured { text } else { "unknown".into() });
         let images = first.rows.first().map(|row| (row.examples_per_second * row.seconds).round());
+        let images = images.filter(|images| images.is_finite()); // an epoch without measurable time has an infinite rate
         Some(vec![
             words(group.name.clone()),
             words(seeds(group.records.iter().map(|record| record.options.seed))),

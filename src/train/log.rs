@@ -74,6 +74,7 @@ pub fn seconds_to_goal(rows: &[Row]) -> Option<f64> {
 /// What numbers can be.
 const SHARE: RangeInclusive<f64> = 0.0..=1.0;
 const ANY: RangeInclusive<f64> = 0.0..=f64::MAX;
+const TIME: RangeInclusive<f64> = 0.0..=1e12;
 
 /// What is wrong with the first number that cannot be.
 fn impossible(numbers: &[(&str, f64, RangeInclusive<f64>)]) -> Option<String> {
@@ -90,7 +91,7 @@ impl Row {
             ("test_objective", self.test_objective, ANY),
             ("test_accuracy", self.test_accuracy, SHARE),
             ("learning_rate", self.learning_rate, ANY),
-            ("seconds", self.seconds, ANY),
+            ("seconds", self.seconds, TIME),
             ("examples_per_second", self.examples_per_second, 0.0..=f64::INFINITY),
         ])
     }
@@ -113,7 +114,7 @@ impl Summary {
         let numbers = [
             ("test_accuracy", summary.test_accuracy, SHARE),
             ("test_objective", summary.test_objective, ANY),
-            ("train_seconds", summary.train_seconds, ANY),
+            ("train_seconds", summary.train_seconds, TIME),
         ];
         impossible(&numbers).map_or(Ok(summary), |problem| Err(failed(problem)))
     }

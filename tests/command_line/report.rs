@@ -81,7 +81,7 @@ fn runs_that_exist_are_taken_and_give_mean_and_spread_over_the_seeds() {
         assert_eq!(cells[2], format!("{:.2}% ± {:.2}%", percent("mean"), percent("standard_deviation")));
         assert_eq!(cells[3], format!("{:.2}%", percent("minimum")));
     }
-    assert!(page.contains("mean and range of seeds 0 to 1"));
+    assert!(page.contains("mean and range of seeds 0, 1"));
     assert_eq!(place.names(".").len(), 3, "nothing was trained");
     // Single folders do as well, in any number.
     place
@@ -132,6 +132,12 @@ fn what_cannot_be_done_is_found_before_anything_is_trained() {
     place.run("report --out folder.html --force").failed(2, &["--out", "is no file"]);
     place.run("report --out data/t10k-images-idx3-ubyte/page.html").failed(1, &["--out: cannot write"]);
     fs::remove_dir(place.path("folder.html")).unwrap();
+    place.run("report --out folder/ --force").failed(2, &["--out", "name of a folder"]);
+    std::os::unix::fs::symlink("nowhere", place.path("link.html")).unwrap();
+    place.run("report --out link.html").failed(2, &["link.html exists already"]);
+    place.run("report --out link.html --force").failed(2, &["leads nowhere"]);
+    fs::remove_file(place.path("link.html")).unwrap();
+    place.run("report --runs data --data nowhere").failed(1, &["nowhere"]);
     place.run("report --runs data --epochs 3").failed(2, &["--runs takes runs that exist"]);
     place.run("report --runs data --seeds 3").failed(2, &["cannot be used with"]);
     place.run("report --out page.pdf").failed(2, &["name an .html file"]);
@@ -204,4 +210,22 @@ fn names_of_folders_are_no_markup() {
     let page = place.read("report.html");
     assert!(page.contains("a &lt;b&gt; &amp; ") || page.contains("&lt;b&gt; "), "the name is there");
     assert!(!page.contains("<b> &"), "and no tag");
+}
+
+#[test]
+fn a_link_to_what_is_no_file_is_left_alone_and_one_to_a_file_is_followed() {
+    let place = with_runs();
+    fs::create_dir(place.path("dir")).unwrap();
+    std::os::unix::fs::symlink("dir", place.path("to-dir.html")).unwrap();
+    place.run("report --runs runs --out to-dir.html --force").failed(2, &["is no file"]);
+    fs::write(place.path("real.html"), "old").unwrap();
+    std::os::unix::fs::symlink("real.html", place.path("to-file.html")).unwrap();
+    place.run("report --runs runs --out to-file.html --force").succeeded();
+    assert!(
+        place.path("to-file.html").is_symlink() && place.read("real.html").starts_with("<!doctype html>")
+    );
+    place.run("backprop --graph graph.svg --out out").succeeded();
+    fs::remove_file(place.path("graph.svg")).unwrap();
+    std::os::unix::fs::symlink("out/values.safetensors", place.path("graph.svg")).unwrap();
+    place.run("backprop --graph graph.svg --out out --force").failed(2, &["would both write"]);
 }

@@ -138,7 +138,7 @@ fn correct_gradients_are_not_called_wrong_where_they_vanish_or_where_a_kink_is_n
     // The mean as the only weight: a minimum.
     let matrix = |values: &[f64]| Matrix { rows: 1, columns: values.len(), values: values.to_vec() };
     let mean = Problem::new(matrix(&[1.0; 3]), matrix(&[0.1, 0.2, 0.3]), vec![matrix(&[0.2])]).unwrap();
-    assert_eq!(compared("a minimum", &mean), 4);
+    assert_eq!(compared("a minimum", &mean), 3, "the weight's own gradient is nothing but rounding");
 }
 
 #[test]

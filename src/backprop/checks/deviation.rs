@@ -4,17 +4,13 @@ use crate::backprop::Variable;
 use crate::backprop::problem::largest;
 use crate::random::{self, Purpose};
 
-/// The error that rounding explains, relative to the absolute values of what is added up.
-pub(super) const TOLERANCE: f64 = 1e-12;
-
-/// Products and their sums that are smaller lose digits to underflow: their rounding is no longer relative to them.
-pub(super) const TINY: f64 = 1e-280;
+/// Above this part of the size that errors are relative to, rounding hides so much that a comparison would say nothing.
+pub(super) const HIDDEN: f64 = 1e-5;
 
 /// How far apart two ways of computing something are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Deviation {
-    /// The largest error, relative to the absolute values of the gradient's entries, or to a thousandth of what these
-    /// are sums of, if that is more.
+    /// The largest error, relative to the size of the gradient, or to what rounding moves where that is more.
     pub error: f64,
     /// Whether no error is more than rounding explains.
     pub within_rounding: bool,
@@ -29,11 +25,6 @@ impl Deviation {
         self.within_rounding &= error <= tolerance;
         self.error = largest([self.error, if error == 0.0 { 0.0 } else { error / size }]);
     }
-}
-
-/// What errors are relative to: a gradient's size, or a thousandth of what it is a sum of.
-pub(super) fn size_of(gradient: f64, scale: f64) -> f64 {
-    gradient.max(1e-3 * scale)
 }
 
 /// Entries of a direction, for the variable at this position.

@@ -8,9 +8,7 @@
 use std::ops::Range;
 
 use super::budget::{Budget, work};
-use super::deviation::{
-    Deviation, TINY, TOLERANCE, direction, gradient, inner_product, size_of, size_of_product,
-};
+use super::deviation::{Deviation, HIDDEN, direction, gradient, inner_product, size_of_product};
 use super::forward::DIRECTIONS;
 use crate::backprop::problem::largest;
 use crate::backprop::{Backprop, Matrix, Variable};
@@ -66,17 +64,17 @@ impl<'c, 'g> Curve<'c, 'g> {
     pub fn differences(mut self, position: usize, budget: &mut Budget) -> Differences {
         let variable = self.variable;
         let (value, length) = (variable.value.values.clone(), variable.value.values.len());
-        let (gradient, scale) = (gradient(variable), &variable.scale.gradient);
-        let of_slope = self.work.saturating_mul(2 * STEPS.len() / 2); // about half the steps are tried
+        let (gradient, wrong) = (gradient(variable), variable.rounding.gradient);
+        let of_slope = self.work.saturating_mul(STEPS.len()); // both ends of about half the steps
         let each = of_slope.saturating_mul(length);
         let mut differences = Differences { deviation: Deviation::NONE, ..Differences::default() };
-        let size = size_of(largest(gradient.iter().map(|g| g.abs())), largest(scale.iter().copied()));
+        let size = largest(gradient.iter().map(|g| g.abs()));
         let typical = variable.value.largest();
         if budget.pays_share(each) {
             for entry in 0..length {
                 let step = if typical > 0.0 { value[entry].abs().max(typical) } else { 1.0 };
                 let slope = self.slope(&value, |t, moved: &mut [f64]| moved[entry] += t * step);
-                differences.add(slope, [gradient[entry], scale[entry], size].map(|x| x * step));
+                differences.add(slope, [gradient[entry], wrong, size].map(|x| x * step));
             }
         } else if budget.pays(of_slope.saturating_mul(DIRECTIONS as usize)) {
             differences.in_directions = true;
@@ -88,9 +86,8 @@ impl<'c, 'g> Curve<'c, 'g> {
                     moved.iter_mut().zip(&direction).for_each(|(x, d)| *x += t * d);
                 });
                 let reverse = inner_product(gradient, &direction);
-                let scale = size_of_product(scale, &direction);
-                differences
-                    .add(slope, [reverse, scale, size_of(size_of_product(gradient, &direction), scale)]);
+                let length: f64 = direction.iter().map(|d| d.abs()).sum();
+                differences.add(slope, [reverse, wrong * length, size_of_product(gradient, &direction)]);
             }
         }
         self.evaluate(&value);
@@ -128,11 +125,12 @@ impl<'c, 'g> Curve<'c, 'g> {
     fn rounding_of_z(&self) -> f64 {
         let [.., d, z] = &self.found.variables[..] else { return f64::NAN };
         let now = self.values.get(d.node);
-        let unit = 4.0 * f64::EPSILON;
-        let of_d = now.iter().zip(&d.scale.value).map(|(d, scale)| {
-            let wrong = unit * scale.max(d.abs());
-            d.abs() * wrong + wrong * wrong
-        });
+        let (unit, at_point) = (4.0 * f64::EPSILON, d.value.largest());
+        let largest_now = largest(now.iter().map(|d| d.abs()));
+        // Where D has become larger, so has what it is wrong by.
+        let wrong = d.rounding.value * if largest_now > at_point { largest_now / at_point } else { 1.0 };
+        let wrong = wrong.max(unit * largest_now);
+        let of_d = now.iter().map(|d| d.abs() * wrong + wrong * wrong);
         // Where D or z moves itself, it is what it was set to.
         let of_d = if self.variable.node < d.node { of_d.sum() } else { 0.0 };
         of_d + unit * self.values.get(z.node)[0].abs()
@@ -151,11 +149,11 @@ impl<'c, 'g> Curve<'c, 'g> {
 }
 
 impl Differences {
-    /// Compares a slope with reverse mode's. `scale` is what that is a sum of, `size` what errors are relative to.
-    fn add(&mut self, slope: Option<Slope>, [reverse, scale, size]: [f64; 3]) {
-        let within = slope.map(|slope| (slope, 8.0 * slope.rounding + TOLERANCE * scale));
-        // A tenth of a per mille at least, or a comparison would say nothing.
-        let can_tell = |tolerance: f64| size >= TINY && size.is_finite() && tolerance <= 1e-4 * size;
+    /// Compares a slope with reverse mode's, which rounding may have moved by `wrong`; `size` is what errors are relative
+    /// to.
+    fn add(&mut self, slope: Option<Slope>, [reverse, wrong, size]: [f64; 3]) {
+        let within = slope.map(|slope| (slope, 8.0 * slope.rounding + wrong));
+        let can_tell = |tolerance: f64| size > 0.0 && size.is_finite() && tolerance <= HIDDEN * size;
         match within {
             Some((Slope { slope, .. }, tolerance)) if can_tell(tolerance) => {
                 self.compared += 1;

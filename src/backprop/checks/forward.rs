@@ -1,8 +1,6 @@
 //! Forward mode beside reverse mode: for a direction Ẋ of a variable it gives ż, and ⟨X.g, Ẋ⟩ must be the same.
 
-use super::deviation::{
-    Deviation, TINY, TOLERANCE, direction, gradient, inner_product, size_of, size_of_product,
-};
+use super::deviation::{Deviation, HIDDEN, direction, gradient, inner_product, size_of_product};
 use crate::autodiff::jvp;
 use crate::backprop::Backprop;
 use crate::exec::Interpreter;
@@ -33,12 +31,16 @@ pub(super) fn forward_mode(found: &Backprop, graph: &Graph, position: usize) -> 
         values.set(seed, &direction);
         values.run(seed.index() + 1..graph.len(), Draw::default());
         let error = (inner_product(gradient(variable), &direction) - values.get(tangent)[0]).abs();
-        let scale = size_of_product(&variable.scale.gradient, &direction);
-        if !scale.is_finite() || (0.0 < scale && scale < TINY) {
+        // Any entry may be wrong by the variable's rounding, and the inner product is a sum of its own.
+        let length: f64 = direction.iter().map(|d| d.abs()).sum();
+        let size = size_of_product(gradient(variable), &direction);
+        let rounding =
+            variable.rounding.gradient * length + variable.value.values.len() as f64 * f64::EPSILON * size;
+        let is_hidden = rounding > HIDDEN * size || rounding.is_infinite();
+        if is_hidden && error != 0.0 {
             return None;
         }
-        let size = size_of(size_of_product(gradient(variable), &direction), scale);
-        deviation.add(error, TOLERANCE * scale, size);
+        deviation.add(error, rounding, size);
     }
     Some(deviation)
 }

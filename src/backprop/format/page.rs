@@ -174,9 +174,9 @@ impl Writer<'_> {
             ]
         };
         let (forward, differences) = checks.largest();
-        let how = "Errors are relative: of forward mode, in three random directions, to the absolute values of what the \
-                   gradient adds up there, of central differences to its largest entry. Not compared are entries at a kink of \
-                   relu, which have no difference on both sides, and those whose difference rounding hides.";
+        let how = "Errors are relative to the gradient: of forward mode, in three random directions, to the absolute values of \
+                   the products that it is there, of central differences to its largest entry. Not compared are entries at \
+                   a kink of relu, which have no difference on both sides, and those whose difference rounding hides.";
         let unchecked = checks.found.iter().filter(|found| found.forward_mode.is_none()).count();
         let or_none = |error: Option<f64>| error.map_or_else(|| words("none"), |error| self.error(error));
         let largest = vec![
@@ -193,7 +193,9 @@ impl Writer<'_> {
         ];
         if unchecked > 0 {
             let text = format!(
-                "{unchecked} gradients were not checked: the checks take some seconds at most, and tell nothing where numbers underflow."
+                "Not checked: {unchecked} of {}. The checks take some seconds at most, and tell nothing where rounding hides \
+                 a gradient or products overflow or underflow.",
+                checks.found.len()
             );
             blocks.push(Block::Paragraph(vec![words(text)]));
         }
@@ -226,7 +228,7 @@ impl Writer<'_> {
                 "The largest absolute differences of autograd's numbers to ours, both in float64. Of all gradients: ",
             ),
             self.error(torch.largest()),
-            words(". They agree where none is above 1e-13 of the absolute values of what is added up."),
+            words(". They agree where none is more than rounding explains."),
         ];
         let mut blocks = vec![
             Block::Table { columns, rows: torch.lines.iter().map(row).collect() },
@@ -234,8 +236,9 @@ impl Writer<'_> {
         ];
         if torch.agrees().is_none() {
             let text = format!(
-                "{} pre-activations are 0 but for rounding: PyTorch, which adds in another order, may have them on the \
-                 other side of relu's kink, where the derivative is another.",
+                "Nothing can be told where rounding may move much, where products overflow or underflow, and of gradients \
+                 behind one of the {} pre-activations that are 0 but for rounding: PyTorch, which adds in another order, may \
+                 have them on the other side of relu's kink.",
                 self.found.near_kinks()
             );
             blocks.push(Block::Paragraph(vec![words(text)]));
