@@ -85,8 +85,10 @@ pub fn run(arguments: Report) -> Result<(), Failure> {
     if interrupted() {
         return Err(Failure::work(format!("interrupted; {}", next_time(&arguments, &folders))));
     }
-    for note in records.iter().flat_map(|record| record.notes.iter().map(move |note| (record, note))) {
-        console.say(&format!("{}: {}", note.0.path.display(), note.1));
+    for record in &records {
+        for note in &record.notes {
+            console.say(&format!("{}: {note}", record.path.display()));
+        }
     }
     for repeated in groups(&records).iter().flat_map(|group| &group.repeated) {
         let seed = repeated.options.seed;

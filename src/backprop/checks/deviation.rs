@@ -10,7 +10,7 @@ pub(super) const HIDDEN: f64 = 1e-5;
 /// How far apart two ways of computing something are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Deviation {
-    /// The largest error, relative to the size of the gradient, or to what rounding moves where that is more.
+    /// The largest error, relative to the size of the gradient.
     pub error: f64,
     /// Whether no error is more than rounding explains.
     pub within_rounding: bool,
