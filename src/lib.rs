@@ -44,6 +44,7 @@ pub mod backprop;
 pub mod data;
 pub mod document;
 pub mod draw;
+pub mod errors;
 pub mod exec;
 pub mod float;
 pub mod graph;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use cotangent::errors::with_causes as chain;
 use cotangent::exec::cuda::{CudaError, Device, Factor, Kernels};
 use cotangent::random::{ChaCha8Rng, Purpose, chacha, uniform};
 use cudarc::driver::sys::{CUdevice_attribute, CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode};
@@ -172,15 +173,4 @@ impl Rotation {
         let milliseconds = f64::from(start.elapsed_ms(&end)?); // which waits for both
         Ok(milliseconds / 1e3 / (replays * self.sets as u64) as f64)
     }
-}
-
-/// An error with its causes, on one line.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }

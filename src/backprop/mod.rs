@@ -23,3 +23,13 @@ pub use error::BackpropError;
 pub use problem::{Matrix, Problem};
 pub use rules::Notation;
 pub use sensitivity::Rounding;
+
+/// The verdict on several things: that one differs, or else that nothing can be told of one, or else that all agree.
+fn together(verdicts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
+    let worse = |a: Option<bool>, b: Option<bool>| match (a, b) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (None, _) | (_, None) => None,
+        _ => Some(true),
+    };
+    verdicts.into_iter().fold(Some(true), worse)
+}

@@ -8,7 +8,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::problem::largest;
 use super::sensitivity::is_extreme;
-use super::{Backprop, BackpropError, Matrix};
+use super::{Backprop, BackpropError, Matrix, together};
 
 /// Reads a safetensors file, runs PyTorch's autograd in float64, writes one with values and gradients. Also what
 /// made the values in `tests/golden`.
@@ -48,12 +48,7 @@ pub struct Line {
 impl Comparison {
     /// Whether all lines agree; nothing if that could not be told of one.
     pub fn agrees(&self) -> Option<bool> {
-        let verdicts = || self.lines.iter().map(|line| line.agrees);
-        match (verdicts().any(|v| v == Some(false)), verdicts().any(|v| v.is_none())) {
-            (true, _) => Some(false),
-            (false, true) => None,
-            (false, false) => Some(true),
-        }
+        together(self.lines.iter().map(|line| line.agrees))
     }
 
     /// The largest absolute difference of a gradient.
@@ -163,11 +158,7 @@ pub fn read(found: &Backprop, bytes: &[u8]) -> Result<Comparison, BackpropError>
                 (Some(difference), judged(ours, difference, variable.rounding.gradient, is_excused));
         }
         let of_value = judged(&variable.value, value, variable.rounding.value, false);
-        let agrees = match (of_value, of_gradient) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (None, _) | (_, None) => None,
-            _ => Some(true),
-        };
+        let agrees = together([of_value, of_gradient]);
         let largest = variable.gradient.as_ref().map_or(0.0, |gradient| gradient.largest());
         Ok(Line { variable: position, value, gradient, largest, agrees })
     };

@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use cotangent::errors::with_causes;
 use cotangent::exec::cuda::{ARCHITECTURES, CudaError, Images, NVCC, Survey, Surveyed};
 use cotangent::train::options::Device;
 use cotangent::train::{Choice, Choices, OptimizerName};
@@ -60,7 +61,7 @@ impl Findings {
         let Device::Cuda(ordinal) = self.auto else { return None }; // the CPU always works
         match &self.survey.devices.get(ordinal)?.works {
             Ok(()) => None,
-            Err(error) => Some(format!("does not work: {}", error.with_causes())),
+            Err(error) => Some(format!("does not work: {}", with_causes(error))),
         }
     }
 
@@ -71,7 +72,7 @@ impl Findings {
                 "capability": device.capability.to_string(),
                 "memory": device.memory,
                 "usable": device.works.is_ok(),
-                "why": device.works.as_ref().err().map(CudaError::with_causes),
+                "why": device.works.as_ref().err().map(|error| with_causes(error)),
             })
         };
         json!({
@@ -81,7 +82,7 @@ impl Findings {
                 "replaced_by": self.replacement.as_ref().map(|path| path.display().to_string()),
             },
             "driver": self.survey.driver.map(version),
-            "driver_error": self.survey.problem.as_ref().map(CudaError::with_causes),
+            "driver_error": self.survey.problem.as_ref().map(|error| with_causes(error)),
             "devices": self.survey.devices.iter().map(device).collect::<Vec<_>>(),
             "auto": self.auto.to_string(),
             "auto_why": self.why,

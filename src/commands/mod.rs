@@ -16,6 +16,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
+use cotangent::errors::with_causes;
 use cotangent::train::files::read_configuration;
 use cotangent::train::options::Device;
 use cotangent::train::{Choice, Choices, OptimizerName, Options, TrainError};
@@ -99,21 +100,10 @@ impl Failure {
             Self::Usage(error) => (error, 2),
             Self::Work(error) => (error, 1),
         };
-        let message = chain(&*error);
+        let message = with_causes(&*error);
         let _ = writeln!(std::io::stderr(), "error: {message}"); // with stderr gone, the status is all there is
         ExitCode::from(status)
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn Error) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        message += &format!(": {error}");
-        cause = error.source();
-    }
-    message
 }
 
 impl From<TrainError> for Failure {

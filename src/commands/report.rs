@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cotangent::backprop::format::Results;
 use cotangent::backprop::{Backprop, Problem, torch};
+use cotangent::errors::with_causes;
 use cotangent::report::{browser, html};
 use cotangent::scalar::{Request, Trace, parse, parse_point, trace};
 use cotangent::study::{self, Study, Worst};
@@ -14,7 +15,7 @@ use time::OffsetDateTime;
 
 use super::console::{Console, count, interrupted, listen_for_interrupt, quoted};
 use super::output::Output;
-use super::{Failure, chain, compare, data};
+use super::{Failure, compare, data};
 use crate::cli::{Place, Report};
 
 /// The first exercise.
@@ -187,7 +188,7 @@ fn mistakes(records: &[Record], moved: Option<&Path>, notes: &mut Vec<String>) -
             }
         }
         if let Some(error) = failed {
-            notes.push(format!("{}: its mistakes cannot be shown: {}.", group.name, chain(&error)));
+            notes.push(format!("{}: its mistakes cannot be shown: {}.", group.name, with_causes(&error)));
         }
     }
     found

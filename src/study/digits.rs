@@ -202,21 +202,15 @@ fn learning(groups: &[Group<'_>], setting: &str) -> Vec<Part> {
          epoch's end. So the test objective may be the lower one.",
     ));
     for (id, group) in linked(&with_rows) {
-        let run = std::slice::from_ref(group);
-        let caption = format!("Training and test objective of {}.", group.name);
-        parts.push(of_runs(
-            format!("objective-of-{id}"),
-            Content::Chart(curves::objective(group, setting)),
-            caption,
-            run,
-        ));
-        let caption = format!("Training and test accuracy of {}.", group.name);
-        parts.push(of_runs(
-            format!("accuracy-of-{id}"),
-            Content::Chart(curves::accuracy(group, setting)),
-            caption,
-            run,
-        ));
+        let both = [
+            ("objective", curves::objective(group, setting)),
+            ("accuracy", curves::accuracy(group, setting)),
+        ];
+        for (what, chart) in both {
+            let caption = format!("Training and test {what} of {}.", group.name);
+            let run = std::slice::from_ref(group);
+            parts.push(of_runs(format!("{what}-of-{id}"), Content::Chart(chart), caption, run));
+        }
     }
     parts
 }

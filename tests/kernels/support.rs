@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+pub use cotangent::errors::with_causes as chain;
 use cotangent::exec::cuda::{Device, Images, Kernels};
 use cudarc::driver::{CudaSlice, CudaStream, CudaView, CudaViewMut, DeviceRepr, DriverError};
 
@@ -242,17 +243,6 @@ fn combinations(levels: &[usize]) -> Vec<Vec<usize>> {
         all.push(pick);
     }
     all
-}
-
-/// An error with its causes, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[test]

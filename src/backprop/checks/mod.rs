@@ -18,7 +18,7 @@ use forward::{DIRECTIONS, forward_mode};
 
 use super::problem::largest;
 use super::sensitivity::is_extreme;
-use super::{Backprop, Variable};
+use super::{Backprop, Variable, together};
 use crate::exec::Interpreter;
 use crate::ops::Graph;
 
@@ -65,12 +65,7 @@ impl Checks {
 
     /// Whether all agree: nothing if that could not be told of one.
     pub fn agree(&self) -> Option<bool> {
-        let verdicts = || self.found.iter().map(Found::agrees);
-        match (verdicts().any(|v| v == Some(false)), verdicts().any(|v| v.is_none())) {
-            (true, _) => Some(false),
-            (false, true) => None,
-            (false, false) => Some(true),
-        }
+        together(self.found.iter().map(Found::agrees))
     }
 
     /// `values` hold the whole graph's, and do so again afterwards.

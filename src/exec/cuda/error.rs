@@ -1,6 +1,6 @@
 //! What can go wrong between here and the device, each with what to do next.
 
-use std::error::Error;
+use crate::errors::with_causes;
 use std::path::PathBuf;
 
 use cudarc::driver::DriverError;
@@ -228,19 +228,8 @@ impl CudaError {
             Self::Wrong { found, expected, tolerance, .. } => format!(
                 "it computes wrongly: {found} in place of {expected:.7}, where rounding explains {tolerance:.1e}"
             ),
-            other => other.with_causes(),
+            other => with_causes(other),
         }
-    }
-
-    /// The message and those of all causes, as the program prints an error.
-    pub fn with_causes(&self) -> String {
-        let mut message = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            message += &format!(": {error}");
-            cause = error.source();
-        }
-        message
     }
 
     /// What to do about it; part of the message of all but the driver's own errors.

@@ -4,6 +4,7 @@
 //! may be missing. [`Options`] holds what holds: defaults filled in, checked. It is written into the
 //! run folder, and reading it back as choices gives the same run again.
 
+mod command;
 mod values;
 
 use std::path::PathBuf;
@@ -331,32 +332,6 @@ pub struct Options {
 }
 
 impl Options {
-    /// Every option under its name on the command line.
-    pub fn by_name(&self) -> serde_json::Map<String, serde_json::Value> {
-        match serde_json::to_value(self) {
-            Ok(serde_json::Value::Object(options)) => options,
-            _ => serde_json::Map::new(), // never: all options are numbers and words
-        }
-    }
-
-    /// The command that trains with these options: those that are not the defaults, and the seed. Threads, and how work
-    /// reaches a device, decide no result and are left out.
-    pub fn command(&self) -> String {
-        let default =
-            Choices::default().resolve(self.opt).map(|options| options.by_name()).unwrap_or_default();
-        let mut command = format!("cotangent mnist --opt {} --seed {}", self.opt.name(), self.seed);
-        for (name, value) in self.by_name() {
-            let is_said = ["opt", "seed", "threads", "plan"].contains(&&name[..]);
-            let is_processor = name == "device" && value == "cpu";
-            if !is_said && !is_processor && default.get(&name) != Some(&value) {
-                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                let value = if value.contains(' ') { format!("'{value}'") } else { value };
-                command += &format!(" --{name} {value}");
-            }
-        }
-        command
-    }
-
     /// The optimizer with its constants.
     pub fn optimizer(&self) -> Optimizer {
         match self.opt {
