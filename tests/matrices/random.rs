@@ -1,6 +1,6 @@
 //! Chains of many shapes: every gradient agrees with forward mode and with differences, and with products by hand.
 
-use cotangent::backprop::{Matrix, Problem};
+use cotangent::backprop::{Backprop, Matrix, Problem, torch};
 
 use super::solved;
 use crate::support::Random;
@@ -149,4 +149,51 @@ fn what_is_too_large_or_overflows_is_an_error_that_says_so() {
     problem = Problem::new(problem.x().clone(), problem.y().clone(), weights).unwrap();
     let error = cotangent::backprop::Backprop::of(&problem).unwrap_err().to_string();
     assert_eq!(error, "V3.v overflows float64: take smaller numbers");
+}
+
+/// The verdict on results that are ours but for one entry, which the first of these names and the second changes.
+fn verdict_on_change(found: &Backprop, name: &str, change: impl Fn(f64, f64) -> f64) -> Option<bool> {
+    let results = found.tensors().unwrap();
+    let mut other = found.clone();
+    let (of, suffix) = name.split_at(name.len() - 2);
+    let variable = other.variables.iter_mut().find(|variable| variable.name == of).unwrap();
+    let matrix = if suffix == ".v" { &mut variable.value } else { variable.gradient.as_mut().unwrap() };
+    let (largest, last) = (matrix.largest(), matrix.values.len() - 1);
+    matrix.values[last] = change(matrix.values[last], largest);
+    torch::read(&other, &results).unwrap().agrees()
+}
+
+#[test]
+fn a_small_difference_to_other_results_is_seen_in_a_deep_chain_too() {
+    let found = solved(&Problem::random(&[20; 21], 2, 0).unwrap());
+    assert_eq!(torch::read(&found, &found.tensors().unwrap()).unwrap().agrees(), Some(true));
+    for name in ["W1.g", "W7.g", "W20.g", "V1.g", "V20.v", "V39.v", "D.g", "z.v"] {
+        assert_eq!(verdict_on_change(&found, name, |x, largest| x + 1e-9 * largest), Some(false), "{name}");
+        assert_eq!(verdict_on_change(&found, name, |_, _| f64::NAN), Some(false), "{name}");
+    }
+}
+
+#[test]
+fn a_kink_excuses_only_finite_gradients_that_pass_it() {
+    let matrix =
+        |rows: usize, values: &[f64]| Matrix { rows, columns: values.len() / rows, values: values.to_vec() };
+    let weights = vec![matrix(2, &[0.3, -0.3, 1.0, 1.0]), matrix(1, &[1.0, 2.0])];
+    let problem = Problem::new(matrix(2, &[1.0; 4]), matrix(1, &[1.0; 2]), weights).unwrap();
+    let found = solved(&problem);
+    assert_eq!(found.near_kinks(), 2);
+    let moved = |x: f64, largest: f64| x + 0.1 * largest;
+    for name in ["W1.g", "V1.g"] {
+        assert_eq!(verdict_on_change(&found, name, moved), None, "{name}");
+        assert_eq!(verdict_on_change(&found, name, |_, _| f64::NAN), Some(false), "{name}");
+    }
+    for name in ["X.v", "W1.v", "V1.v", "V2.v", "V2.g", "W2.g", "V3.g", "D.g", "z.v"] {
+        assert_eq!(verdict_on_change(&found, name, moved), Some(false), "{name}");
+    }
+}
+
+#[test]
+fn long_sums_of_one_sign_are_not_called_wrong() {
+    let ones = |value: f64, columns: usize| Matrix { rows: 1, columns, values: vec![value; columns] };
+    let problem = Problem::new(ones(0.1, 200_000), ones(0.3, 200_000), vec![ones(1.7, 1)]).unwrap();
+    assert_ne!(solved(&problem).checks.agree(), Some(false));
 }
