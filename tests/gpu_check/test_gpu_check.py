@@ -172,7 +172,7 @@ class GpuCheck(unittest.TestCase):
         tests = self.folder.resolve() / "kit/tests"
         for call in [
             "cotangent doctor --format json",
-            "tests kernels:: operations:: products:: random_graphs:: on_device:: --test-threads 1 cuda",
+            "tests kernels:: operations:: products:: random_graphs:: on_device:: --skip command_line:: --test-threads 1 cuda",
             f"compute-sanitizer --tool racecheck --error-exitcode 9 {tests} kernels:: --test-threads 1 cuda 7",
             "tests kernels:: --test-threads 1 cuda 3",
             f"cotangent mnist --opt rmsprop {run}-rmsprop --quiet",
