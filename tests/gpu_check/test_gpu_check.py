@@ -98,7 +98,7 @@ case $1 in
 esac
 """
 TORCH = json.dumps({"torch": "2.11.0", "multiprocessors": 132})
-PYTHON = f'if [ "$1" = -c ]; then {says(TORCH)}; else . "$1"; fi'  # cuda.py is a shell script here, too
+PYTHON = f'if [ "$1" = -c ]; then {says(TORCH)}; else . "$1"; fi'  # torch_cuda.py is a shell script here, too
 BENCH = says(json_lines(OUR_FIGURES)) + ' > "$COTANGENT_BENCH_JSON"'
 
 
@@ -117,7 +117,7 @@ class GpuCheck(unittest.TestCase):
         self.fake("kit/cotangent", cotangent())
         self.fake("kit/tests", says(TESTS_PASS))
         self.fake("kit/bench-cuda", BENCH)
-        self.fake("kit/benches/peers/cuda.py", says("a warning", json_lines(PEERS)))
+        self.fake("kit/benches/peers/torch_cuda.py", says("a warning", json_lines(PEERS)))
         self.fake("tools/nvidia-smi", NVIDIA_SMI)
         self.fake("tools/compute-sanitizer", SANITIZER)
         self.fake("tools/nvcc", says("Cuda compilation tools, release 13.0, V13.0.88"))

@@ -1,7 +1,7 @@
 """PyTorch on a GPU, at the work that `cargo bench --bench cuda` and `cotangent mnist --device cuda` do.
 
-    python cuda.py                 # a card's figures
-    python cuda.py --device cpu    # rehearsal: the same code at tiny sizes, whose figures mean nothing
+    python torch_cuda.py                 # a card's figures
+    python torch_cuda.py --device cpu    # rehearsal: the same code at tiny sizes, whose figures mean nothing
 
 Prints a JSON object a line, as soon as it is measured: `name`, as in our benches; `seconds`, of one call; `peer`,
 what was measured; for MNIST also `test_accuracy` (0 to 1). What fails is told on standard error, the rest is
