@@ -10,10 +10,10 @@
 use std::hint::black_box;
 
 use cotangent::data::{Gather, Normalisation, Split};
-use cotangent::exec::{Arena, Plan, vectorized};
+use cotangent::exec::{Arena, Plan, Team, vectorized};
 use cotangent::model::{Activation, Perceptron};
 use cotangent::ops::{Builder, Draw};
-use cotangent::optim::{Adagrad, Adam, Optimizer, RmsProp, Sgd, Step};
+use cotangent::optim::{Adagrad, Adam, Optimizer, Piece, RmsProp, Sgd, Step};
 use cotangent::train::engine::cpu::Learner;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -68,7 +68,9 @@ fn optimizers(criterion: &mut Criterion) {
         let step = Step { number: 1, learning_rate: 1e-3, weight_decay: 0.0 };
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                vectorized(|| rule.update(step, &mut theta, black_box(&g), &mut first, &mut second))
+                vectorized(|| {
+                    rule.update(step, [Piece::new(&mut theta, black_box(&g), &mut first, &mut second)])
+                })
             });
         });
     }
@@ -107,11 +109,11 @@ fn steps(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("training step");
     group.throughput(Throughput::Elements(BATCH as u64));
     for threads in [1, 2, 4] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads start");
+        let mut team = Team::new(threads).expect("threads start");
         let adam = Optimizer::Adam(Adam::default());
         let mut engine = Learner::new(model(), adam, 0, count, BATCH).expect("the network is sound");
         group.bench_function(format!("{threads} threads"), |bencher| {
-            pool.install(|| {
+            team.install(|| {
                 bencher.iter(|| {
                     engine.train_step(&gather, black_box(&indices), 1e-3, 0.0).expect("the loss is finite")
                 })

@@ -7,6 +7,9 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{AddAssign, MulAssign, SubAssign};
 
+use bytemuck::Pod;
+use pulp::Simd;
+
 /// A floating-point element type: `f32` for training, `f64` for traces and as the oracle of tests.
 pub trait Float:
     num_traits::Float
@@ -17,19 +20,35 @@ pub trait Float:
     + Default
     + Debug
     + Display
+    + Pod
     + Send
     + Sync
     + 'static
 {
+    /// As many of these numbers as a register of the instruction set `S` holds.
+    type Lanes<S: Simd>: Pod;
+
     /// `x`, rounded to this type.
     fn of(x: f64) -> Self;
     /// The number that a byte stands for, exactly.
     fn of_byte(byte: u8) -> Self;
     /// This number in 64 bits, exactly.
     fn wide(self) -> f64;
+    /// This number in each lane.
+    fn splat<S: Simd>(self, simd: S) -> Self::Lanes<S>;
+    /// `a · b + c` in each lane: rounded once where the processor has such an instruction, as those with AVX2,
+    /// AVX-512 or NEON do, and twice elsewhere.
+    fn multiply_add<S: Simd>(
+        simd: S,
+        a: Self::Lanes<S>,
+        b: Self::Lanes<S>,
+        c: Self::Lanes<S>,
+    ) -> Self::Lanes<S>;
 }
 
 impl Float for f32 {
+    type Lanes<S: Simd> = S::f32s;
+
     #[inline(always)]
     fn of(x: f64) -> Self {
         x as f32
@@ -42,9 +61,19 @@ impl Float for f32 {
     fn wide(self) -> f64 {
         f64::from(self)
     }
+    #[inline(always)]
+    fn splat<S: Simd>(self, simd: S) -> S::f32s {
+        simd.splat_f32s(self)
+    }
+    #[inline(always)]
+    fn multiply_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
+        simd.mul_add_e_f32s(a, b, c)
+    }
 }
 
 impl Float for f64 {
+    type Lanes<S: Simd> = S::f64s;
+
     #[inline(always)]
     fn of(x: f64) -> Self {
         x
@@ -56,5 +85,13 @@ impl Float for f64 {
     #[inline(always)]
     fn wide(self) -> f64 {
         self
+    }
+    #[inline(always)]
+    fn splat<S: Simd>(self, simd: S) -> S::f64s {
+        simd.splat_f64s(self)
+    }
+    #[inline(always)]
+    fn multiply_add<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {
+        simd.mul_add_e_f64s(a, b, c)
     }
 }

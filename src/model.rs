@@ -5,7 +5,7 @@
 //! ```
 //!
 //! All parameters lie in one flat buffer, in PyTorch's order, layout ([out, in]) and naming, so that
-//! one pass updates them and `torch.nn.Sequential(Linear, ReLU, Linear, ...)` takes them as they are.
+//! they are saved and moved as one and `torch.nn.Sequential(Linear, ReLU, Linear, ...)` takes them as they are.
 
 use serde::{Deserialize, Serialize};
 
@@ -77,15 +77,35 @@ pub struct Perceptron {
     pub dropout: f64,
 }
 
+/// How a network takes images and weights.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Form {
+    /// Normalised images, and weights (out, in), as PyTorch has them.
+    Plain,
+    /// What executors that leave out zeros want: of images, normalised, how far each pixel is from the
+    /// background, which is 0 for most; and weights (in, out), so that each input's lie side by side. The values
+    /// and gradients are the same but for rounding, the gradients of weights transposed:
+    ///
+    /// ```text
+    /// (D + β 1 1ᵀ) Wᵀ + 1 bᵀ = D Wᵀ + 1 (β W 1 + b)ᵀ
+    /// ```
+    ///
+    /// where β, the background, is an input of its own: the value of byte 0. Images of another background, negatives
+    /// say, have few zeros then, and are trained on more slowly.
+    Deviations,
+}
+
 /// The graph of a perceptron on one batch, and the nodes that a trainer needs.
 #[derive(Clone, Debug)]
 pub struct Network {
     /// All nodes.
     pub graph: Graph,
-    /// Input: (batch, pixels), normalised.
+    /// Input: (batch, pixels), normalised, or deviations of such, as the form says.
     pub images: NodeId,
     /// Input: (batch), class numbers.
     pub labels: NodeId,
+    /// Input, where images are deviations: a scalar, what they deviate from.
+    pub background: Option<NodeId>,
     /// Inputs, in the order of [`Perceptron::parameters`].
     pub parameters: Vec<NodeId>,
     /// Each layer's value before its activation, (batch, width); the last are the logits.
@@ -96,10 +116,34 @@ pub struct Network {
     pub gradients: Vec<NodeId>,
 }
 
+impl Form {
+    /// A parameter's shape.
+    fn shape(self, plain: Shape) -> Shape {
+        match (self, &plain[..]) {
+            (Self::Deviations, &[outputs, inputs]) => Shape::from([inputs, outputs]),
+            _ => plain,
+        }
+    }
+}
+
 impl Network {
     /// The last layer's output, (batch, classes).
     pub fn logits(&self) -> NodeId {
         self.layers[self.layers.len() - 1]
+    }
+}
+
+/// Writes `to` (rows, columns), the transpose of `from`, in squares that fit the first-level cache.
+fn transpose(from: &[f32], to: &mut [f32], rows: usize, columns: usize) {
+    const SIDE: usize = 32;
+    for (row, column) in
+        (0..rows).step_by(SIDE).flat_map(|row| (0..columns).step_by(SIDE).map(move |column| (row, column)))
+    {
+        for i in row..rows.min(row + SIDE) {
+            for j in column..columns.min(column + SIDE) {
+                to[i * columns + j] = from[j * rows + i];
+            }
+        }
     }
 }
 
@@ -129,6 +173,24 @@ impl Perceptron {
     /// The number of weights and biases.
     pub fn parameter_count(&self) -> usize {
         self.widths.windows(2).map(|pair| pair[1] * (pair[0] + 1)).sum()
+    }
+
+    /// Copies flat parameters, or numbers of state for each, between the forms: to weights (in, out) if
+    /// `to_deviations`, else to weights (out, in).
+    ///
+    /// # Panics
+    /// When either slice is not as long as the parameters are many.
+    pub fn transpose(&self, from: &[f32], to: &mut [f32], to_deviations: bool) {
+        assert!(from.len() == self.parameter_count() && to.len() == from.len());
+        for Parameter { shape, offset, .. } in self.parameters() {
+            let place = offset..offset + shape.size();
+            let (from, to) = (&from[place.clone()], &mut to[place]);
+            match shape[..] {
+                [outputs, inputs] if to_deviations => transpose(from, to, inputs, outputs),
+                [outputs, inputs] => transpose(from, to, outputs, inputs),
+                _ => to.copy_from_slice(from),
+            }
+        }
     }
 
     /// Initial parameters in the flat order: normal weights, biases 0. A layer's weights depend on the
@@ -161,7 +223,7 @@ impl Perceptron {
     /// # Errors
     /// When the architecture does not hold together: a dropout probability outside [0, 1), say.
     pub fn training(&self, batch: usize) -> Result<Network, GraphError> {
-        self.network(batch, true)
+        self.network(batch, Form::Plain, true)
     }
 
     /// The graph that computes losses only, without dropout.
@@ -169,19 +231,32 @@ impl Perceptron {
     /// # Errors
     /// As [`Self::training`].
     pub fn inference(&self, batch: usize) -> Result<Network, GraphError> {
-        self.network(batch, false)
+        self.network(batch, Form::Plain, false)
     }
 
-    fn network(&self, batch: usize, training: bool) -> Result<Network, GraphError> {
+    /// Either graph, in either form.
+    ///
+    /// # Errors
+    /// As [`Self::training`].
+    pub fn network(&self, batch: usize, form: Form, training: bool) -> Result<Network, GraphError> {
         let builder = Builder::new();
         let images = builder.input("images", [batch, self.widths[0]]);
         let labels = builder.input("labels", [batch]);
+        let background = (form == Form::Deviations).then(|| builder.input("background", []));
         let parameters: Vec<Var<'_>> =
-            self.parameters().into_iter().map(|p| builder.input(&p.name, p.shape)).collect();
+            self.parameters().into_iter().map(|p| builder.input(&p.name, form.shape(p.shape))).collect();
         let (mut hidden, mut layers) = (images, Vec::new());
         let count = parameters.len() / 2;
         for (layer, pair) in parameters.chunks_exact(2).enumerate() {
-            let output = (hidden.matmul_nt(pair[0]) + pair[1]).named(format!("layer {}", layer + 1));
+            let (weights, bias) = (pair[0], pair[1]);
+            let output = match form {
+                Form::Plain => hidden.matmul_nt(weights) + bias,
+                Form::Deviations => match background.filter(|_| layer == 0) {
+                    Some(background) => hidden.matmul(weights) + (weights.sum_axes(&[0]) * background + bias),
+                    None => hidden.matmul(weights) + bias,
+                },
+            };
+            let output = output.named(format!("layer {}", layer + 1));
             layers.push(output);
             if layer + 1 < count {
                 hidden = self.activation.apply(output);
@@ -202,10 +277,11 @@ impl Perceptron {
         let id = |var: Var<'_>| var.id();
         let ids = |vars: &[Var<'_>]| vars.iter().filter_map(|var| var.id()).collect::<Vec<_>>();
         let found = (id(images), id(labels), id(losses), ids(&parameters), ids(&layers));
+        let background = background.and_then(id);
         let graph = builder.finish()?;
         let (Some(images), Some(labels), Some(losses), parameters, layers) = found else {
             unreachable!("a graph without a mistake has all its nodes")
         };
-        Ok(Network { graph, images, labels, parameters, layers, losses, gradients })
+        Ok(Network { graph, images, labels, background, parameters, layers, losses, gradients })
     }
 }

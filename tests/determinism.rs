@@ -1,6 +1,7 @@
 //! The number of threads changes no bit of a training run.
 
 use cotangent::data::{Gather, Normalisation, Shifts, Split, batches, shuffled};
+use cotangent::exec::Team;
 use cotangent::model::{Activation, Perceptron};
 use cotangent::optim::{Adagrad, Adam, Optimizer, RmsProp, Sgd};
 use cotangent::train::engine::cpu::Learner;
@@ -30,9 +31,9 @@ fn run(optimizer: Optimizer, split: &Split, threads: usize) -> Vec<u64> {
     let model = Perceptron { widths: vec![324, 200, 130, 10], activation: Activation::Relu, dropout: 0.2 };
     let mut engine = Learner::new(model, optimizer, 5, split.len(), 128).unwrap();
     let gather = Gather::new(split, Normalisation::of(split), Some(Shifts::new(5, 2)));
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let mut team = Team::new(threads).unwrap();
     let mut losses = Vec::new();
-    pool.install(|| {
+    team.install(|| {
         let mut order = vec![0; split.len()];
         for epoch in 0..2 {
             shuffled(5, epoch, &mut order);
@@ -42,7 +43,7 @@ fn run(optimizer: Optimizer, split: &Split, threads: usize) -> Vec<u64> {
         }
     });
     assert_eq!(engine.step(), 6);
-    let state = engine.parameters().iter().chain(engine.state()).map(|x| u64::from(x.to_bits()));
+    let state = engine.parameters().into_iter().chain(engine.state()).map(|x| u64::from(x.to_bits()));
     losses.iter().map(|loss| loss.to_bits()).chain(state).collect()
 }
 

@@ -4,6 +4,7 @@ mod allocations;
 mod build_script;
 #[cfg(unix)] // signals, a full disk, limits on memory
 mod command_line;
+mod cpu_steps;
 mod determinism;
 mod differentiation;
 #[cfg(target_os = "linux")]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cotangent::autodiff::gradient;
 use cotangent::ops::{Builder, Draw};
-use cotangent::optim::{Adagrad, Adam, Optimizer, RmsProp, Sgd, Step};
+use cotangent::optim::{Adagrad, Adam, Optimizer, Piece, RmsProp, Sgd, Step};
 use serde::Deserialize;
 
 use crate::support::*;
@@ -117,7 +117,7 @@ fn every_optimizer_matches_pytorch_over_100_steps() {
             let found = (ORACLE.evaluate)(&graph, &inputs, &outputs, Draw::default());
             losses.push(found[0][0]);
             let step = Step { number, learning_rate: case.lr, weight_decay: case.weight_decay };
-            optimizer.update(step, &mut theta, &found[1..].concat(), &mut first, &mut second);
+            optimizer.update(step, [Piece::new(&mut theta, &found[1..].concat(), &mut first, &mut second)]);
             if let Some(expected) = case.parameters_after.get(&number) {
                 assert_agrees(&format!("{} after step {number}", case.case), &theta, expected);
             }

@@ -24,9 +24,10 @@ fn instructions(graph: &Graph, outputs: &[NodeId]) -> Vec<String> {
         Work::Operation => graph[output].op.name().into(),
         Work::Fill(value) => format!("fill {value}"),
         Work::Elementwise(program) => steps(&program.steps).join(" "),
-        Work::Product { matmul, epilogue, .. } => {
+        Work::Product { matmul, start, epilogue, .. } => {
+            let start = start.map_or(&[][..], |_| &["from row"]);
             let epilogue = epilogue.as_ref().map(|program| steps(&program.steps)).unwrap_or_default();
-            [vec![matmul.name()], epilogue].concat().join(" ")
+            [&[matmul.name()][..], start, &epilogue].concat().join(" ")
         }
         Work::CrossEntropy { .. } => "loss and gradient".into(),
     };
@@ -55,7 +56,7 @@ fn a_linear_layer_with_bias_and_relu_is_one_instruction() {
         let (x, w, b) = (builder.input("x", [4, 7]), builder.input("w", [5, 7]), builder.input("b", [5]));
         (x.matmul_nt(w) + b).relu()
     });
-    assert_eq!(layer, ["matmul_nt add relu"]);
+    assert_eq!(layer, ["matmul_nt from row relu"]);
 }
 
 #[test]
@@ -82,9 +83,9 @@ fn a_training_step_is_the_fewest_instructions() {
         // Hidden adjoints with ReLU's mask, and no product for the adjoint of the images.
         "matmul step mul",
         "matmul step mul",
-        "matmul_nt add",
-        "matmul_nt add relu",
-        "matmul_nt add relu",
+        "matmul_nt from row",
+        "matmul_nt from row relu",
+        "matmul_nt from row relu",
         // Three weights, three biases.
         "matmul_tn",
         "matmul_tn",
@@ -112,7 +113,10 @@ fn dropout_costs_a_mask_and_a_loop_forwards_and_nothing_backwards() {
 fn the_loss_alone_needs_no_gradient() {
     let network = perceptron(0.5).inference(4).unwrap();
     let found = instructions(&network.graph, &[network.losses, network.logits()]);
-    assert_eq!(found, ["matmul_nt add relu", "matmul_nt add relu", "matmul_nt add", "softmax_cross_entropy"]);
+    assert_eq!(
+        found,
+        ["matmul_nt from row relu", "matmul_nt from row relu", "matmul_nt from row", "softmax_cross_entropy"]
+    );
 }
 
 #[test]

@@ -57,12 +57,53 @@ fn products_cut_into_tiles_agree_with_the_plain_triple_loop() {
     }
 }
 
+/// Blocks of 64 rows and columns, panels of 128 columns: whole, begun, and one more.
+const BLOCKS: [[usize; 3]; 6] =
+    [[1, 32, 1], [64, 128, 64], [65, 129, 63], [130, 40, 200], [257, 1100, 65], [3, 300, 1]];
+
+#[test]
+fn products_that_leave_out_zeros_agree_with_the_plain_triple_loop() {
+    for extents in BLOCKS {
+        for matmul in cases() {
+            for epilogue in [Epilogue::None, Epilogue::BiasReluMask, Epilogue::PerRow] {
+                check_of(matmul, extents, epilogue, Operand::Rectified);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_a_number_is_no_zero() {
+    let builder = Builder::new();
+    let (a, b) = (builder.input("a", [2, 3]), builder.input("b", [3, 40]));
+    let c = a.relu().matmul(b).id().unwrap();
+    let (a, b) = (a.id().unwrap(), b.id().unwrap());
+    let graph = builder.finish().unwrap();
+    let inputs = vec![(a, vec![1.0, f64::NAN, -1.0, 2.0, 0.0, 3.0]), (b, vec![1.0; 120])];
+    for executor in executors() {
+        let found = (executor.evaluate)(&graph, &inputs, &[c], Draw::default()).concat();
+        assert!(found[..40].iter().all(|x| x.is_nan()), "{}", executor.name);
+        assert_eq!(found[40..], [5.0; 40], "{}", executor.name);
+    }
+}
+
 fn cases() -> [MatMul; 4] {
     [(false, false), (false, true), (true, false), (true, true)]
         .map(|(transpose_a, transpose_b)| MatMul { transpose_a, transpose_b })
 }
 
-fn check(matmul: MatMul, [m, n, k]: [usize; 3], epilogue: Epilogue) {
+#[derive(Clone, Copy, PartialEq)]
+enum Operand {
+    Plain,
+    /// relu(A): half of it is zero, and is left out.
+    Rectified,
+}
+
+fn check(matmul: MatMul, extents: [usize; 3], epilogue: Epilogue) {
+    check_of(matmul, extents, epilogue, Operand::Plain);
+}
+
+fn check_of(matmul: MatMul, [m, n, k]: [usize; 3], epilogue: Epilogue, operand: Operand) {
     let mut random = Random::new((m * 1_000_000 + n * 1000 + k) as u64);
     let builder = Builder::new();
     let a = builder.input("a", if matmul.transpose_a { [k, m] } else { [m, k] });
@@ -70,7 +111,8 @@ fn check(matmul: MatMul, [m, n, k]: [usize; 3], epilogue: Epilogue) {
     let bias = builder.input("bias", [n]);
     let scale = builder.input("scale", [m, 1]);
     let mask = builder.input("mask", [m, n]);
-    let product = builder.apply(Op::MatMul(matmul), &[a, b]);
+    let first = if operand == Operand::Rectified { a.relu() } else { a };
+    let product = builder.apply(Op::MatMul(matmul), &[first, b]);
     let result = match epilogue {
         Epilogue::None => product,
         Epilogue::BiasReluMask => (product + bias).relu() * mask,
@@ -90,7 +132,13 @@ fn check(matmul: MatMul, [m, n, k]: [usize; 3], epilogue: Epilogue) {
     let fused = matches!(&last.work, Work::Product { epilogue, .. } if epilogue.is_some());
     assert_eq!(fused, epilogue != Epilogue::None, "{:?}", last.work);
 
+    let Work::Product { matmul: planned, operands, .. } = last.work else { panic!("{:?}", last.work) };
+    let leaves_out = plan.zeros_left_out(planned, operands).is_some();
+    assert_eq!(leaves_out, operand == Operand::Rectified && n >= 32);
+
     let [a, b, bias, mask, scale] = [0, 1, 2, 3, 4].map(|i| &inputs[i].1);
+    let rectified: Vec<f64> = a.iter().map(|&x| x.max(0.0)).collect();
+    let a = if operand == Operand::Rectified { &rectified } else { a };
     let mut expected = Vec::with_capacity(m * n);
     let mut largest = Vec::with_capacity(m * n);
     for i in 0..m {

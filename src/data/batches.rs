@@ -49,6 +49,16 @@ impl<'a> Gather<'a> {
         Self { split, scale, shift, augment }
     }
 
+    /// The same images less their background, so that most values are zero.
+    pub fn deviations(self) -> Self {
+        Self { shift: 0.0, ..self }
+    }
+
+    /// The normalised value of background, byte 0.
+    pub fn background(&self) -> f64 {
+        self.shift
+    }
+
     /// Writes image `index` to `out` (pixels) as it appears at `position` of the batch of `step`.
     ///
     /// `step` counts over the whole run; it and `position` matter only where images are shifted.
@@ -86,8 +96,6 @@ impl<'a> Gather<'a> {
     /// Fills the batch of `step` with the images `indices`: `images` (batch, pixels) row-major,
     /// `labels` (batch) class numbers. Allocates nothing.
     ///
-    /// To use several threads, call [`image`](Self::image) on parts of `images`; results are equal.
-    ///
     /// # Panics
     /// If the lengths disagree, or an index is not an image of the split.
     #[inline(always)]
@@ -106,8 +114,6 @@ impl<'a> Gather<'a> {
 
 #[cfg(test)]
 mod tests {
-    use rayon::prelude::*;
-
     use super::*;
 
     /// Eleven images of 3 x 4 pixels, all bytes different from zero and from one another.
@@ -208,20 +214,5 @@ mod tests {
             values.contains(&-2.0) && values.iter().all(|&value| value == -2.0 || value == 2.0),
             "{values:?}"
         );
-    }
-
-    #[test]
-    fn filling_images_in_parallel_gives_the_same_batch() {
-        let split = split();
-        let gather = Gather::new(&split, Normalisation::of(&split), Some(Shifts::new(2, 1)));
-        let indices: Vec<u32> = (0..500).map(|i| i * 7 % 11).collect();
-        let (mut serial, mut labels) = (vec![0.0_f32; 500 * 12], vec![0.0; 500]);
-        gather.batch(3, &indices, &mut serial, &mut labels);
-        let mut parallel = vec![0.0_f32; 500 * 12];
-        parallel
-            .par_chunks_exact_mut(12)
-            .enumerate()
-            .for_each(|(position, image)| gather.image(3, position, indices[position], image));
-        assert_eq!(parallel, serial);
     }
 }

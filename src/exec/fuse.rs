@@ -213,9 +213,12 @@ impl<'a> Fusion<'a> {
             } else {
                 match node.op {
                     Op::Unary(_) | Op::Binary(_) => self.elementwise(id),
-                    Op::MatMul(matmul) => {
-                        Work::Product { matmul, operands: [node.inputs[0], node.inputs[1]], epilogue: None }
-                    }
+                    Op::MatMul(matmul) => Work::Product {
+                        matmul,
+                        operands: [node.inputs[0], node.inputs[1]],
+                        start: None,
+                        epilogue: None,
+                    },
                     _ => Work::Operation,
                 }
             };
@@ -269,7 +272,12 @@ impl<'a> Fusion<'a> {
         match product {
             Some((id, matmul)) => {
                 let inputs = &self.graph[id].inputs;
-                Work::Product { matmul, operands: [inputs[0], inputs[1]], epilogue: Some(program) }
+                Work::Product {
+                    matmul,
+                    operands: [inputs[0], inputs[1]],
+                    start: None,
+                    epilogue: Some(program),
+                }
             }
             None => {
                 let by_row = program.loads.iter().any(|load| matches!(load, Load::PerRow(_)));

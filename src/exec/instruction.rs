@@ -27,6 +27,8 @@ pub enum Work {
         matmul: MatMul,
         /// A and B.
         operands: [NodeId; 2],
+        /// A row that the sums start from, as from a bias, if not from zero; put in by [`Plan`](super::Plan).
+        start: Option<NodeId>,
         /// What is done to the product; its register of kind [`Load::Product`] is the product.
         epilogue: Option<Program>,
     },
@@ -116,9 +118,12 @@ impl Instruction {
             Work::Operation => graph[self.output].inputs.clone(),
             Work::Fill(_) => Vec::new(),
             Work::Elementwise(program) => program.reads().collect(),
-            Work::Product { operands, epilogue, .. } => {
-                operands.iter().copied().chain(epilogue.iter().flat_map(Program::reads)).collect()
-            }
+            Work::Product { operands, start, epilogue, .. } => operands
+                .iter()
+                .chain(start)
+                .copied()
+                .chain(epilogue.iter().flat_map(Program::reads))
+                .collect(),
             Work::CrossEntropy { logits, labels, .. } => vec![*logits, *labels],
         }
     }

@@ -134,6 +134,7 @@ pub fn cross_entropy<T: Float>(row: &[T], label: T) -> T {
 }
 
 /// One row's loss, and `scale` · (softmax(row) − one-hot(label)) into `gradient`.
+#[inline(always)]
 pub fn cross_entropy_with_gradient<T: Float>(row: &[T], label: T, scale: T, gradient: &mut [T]) -> T {
     let max = maximum(row);
     for (out, &z) in gradient.iter_mut().zip(row) {
@@ -172,6 +173,7 @@ fn class_of<T: Float>(label: T, classes: usize) -> Option<usize> {
 }
 
 /// The largest element; NaN where there is one, so that it is not lost on the way to the loss.
+#[inline(always)]
 fn maximum<T: Float>(row: &[T]) -> T {
     row.iter().fold(T::neg_infinity(), |max, &z| if z > max || z.is_nan() { z } else { max })
 }

@@ -127,6 +127,7 @@ fn for_each_pair(shape: &Shape, axes: &[usize], mut visit: impl FnMut(usize, usi
 
 /// A sum in an order that is fixed by the length alone: sixteen interleaved partial sums, folded
 /// pairwise. It runs at vector speed, and its error grows with n/16 instead of n.
+#[inline(always)]
 pub(super) fn sum_in_lanes<T: Float>(data: &[T]) -> T {
     const LANES: usize = 16;
     let mut lanes = [T::zero(); LANES];

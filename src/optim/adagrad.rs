@@ -6,8 +6,8 @@
 //! θ ← θ − α g / (√G + ε)
 //! ```
 
-use super::Step;
 use super::latex::constant;
+use super::{Piece, Step};
 use crate::float::Float;
 
 /// A learning rate for each parameter that falls with the gradients it has seen.
@@ -36,13 +36,15 @@ impl Adagrad {
         ]
     }
 
-    /// G is `squares`.
+    /// G is the first number of state.
     #[inline(always)]
-    pub fn update<T: Float>(&self, step: Step, parameters: &mut [T], gradients: &[T], squares: &mut [T]) {
+    pub fn update<'a, T: Float>(&self, step: Step, pieces: impl IntoIterator<Item = Piece<'a, T>>) {
         let (alpha, decay, epsilon) = (T::of(step.learning_rate), step.decay::<T>(), T::of(self.epsilon));
-        for ((theta, &g), sum) in parameters.iter_mut().zip(gradients).zip(squares) {
-            *sum += g * g;
-            *theta = decay * *theta - alpha * g / (sum.sqrt() + epsilon);
+        for Piece { parameters, gradients, first, .. } in pieces {
+            for ((theta, &g), sum) in parameters.iter_mut().zip(gradients).zip(first) {
+                *sum += g * g;
+                *theta = decay * *theta - alpha * g / (sum.sqrt() + epsilon);
+            }
         }
     }
 }
@@ -56,9 +58,9 @@ mod tests {
         // G = 9: θ = 1 − 0.1·3/3 = 0.9; then G = 25: θ = 0.9 − 0.1·4/5 = 0.82.
         let (mut theta, mut sum) = ([1.0], [0.0]);
         let step = |number| Step { number, learning_rate: 0.1, weight_decay: 0.0 };
-        Adagrad { epsilon: 0.0 }.update(step(1), &mut theta, &[3.0], &mut sum);
+        Adagrad { epsilon: 0.0 }.update(step(1), [Piece::new(&mut theta, &[3.0], &mut sum, &mut [])]);
         assert!((theta[0] - 0.9_f64).abs() < 1e-15, "{theta:?}");
-        Adagrad { epsilon: 0.0 }.update(step(2), &mut theta, &[4.0], &mut sum);
+        Adagrad { epsilon: 0.0 }.update(step(2), [Piece::new(&mut theta, &[4.0], &mut sum, &mut [])]);
         assert!((theta[0] - 0.82_f64).abs() < 1e-15, "{theta:?}");
         assert_eq!(sum, [25.0]);
     }
@@ -67,7 +69,7 @@ mod tests {
     fn epsilon_stands_outside_the_root() {
         let (mut theta, mut sum) = ([0.0], [0.0]);
         let step = Step { number: 1, learning_rate: 1.0, weight_decay: 0.0 };
-        Adagrad { epsilon: 1.0 }.update(step, &mut theta, &[3.0], &mut sum);
+        Adagrad { epsilon: 1.0 }.update(step, [Piece::new(&mut theta, &[3.0], &mut sum, &mut [])]);
         assert_eq!(theta, [-0.75]); // 3 / (√9 + 1); inside it would be 3 / √10
     }
 
@@ -75,7 +77,7 @@ mod tests {
     fn a_gradient_of_zero_moves_nothing() {
         let (mut theta, mut sum) = ([0.5], [0.0]);
         let step = Step { number: 1, learning_rate: 1.0, weight_decay: 0.0 };
-        Adagrad::default().update(step, &mut theta, &[0.0], &mut sum);
+        Adagrad::default().update(step, [Piece::new(&mut theta, &[0.0], &mut sum, &mut [])]);
         assert_eq!(theta, [0.5]);
     }
 }

@@ -7,8 +7,8 @@
 //! θ ← θ − α m̂ / (√v̂ + ε)
 //! ```
 
-use super::Step;
 use super::latex::{constant, power};
+use super::{Piece, Step};
 use crate::float::Float;
 
 /// Running means of the gradient and of its square, corrected for their start at zero.
@@ -50,16 +50,9 @@ impl Adam {
         ]
     }
 
-    /// m is `means`, v is `squares`.
+    /// m is the first number of state, v the second.
     #[inline(always)]
-    pub fn update<T: Float>(
-        &self,
-        step: Step,
-        parameters: &mut [T],
-        gradients: &[T],
-        means: &mut [T],
-        squares: &mut [T],
-    ) {
+    pub fn update<'a, T: Float>(&self, step: Step, pieces: impl IntoIterator<Item = Piece<'a, T>>) {
         let Self { beta1, beta2, epsilon } = *self;
         let t = step.number as f64;
         let (alpha, decay, epsilon) = (T::of(step.learning_rate), step.decay::<T>(), T::of(epsilon));
@@ -68,12 +61,14 @@ impl Adam {
             (T::of(1.0 / (1.0 - beta1.powf(t))), T::of(1.0 / (1.0 - beta2.powf(t))));
         let (beta1, rest1) = (T::of(beta1), T::of(1.0 - beta1));
         let (beta2, rest2) = (T::of(beta2), T::of(1.0 - beta2));
-        for (((theta, &g), m), v) in parameters.iter_mut().zip(gradients).zip(means).zip(squares) {
-            *m = beta1 * *m + rest1 * g;
-            *v = beta2 * *v + rest2 * (g * g);
-            let m_hat = *m * m_correction;
-            let v_hat = *v * v_correction;
-            *theta = decay * *theta - alpha * m_hat / (v_hat.sqrt() + epsilon);
+        for Piece { parameters, gradients, first, second } in pieces {
+            for (((theta, &g), m), v) in parameters.iter_mut().zip(gradients).zip(first).zip(second) {
+                *m = beta1 * *m + rest1 * g;
+                *v = beta2 * *v + rest2 * (g * g);
+                let m_hat = *m * m_correction;
+                let v_hat = *v * v_correction;
+                *theta = decay * *theta - alpha * m_hat / (v_hat.sqrt() + epsilon);
+            }
         }
     }
 }
@@ -88,7 +83,7 @@ mod tests {
         for g in [1e-3, 1.0, 1e3_f64] {
             let (mut theta, mut m, mut v) = ([1.0], [0.0], [0.0]);
             let step = Step { number: 1, learning_rate: 0.1, weight_decay: 0.0 };
-            Adam::default().update(step, &mut theta, &[g], &mut m, &mut v);
+            Adam::default().update(step, [Piece::new(&mut theta, &[g], &mut m, &mut v)]);
             let expected = 1.0 - 0.1 * g / (g + 1e-8);
             assert!((theta[0] - expected).abs() < 1e-14, "g = {g}: {theta:?}");
         }
@@ -101,9 +96,9 @@ mod tests {
         let adam = Adam { beta1: 0.5, beta2: 0.75, epsilon: 0.0 };
         let (mut theta, mut m, mut v) = ([0.0_f64], [0.0], [0.0]);
         let step = |number| Step { number, learning_rate: 1.0, weight_decay: 0.0 };
-        adam.update(step(1), &mut theta, &[1.0], &mut m, &mut v);
+        adam.update(step(1), [Piece::new(&mut theta, &[1.0], &mut m, &mut v)]);
         assert_eq!(theta, [-1.0]);
-        adam.update(step(2), &mut theta, &[3.0], &mut m, &mut v);
+        adam.update(step(2), [Piece::new(&mut theta, &[3.0], &mut m, &mut v)]);
         let expected = -1.0 - (7.0 / 3.0) / (39.0_f64 / 7.0).sqrt();
         assert!((theta[0] - expected).abs() < 1e-15, "{theta:?}");
     }

@@ -1,8 +1,7 @@
 //! Optimizers: how parameters move, given gradients. One file each, with its paper and its formula.
 //!
 //! An optimizer is no operation of the graph: it updates (parameter, gradient, state) in place, one
-//! element like any other. All parameters of a network lie in one flat buffer, so one pass updates
-//! them all. Libraries differ in where ε stands and in the bias corrections, so each optimizer can
+//! element like any other, so a network's parameters can be updated in any pieces. Libraries differ in where ε stands and in the bias corrections, so each optimizer can
 //! say its formula, and a run's configuration records it.
 
 mod adagrad;
@@ -34,6 +33,26 @@ impl Step {
     /// What each parameter is multiplied by before its update: exactly 1 without weight decay.
     fn decay<T: Float>(&self) -> T {
         T::of(1.0 - self.learning_rate * self.weight_decay)
+    }
+}
+
+/// Some parameters with what moves them: slices of one length.
+#[derive(Debug)]
+pub struct Piece<'a, T> {
+    /// θ.
+    pub parameters: &'a mut [T],
+    /// g.
+    pub gradients: &'a [T],
+    /// The optimizer's first number of state for each parameter.
+    pub first: &'a mut [T],
+    /// Its second one: empty where it keeps but one.
+    pub second: &'a mut [T],
+}
+
+impl<'a, T> Piece<'a, T> {
+    /// Of its fields in their order.
+    pub fn new(parameters: &'a mut [T], gradients: &'a [T], first: &'a mut [T], second: &'a mut [T]) -> Self {
+        Self { parameters, gradients, first, second }
     }
 }
 
@@ -94,22 +113,14 @@ impl Optimizer {
         }
     }
 
-    /// One update of some parameters. Slices of any part of the flat buffer, all of one length;
-    /// `second` is empty where the optimizer keeps one number of state.
+    /// One update of some parameters, wherever they lie.
     #[inline(always)]
-    pub fn update<T: Float>(
-        &self,
-        step: Step,
-        parameters: &mut [T],
-        gradients: &[T],
-        first: &mut [T],
-        second: &mut [T],
-    ) {
+    pub fn update<'a, T: Float>(&self, step: Step, pieces: impl IntoIterator<Item = Piece<'a, T>>) {
         match self {
-            Self::Sgd(rule) => rule.update(step, parameters, gradients, first),
-            Self::Adagrad(rule) => rule.update(step, parameters, gradients, first),
-            Self::RmsProp(rule) => rule.update(step, parameters, gradients, first),
-            Self::Adam(rule) => rule.update(step, parameters, gradients, first, second),
+            Self::Sgd(rule) => rule.update(step, pieces),
+            Self::Adagrad(rule) => rule.update(step, pieces),
+            Self::RmsProp(rule) => rule.update(step, pieces),
+            Self::Adam(rule) => rule.update(step, pieces),
         }
     }
 }

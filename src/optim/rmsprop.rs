@@ -6,8 +6,8 @@
 //! θ ← θ − α g / (√v + ε)
 //! ```
 
-use super::Step;
 use super::latex::constant;
+use super::{Piece, Step};
 use crate::float::Float;
 
 /// Gradients divided by a running root mean square of themselves.
@@ -39,14 +39,16 @@ impl RmsProp {
         ]
     }
 
-    /// v is `squares`.
+    /// v is the first number of state.
     #[inline(always)]
-    pub fn update<T: Float>(&self, step: Step, parameters: &mut [T], gradients: &[T], squares: &mut [T]) {
+    pub fn update<'a, T: Float>(&self, step: Step, pieces: impl IntoIterator<Item = Piece<'a, T>>) {
         let (alpha, decay) = (T::of(step.learning_rate), step.decay::<T>());
         let (rho, rest, epsilon) = (T::of(self.rho), T::of(1.0 - self.rho), T::of(self.epsilon));
-        for ((theta, &g), v) in parameters.iter_mut().zip(gradients).zip(squares) {
-            *v = rho * *v + rest * (g * g);
-            *theta = decay * *theta - alpha * g / (v.sqrt() + epsilon);
+        for Piece { parameters, gradients, first, .. } in pieces {
+            for ((theta, &g), v) in parameters.iter_mut().zip(gradients).zip(first) {
+                *v = rho * *v + rest * (g * g);
+                *theta = decay * *theta - alpha * g / (v.sqrt() + epsilon);
+            }
         }
     }
 }
@@ -60,7 +62,7 @@ mod tests {
         // v = (1 − 0.75)·4² = 4: θ = 1 − 0.1·4/2 = 0.8.
         let (mut theta, mut v) = ([1.0], [0.0]);
         let step = Step { number: 1, learning_rate: 0.1, weight_decay: 0.0 };
-        RmsProp { rho: 0.75, epsilon: 0.0 }.update(step, &mut theta, &[4.0], &mut v);
+        RmsProp { rho: 0.75, epsilon: 0.0 }.update(step, [Piece::new(&mut theta, &[4.0], &mut v, &mut [])]);
         assert!((theta[0] - 0.8_f64).abs() < 1e-15, "{theta:?}");
         assert_eq!(v, [4.0]);
     }
@@ -69,7 +71,7 @@ mod tests {
     fn epsilon_stands_outside_the_root() {
         let (mut theta, mut v) = ([0.0], [0.0]);
         let step = Step { number: 1, learning_rate: 1.0, weight_decay: 0.0 };
-        RmsProp { rho: 0.75, epsilon: 2.0 }.update(step, &mut theta, &[4.0], &mut v);
+        RmsProp { rho: 0.75, epsilon: 2.0 }.update(step, [Piece::new(&mut theta, &[4.0], &mut v, &mut [])]);
         assert_eq!(theta, [-1.0]); // 4 / (√4 + 2)
     }
 }

@@ -6,8 +6,8 @@
 //! θ ← θ − α u
 //! ```
 
-use super::Step;
 use super::latex::constant;
+use super::{Piece, Step};
 use crate::float::Float;
 
 /// Gradient descent with momentum.
@@ -33,13 +33,15 @@ impl Sgd {
         vec![format!(r"u_t = {mu}\, u_{{t-1}} + g_t"), format!(r"\theta_t = {kept} - \alpha\, u_t")]
     }
 
-    /// u is `velocity`.
+    /// u is the first number of state.
     #[inline(always)]
-    pub fn update<T: Float>(&self, step: Step, parameters: &mut [T], gradients: &[T], velocity: &mut [T]) {
+    pub fn update<'a, T: Float>(&self, step: Step, pieces: impl IntoIterator<Item = Piece<'a, T>>) {
         let (alpha, decay, mu) = (T::of(step.learning_rate), step.decay::<T>(), T::of(self.momentum));
-        for ((theta, &g), u) in parameters.iter_mut().zip(gradients).zip(velocity) {
-            *u = mu * *u + g;
-            *theta = decay * *theta - alpha * *u;
+        for Piece { parameters, gradients, first, .. } in pieces {
+            for ((theta, &g), u) in parameters.iter_mut().zip(gradients).zip(first) {
+                *u = mu * *u + g;
+                *theta = decay * *theta - alpha * *u;
+            }
         }
     }
 }
@@ -53,9 +55,9 @@ mod tests {
         // u = 0.5: θ = 1 − 0.1·0.5 = 0.95; then u = 0.9·0.5 + 1 = 1.45: θ = 0.95 − 0.145.
         let (mut theta, mut u) = ([1.0], [0.0]);
         let step = |number| Step { number, learning_rate: 0.1, weight_decay: 0.0 };
-        Sgd::default().update(step(1), &mut theta, &[0.5], &mut u);
+        Sgd::default().update(step(1), [Piece::new(&mut theta, &[0.5], &mut u, &mut [])]);
         assert_eq!(theta, [0.95]);
-        Sgd::default().update(step(2), &mut theta, &[1.0], &mut u);
+        Sgd::default().update(step(2), [Piece::new(&mut theta, &[1.0], &mut u, &mut [])]);
         assert!((theta[0] - 0.805_f64).abs() < 1e-15, "{theta:?}");
     }
 
@@ -63,7 +65,7 @@ mod tests {
     fn weight_decay_shrinks_the_parameter_apart_from_the_gradient() {
         let (mut theta, mut u) = ([2.0], [0.0]);
         let step = Step { number: 1, learning_rate: 0.5, weight_decay: 0.1 };
-        Sgd::default().update(step, &mut theta, &[0.0], &mut u);
+        Sgd::default().update(step, [Piece::new(&mut theta, &[0.0], &mut u, &mut [])]);
         assert_eq!((theta, u), ([1.9], [0.0]));
     }
 }

@@ -10,6 +10,7 @@ use super::files::{MODEL, TrainedModel, read_model};
 use super::{Record, TrainError};
 use crate::data::{Dataset, Gather};
 use crate::draw::{DrawError, grayscale_png};
+use crate::exec::Team;
 
 /// A test image that is classified as what it is not.
 #[derive(Clone, PartialEq, Debug)]
@@ -46,7 +47,7 @@ impl Mistake {
 const SAME: f64 = 0.005;
 
 /// The `count` misclassified test images of largest loss, the largest first: fewer, where fewer are
-/// misclassified. Runs on the rayon pool that the caller is in.
+/// misclassified. Runs on all processors.
 ///
 /// # Errors
 /// When the run's `model.safetensors` cannot be read, is not the network that its options make for these
@@ -67,12 +68,14 @@ pub fn worst(record: &Record, data: &Dataset, count: usize) -> Result<Vec<Mistak
     let test = &data.test;
     let mut evaluator = Evaluator::new(&model, test.len())?;
     let mut missed = Vec::new();
-    let sums =
-        evaluator.run(&parameters, &Gather::new(test, normalisation, None), |index, predicted, loss| {
+    let gather = Gather::new(test, normalisation, None);
+    let sums = Team::of_machine().install(|| {
+        evaluator.run(&parameters, &gather, |index, predicted, loss| {
             if predicted != usize::from(test.labels[index]) {
                 missed.push((index, predicted, loss));
             }
-        });
+        })
+    });
     if !sums.loss.is_finite() {
         let place = not_finite_parameter(&model, &parameters).unwrap_or_else(|| "the loss".into());
         let problem = format!("{place} holds an infinite number or NaN: train the network anew");

@@ -92,7 +92,7 @@ pub enum TrainError {
     DeviceFailed { device: String, source: CudaError },
 
     #[error("could not start {threads} threads: try fewer --threads")]
-    Threads { threads: usize, source: rayon::ThreadPoolBuildError },
+    Threads { threads: usize, source: std::io::Error },
 }
 
 /// What to look at when a file cannot be read, made or written.

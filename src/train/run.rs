@@ -15,6 +15,7 @@ use super::log::{Metrics, seconds_to_goal};
 use super::options::{Augment, OptionError};
 use super::{Options, Row, RunFolder, Summary, TrainError};
 use crate::data::{DataError, Dataset, Normalisation, Shifts, batches, shuffled};
+use crate::exec::Team;
 use crate::model::Perceptron;
 
 /// Watches a run, and may end it.
@@ -113,11 +114,8 @@ impl Setup {
         let (engine, card): (Box<dyn Engine>, _) = match &choice.hardware {
             Hardware::Cpu => {
                 let threads = options.threads;
-                let pool = rayon::ThreadPoolBuilder::new()
-                    .num_threads(threads)
-                    .build()
-                    .map_err(|source| TrainError::Threads { threads, source })?;
-                (Box::new(CpuEngine::new(job.clone(), pool)?), None)
+                let team = Team::new(threads).map_err(|source| TrainError::Threads { threads, source })?;
+                (Box::new(CpuEngine::new(job.clone(), team)?), None)
             }
             Hardware::Cuda(device) => {
                 let how = (hardware::launching(options.plan), hardware::products(options.precision));

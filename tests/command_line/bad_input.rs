@@ -18,6 +18,8 @@ fn what_is_no_option_or_no_value_of_one_is_bad_usage() {
         ("--schedule step", &["'step'", "constant, linear, cosine, one-cycle"]),
         ("--activation gelu", &["'gelu'", "relu, tanh, sigmoid"]),
         ("--augment flips", &["'flips'", "none, shifts"]),
+        ("--recipe slow", &["'slow'", "fast"]),
+        ("--recipe fast --config run.toml", &["--recipe", "--config"]),
         ("--precision f64", &["'f64'", "f32, tf32, bf16"]),
         ("--lr=abc", &["'abc'", "--lr", "expected a number, such as 0.001"]),
         ("--epochs -1", &["'-1'", "--epochs", "expected a whole number"]),
@@ -91,7 +93,7 @@ fn a_network_that_no_memory_holds_is_refused_with_its_size() {
     // Under a limit that this process is given, too: 13 GB do not fit into one.
     let limited =
         "ulimit -v 1000000; exec \"$0\" mnist --data data --threads 1 --hidden 20000,20000 --out run";
-    place.shell(limited).failed(1, &["144-20000-20000-3", "13.5 GB", "--hidden"]);
+    place.shell(limited).failed(1, &["144-20000-20000-3", "16.5 GB", "--hidden"]);
     assert!(!place.path("run").exists());
 }
 

@@ -321,3 +321,26 @@ fn the_mnist_inside_is_learnt_to_nine_of_ten_in_one_epoch() {
     let (_, metadata) = model(&fs::read(place.path("run/model.safetensors")).unwrap());
     assert!(metadata["mean"].starts_with("0.1306") && metadata["std"].starts_with("0.3081"), "{metadata:?}");
 }
+
+#[test]
+fn a_recipe_gives_the_options_that_are_not_said() {
+    let place = Workplace::new();
+    let run = |more: &str, out: &str| {
+        let fixed = "mnist --recipe fast --data data --epochs 1 --threads 1";
+        let words = fixed.split(' ').chain(more.split_whitespace()).chain(["--out", out]);
+        Finished::of(place.program().args(words)).succeeded();
+        place.read(&format!("{out}/config.toml"))
+    };
+    let has = |configuration: &str, lines: &[&str]| {
+        for line in lines {
+            assert!(configuration.lines().any(|found| found == *line), "{line} is not in {configuration}");
+        }
+    };
+    let lines = ["opt = \"adam\"", "hidden = \"256\"", "batch-size = 256", "lr = 0.006", "epochs = 1"];
+    has(&run("", "run"), &lines);
+    // A learning rate is one optimizer's, as in a configuration file.
+    has(
+        &run("--opt sgd --hidden 8", "other"),
+        &["opt = \"sgd\"", "hidden = \"8\"", "batch-size = 256", "lr = 0.1"],
+    );
+}

@@ -9,7 +9,7 @@
 //! leaves roundings out. Underflow adds some 2⁻¹⁴⁹ to v, so 2⁻⁷⁴ to its root: nothing beside ε u.
 
 use cotangent::exec::cuda::{CudaError, StepState};
-use cotangent::optim::{Adagrad, Adam, Optimizer, RmsProp, Sgd, Step};
+use cotangent::optim::{Adagrad, Adam, Optimizer, Piece, RmsProp, Sgd, Step};
 use cotangent::train::Schedule;
 
 use super::support::{Buffer, Run, pairwise};
@@ -107,7 +107,7 @@ struct State<T> {
 
 impl<T: cotangent::float::Float> State<T> {
     fn update(&mut self, optimizer: &Optimizer, step: Step, gradients: &[T]) {
-        optimizer.update(step, &mut self.theta, gradients, &mut self.first, &mut self.second);
+        optimizer.update(step, [Piece::new(&mut self.theta, gradients, &mut self.first, &mut self.second)]);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cotangent::data::{Gather, Normalisation, Shifts, Split};
 use cotangent::exec::cuda::{BatchOrder, CudaError, DeviceSplit, StepState};
 use cotangent::ops::{Draw, DropoutMask};
-use cotangent::optim::{Adam, Optimizer, Sgd, Step};
+use cotangent::optim::{Adam, Optimizer, Piece, Sgd, Step};
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaGraph, CudaStream, DriverError};
 
@@ -235,7 +235,10 @@ pub fn check_a_captured_step_serves_every_step() -> Result<(), String> {
                 let gradients: Vec<f64> = images.iter().map(|&x| f64::from(x)).collect();
                 let seconds = if optimizer.state_per_parameter() == 2 { pixels } else { 0 };
                 let squares = &mut squares[..seconds];
-                optimizer.update(step, &mut theta[..pixels], &gradients, &mut means[..pixels], squares);
+                optimizer.update(
+                    step,
+                    [Piece::new(&mut theta[..pixels], &gradients, &mut means[..pixels], squares)],
+                );
                 let found: Vec<f64> =
                     run.download(&training.parameters)?.into_iter().map(f64::from).collect();
                 // Six steps with some ten roundings each, of quotients that move θ by less than 1.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use cotangent::data::{Dataset, Normalisation, Shifts, Split};
+use cotangent::exec::Team;
 use cotangent::exec::cuda::{Device, Launching, Products};
 use cotangent::model::{Activation, Perceptron};
 use cotangent::optim::Optimizer;
@@ -77,8 +78,8 @@ fn job(model: Perceptron, optimizer: Optimizer, data: Dataset) -> Job {
 }
 
 fn on_cpu(job: &Job) -> CpuEngine {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    CpuEngine::new(job.clone(), pool).unwrap()
+    let team = Team::new(1).unwrap();
+    CpuEngine::new(job.clone(), team).unwrap()
 }
 
 /// A device of this thread: of the emulated ones the one of this number, modulo theirs.

@@ -13,6 +13,9 @@ pub struct Arena<T> {
     size: usize,
 }
 
+/// The most places that are lent for writing at once: a parameter and two numbers of state.
+const MAX_LENT: usize = 3;
+
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
@@ -35,31 +38,26 @@ impl<T: Float> Arena<T> {
         self.size == 0
     }
 
-    /// Lends one place for writing, and all others for reading.
-    pub(super) fn split(&mut self, place: Range<usize>) -> (Rest<'_, T>, &mut [T]) {
-        let (rest, output, _) = self.split_two(place.clone(), place.end..place.end);
-        (rest, output)
-    }
-
-    /// Lends two disjoint places for writing, and all others for reading.
-    pub(super) fn split_two(
-        &mut self,
-        first: Range<usize>,
-        second: Range<usize>,
-    ) -> (Rest<'_, T>, &mut [T], &mut [T]) {
-        let swapped = second.start < first.start;
-        let (low, high) = if swapped { (second, first) } else { (first, second) };
-        let (before, rest) = self.elements_mut().split_at_mut(low.start);
-        let (low_place, rest) = rest.split_at_mut(low.len());
-        let (between, rest) = rest.split_at_mut(high.start - low.end);
-        let (high_place, after) = rest.split_at_mut(high.len());
-        let rest = Rest { parts: [(0, before), (low.end, between), (high.end, after)] };
-        if swapped { (rest, high_place, low_place) } else { (rest, low_place, high_place) }
-    }
-
-    /// The elements below and above a boundary, both for writing: say parameters and gradients.
-    pub fn split_at_mut(&mut self, boundary: usize) -> (&mut [T], &mut [T]) {
-        self.elements_mut().split_at_mut(boundary)
+    /// Lends disjoint places for writing, and all others for reading.
+    ///
+    /// # Panics
+    /// When places overlap.
+    pub(super) fn lend<const N: usize>(&mut self, places: [Range<usize>; N]) -> (Rest<'_, T>, [&mut [T]; N]) {
+        let mut order: [usize; N] = std::array::from_fn(|place| place);
+        order.sort_unstable_by_key(|&place| (places[place].start, places[place].end));
+        let mut lent: [&mut [T]; N] = std::array::from_fn(|_| Default::default());
+        let mut parts: [(usize, &[T]); MAX_LENT + 1] = [(0, &[]); MAX_LENT + 1];
+        let (mut offset, mut rest) = (0, self.elements_mut());
+        for (part, &number) in parts.iter_mut().zip(&order) {
+            let place = &places[number];
+            let (before, from) = rest.split_at_mut(place.start - offset);
+            let (taken, after) = from.split_at_mut(place.len());
+            *part = (offset, before);
+            lent[number] = taken;
+            (offset, rest) = (place.end, after);
+        }
+        parts[N] = (offset, rest);
+        (Rest { parts }, lent)
     }
 }
 
@@ -88,7 +86,7 @@ impl<T> IndexMut<Range<usize>> for Arena<T> {
 
 /// What is left for reading while places are lent for writing: each part with its offset.
 pub(super) struct Rest<'a, T> {
-    parts: [(usize, &'a [T]); 3],
+    parts: [(usize, &'a [T]); MAX_LENT + 1],
 }
 
 impl<'a, T> Rest<'a, T> {
@@ -112,7 +110,7 @@ mod tests {
     fn places_are_lent_for_writing_and_the_rest_for_reading() {
         let mut arena = Arena::<f64>::new(10);
         arena[0..10].copy_from_slice(&[0., 1., 2., 3., 4., 5., 6., 7., 8., 9.]);
-        let (rest, six, two) = arena.split_two(6..8, 2..3);
+        let (rest, [six, two]) = arena.lend([6..8, 2..3]);
         assert_eq!((&*six, &*two), (&[6., 7.][..], &[2.][..]));
         assert_eq!(rest.get(0..2), [0., 1.]);
         assert_eq!(rest.get(3..6), [3., 4., 5.]);
@@ -123,7 +121,7 @@ mod tests {
     #[should_panic(expected = "being written")]
     fn what_is_being_written_cannot_be_read() {
         let mut arena = Arena::<f64>::new(4);
-        let (rest, _) = arena.split(1..3);
+        let (rest, _) = arena.lend([1..3, 0..0]);
         rest.get(2..4);
     }
 }

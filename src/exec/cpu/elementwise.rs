@@ -3,10 +3,9 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::arena::Rest;
 use super::product::Tile;
+use super::team::for_each_piece;
 use super::{TASK, vectorized};
 use crate::exec::Plan;
 use crate::exec::fuse::MAX_REGISTERS;
@@ -19,14 +18,14 @@ const STRETCH: usize = 256;
 /// Runs a program over a whole output.
 pub(super) fn run<T: Float>(program: &Program, plan: &Plan, rest: &Rest<'_, T>, output: &mut [T]) {
     if program.rows == 1 {
-        output.par_chunks_mut(TASK).enumerate().for_each(|(task, piece)| {
+        for_each_piece(output, TASK, |task, piece| {
             let first = task * TASK;
             let columns = first..first + piece.len();
             Interpreter::new(program, plan, rest).run_row(0, columns, piece);
         });
     } else if !output.is_empty() {
         let rows = (TASK / program.columns).max(1);
-        output.par_chunks_mut(rows * program.columns).enumerate().for_each(|(task, piece)| {
+        for_each_piece(output, rows * program.columns, |task, piece| {
             let mut interpreter = Interpreter::new(program, plan, rest);
             for (row, piece) in piece.chunks_exact_mut(program.columns).enumerate() {
                 interpreter.run_row(task * rows + row, 0..program.columns, piece);
@@ -36,7 +35,7 @@ pub(super) fn run<T: Float>(program: &Program, plan: &Plan, rest: &Rest<'_, T>, 
 }
 
 /// Runs a program over one tile of a matrix product, in place.
-pub(super) fn run_tile<T: Float>(program: &Program, plan: &Plan, rest: &Rest<'_, T>, mut tile: Tile<'_, T>) {
+pub(super) fn run_tile<T: Float>(program: &Program, plan: &Plan, rest: &Rest<'_, T>, tile: &mut Tile<'_, T>) {
     let mut interpreter = Interpreter::new(program, plan, rest);
     let columns = tile.columns();
     for row in tile.rows() {

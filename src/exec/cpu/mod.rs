@@ -1,4 +1,4 @@
-//! The CPU executor: carries a plan out on rayon's threads.
+//! The CPU executor: carries a plan out on the threads of a team.
 //!
 //! Work is cut by shape, never by the number of threads, and no sum is split between them, so one,
 //! two and four threads give the same bits.
@@ -6,19 +6,28 @@
 mod arena;
 mod elementwise;
 mod interpreter;
+mod nonzeros;
 mod product;
+mod scratch;
+pub mod team;
 
 pub use arena::Arena;
 pub use interpreter::Interpreter;
+pub use nonzeros::Nonzeros;
+pub use team::Team;
+
+use std::ops::Range;
 
 use arena::Rest;
+use product::{First, Product, Target, Updated};
+use team::{for_each_pair, for_each_piece};
 
-use super::Plan;
 use super::instruction::{Instruction, Work};
+use super::{Plan, Update};
 use crate::float::Float;
 use crate::graph::NodeId;
-use crate::ops::{Draw, Graph, MAX_ARITY, Op, Rule, Tensor, cross_entropy_with_gradient};
-use rayon::prelude::*;
+use crate::ops::{Draw, Extents, Graph, MAX_ARITY, Op, Reduction, Rule, Tensor, cross_entropy_with_gradient};
+use crate::optim::{Optimizer, Piece, Step};
 
 /// Runs `work` as compiled for the widest vectors that this processor has (AVX2 or AVX-512 on
 /// x86-64), found out at run time: what is inlined into it is compiled once for each. Elementwise
@@ -31,64 +40,179 @@ pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
 /// Elements per task: about ten microseconds of work, many times what handing it out costs.
 const TASK: usize = 1 << 14;
 
+/// One run of a plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// The random numbers.
+    pub draw: Draw,
+    /// How parameters move; none may be where the plan has updates.
+    pub rule: Option<(Optimizer, Step)>,
+}
+
 impl Plan {
-    /// Runs every instruction once, on the rayon pool that the caller is in.
+    /// Runs every instruction once, on the team that the caller works for.
     ///
     /// The inputs' values stand in their places; afterwards the outputs' stand in theirs.
+    ///
+    /// # Panics
+    /// When the plan has updates, or inputs that are mostly zero.
     pub fn run<T: Float>(&self, arena: &mut Arena<T>, draw: Draw) {
+        let given = |id: &NodeId| self.zeros[id.index()].is_some() && !self.has_place(*id);
+        assert!(self.updates.is_empty() && !self.graph.ids().any(|id| given(&id)), "see `run_part`");
+        let run = Run { draw, rule: None };
+        self.run_part(0..self.instructions.len(), arena, &mut self.nonzeros(), run);
+    }
+
+    /// Room for what is not zero in those nodes whose zeros are left out of products: the inputs that are
+    /// mostly zero first, in their order.
+    pub fn nonzeros<T: Float>(&self) -> Vec<Nonzeros<T>> {
+        let mut numbered: Vec<(usize, NodeId)> =
+            self.graph.ids().filter_map(|id| Some((self.zeros[id.index()]?, id))).collect();
+        numbered.sort_unstable();
+        let extents = numbered.into_iter().map(|(_, id)| self.shape(id).rows_and_columns());
+        extents.map(|(rows, columns)| Nonzeros::new(rows, columns)).collect()
+    }
+
+    /// The multiplications of the products: all, and those that were left in the last run, with zeros left out.
+    pub fn multiplications<T: Float>(&self, nonzeros: &[Nonzeros<T>]) -> [u64; 2] {
+        let mut sums = [0; 2];
         for instruction in &self.instructions {
-            self.run_instruction(instruction, arena, draw);
+            let Work::Product { matmul, operands: [a, b], .. } = instruction.work else { continue };
+            let Extents { m, n, k } = matmul.extents(self.shape(a), self.shape(b));
+            let left = self.zeros_left_out(matmul, [a, b]).map_or(m * k, |number| nonzeros[number].count());
+            sums[0] += (m * n * k) as u64;
+            sums[1] += (left * n) as u64;
+        }
+        sums
+    }
+
+    /// Runs some of the instructions, in their order, on the team that the caller works for. `nonzeros` is what
+    /// [`Self::nonzeros`] gave, the inputs' filled in.
+    ///
+    /// # Panics
+    /// When there is no rule for the plan's updates.
+    pub fn run_part<T: Float>(
+        &self,
+        part: Range<usize>,
+        arena: &mut Arena<T>,
+        nonzeros: &mut [Nonzeros<T>],
+        run: Run,
+    ) {
+        for instruction in &self.instructions[part.clone()] {
+            self.run_instruction(instruction, arena, nonzeros, run);
+            for node in instruction.writes() {
+                if let Some(number) = self.zeros[node.index()] {
+                    nonzeros[number].fill(&arena[self.place(node)]);
+                }
+            }
+        }
+        if part.end == self.instructions.len() {
+            self.update(arena, run);
         }
     }
 
-    fn run_instruction<T: Float>(&self, instruction: &Instruction, arena: &mut Arena<T>, draw: Draw) {
-        let place = self.place(instruction.output);
-        if let Work::CrossEntropy { logits, labels, gradient, scale } = instruction.work {
-            let (rest, losses, gradients) = arena.split_two(place, self.place(gradient));
-            let (logits, labels) = (self.tensor(logits, &rest), self.tensor(labels, &rest));
-            let (_, classes) = logits.shape.rows_and_columns();
-            let rows = logits.data.chunks_exact(classes).zip(labels.data);
-            for ((row, &label), (loss, gradient)) in
-                rows.zip(losses.iter_mut().zip(gradients.chunks_exact_mut(classes)))
-            {
-                *loss = cross_entropy_with_gradient(row, label, T::of(scale), gradient);
-            }
-            return;
+    /// Updates from the gradients that are in memory: the others went into their updates in passing.
+    fn update<T: Float>(&self, arena: &mut Arena<T>, run: Run) {
+        for update in self.updates.iter().filter(|update| self.has_place(update.gradient)) {
+            let (optimizer, step) = self.rule(run);
+            let (rest, [parameters, first, second]) = arena.lend(self.moved(update, &optimizer));
+            let gradients = rest.get(self.place(update.gradient));
+            vectorized(
+                #[inline(always)]
+                || optimizer.update(step, [Piece::new(parameters, gradients, first, second)]),
+            );
         }
-        let (rest, output) = arena.split(place);
+    }
+
+    fn run_instruction<T: Float>(
+        &self,
+        instruction: &Instruction,
+        arena: &mut Arena<T>,
+        nonzeros: &[Nonzeros<T>],
+        run: Run,
+    ) {
+        let output = instruction.output;
+        if let Work::CrossEntropy { logits, labels, gradient, scale } = instruction.work {
+            let (rest, [losses, gradients]) = arena.lend([self.place(output), self.place(gradient)]);
+            let operands = (self.tensor(logits, &rest), self.tensor(labels, &rest));
+            return cross_entropy(operands, T::of(scale), losses, gradients);
+        }
+        if let Some(update) = self.update_in_passing(output) {
+            let (optimizer, step) = self.rule(run);
+            let (rest, [parameters, first, second]) = arena.lend(self.moved(update, &optimizer));
+            let target = Target::Update(Updated { optimizer, step, parameters, first, second });
+            return self.run_product(&instruction.work, &rest, nonzeros, target);
+        }
+        let (rest, [values]) = arena.lend([self.place(output)]);
         match &instruction.work {
-            Work::Operation => self.run_operation(instruction.output, &rest, draw, output),
-            Work::Fill(value) => output.fill(T::of(*value)),
-            Work::Elementwise(program) => elementwise::run(program, self, &rest, output),
-            Work::Product { matmul, operands: [a, b], epilogue } => {
-                let (a, b) = (self.tensor(*a, &rest), self.tensor(*b, &rest));
-                product::run(*matmul, a, b, output, |tile| {
-                    if let Some(program) = epilogue {
-                        elementwise::run_tile(program, self, &rest, tile);
-                    }
-                });
-            }
+            Work::Operation => self.run_operation(output, &rest, run.draw, values),
+            Work::Fill(value) => values.fill(T::of(*value)),
+            Work::Elementwise(program) => elementwise::run(program, self, &rest, values),
+            work @ Work::Product { .. } => self.run_product(work, &rest, nonzeros, Target::Memory(values)),
             Work::CrossEntropy { .. } => {} // above: it writes two values
         }
     }
 
+    fn run_product<T: Float>(
+        &self,
+        work: &Work,
+        rest: &Rest<'_, T>,
+        nonzeros: &[Nonzeros<T>],
+        target: Target<'_, T>,
+    ) {
+        let Work::Product { matmul, operands: [a, b], start, epilogue } = work else { return };
+        let first = match self.zeros_left_out(*matmul, [*a, *b]) {
+            Some(number) => First::Nonzeros(&nonzeros[number]),
+            None => First::Dense(self.tensor(*a, rest)),
+        };
+        let start = start.map(|start| rest.get(self.place(start)));
+        let product = Product { matmul: *matmul, a: first, b: self.tensor(*b, rest), start };
+        product::run(&product, target, |tile| {
+            if let Some(program) = epilogue {
+                elementwise::run_tile(program, self, rest, tile);
+            }
+        });
+    }
+
     fn run_operation<T: Float>(&self, node: NodeId, rest: &Rest<'_, T>, draw: Draw, output: &mut [T]) {
         let node = &self.graph[node];
-        if let Op::DropoutMask(mask) = &node.op {
-            output.par_chunks_mut(TASK).enumerate().for_each(|(task, piece)| {
-                vectorized(
-                    #[inline(always)]
-                    || mask.fill(draw, (task * TASK) as u64, piece),
-                );
-            });
-            return;
-        }
         let empty = Tensor { shape: &node.shape, data: &[] };
         let mut inputs = [empty; MAX_ARITY];
         for (tensor, &input) in inputs.iter_mut().zip(&node.inputs) {
             *tensor = self.tensor(input, rest);
         }
-        node.op.evaluate(&inputs[..node.inputs.len()], draw, output);
+        match &node.op {
+            Op::DropoutMask(mask) => for_each_piece(output, TASK, |task, piece| {
+                vectorized(
+                    #[inline(always)]
+                    || mask.fill(draw, (task * TASK) as u64, piece),
+                );
+            }),
+            Op::Reduction(Reduction::Sum { axes }) if inputs[0].shape.len() == 2 && axes[..] == [0] => {
+                sum_of_rows(inputs[0], output);
+            }
+            op => op.evaluate(&inputs[..node.inputs.len()], draw, output),
+        }
+    }
+
+    /// The rule of a run.
+    fn rule(&self, run: Run) -> (Optimizer, Step) {
+        run.rule.expect("a plan with updates is run with a rule")
+    }
+
+    /// The places that an update writes to: the parameter and the optimizer's state.
+    fn moved(&self, update: &Update, optimizer: &Optimizer) -> [Range<usize>; 3] {
+        let states = update.state.iter().flatten().count();
+        assert_eq!(
+            states,
+            optimizer.state_per_parameter(),
+            "numbers of state for {}",
+            optimizer.formula(0.0)
+        );
+        let parameter = self.place(update.parameter);
+        let state = update.state.map(|start| start.map_or(0..0, |start| start..start + parameter.len()));
+        let [first, second] = state;
+        [parameter, first, second]
     }
 
     fn tensor<'a, T>(&'a self, node: NodeId, rest: &Rest<'a, T>) -> Tensor<'a, T> {
@@ -96,7 +220,58 @@ impl Plan {
     }
 }
 
+/// Each row's loss and its gradient.
+fn cross_entropy<T: Float>(
+    (logits, labels): (Tensor<'_, T>, Tensor<'_, T>),
+    scale: T,
+    losses: &mut [T],
+    gradients: &mut [T],
+) {
+    let (_, classes) = logits.shape.rows_and_columns();
+    let rows = (TASK / CLASS_WORK / classes).max(1);
+    for_each_pair(losses, rows, gradients, rows * classes, |task, losses, gradients| {
+        let logits = logits.data[task * rows * classes..].chunks_exact(classes);
+        let inputs = logits.zip(&labels.data[task * rows..]);
+        let outputs = losses.iter_mut().zip(gradients.chunks_exact_mut(classes));
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((row, &label), (loss, gradient)) in inputs.zip(outputs) {
+                    *loss = cross_entropy_with_gradient(row, label, scale, gradient);
+                }
+            },
+        );
+    });
+}
+
+/// A class of a row costs as much as so many elements of elementwise work: an exponential.
+const CLASS_WORK: usize = 16;
+
+/// Columns that one task sums up: a few cache lines of each row.
+const SUM_COLUMNS: usize = 128;
+
+/// The sum of a matrix's rows, each column from the first row to the last.
+fn sum_of_rows<T: Float>(matrix: Tensor<'_, T>, output: &mut [T]) {
+    let columns = output.len().max(1);
+    for_each_piece(output, SUM_COLUMNS, |task, sums| {
+        vectorized(
+            #[inline(always)]
+            || {
+                sums.fill(T::zero());
+                for row in matrix.data.chunks_exact(columns) {
+                    for (sum, &x) in sums.iter_mut().zip(&row[task * SUM_COLUMNS..]) {
+                        *sum += x;
+                    }
+                }
+            },
+        );
+    });
+}
+
 /// Runs a graph once and returns the values of `outputs`: the plain way, for small programs.
+///
+/// In products whose first operand is what relu or step left, its zeros are left out: zero times infinity, which is NaN
+/// elsewhere, adds nothing there.
 ///
 /// # Panics
 /// When an input's values are not as many as its shape says.

@@ -91,7 +91,7 @@ impl Context<'_> {
             Work::Operation => self.operation(instruction.output, rest, &mut lent),
             Work::Fill(value) => kernels.layout.fill(stream, *value as f32, &mut lent.output),
             Work::Elementwise(program) => self.elementwise(program, rest, &mut lent.output),
-            Work::Product { matmul, operands, epilogue } => {
+            Work::Product { matmul, operands, epilogue, .. } => {
                 self.product(*matmul, *operands, epilogue.as_ref(), rest, &mut lent)
             }
             Work::CrossEntropy { logits, labels, scale, .. } => kernels.softmax_cross_entropy.cross_entropy(
@@ -323,15 +323,15 @@ impl FixedEpilogue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::Plan;
+    use crate::exec::fuse;
     use crate::ops::{Builder, Var};
 
     /// The program of the last instruction for one output.
     fn program(build: impl for<'g> Fn(&'g Builder) -> Var<'g>) -> Program {
         let builder = Builder::new();
         let output = build(&builder).id().unwrap();
-        let plan = Plan::new(&builder.finish().unwrap(), &[output], &[], 0);
-        match &plan.instructions().last().unwrap().work {
+        let instructions = fuse::instructions(&builder.finish().unwrap(), &[output]);
+        match &instructions.last().unwrap().work {
             Work::Elementwise(program) | Work::Product { epilogue: Some(program), .. } => program.clone(),
             other => panic!("{other:?}"),
         }

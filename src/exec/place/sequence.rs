@@ -8,19 +8,20 @@ use std::ops::Range;
 
 use super::Resident;
 use crate::exec::instruction::Instruction;
+use crate::exec::plan::Request;
 use crate::graph::NodeId;
 use crate::ops::{Graph, Leaf, Op};
 
 /// Places begin at multiples of this many elements: 64 bytes in float32, a cache line.
 const ALIGNMENT: usize = 16;
 
-/// A place for every value, and the size of the arena.
+/// A place for every value, and the size of the arena. Values that are `passing` on as they are computed have none.
 pub(in crate::exec) fn places(
     graph: &Graph,
     instructions: &[Instruction],
-    outputs: &[NodeId],
-    residents: &[Resident],
-    reserved: usize,
+    wanted: &[NodeId],
+    passing: &[NodeId],
+    request: Request<'_>,
 ) -> (Vec<Option<Range<usize>>>, usize) {
     let mut places: Vec<Option<Range<usize>>> = vec![None; graph.len()];
     let mut last_use = vec![0; graph.len()];
@@ -29,14 +30,15 @@ pub(in crate::exec) fn places(
             last_use[node.index()] = time;
         }
     }
-    for &Resident { node, offset } in residents {
+    for &Resident { node, offset } in request.residents {
         places[node.index()] = Some(offset..offset + graph[node].shape.size());
         last_use[node.index()] = usize::MAX;
     }
-    let mut arena = FreeList { end: reserved.next_multiple_of(ALIGNMENT), free: BTreeMap::new() };
+    let mut arena = FreeList { end: request.reserved.next_multiple_of(ALIGNMENT), free: BTreeMap::new() };
     let inputs =
         graph.iter().filter(|(_, node)| matches!(node.op, Op::Leaf(Leaf::Input(_)))).map(|(id, _)| id);
-    for id in inputs.chain(outputs.iter().copied()) {
+    let is_placed = |node: &NodeId| !passing.contains(node) && !request.mostly_zero.contains(node);
+    for id in inputs.chain(wanted.iter().copied()).filter(is_placed) {
         last_use[id.index()] = usize::MAX;
         if places[id.index()].is_none() {
             places[id.index()] = Some(arena.take(graph[id].shape.size()));
@@ -45,7 +47,7 @@ pub(in crate::exec) fn places(
     let mut dying: Vec<Vec<NodeId>> = vec![Vec::new(); instructions.len()];
     for (time, instruction) in instructions.iter().enumerate() {
         for node in instruction.writes() {
-            if places[node.index()].is_none() {
+            if places[node.index()].is_none() && is_placed(&node) {
                 places[node.index()] = Some(arena.take(graph[node].shape.size()));
                 // A value that nobody reads is written all the same, and dies at once.
                 dying[last_use[node.index()].max(time)].push(node);

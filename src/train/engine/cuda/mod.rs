@@ -19,8 +19,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Confusion, Ended, Engine, Epoch, Job, Set, Snapshot, Sums, cpu};
-use crate::data::batches;
+use crate::data::{Gather, batches};
 use crate::exec::cuda::{CudaError, Device, DeviceArena, Lanes, Launching, Products, StepState};
+use crate::ops::Draw;
 use crate::train::TrainError;
 use phase::{Phase, Totals};
 use stage::Kind;
@@ -180,7 +181,10 @@ impl CudaEngine {
             Err(error) => return self.failed(error),
             Ok(()) => {
                 let indices = batch.map_or(&[][..], |range| &epoch.order[range]);
-                cpu::repeat_not_finite(&self.job, &self.parameters, indices, number - 1)
+                let job = &self.job;
+                let gather = Gather::new(&job.data.train, job.normalisation, job.shifts);
+                let draw = Draw { seed: job.seed, step: number - 1 };
+                cpu::repeat_not_finite(&job.model, &gather, &self.parameters, indices, draw)
             }
         };
         match place {
