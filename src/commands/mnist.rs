@@ -16,8 +16,11 @@ pub fn run(arguments: Mnist) -> Result<(), Failure> {
 
 /// A new run, its folder made, and its line about the device.
 fn begin(arguments: Mnist) -> Result<(Run, String), Failure> {
-    let Mnist { opt, choices, place, .. } = arguments;
-    let request = Request::new(choices, &place)?;
+    let Mnist { opt, recipe, choices, place, .. } = arguments;
+    let request = match recipe {
+        Some(recipe) => Request::of_recipe(choices, recipe),
+        None => Request::new(choices, &place)?,
+    };
     let opt = opt.or(request.opt).unwrap_or(OptimizerName::Adam);
     let options = request.resolve(opt, &[opt])?;
     let choice = request.choose(&options)?;

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use cotangent::errors::with_causes;
 use cotangent::train::files::read_configuration;
-use cotangent::train::options::Device;
+use cotangent::train::options::{Device, Recipe};
 use cotangent::train::{Choice, Choices, OptimizerName, Options, TrainError};
 
 use crate::cli::{Command, Place};
@@ -34,7 +34,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// What was asked for: on the command line and, where that says nothing, in a configuration file.
+/// What was asked for: on the command line and, where that says nothing, in a configuration file or a recipe.
 struct Request<'a> {
     line: Choices,
     file: Choices,
@@ -48,6 +48,12 @@ impl<'a> Request<'a> {
         let config = place.config.as_deref();
         let (opt, file) = config.map(read_configuration).transpose()?.unwrap_or_default();
         Ok(Self { line, file, opt, config })
+    }
+
+    /// With a recipe in the place of a configuration file.
+    fn of_recipe(line: Choices, recipe: Recipe) -> Self {
+        let (opt, file) = recipe.choices();
+        Self { line, file, opt: Some(opt), config: None }
     }
 
     /// The hardware for a run, and why it was taken.

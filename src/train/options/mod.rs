@@ -5,6 +5,7 @@
 //! run folder, and reading it back as choices gives the same run again.
 
 mod command;
+mod recipe;
 mod values;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+pub use recipe::Recipe;
 pub use values::{Augment, Device, Hidden, OptimizerName, Plan, Precision};
 use values::{number, whole_number};
 

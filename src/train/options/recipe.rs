@@ -1,0 +1,31 @@
+//! Recipes: options that were chosen together for a purpose.
+
+use clap::ValueEnum;
+
+use super::{Augment, Choices, Hidden, OptimizerName};
+use crate::train::Schedule;
+
+/// Options that were chosen together, by the name of what they are good for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+#[value(rename_all = "lowercase")]
+pub enum Recipe {
+    /// MNIST to 98% test accuracy as soon as a processor can: `scripts/choose-recipe`, on a validation split.
+    Fast,
+}
+
+impl Recipe {
+    /// The optimizer and the options, for whatever is not said otherwise.
+    pub fn choices(self) -> (OptimizerName, Choices) {
+        let Self::Fast = self;
+        let choices = Choices {
+            hidden: Some(Hidden(vec![256])),
+            batch_size: Some(256),
+            lr: Some(0.006),
+            epochs: Some(5),
+            schedule: Some(Schedule::OneCycle),
+            augment: Some(Augment::Shifts),
+            ..Choices::default()
+        };
+        (OptimizerName::Adam, choices)
+    }
+}
