@@ -45,7 +45,7 @@ const TASK: usize = 1 << 14;
 pub struct Run {
     /// The random numbers.
     pub draw: Draw,
-    /// How parameters move; none may be where the plan has updates.
+    /// How parameters move: needed where the part that runs moves some.
     pub rule: Option<(Optimizer, Step)>,
 }
 
@@ -90,7 +90,7 @@ impl Plan {
     /// [`Self::nonzeros`] gave, the inputs' filled in.
     ///
     /// # Panics
-    /// When there is no rule for the plan's updates.
+    /// When the part moves parameters, and the run has no rule, or one with another number of states.
     pub fn run_part<T: Float>(
         &self,
         part: Range<usize>,
@@ -196,8 +196,14 @@ impl Plan {
     }
 
     /// The rule of a run.
+    ///
+    /// # Panics
+    /// When there is none, as [`Self::run_part`] says.
     fn rule(&self, run: Run) -> (Optimizer, Step) {
-        run.rule.expect("a plan with updates is run with a rule")
+        match run.rule {
+            Some(rule) => rule,
+            None => panic!("this part of the plan moves parameters, and its run has no rule for that"),
+        }
     }
 
     /// The places that an update writes to: the parameter and the optimizer's state.

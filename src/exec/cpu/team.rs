@@ -413,6 +413,7 @@ mod tests {
     }
 
     fn team_of<R>(look: impl Fn(&Shared) -> R) -> R {
+        // SAFETY: called within `install`, which borrows the team.
         look(unsafe { &*CURRENT.get().unwrap() })
     }
 
