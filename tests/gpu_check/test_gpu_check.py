@@ -110,7 +110,7 @@ class GpuCheck(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
         self.calls, self.out = self.folder / "calls", self.folder / "out"
-        kit = {"commit": "c0ffee", "nvcc": "13.0", "architectures": ["sm_90"]}
+        kit = {"commit": "c0ffee", "trees": {"src": "5c", "kernels": "ce"}, "nvcc": "13.0", "architectures": ["sm_90"]}
         (self.folder / "kit/benches/peers").mkdir(parents=True)
         (self.folder / "tools").mkdir()
         (self.folder / "kit/kit.json").write_text(json.dumps(kit))
@@ -157,8 +157,8 @@ class GpuCheck(unittest.TestCase):
         self.assertEqual(list(stages["mnist"]), ["adagrad", "rmsprop", "adam", "adam-bf16"])
         for stage in stages:
             self.assertTrue((self.out / f"{stage}.log").read_text().startswith("$ "), stage)
-        head = [record[key] for key in ("commit", "card", "driver", "toolkit", "torch")]
-        self.assertEqual(head, ["c0ffee", "NVIDIA H100 80GB HBM3", "580.159.04", "13.0", "2.11.0"])
+        head = [record[key] for key in ("commit", "trees", "card", "driver", "toolkit", "torch")]
+        self.assertEqual(head, ["c0ffee", {"src": "5c", "kernels": "ce"}, "NVIDIA H100 80GB HBM3", "580.159.04", "13.0", "2.11.0"])
         machine = [stages["machine"][key] for key in ("memory", "cuda", "nvcc", "multiprocessors", "doctor")]
         self.assertEqual(machine, ["81559 MiB", "13.0", "13.0.88", 132, DOCTOR])
         self.assertEqual([stages["tests"][key] for key in ("passed", "failed", "failures")], [2, 0, []])

@@ -1,0 +1,143 @@
+"""scripts/gpu-record over a small repository with a record of its own.
+
+    python3 -m unittest discover -s tests/gpu_check
+"""
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+GPU_RECORD = Path(__file__).resolve().parents[2] / "scripts/gpu-record"
+
+PAGE = """# Performance
+
+<!-- docs/gpu/card.json: ceilings -->
+old figures
+<!-- end -->
+
+<!-- docs/gpu/card.json: step -->
+<!-- end -->
+"""
+
+
+def figure(name: str, ours: float, peer: float | None = None) -> dict:
+    ratio = None if peer is None else ours / peer
+    return {
+        "name": name, "ours_seconds": ours, "peer_seconds": peer, "peer": peer and "PyTorch eager", "ratio": ratio,
+        "rate": 65.236, "unit": "TFLOP/s", "fraction": 1.0,
+    }
+
+
+class GpuRecord(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name) / "repository"
+        for file in ("src/lib.rs", "kernels/sum.cu"):
+            (self.root / file).parent.mkdir(parents=True)
+            (self.root / file).write_text(file)
+        self.git("init", "-q")
+        self.commit("what is measured")
+        trees = {name: self.git("rev-parse", f"HEAD:{name}") for name in ("src", "kernels")}
+        # Later commits change the source; the trees that were measured stay in the history.
+        (self.root / "src/lib.rs").write_text("more")
+        self.figures = [figure(f"ceiling/{name}", 0.01) for name in ("copy", "fma", "mma")]
+        self.figures += [figure("training_step/adam", 62.2e-6, 856e-6)]
+        (self.root / "docs/gpu").mkdir(parents=True)
+        (self.root / "docs/performance.md").write_text(PAGE)
+        self.keep({"trees": trees, "figures": self.figures})
+        self.commit("its record")
+
+    def git(self, *arguments: str) -> str:
+        author = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.com"]
+        command = ["git", *author, "-C", self.root, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self, message: str) -> None:
+        self.git("add", "-A")
+        self.git("commit", "-qm", message)
+
+    def keep(self, record: dict, name: str = "card.json") -> None:
+        (self.root / "docs/gpu" / name).write_text(json.dumps(record))
+
+    def page(self) -> str:
+        return (self.root / "docs/performance.md").read_text()
+
+    def record(self, *options: str, root: Path | None = None) -> subprocess.CompletedProcess:
+        command = [sys.executable, GPU_RECORD, "--root", root or self.root, *options]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    def assert_refused(self, *words: str, root: Path | None = None) -> None:
+        ended = self.record("--check", root=root)
+        self.assertEqual(ended.returncode, 1, ended.stdout + ended.stderr)
+        for word in words:
+            self.assertIn(word, ended.stderr)
+
+    def test_tables_are_made_of_the_record_and_then_pass(self) -> None:
+        self.assert_refused("does not say what the records say")
+        self.assertIn("old figures", self.page(), "--check writes nothing")
+        self.assertEqual(self.record().returncode, 0)
+        self.assertNotIn("old figures", self.page())
+        self.assertIn("| float32 multiply-adds | 65.24 TFLOP/s |", self.page())
+        self.assertIn("| ours, captured | 62.2 µs |", self.page())
+        self.assertEqual(self.record("--check").returncode, 0, self.record("--check").stderr)
+
+    def test_a_figure_that_is_not_the_records_is_found(self) -> None:
+        self.record()
+        path = self.root / "docs/performance.md"
+        path.write_text(self.page().replace("62.2 µs", "64 µs"))
+        self.assert_refused("does not say what the records say: run scripts/gpu-record")
+
+    def test_a_tree_that_no_commit_has_is_found(self) -> None:
+        self.record()
+        src = self.git("rev-parse", "HEAD:src")
+        for wrong, kernels in (("0" * 40, src), (src, "0" * 40), (src, src)):
+            self.keep({"trees": {"src": wrong, "kernels": kernels}, "figures": self.figures})
+            self.assert_refused("docs/gpu/card.json measured the tree", "which no commit here has")
+
+    def test_a_record_that_names_no_trees_is_found(self) -> None:
+        self.record()
+        self.keep({"figures": self.figures})
+        self.assert_refused("does not name the tree of src", "does not name the tree of kernels")
+
+    def test_a_clone_without_history_says_so(self) -> None:
+        self.record()
+        self.commit("page")
+        shallow = self.root.parent / "shallow"
+        subprocess.run(["git", "clone", "-q", "--depth", "1", self.root.as_uri(), shallow], check=True)
+        self.assert_refused("git fetch --unshallow", root=shallow)
+
+    def test_parts_and_records_that_are_not_there_are_named(self) -> None:
+        path = self.root / "docs/performance.md"
+        path.write_text(PAGE.replace("card.json", "other.json"))
+        self.assert_refused("docs/gpu/other.json, which is not there")
+        path.write_text(PAGE.replace("ceilings", "floors"))
+        self.assert_refused("the part floors; there are card, mnist, epochs")
+        path.write_text(PAGE)
+        self.keep({"figures": self.figures[1:]})
+        self.assert_refused("the record has no figure ceiling/copy")
+
+    def test_the_kit_names_the_trees_of_the_files_as_they_lie(self) -> None:
+        script = (GPU_RECORD.parent / "gpu-kit").read_text()
+        begin, end = script.index("index=$(mktemp"), script.index("doctor=$(")
+        piece = script[begin:end] + 'echo "$src $kernels"'
+        (self.root / "kernels/sum.cu").write_text("changed")
+        (self.root / "src/new.rs").write_text("new")
+
+        def trees() -> list[str]:
+            ended = subprocess.run(["bash", "-euc", piece], cwd=self.root, check=True, capture_output=True, text=True)
+            return ended.stdout.split()
+
+        before, status = trees(), self.git("status", "--porcelain")
+        self.assertIn("src/new.rs", status, "the repository's own index is left alone")
+        self.commit("the same")
+        committed = [self.git("rev-parse", f"HEAD:{name}") for name in ("src", "kernels")]
+        self.assertEqual(before, committed)
+        self.assertEqual(trees(), committed)
+
+
+if __name__ == "__main__":
+    unittest.main()
