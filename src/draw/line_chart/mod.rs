@@ -17,6 +17,7 @@ mod y_axis;
 use super::colour::MUTED;
 use super::heading::MARGIN;
 use super::marks::{self, MARKER, Place, SAMPLE, Style};
+use super::png::Drawing;
 use super::scale::ScaleKind;
 use super::svg::{Anchor, Element, Svg, TextStyle, number};
 use frame::{Axes, Frame, Header, Plot};
@@ -264,6 +265,22 @@ impl LineChart {
             text.push_str(&format!(" {note}"));
         }
         text
+    }
+}
+
+impl Drawing for LineChart {
+    fn document(&self) -> String {
+        self.svg()
+    }
+
+    fn change_texts(&mut self, change: &dyn Fn(&mut String)) {
+        let Self { title, subtitle, x_label, y_label, series, references, notes, .. } = self;
+        [title, x_label, y_label].into_iter().chain(subtitle).chain(notes).for_each(change);
+        for Series { name, ends, .. } in series {
+            change(name);
+            ends.iter_mut().for_each(|end| change(&mut end.word));
+        }
+        references.iter_mut().for_each(|reference| change(&mut reference.label));
     }
 }
 
