@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cotangent::draw::{Diagram, DrawError, png};
+use cotangent::draw::{Diagram, DrawError, picture};
 
 use super::Failure;
 use super::console::width;
@@ -63,7 +63,7 @@ impl Drawing {
         match self {
             Self::Characters => Ok(Vec::new()), // it stands on the page
             Self::Svg => Ok(diagram().svg().into_bytes()),
-            Self::Png => png(&diagram().svg(), SCALE).map_err(|error| match error {
+            Self::Png => picture(&diagram(), SCALE).map_err(|error| match error {
                 DrawError::Size { .. } => {
                     too_large("the picture is too large for .png; name an .svg file".into())
                 }

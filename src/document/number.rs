@@ -1,5 +1,7 @@
 //! Numbers as text.
 
+use crate::draw::scale::superscript;
+
 /// A number in full, as short as it can be read back: `2`, `0.1`, `1e300`.
 pub fn exact(x: f64) -> String {
     let text = format!("{x:?}");
@@ -26,8 +28,35 @@ pub fn error(x: f64) -> String {
     if x == 0.0 { "0".into() } else { format!("{x:.1e}") }
 }
 
-/// A number with its exponent as a power of ten, for LaTeX.
+/// The probability e^(−`loss`) for the eye: three decimals, or a digit and a power of ten, however small. `1` and `0`
+/// stand for these alone.
+pub fn probability(loss: f64) -> String {
+    let (least, most) = (0.0005, 0.9995);
+    match (-loss).exp() {
+        _ if loss == 0.0 => "1".into(),
+        _ if loss == f64::INFINITY => "0".into(),
+        p if p < least => {
+            // by logarithms: the number itself may be smaller than all others
+            let power = -loss / std::f64::consts::LN_10;
+            let (mut digit, mut exponent) = (10f64.powf(power - power.floor()).round(), power.floor());
+            if digit >= 10.0 {
+                (digit, exponent) = (1.0, exponent + 1.0);
+            }
+            format!("{digit}·10{}", superscript(exponent as i32))
+        }
+        p if (most..1.0).contains(&p) || (p == 1.0 && loss > 0.0) => "0.999".into(),
+        p => format!("{p:.3}"),
+    }
+}
+
+/// A number for LaTeX: its exponent as a power of ten, and signs for what is no finite number.
 pub fn latex_number(text: &str) -> String {
+    match text {
+        "inf" => return r"\infty".into(),
+        "-inf" => return r"-\infty".into(),
+        "NaN" => return r"\mathrm{NaN}".into(),
+        _ => {}
+    }
     match text.split_once('e') {
         Some((digits, exponent)) => format!(r"{digits} \cdot 10^{{{exponent}}}"),
         None => text.into(),
@@ -47,5 +76,26 @@ mod tests {
         assert_eq!([rounded(1.5e7, 2), rounded(-1.0, 1), rounded(0.0001, 4)], ["1.50e7", "-1.0", "0.0001"]);
         assert_eq!([exact(2.0), exact(0.1), exact(1e300), exact(-0.0)], ["2", "0.1", "1e300", "-0"]);
         assert_eq!([error(0.0), error(1.234e-9)], ["0", "1.2e-9"]);
+    }
+
+    #[test]
+    fn probabilities_are_short_whatever_their_size() {
+        let texts = [0.25, 0.0123, 0.00096, 0.00021, 3.2e-12, 9.7e-5, 0.5].map(|p: f64| probability(-p.ln()));
+        assert_eq!(texts, ["0.250", "0.012", "0.001", "2·10⁻⁴", "3·10⁻¹²", "1·10⁻⁴", "0.500"]);
+        // the float32 nearest to e^-150 is 0, and so is the float64 nearest to e^-5000
+        let texts = [0.0, 1e-9, 1e-20, 150.0, 5000.0, f64::INFINITY, f64::NAN].map(probability);
+        assert_eq!(texts, ["1", "0.999", "0.999", "7·10⁻⁶⁶", "3·10⁻²¹⁷²", "0", "NaN"]);
+    }
+
+    #[test]
+    fn numbers_at_the_edges_are_written_by_every_way_of_writing() {
+        let edges = [0.0, -0.0, 5e-324, 1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+        assert_eq!(edges.map(exact), ["0", "-0", "5e-324", "1", "inf", "-inf", "NaN"]);
+        let rounded = edges.map(|x| rounded(x, 2));
+        assert_eq!(rounded, ["0.00", "0.00", "4.94e-324", "1.00", "inf", "-inf", "NaN"]);
+        assert_eq!(edges.map(error), ["0", "0", "4.9e-324", "1.0e0", "inf", "-inf", "NaN"]);
+        let latex = edges.map(|x| latex_number(&exact(x)));
+        let expected = ["0", "-0", r"5 \cdot 10^{-324}", "1", r"\infty", r"-\infty", r"\mathrm{NaN}"];
+        assert_eq!(latex, expected);
     }
 }

@@ -2,9 +2,9 @@
 //! everything else.
 //!
 //! A drawing is a value that says what to show ([`LineChart`], [`ConfusionMatrix`], [`Diagram`]);
-//! its `svg()` decides where everything goes and returns the document. Layout needs to know how wide
-//! text is, so one font (DejaVu Sans) is embedded: [`text`] measures with it and [`png()`] draws with
-//! it, and neither depends on what the machine has installed.
+//! its `svg()` decides where everything goes and returns the document, [`picture`] makes a PNG of it. Layout needs to
+//! know how wide text is, so one font (DejaVu Sans) is embedded: [`text`] measures with it and [`png()`] draws with
+//! it, and neither depends on what the machine has installed. What the font lacks, pictures spell out.
 //!
 //! Every drawing carries its own opaque background, so that it reads in dark viewers; uses no
 //! element ids, so that many can stand in one HTML page; and holds no script and no reference to
@@ -29,7 +29,7 @@ mod testing;
 pub mod text;
 
 pub use diagram::{Diagram, DiagramEdge, DiagramKind, DiagramLegend, DiagramNode};
-pub use line_chart::{LineChart, Reference, Series, YFormat};
+pub use line_chart::{End, LineChart, Reference, Series, YFormat};
 pub use matrix::ConfusionMatrix;
-pub use png::{DrawError, grayscale_png, png};
+pub use png::{DrawError, Drawing, grayscale_png, picture, png};
 pub use scale::ScaleKind;

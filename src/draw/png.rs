@@ -11,6 +11,27 @@ use super::text;
 /// The largest side of a picture, in pixels: above it memory runs into gigabytes.
 const MAX_SIDE: f32 = 16_384.0;
 
+/// A drawing with texts in it.
+pub trait Drawing: Clone {
+    /// The drawing as an SVG document.
+    fn document(&self) -> String;
+
+    /// Changes every text that its maker gave it.
+    fn change_texts(&mut self, change: &dyn Fn(&mut String));
+}
+
+/// A drawing as a PNG of `scale` pixels per unit. A browser shows an SVG's text in whatever fonts it finds, but a
+/// picture has the embedded one alone: characters that it lacks are written by their codes, `[U+65E5 U+672C]`, and the
+/// drawing is laid out for that.
+///
+/// # Errors
+/// As those of [`png`].
+pub fn picture<D: Drawing>(drawing: &D, scale: f32) -> Result<Vec<u8>, DrawError> {
+    let mut spelled = drawing.clone();
+    spelled.change_texts(&|written| *written = text::spelled(written));
+    png(&spelled.document(), scale)
+}
+
 /// Why a drawing could not become a picture.
 #[derive(Debug, thiserror::Error)]
 pub enum DrawError {
@@ -30,6 +51,15 @@ pub enum DrawError {
         /// The scale that was asked for.
         scale: f32,
     },
+    /// A text has characters that the embedded font cannot show.
+    #[error(
+        "cannot draw as PNG: the embedded font has no {characters}; write an .svg file, which is shown with the \
+         fonts of its reader"
+    )]
+    Characters {
+        /// All of them, each once.
+        characters: String,
+    },
     /// The PNG encoder failed.
     #[error("cannot encode the drawing as PNG: {0}")]
     Encode(String),
@@ -40,10 +70,14 @@ pub enum DrawError {
 /// nothing outside the document is read, so the picture is the same on every machine.
 ///
 /// # Errors
-/// [`DrawError::Svg`] for malformed input, [`DrawError::Size`] for a scale that is not positive or
-/// makes a side longer than 16384 pixels.
+/// [`DrawError::Svg`] for malformed input, [`DrawError::Characters`] for text that would be empty boxes,
+/// [`DrawError::Size`] for a scale that is not positive or makes a side longer than 16384 pixels.
 pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, DrawError> {
     let tree = parse(svg)?;
+    let characters: String = text::lacking(&written(tree.root())).into_iter().collect();
+    if !characters.is_empty() {
+        return Err(DrawError::Characters { characters });
+    }
     let (width, height) = (tree.size().width(), tree.size().height());
     let size_error = DrawError::Size { width, height, scale };
     let pixels = |side: f32| Some((side * scale).round()).filter(|p| (1.0..=MAX_SIDE).contains(p));
@@ -86,6 +120,16 @@ pub(super) fn parse(svg: &str) -> Result<usvg::Tree, DrawError> {
         ..usvg::Options::default()
     };
     Ok(usvg::Tree::from_str(svg, &options)?)
+}
+
+/// All text below a group.
+fn written(group: &usvg::Group) -> String {
+    let of_node = |node: &usvg::Node| match node {
+        usvg::Node::Group(group) => written(group),
+        usvg::Node::Text(text) => text.chunks().iter().map(|chunk| chunk.text()).collect(),
+        usvg::Node::Path(_) | usvg::Node::Image(_) => String::new(),
+    };
+    group.children().iter().map(of_node).collect()
 }
 
 fn fonts() -> Arc<fontdb::Database> {
@@ -186,6 +230,59 @@ mod tests {
             assert!(matches!(error, DrawError::Size { .. }), "{scale}: {error}");
             assert!(error.to_string().contains("300x60"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_text_that_would_be_empty_boxes_is_refused_by_name() {
+        let error = png(&drawing("x = 日本 and 日", TextStyle::new(SIZE, INK)), 1.0).unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains("no 日本;") && message.contains(".svg"), "{message}");
+        // the description is not drawn
+        let svg = Svg::document(300.0, 60.0, "日本", "日本", |_| {});
+        png(&svg, 1.0).unwrap();
+    }
+
+    #[test]
+    fn every_drawing_is_a_picture_whatever_is_written_in_it() {
+        use crate::draw::{
+            ConfusionMatrix, Diagram, DiagramEdge, DiagramNode, End, LineChart, Reference, Series,
+        };
+        let other = || "日本 🦀\0".to_owned();
+        let node = || DiagramNode {
+            name: other(),
+            definition: other(),
+            value: other(),
+            adjoint: other(),
+            ..DiagramNode::default()
+        };
+        let diagram = Diagram {
+            title: other(),
+            subtitle: Some(other()),
+            nodes: vec![node(), node()],
+            edges: vec![DiagramEdge { from: 0, to: 1, label: other() }],
+            ..Diagram::default()
+        };
+        let ends = Some(End { x: 3.0, word: other() });
+        let chart = LineChart {
+            title: other(),
+            subtitle: Some(other()),
+            x_label: other(),
+            y_label: other(),
+            series: vec![Series { name: other(), points: vec![(1.0, 2.0), (2.0, 1.0)], band: None, ends }],
+            references: vec![Reference { value: 1.5, label: other() }],
+            notes: vec![other()],
+            ..LineChart::default()
+        };
+        let matrix =
+            ConfusionMatrix { title: other(), subtitle: Some(other()), counts: vec![vec![1, 2], vec![3, 4]] };
+        for result in [picture(&diagram, 1.0), picture(&chart, 1.0), picture(&matrix, 1.0)] {
+            decode(&result.unwrap());
+        }
+        // the drawing itself keeps its letters for the fonts of a browser
+        assert!(diagram.svg().contains("日本"));
+        let mut spelled = diagram;
+        spelled.change_texts(&|written| *written = text::spelled(written));
+        assert!(spelled.svg().contains("[U+65E5 U+672C] [U+1F980 U+0000]"));
     }
 
     #[test]

@@ -1,15 +1,17 @@
-//! How wide text is, and how to make it fit.
+//! How wide text is, how to make it fit, and how to write it with the letters there are.
 //!
 //! Widths come from the embedded font itself, so a layout that fits here fits in the PNG; in a
 //! browser without DejaVu Sans the next family is Verdana, drawn to nearly the same widths.
 //! Kerning is left out: it only ever makes these labels narrower, by a pixel or two.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use skrifa::charmap::Charmap;
 use skrifa::instance::{LocationRef, Size};
 use skrifa::metrics::GlyphMetrics;
 use skrifa::{FontRef, MetadataProvider};
+use unicode_width::UnicodeWidthChar;
 
 /// DejaVu Sans, reduced to the characters listed in `fonts/subset.sh`.
 pub const REGULAR: &[u8] = include_bytes!("fonts/DejaVuSans-subset.ttf");
@@ -23,9 +25,15 @@ pub const CAP_HEIGHT: f64 = 0.729;
 /// How far letters such as g reach below the baseline, as a fraction of the font size.
 pub const DESCENT: f64 = 0.236;
 
-/// Width of a character the font lacks, as a fraction of the font size: a browser takes it from
-/// another font, and an ideograph, the widest likely, is one em.
-const UNKNOWN_ADVANCE: f64 = 1.0;
+/// Width of a character the font lacks, as a fraction of the font size. A browser takes it from another font: a letter
+/// or an ideograph has one em at most, a picture (emoji) a quarter more, a mark none of its own.
+fn unknown_advance(c: char) -> f64 {
+    match c.width() {
+        Some(0) => 0.0,
+        Some(2) if !c.is_alphabetic() => 1.25,
+        _ => 1.0,
+    }
+}
 
 /// The two weights that are embedded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +80,7 @@ pub fn width(text: &str, size: f64, face: Face) -> f64 {
     let ems: f64 = text
         .chars()
         .filter(|c| !matches!(c, '\u{300}'..='\u{36f}'))
-        .map(|c| font.and_then(|font| font.advance(c)).unwrap_or(UNKNOWN_ADVANCE))
+        .map(|c| font.and_then(|font| font.advance(c)).unwrap_or_else(|| unknown_advance(c)))
         .sum();
     ems * size
 }
@@ -80,6 +88,26 @@ pub fn width(text: &str, size: f64, face: Face) -> f64 {
 /// Whether the embedded font has a glyph for a character; a picture shows an empty box for others.
 pub fn has_glyph(c: char) -> bool {
     advances(Face::Regular).is_some_and(|font| font.charmap.map(c).is_some())
+}
+
+/// The characters of a text that the embedded font has no glyph for, each once. Blanks need none.
+pub fn lacking(text: &str) -> BTreeSet<char> {
+    text.chars().filter(|&c| !(c.is_whitespace() || has_glyph(c))).collect()
+}
+
+/// The text in letters of the embedded font: what it lacks is written by its code, `[U+65E5 U+672C]`, so that two
+/// different texts stay different.
+pub fn spelled(text: &str) -> String {
+    let is_lacking = |c: &char| !(c.is_whitespace() || has_glyph(*c));
+    let chars: Vec<char> = text.chars().collect();
+    let spell = |run: &[char]| match run.first().is_some_and(is_lacking) {
+        true => {
+            let codes: Vec<String> = run.iter().map(|&c| format!("U+{:04X}", u32::from(c))).collect();
+            format!("[{}]", codes.join(" "))
+        }
+        false => run.iter().collect(),
+    };
+    chars.chunk_by(|a, b| is_lacking(a) == is_lacking(b)).map(spell).collect()
 }
 
 /// The text if it fits into `max_width` pixels, else its beginning and an ellipsis.
@@ -147,6 +175,29 @@ mod tests {
         let plain = width("v₁", 16.0, Face::Regular);
         let barred = width("v\u{304}₁", 16.0, Face::Regular);
         assert!((plain - barred).abs() < 1e-12, "{plain} {barred}");
+    }
+
+    #[test]
+    fn characters_of_other_fonts_have_a_width_that_suits_them() {
+        let ems = |text: &str| width(text, 1.0, Face::Regular);
+        assert_eq!(ems("日本"), 2.0);
+        assert_eq!(ems("a\u{328}"), ems("a"));
+        assert_eq!(ems("日\u{200d}"), 1.0);
+        assert!((1.0..1.5).contains(&ems("🦀")) && ems("🦀🦀") == 2.0 * ems("🦀"));
+    }
+
+    #[test]
+    fn what_the_font_lacks_is_spelled_by_its_code_and_nothing_else_is() {
+        for plain in ["", "v\u{304}₁ = ∂y/∂v₁", "a\tb\n c", "[U+65E5]"] {
+            assert_eq!(spelled(plain), plain);
+            assert!(lacking(plain).is_empty(), "{plain}");
+        }
+        assert_eq!(spelled("日本 x🦀"), "[U+65E5 U+672C] x[U+1F980]");
+        assert_eq!(spelled("a\0b"), "a[U+0000]b");
+        assert_eq!(lacking("日x日本").into_iter().collect::<String>(), "日本");
+        for text in ["日本 x🦀", "a\0b\u{ffff}", "e\u{328}"] {
+            assert!(spelled(text).chars().all(has_glyph), "{}", spelled(text));
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use unicode_width::UnicodeWidthStr;
+
 use super::{ReportError, mathml, number};
 use crate::document::{Align, Block, Matrix, Span};
 use crate::draw::svg::escape;
@@ -122,9 +124,9 @@ struct Cell {
 }
 
 impl Cell {
-    /// How many characters it shows, about.
+    /// How many columns of characters it shows, about.
     fn width(&self) -> usize {
-        let outside_tags = |text: &str| text.split_once('>').map_or(text, |(_, text)| text).chars().count();
+        let outside_tags = |text: &str| text.split_once('>').map_or(text, |(_, text)| text).width();
         self.content.split('<').map(outside_tags).sum()
     }
 

@@ -8,8 +8,14 @@ pub(super) struct Number {
     pub html: String,
 }
 
-/// Reads `-1.25`, `1.5e-5` and LaTeX's `1.5 \cdot 10^{-5}`.
+/// Reads `-1.25`, `1.5e-5`, LaTeX's `1.5 \cdot 10^{-5}`, and what is no finite number in either way of writing.
 pub(super) fn read(text: &str) -> Option<Number> {
+    let text = match text {
+        r"\infty" => "inf",
+        r"-\infty" => "-inf",
+        r"\mathrm{NaN}" => "NaN",
+        finite => finite,
+    };
     let power = text.strip_suffix('}').and_then(|text| text.split_once(r" \cdot 10^{"));
     let (digits, exponent) = match power.or_else(|| text.split_once('e')) {
         Some((digits, exponent)) => (digits, Some(exponent.parse::<i32>().ok()?)),
@@ -37,7 +43,11 @@ mod tests {
         assert_eq!(both("-1.250"), Some((-1.25, "−1.250".into())));
         assert_eq!(both("-1.5e-5"), Some((-1.5e-5, "−1.5·10<sup>−5</sup>".into())));
         assert_eq!(both(r"-1.5 \cdot 10^{7}"), Some((-1.5e7, "−1.5·10<sup>7</sup>".into())));
-        assert_eq!(both("-inf"), Some((f64::NEG_INFINITY, "−∞".into())));
+        for infinite in ["-inf", r"-\infty"] {
+            assert_eq!(both(infinite), Some((f64::NEG_INFINITY, "−∞".into())));
+        }
+        assert_eq!(both(r"\infty"), Some((f64::INFINITY, "∞".into())));
+        assert!(both(r"\mathrm{NaN}").is_some_and(|(value, html)| value.is_nan() && html == "NaN"));
         assert!(both("NaN").is_some_and(|(value, html)| value.is_nan() && html == "NaN"));
     }
 

@@ -1,9 +1,8 @@
 //! Curves against the epoch: of all groups of runs in one chart, and of each alone.
 
 use super::results;
-use crate::draw::{LineChart, Reference, Series, YFormat};
-use crate::train::figures::{objective_chart, over_seeds};
-use crate::train::log::GOAL;
+use crate::draw::{LineChart, Series};
+use crate::train::figures::{accuracy_chart, objective_chart, over_seeds, why_the_test_may_be_better};
 use crate::train::{Group, Row};
 
 /// A number of an epoch.
@@ -51,23 +50,32 @@ pub(super) fn accuracies(groups: &[Group<'_>], setting: &str) -> LineChart {
 
 /// Training and test objective of one group.
 pub(super) fn objective(group: &Group<'_>, setting: &str) -> LineChart {
-    objective_chart(
+    let chart = objective_chart(
         format!("Objective of {}", group.name),
         format!("{setting}, {}", seeds([group])),
         vec![curve("training", group, |row| row.objective), curve("test", group, |row| row.test_objective)],
-    )
+    );
+    noted(chart, group)
+}
+
+/// The chart of a training and a test curve, with the note that says why the second can be the better one.
+fn noted(chart: LineChart, group: &Group<'_>) -> LineChart {
+    // the runs of a group differ in their seeds alone
+    let record = group.records.first().filter(|record| record.configured);
+    LineChart { notes: vec![why_the_test_may_be_better(record.map(|record| &record.options))], ..chart }
 }
 
 /// Training and test accuracy of one group.
 pub(super) fn accuracy(group: &Group<'_>, setting: &str) -> LineChart {
-    accuracy_chart(
+    let chart = accuracy_chart(
         format!("Accuracy of {}", group.name),
         format!("{setting}, {}", seeds([group])),
         vec![
             curve("training", group, |row| row.train_accuracy),
             curve("test", group, |row| row.test_accuracy),
         ],
-    )
+    );
+    noted(chart, group)
 }
 
 /// The seconds that each epoch's training took.
@@ -80,19 +88,6 @@ pub(super) fn seconds(groups: &[Group<'_>], setting: &str) -> LineChart {
         y_label: "seconds".into(),
         y_from_zero: true,
         series: series.collect(),
-        ..LineChart::default()
-    }
-}
-
-fn accuracy_chart(title: String, subtitle: String, series: Vec<Series>) -> LineChart {
-    LineChart {
-        title,
-        subtitle: Some(subtitle),
-        x_label: "epoch".into(),
-        y_label: "accuracy".into(),
-        y_format: YFormat::Percent,
-        series,
-        references: vec![Reference { value: GOAL, label: "98%".into() }],
         ..LineChart::default()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::network::Layers;
 use super::{Study, curves, figure, heading, paragraph, results, section};
+use crate::document::number::{exact, probability};
 use crate::document::{Block, math, words};
 use crate::draw::{ConfusionMatrix, DrawError};
 use crate::report::{Content, Image, Part, Section};
@@ -133,7 +134,7 @@ fn network(study: &Study<'_>, groups: &[Group<'_>]) -> Vec<Part> {
         let Some(record) = group.records.first() else { continue };
         let (options, optimizer) = (&record.options, record.options.optimizer());
         let rate = match record.configured {
-            true => format!("Largest learning rate {}, schedule {}.", options.lr, options.schedule.name()),
+            true => format!("Largest learning rate {}, schedule {}.", exact(options.lr), options.schedule.name()),
             false => "Constants and learning rate of the run are unknown, as config.toml is missing; the rule is shown \
                       with its defaults."
                 .into(),
@@ -196,11 +197,6 @@ fn learning(groups: &[Group<'_>], setting: &str) -> Vec<Part> {
         parts.push(of_runs(id("accuracy"), Content::Chart(curves::accuracies(some, setting)), caption, some));
     }
     parts.push(heading("Each alone"));
-    parts.push(paragraph(
-        "The training curve is of the images as training met them, moved or with units dropped where the table of the runs \
-         says so, while the network changed; the test curve is of the test images as they are, and the network of the \
-         epoch's end. So the test objective may be the lower one.",
-    ));
     for (id, group) in linked(&with_rows) {
         let both = [
             ("objective", curves::objective(group, setting)),
@@ -282,34 +278,17 @@ fn wrong(study: &Study<'_>, groups: &[Group<'_>]) -> Result<Vec<Part>, DrawError
 }
 
 fn image(mistake: &Mistake) -> Result<Image, DrawError> {
-    let Mistake { index, label, predicted, probability, .. } = mistake;
+    let Mistake { index, label, predicted, loss, .. } = mistake;
     Ok(Image {
         png: mistake.png()?,
         alt: format!("test image {index}, labelled {label}, read as {predicted}"),
-        caption: format!("{label} → {predicted}, {}", small(f64::from(*probability))),
+        caption: format!("{label} → {predicted}, {}", probability(*loss)),
     })
-}
-
-/// A probability in a few characters.
-fn small(probability: f64) -> String {
-    if probability >= 0.0005 {
-        return format!("{probability:.3}");
-    }
-    let text = format!("{probability:.0e}");
-    let (digit, exponent) = text.split_once("e-").unwrap_or((&text, "0"));
-    let raised = |c: char| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(c.to_digit(10).unwrap_or(0) as usize).unwrap_or(c);
-    format!("{digit}·10⁻{}", exponent.chars().map(raised).collect::<String>())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn probabilities_are_short_whatever_their_size() {
-        let texts = [0.25, 0.0123, 0.00096, 0.00021, 3.2e-12].map(small);
-        assert_eq!(texts, ["0.250", "0.012", "0.001", "2·10⁻⁴", "3·10⁻¹²"]);
-    }
 
     #[test]
     fn names_become_such_as_can_stand_in_links_and_no_two_are_alike() {

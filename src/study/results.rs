@@ -1,5 +1,6 @@
 //! The tables: what the runs are, and what they reach, with the line at 98%.
 
+use crate::document::number::exact;
 use crate::document::{Align, Block, Span, words};
 use crate::train::log::GOAL;
 use crate::train::options::Augment;
@@ -99,8 +100,8 @@ pub(super) fn runs(groups: &[Group<'_>]) -> Block {
                 Augment::None => "no".into(),
                 Augment::Shifts => "by up to a pixel".into(),
             }),
-            known(options.dropout.to_string()),
-            known(options.weight_decay.to_string()),
+            known(exact(options.dropout)),
+            known(exact(options.weight_decay)),
             known(options.validation.to_string()),
         ])
     };

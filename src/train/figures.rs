@@ -4,8 +4,10 @@ use std::path::Path;
 
 use super::engine::Confusion;
 use super::log::GOAL;
+use super::options::Augment;
 use super::{Options, Row, RunFolder, TrainError, files};
-use crate::draw::{ConfusionMatrix, LineChart, Reference, ScaleKind, Series, YFormat, png};
+use crate::document::number::exact;
+use crate::draw::{ConfusionMatrix, Drawing, End, LineChart, Reference, ScaleKind, Series, YFormat, picture};
 use crate::model::Perceptron;
 
 /// Pixels per unit of the drawing: sharp in print.
@@ -26,7 +28,7 @@ pub fn network(model: &Perceptron) -> String {
     format!("{}, {}", model.widths_text(), model.activation.name())
 }
 
-/// `objective.svg`, `objective.png` and `accuracy.svg` from the rows so far.
+/// `objective` and `accuracy` as `.svg` and `.png` from the rows so far; after them the run may have `diverged`.
 ///
 /// # Errors
 /// When one cannot be drawn or written.
@@ -35,31 +37,86 @@ pub fn write_curves(
     options: &Options,
     model: &Perceptron,
     rows: &[Row],
+    diverged: bool,
 ) -> Result<(), TrainError> {
-    let subtitle =
-        format!("{}, learning rate {}, seed {}", setting(options, model), options.lr, options.seed);
-    let curve = |name: &str, value: fn(&Row) -> f64| Series {
-        name: name.into(),
-        points: rows.iter().map(|row| (row.epoch as f64, value(row))).collect(),
-        band: None,
+    let name = options.opt.name();
+    let rate = exact(options.lr);
+    let subtitle = format!("{}, learning rate {rate}, seed {}", setting(options, model), options.seed);
+    let series = |curves: [(&str, fn(&Row) -> Option<f64>); 3]| -> Vec<Series> {
+        let all = curves.map(|(name, value)| curve(name, rows, value, diverged));
+        all.into_iter().filter(|series| !series.points.is_empty()).collect()
     };
-    let objective = objective_chart(
-        format!("Objective of {}", options.opt.name()),
+    let mut objective = objective_chart(
+        format!("Objective of {name}"),
         subtitle.clone(),
-        vec![curve("training", |row| row.objective), curve("test", |row| row.test_objective)],
+        series([
+            ("training", |row| Some(row.objective)),
+            ("test", |row| Some(row.test_objective)),
+            ("validation", |row| row.validation_objective),
+        ]),
     );
+    let mut accuracy = accuracy_chart(
+        format!("Accuracy of {name}"),
+        subtitle,
+        series([
+            ("training", |row| Some(row.train_accuracy)),
+            ("test", |row| Some(row.test_accuracy)),
+            ("validation", |row| row.validation_accuracy),
+        ]),
+    );
+    for chart in [&mut objective, &mut accuracy] {
+        chart.notes.push(why_the_test_may_be_better(Some(options)));
+    }
     write_chart(folder, "objective", &objective)?;
-    let accuracy = LineChart {
-        title: format!("Accuracy of {}", options.opt.name()),
+    write_chart(folder, "accuracy", &accuracy)
+}
+
+/// A number against the epoch, where the rows have it; `diverged` marks the epoch after them.
+fn curve(name: &str, rows: &[Row], value: fn(&Row) -> Option<f64>, diverged: bool) -> Series {
+    let points = rows.iter().filter_map(|row| Some((row.epoch as f64, value(row)?)));
+    let next = rows.last().filter(|_| diverged).map(|row| row.epoch as f64 + 1.0);
+    Series {
+        name: name.into(),
+        points: points.collect(),
+        ends: next.map(|x| End { x, word: "diverged".into() }),
+        ..Series::default()
+    }
+}
+
+/// Why the test curve of a run can lie on the better side of its training curve, as a note below both; of a run whose
+/// options are not known, without what they did to the images.
+pub fn why_the_test_may_be_better(options: Option<&Options>) -> String {
+    let moved = match options.map(|options| options.augment) {
+        Some(Augment::Shifts) => Some(("on images shifted by up to a pixel", "on images as they are")),
+        Some(Augment::None) | None => None,
+    };
+    let dropped = options.filter(|options| options.dropout > 0.0);
+    let dropped = dropped.map(|_| ("with some units dropped out", "with all units"));
+    let differences: Vec<(&str, &str)> = moved.into_iter().chain(dropped).collect();
+    let joined = |of: fn(&(&'static str, &'static str)) -> &'static str| -> String {
+        let parts: Vec<&str> = differences.iter().map(of).collect();
+        if parts.is_empty() { String::new() } else { format!(", {}", parts.join(" and ")) }
+    };
+    format!(
+        "The training curve is an average over each epoch, while the network learns{}; the test curve is of the network \
+         at the epoch's end{}. So the test curve can be the better one.",
+        joined(|(training, _)| training),
+        joined(|(_, test)| test)
+    )
+}
+
+/// A chart of accuracies against the epoch, with the line at 98%.
+pub fn accuracy_chart(title: String, subtitle: String, series: Vec<Series>) -> LineChart {
+    LineChart {
+        title,
         subtitle: Some(subtitle),
         x_label: "epoch".into(),
         y_label: "accuracy".into(),
         y_format: YFormat::Percent,
-        series: vec![curve("training", |row| row.train_accuracy), curve("test", |row| row.test_accuracy)],
+        series,
         references: vec![Reference { value: GOAL, label: "98%".into() }],
         ..LineChart::default()
-    };
-    folder.write("accuracy.svg", accuracy.svg().as_bytes())
+    }
 }
 
 /// A chart of objectives against the epoch, on a logarithmic scale.
@@ -90,6 +147,7 @@ pub fn over_seeds<'r>(name: &str, runs: impl Iterator<Item = &'r [Row]>, value: 
         name: name.into(),
         points: (0..epochs).map(|epoch| ((epoch + 1) as f64, mean(epoch))).collect(),
         band: (runs.len() > 1).then(|| (0..epochs).map(range).collect()),
+        ..Series::default()
     }
 }
 
@@ -98,18 +156,21 @@ pub fn over_seeds<'r>(name: &str, runs: impl Iterator<Item = &'r [Row]>, value: 
 /// # Errors
 /// When it cannot be drawn or written.
 pub fn write_chart(folder: &RunFolder, name: &str, chart: &LineChart) -> Result<(), TrainError> {
-    let svg = chart.svg();
-    folder.write(&format!("{name}.svg"), svg.as_bytes())?;
+    write_drawing(folder, name, chart)
+}
+
+fn write_drawing(folder: &RunFolder, name: &str, drawing: &impl Drawing) -> Result<(), TrainError> {
+    folder.write(&format!("{name}.svg"), drawing.document().as_bytes())?;
     let file = format!("{name}.png");
-    let picture =
-        png(&svg, PNG_SCALE).map_err(|source| TrainError::Draw { path: folder.file(&file), source })?;
+    let picture = picture(drawing, PNG_SCALE)
+        .map_err(|source| TrainError::Draw { path: folder.file(&file), source })?;
     folder.write(&file, &picture)
 }
 
-/// `confusion.csv` and `confusion.svg`: rows are true classes, columns predicted ones.
+/// `confusion.csv`, `confusion.svg` and `confusion.png`: rows are true classes, columns predicted ones.
 ///
 /// # Errors
-/// When one cannot be written.
+/// When one cannot be drawn or written.
 pub fn write_confusion(
     folder: &RunFolder,
     subtitle: String,
@@ -131,7 +192,7 @@ pub fn write_confusion(
     let bytes = table.into_inner().map_err(|error| failed(error.into_error().into()))?;
     folder.write("confusion.csv", &bytes)?;
     let matrix = ConfusionMatrix { title: "Test images by class".into(), subtitle: Some(subtitle), counts };
-    folder.write("confusion.svg", matrix.svg().as_bytes())
+    write_drawing(folder, "confusion", &matrix)
 }
 
 /// The counts of a `confusion.csv`.
@@ -156,6 +217,79 @@ pub fn read_confusion(path: &Path) -> Result<Confusion, TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::{Choices, OptimizerName};
+
+    fn rows(objectives: &[f64]) -> Vec<Row> {
+        let row = |(epoch, &objective): (usize, &f64)| Row {
+            epoch,
+            objective,
+            test_objective: objective,
+            ..Row::default()
+        };
+        (1..).zip(objectives).map(row).collect()
+    }
+
+    #[test]
+    fn the_note_below_a_run_says_what_its_options_did_to_the_training_images() {
+        let note = |augment, dropout| {
+            let mut options = Choices::default().resolve(OptimizerName::Adam).unwrap();
+            (options.augment, options.dropout) = (augment, dropout);
+            why_the_test_may_be_better(Some(&options))
+        };
+        let plain = note(Augment::None, 0.0);
+        assert_eq!(plain, why_the_test_may_be_better(None));
+        assert!(
+            plain.contains("average over each epoch, while the network learns; the test curve"),
+            "{plain}"
+        );
+        let shifted = note(Augment::Shifts, 0.0);
+        assert!(
+            shifted.contains("on images shifted by up to a pixel;") && !shifted.contains("units"),
+            "{shifted}"
+        );
+        assert!(note(Augment::None, 0.5).contains("learns, with some units dropped out; "));
+        let both = note(Augment::Shifts, 0.5);
+        assert!(both.contains("by up to a pixel and with some units dropped out;"), "{both}");
+        assert!(both.contains("end, on images as they are and with all units."), "{both}");
+    }
+
+    #[test]
+    fn a_run_that_was_learnt_perfectly_has_all_its_epochs_in_its_charts() {
+        let outer = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(Some(&outer.path().join("run")), "").unwrap();
+        let options = Choices::default().resolve(OptimizerName::Adam).unwrap();
+        let model = options.model(4, 2);
+        let read = |name: &str| std::fs::read_to_string(folder.file(name)).unwrap();
+
+        write_curves(&folder, &options, &model, &rows(&[0.5, 1e-9, 0.0, 0.0, 0.0]), false).unwrap();
+        let objective = read("objective.svg");
+        for text in ["training: from 0.5 to 0 in 5 points.", "training at epoch 3 to 5", ">5</text>", "5,0,"]
+        {
+            assert!(objective.contains(text), "{text}: {objective}");
+        }
+        for name in ["objective", "accuracy"] {
+            assert!(read(&format!("{name}.svg")).contains("So the test curve can be the better one."));
+            let picture = std::fs::read(folder.file(&format!("{name}.png"))).unwrap();
+            assert!(picture.starts_with(b"\x89PNG"));
+        }
+        assert!(!objective.contains("validation") && !objective.contains("diverged"));
+
+        let mut validated = rows(&[0.5, 7.0]);
+        validated.iter_mut().for_each(|row| row.validation_objective = Some(0.25));
+        write_curves(&folder, &options, &model, &validated, true).unwrap();
+        let objective = read("objective.svg");
+        assert!(objective.contains("validation: from 0.25 to 0.25 in 2 points."));
+        assert!(objective.contains("training diverged at epoch 3;"), "{objective}");
+    }
+
+    #[test]
+    fn a_mean_over_seeds_is_zero_only_where_all_are() {
+        let runs = [rows(&[0.5, 1e-9, 0.0]), rows(&[0.5, 0.0, 0.0])];
+        let series = over_seeds("adam", runs.iter().map(|rows| &rows[..]), |row| row.objective);
+        assert_eq!(series.points, [(1.0, 0.5), (2.0, 5e-10), (3.0, 0.0)]);
+        let svg = objective_chart(String::new(), String::new(), vec![series]).svg();
+        assert!(svg.contains("adam at epoch 3."), "{svg}");
+    }
 
     #[test]
     fn a_confusion_matrix_is_read_back_as_it_was_written_and_no_other_table_is() {

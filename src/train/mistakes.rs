@@ -21,8 +21,8 @@ pub struct Mistake {
     pub label: usize,
     /// The class that the network takes for the likeliest.
     pub predicted: usize,
-    /// The probability that the network gives to the label, 0 to 1.
-    pub probability: f32,
+    /// The probability that the network gives to the label, 0 to 1: e to the minus `loss`.
+    pub probability: f64,
     /// −ln of it (nats).
     pub loss: f64,
     /// (rows, columns) row-major; 0 is background.
@@ -97,7 +97,7 @@ pub fn worst(record: &Record, data: &Dataset, count: usize) -> Result<Vec<Mistak
         index,
         label: usize::from(test.labels[index]),
         predicted,
-        probability: (-loss).exp(),
+        probability: (-f64::from(loss)).exp(),
         loss: f64::from(loss),
         pixels: test.image(index).to_vec(),
         rows: test.rows,
@@ -186,7 +186,7 @@ mod tests {
             let logits = evaluate(&net.graph, &inputs, &[net.logits()]).remove(0);
             let total: f64 = logits.iter().map(|x| x.exp()).sum();
             let probability = logits[mistake.label].exp() / total;
-            assert!((f64::from(mistake.probability) - probability).abs() < 1e-5, "{mistake:?} {probability}");
+            assert!((mistake.probability - probability).abs() < 1e-5, "{mistake:?} {probability}");
             assert!((mistake.loss + probability.ln()).abs() < 1e-5, "{mistake:?} {probability}");
             assert!(logits.iter().all(|&x| x <= logits[mistake.predicted]), "{mistake:?} {logits:?}");
             assert_eq!(label[0], mistake.label as f64);

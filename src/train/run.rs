@@ -260,10 +260,11 @@ impl Run {
         let has_validation = job.validation.is_some();
         let mut metrics = Metrics::create(&self.folder, &self.rows, has_validation)?;
         let ended = self.epochs(&mut metrics, monitor);
+        let diverged = matches!(ended, Err(TrainError::NotFinite { .. }));
         let Setup { options, job, .. } = &self.setup;
         let drawn = match self.rows.is_empty() {
             true => Ok(()),
-            false => figures::write_curves(&self.folder, options, &job.model, &self.rows),
+            false => figures::write_curves(&self.folder, options, &job.model, &self.rows, diverged),
         };
         let interrupted = ended?; // before what may have followed from it
         drawn?;

@@ -26,9 +26,11 @@ fn a_run_folder_holds_the_files_that_the_contract_names() {
     let place = Workplace::new();
     place.mnist("--opt sgd --epochs 3 --seed 5 --out run").succeeded();
     let files = [
+        "accuracy.png",
         "accuracy.svg",
         "config.toml",
         "confusion.csv",
+        "confusion.png",
         "confusion.svg",
         "metrics.csv",
         "model.safetensors",
@@ -37,10 +39,10 @@ fn a_run_folder_holds_the_files_that_the_contract_names() {
         "summary.json",
     ];
     assert_eq!(place.names("run"), files);
-    for name in ["accuracy.svg", "confusion.svg", "objective.svg"] {
-        assert!(is_svg(&place.path("run").join(name)), "{name}");
+    for name in ["accuracy", "confusion", "objective"] {
+        assert!(is_svg(&place.path(format!("run/{name}.svg"))), "{name}");
+        assert!(is_png(&place.path(format!("run/{name}.png"))), "{name}");
     }
-    assert!(is_png(&place.path("run/objective.png")));
 }
 
 #[test]

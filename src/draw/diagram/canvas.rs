@@ -1,4 +1,8 @@
 //! A page of characters on which lines of different nets may cross but never touch.
+//!
+//! A cell is a column of a terminal. Most characters take one, combining marks (v̄) none, ideographs and emoji two.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The arms of a box character, from the middle of its cell.
 const LEFT: u8 = 1;
@@ -12,8 +16,8 @@ const CROSSING: char = '┼';
 
 #[derive(Clone, Default)]
 struct Cell {
-    /// A character with its combining marks; hides lines.
-    text: String,
+    /// A character with its combining marks; hides lines. Empty behind a character that is two cells wide.
+    text: Option<String>,
     /// Which nets have which arms here.
     lines: Vec<(usize, u8)>,
 }
@@ -30,14 +34,14 @@ impl Canvas {
     /// Writes text from a cell to the right.
     pub fn write(&mut self, row: usize, column: usize, text: &str) {
         let mut next = column;
-        for c in text.chars() {
-            let at = if is_mark(c) { next.saturating_sub(1) } else { next };
-            let Some(cell) = self.rows.get_mut(row).and_then(|row| row.get_mut(at)) else { return };
-            if !is_mark(c) {
-                cell.text.clear();
-                next += 1;
+        for (piece, width) in pieces(text) {
+            let Some(cells) = self.rows.get_mut(row).and_then(|row| row.get_mut(next..next + width)) else {
+                return;
+            };
+            for (i, cell) in cells.iter_mut().enumerate() {
+                cell.text = Some(if i == 0 { piece.to_owned() } else { String::new() });
             }
-            cell.text.push(c);
+            next += width;
         }
     }
 
@@ -105,16 +109,16 @@ impl Canvas {
         for row in &self.rows {
             let mut line = String::new();
             for cell in row {
-                match (cell.text.as_str(), cell.lines.as_slice()) {
-                    ("", []) => line.push(' '),
-                    ("", [(_, arms)]) if JOINTS[usize::from(*arms)] != CROSSING => {
+                match (&cell.text, cell.lines.as_slice()) {
+                    (None, []) => line.push(' '),
+                    (None, [(_, arms)]) if JOINTS[usize::from(*arms)] != CROSSING => {
                         line.push(JOINTS[usize::from(*arms)]);
                     }
-                    ("", [(_, a), (_, b)]) if a.min(b) == &(LEFT | RIGHT) && a.max(b) == &(UP | DOWN) => {
+                    (None, [(_, a), (_, b)]) if a.min(b) == &(LEFT | RIGHT) && a.max(b) == &(UP | DOWN) => {
                         line.push(CROSSING);
                     }
-                    ("", _) => return None,
-                    (text, _) => line.push_str(text),
+                    (None, _) => return None,
+                    (Some(text), _) => line.push_str(text),
                 }
             }
             lines.push(line.trim_end().to_owned());
@@ -125,13 +129,29 @@ impl Canvas {
     }
 }
 
-fn is_mark(c: char) -> bool {
-    matches!(c, '\u{300}'..='\u{36f}')
+/// The number of columns that a text takes.
+pub(super) fn columns(text: &str) -> usize {
+    text.width()
 }
 
-/// The number of columns that a text takes: combining marks (v̄) take none.
-pub(super) fn columns(text: &str) -> usize {
-    text.chars().filter(|&c| !is_mark(c)).count()
+/// The text in pieces that stand in cells of their own, each with its columns: what joins the character before it, such
+/// as a mark or the second half of an emoji, goes with it.
+fn pieces(text: &str) -> Vec<(&str, usize)> {
+    let mut pieces: Vec<(std::ops::Range<usize>, usize)> = Vec::new();
+    let mut taken = 0;
+    for (at, c) in text.char_indices() {
+        let end = at + c.len_utf8();
+        let now = text[..end].width();
+        match pieces.last_mut() {
+            Some((piece, width)) if now <= taken || c.width() == Some(0) => {
+                piece.end = end;
+                *width = (*width + now).saturating_sub(taken);
+            }
+            _ => pieces.push((at..end, now.saturating_sub(taken))),
+        }
+        taken = now;
+    }
+    pieces.into_iter().map(|(piece, width)| (&text[piece], width)).collect()
 }
 
 /// The text if it fits into so many columns, else its beginning and an ellipsis. Control characters,
@@ -141,10 +161,51 @@ pub(super) fn fit(text: &str, room: usize) -> String {
     if columns(&text) <= room {
         return text;
     }
-    let mut taken = 0;
-    let kept = text.chars().take_while(|&c| {
-        taken += usize::from(!is_mark(c));
-        taken < room
-    });
-    kept.chain(['…']).collect()
+    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    let end = ends.take_while(|&end| columns(&text[..end]) < room).last().unwrap_or(0);
+    format!("{}…", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_takes_the_columns_that_a_terminal_gives_it() {
+        let widths = ["v\u{304}1", "日本", "a日", "🦀", "👩\u{200d}🚀", "e\u{301}"].map(columns);
+        assert_eq!(widths, [2, 4, 3, 2, 2, 1]);
+    }
+
+    #[test]
+    fn what_joins_the_character_before_it_stays_with_it() {
+        assert_eq!(pieces("v\u{304}日x"), [("v\u{304}", 1), ("日", 2), ("x", 1)]);
+        assert_eq!(pieces("👩\u{200d}🚀!"), [("👩\u{200d}🚀", 2), ("!", 1)]);
+        for text in ["v\u{304}1 = 日本 · x", "❤\u{fe0f}❤\u{fe0e}", ""] {
+            assert_eq!(pieces(text).iter().map(|(_, width)| width).sum::<usize>(), columns(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_cut_takes_no_more_than_its_room() {
+        for room in 1..8 {
+            let cut = fit("日本語 = 日本語", room);
+            assert!(
+                cut.ends_with('…') && columns(&cut) <= room && room - columns(&cut) <= 1,
+                "{room}: {cut}"
+            );
+        }
+        assert_eq!(fit("v\u{304}1 = 2", 6), "v\u{304}1 = 2");
+        assert_eq!(fit("a\nb", 5), "a b");
+    }
+
+    #[test]
+    fn a_box_around_wide_characters_is_closed_in_one_column() {
+        let mut canvas = Canvas::new(4, 12);
+        canvas.frame(0, 0, 8, &["日本", "x🦀"]);
+        canvas.level(0, 1, 8, 11);
+        let page = canvas.text().unwrap();
+        assert_eq!(page, "┌──────┐\n│ 日本 │────\n│ x🦀  │\n└──────┘\n");
+        let ends = page.lines().map(|line| columns(line.trim_end_matches('─')));
+        assert_eq!(ends.collect::<Vec<_>>(), [8; 4]);
+    }
 }

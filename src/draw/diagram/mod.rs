@@ -25,6 +25,8 @@ mod svg;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::png::Drawing;
+
 /// A directed acyclic graph as it is drawn: every text is final, nothing is computed here.
 ///
 /// Edges that name no node or close a circle are left out. Two edges between the same nodes, as in
@@ -158,6 +160,20 @@ impl Diagram {
             }
         }
         Graph { edges: edges.filter(|e| position[e.from] < position[e.to]).collect(), order }
+    }
+}
+
+impl Drawing for Diagram {
+    fn document(&self) -> String {
+        self.svg()
+    }
+
+    fn change_texts(&mut self, change: &dyn Fn(&mut String)) {
+        std::iter::once(&mut self.title).chain(&mut self.subtitle).for_each(change);
+        for DiagramNode { name, definition, value, adjoint, .. } in &mut self.nodes {
+            [name, definition, value, adjoint].into_iter().for_each(change);
+        }
+        self.edges.iter_mut().for_each(|edge| change(&mut edge.label));
     }
 }
 

@@ -290,3 +290,18 @@ fn graphviz_gets_escaped_strings_and_every_edge() {
     assert!(dot.contains("    n0 -> n1 [label=\"-2.0000\"];\n    n0 -> n1 [label=\"-0.6289\"];\n"), "{dot}");
     assert!(dot.ends_with("}\n"));
 }
+
+#[test]
+fn drawings_in_characters_line_up_whatever_the_letters() {
+    let named = |names: [&str; 2]| {
+        let mut diagram = textbook();
+        diagram.nodes.iter_mut().zip(names).for_each(|(node, name)| node.definition = name.to_owned());
+        diagram
+    };
+    let (wide, narrow) = (named(["日本", "x\u{301}🦀"]), named(["abcd", "efg"]));
+    let drawings = |of: &Diagram| [of.lifelines(), of.boxes(1000).unwrap()];
+    for (wide, narrow) in drawings(&wide).into_iter().zip(drawings(&narrow)) {
+        let replaced = wide.replace("日本", "abcd").replace("x\u{301}🦀", "efg");
+        assert_eq!(replaced, narrow, "\n{wide}");
+    }
+}

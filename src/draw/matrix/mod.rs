@@ -8,6 +8,7 @@
 
 mod layout;
 
+use super::png::Drawing;
 use layout::Layout;
 
 /// Counts of (true class, predicted class). Classes are numbered from 0; up to 26 the cells hold
@@ -84,6 +85,16 @@ impl ConfusionMatrix {
             _ => " No errors.".to_owned(),
         };
         format!("Confusion matrix of {n} classes, {}.{errors}", self.accuracy_text())
+    }
+}
+
+impl Drawing for ConfusionMatrix {
+    fn document(&self) -> String {
+        self.svg()
+    }
+
+    fn change_texts(&mut self, change: &dyn Fn(&mut String)) {
+        std::iter::once(&mut self.title).chain(&mut self.subtitle).for_each(change);
     }
 }
 
