@@ -18,13 +18,18 @@ pub fn serialize<'a>(
         views.push((name, TensorView::new(dtype, shape, bytes)?));
     }
     let metadata: HashMap<String, String> = metadata.into_iter().map(|(k, v)| (k.to_string(), v)).collect();
-    let bytes = safetensors::serialize(views, Some(metadata))?;
+    let mut bytes = safetensors::serialize(views, Some(metadata))?;
     // The library writes metadata as a hash map yields them, in another order in each process: the header is written
     // again with its keys in order.
     let (length, _) = SafeTensors::read_metadata(&bytes)?;
-    let (header, tensors) = bytes[8..].split_at(length); // behind the header's length, 8 bytes
-    let entries: BTreeMap<String, BTreeMap<String, serde_json::Value>> = serde_json::from_slice(header)?;
-    let mut header = serde_json::to_vec(&entries)?;
-    header.resize(header.len().next_multiple_of(8), b' '); // tensors begin at a multiple of 8
-    Ok([&(header.len() as u64).to_le_bytes()[..], &header, tensors].concat())
+    let header = 8..8 + length; // behind its length, 8 bytes
+    let entries: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
+        serde_json::from_slice(&bytes[header.clone()])?;
+    let mut ordered = serde_json::to_vec(&entries)?;
+    ordered.resize(ordered.len().next_multiple_of(8), b' '); // tensors begin at a multiple of 8
+    if ordered.len() == length {
+        bytes[header].copy_from_slice(&ordered); // as it is whenever only the order differs: no second copy of the tensors
+        return Ok(bytes);
+    }
+    Ok([&(ordered.len() as u64).to_le_bytes()[..], &ordered, &bytes[header.end..]].concat())
 }

@@ -47,7 +47,7 @@ pub fn train(
             plan.push(choices.resolve(name).map_err(Failure::usage)?);
         }
     }
-    let data = data::load(plan[0].data.as_deref()).map_err(Failure::work)?;
+    let data = data::load(plan[0].data.as_deref(), place.quiet).map_err(Failure::work)?;
     let choice = request.choose(&plan[0])?;
     for options in &plan {
         Setup::check(options, &data, &choice)?;

@@ -1,5 +1,6 @@
 //! The data of a run: the folder that was named, or the MNIST that this binary carries.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,10 +19,14 @@ static MNIST: GzipFiles<'static> = GzipFiles {
     test_labels: embedded!("t10k-labels-idx1-ubyte"),
 };
 
-pub fn load(folder: Option<&Path>) -> Result<Arc<Dataset>, DataError> {
-    let data = match folder {
-        Some(folder) => Dataset::from_folder(folder),
-        None => Dataset::from_gzip(MNIST),
+/// Loads the data; how pixels were scaled or rounded is said on standard error, unless only errors are wanted.
+pub fn load(folder: Option<&Path>, quiet: bool) -> Result<Arc<Dataset>, DataError> {
+    let (data, notes) = match folder {
+        Some(folder) => Dataset::from_folder_with_notes(folder)?,
+        None => (Dataset::from_gzip(MNIST)?, Vec::new()),
     };
-    data.map(Arc::new)
+    for note in notes.iter().filter(|_| !quiet) {
+        let _ = writeln!(std::io::stderr(), "note: {note}"); // with stderr gone, nobody reads it
+    }
+    Ok(Arc::new(data))
 }

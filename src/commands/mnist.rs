@@ -25,7 +25,7 @@ fn begin(arguments: Mnist) -> Result<(Run, String), Failure> {
     let options = request.resolve(opt, &[opt])?;
     let choice = request.choose(&options)?;
     let device = device_line(&choice, &options);
-    let data = data::load(options.data.as_deref()).map_err(Failure::work)?;
+    let data = data::load(options.data.as_deref(), place.quiet).map_err(Failure::work)?;
     let setup = Setup::new(options, data, &choice)?; // before the folder is made, so that a mistake leaves none
     let folder = RunFolder::create(place.out.as_deref(), &format!("mnist-{}", opt.name()))?;
     Ok((setup.begin(folder), device))
@@ -66,7 +66,7 @@ fn resume(arguments: Mnist) -> Result<(Run, String), Failure> {
         choice.why = "as before".into();
     }
     let device = device_line(&choice, &options);
-    let data = data::load(options.data.as_deref()).map_err(Failure::work)?;
+    let data = data::load(options.data.as_deref(), arguments.place.quiet).map_err(Failure::work)?;
     Ok((Setup::new(options, data, &choice)?.resume(folder)?, device))
 }
 

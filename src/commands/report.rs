@@ -56,7 +56,7 @@ pub fn run(arguments: Report) -> Result<(), Failure> {
     }
     let moved = arguments.choices.data.as_deref().filter(|_| !arguments.runs.is_empty());
     if let Some(folder) = moved {
-        data::load(Some(folder)).map_err(Failure::work)?;
+        data::load(Some(folder), arguments.quiet).map_err(Failure::work)?;
     }
     let browser = arguments.pdf.then(browser::find).transpose().map_err(Failure::work)?;
     listen_for_interrupt(); // so that nothing temporary is left behind
@@ -177,7 +177,7 @@ fn mistakes(records: &[Record], moved: Option<&Path>, notes: &mut Vec<String>) -
         // The first run whose model and images are there will do.
         for record in group.records.iter().filter(|record| record.path.join(MODEL).exists()) {
             let Some(position) = records.iter().position(|other| other.path == record.path) else { continue };
-            let images = data::load(moved.or(record.options.data.as_deref()));
+            let images = data::load(moved.or(record.options.data.as_deref()), true);
             match images.map_err(TrainError::from).and_then(|data| worst(record, &data, WORST)) {
                 Ok(mistakes) => {
                     found.push(Worst { record: position, mistakes });

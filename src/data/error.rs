@@ -15,15 +15,19 @@ pub enum DataError {
     FolderMissing { folder: PathBuf },
 
     /// The path given leads to something else than a folder.
-    #[error(
-        "{} is not a folder; name the folder that holds {}",
-        .folder.display(), super::FILE_NAMES.join(", ")
-    )]
-    NotAFolder { folder: PathBuf },
+    #[error("{} is not a folder; {hint}", .folder.display())]
+    NotAFolder { folder: PathBuf, hint: String },
 
-    /// Neither the raw nor the compressed file exists.
-    #[error("the data folder {} holds neither {name} nor {name}.gz; put one of them there", .folder.display())]
-    FileMissing { folder: PathBuf, name: &'static str },
+    /// Of no data set all four files are there.
+    #[error("the data folder {} lacks {what}; {hint}", .folder.display())]
+    FilesMissing { folder: PathBuf, what: String, hint: String },
+
+    /// Which files are meant cannot be known.
+    #[error(
+        "the data folder {} holds {what}: {names}; put the four files that belong together into a folder of their own",
+        .folder.display()
+    )]
+    Ambiguous { folder: PathBuf, what: String, names: String },
 
     /// The operating system refuses to open or read it.
     #[error("cannot read {file}; check its permissions and the disk")]
@@ -42,10 +46,18 @@ pub enum DataError {
 
     /// The gzip stream ends before its end mark.
     #[error(
-        "{file} is a gzip file cut short: it ends after {unpacked} unpacked bytes, before its checksum; \
-         copy or download it again"
+        "{file} is a gzip file cut short: it ends after {unpacked} unpacked bytes, before the checksum and length that \
+         close it; copy or download it again"
     )]
     TruncatedGzip { file: String, unpacked: u64 },
+
+    /// Something else than gzip follows the end of the gzip stream.
+    #[error(
+        "{file}: after the end of the gzip stream come {} not gzip; remove what follows it (gzip -dc unpacks what is \
+         before and warns), or download the file again",
+        if *.bytes == 1 { "1 byte that is".into() } else { format!("{} bytes that are", .bytes) }
+    )]
+    BehindGzip { file: String, bytes: u64 },
 
     /// The gzip stream is damaged: bad header, bad codes or a wrong checksum.
     #[error(
@@ -73,6 +85,36 @@ pub enum DataError {
         "{file} is empty: its header says {dimensions}; give a file with at least one element in each dimension"
     )]
     Empty { file: String, dimensions: String },
+
+    /// The memory does not suffice for what the header promises.
+    #[error("there is not enough memory for {file} ({dimensions}); give fewer or smaller images")]
+    Memory { file: String, dimensions: String },
+
+    /// A pixel of a number type that has no meaning as a byte.
+    #[error(
+        "{file}: image {index} (counted from 0) has a pixel of {value} ({element}), but pixels are whole numbers from 0 to \
+         255, or, in float and double, from 0 to 1; bring them there"
+    )]
+    NoPixel { file: String, index: usize, value: f64, element: &'static str },
+
+    /// Images in one file go to 1 and in another to 255.
+    #[error(
+        "the pixels of {train_file} go from {train}, those of {test_file} from {test}; bring both to the same range"
+    )]
+    ScalesDisagree { train_file: String, train: &'static str, test_file: String, test: &'static str },
+
+    /// A label that is no class number.
+    #[error(
+        "{file}: label {index} (counted from 0) is {value}, but classes are whole numbers from 0 to 255; number them so"
+    )]
+    NoClass { file: String, index: usize, value: f64 },
+
+    /// A label file of two dimensions that is not QMNIST's.
+    #[error(
+        "{file} has {columns} columns of {element}; labels are one class number an image, or eight columns of int, the \
+         class first, as in QMNIST: write the class numbers alone"
+    )]
+    LabelColumns { file: String, columns: u32, element: &'static str },
 
     /// The header promises more bytes than this machine can address.
     #[error(

@@ -2,7 +2,8 @@
 //!
 //! The format (LeCun, Cortes and Burges, <http://yann.lecun.com/exdb/mnist/>): a magic number whose
 //! third byte is the element type (8: unsigned byte) and whose fourth the number of dimensions, the
-//! dimensions, then the elements, last dimension fastest; integers are 32 bits, big-endian.
+//! dimensions, then the elements, last dimension fastest; integers are 32 bits, everything is big-endian. What elements
+//! of other types mean stands in [`elements`](super::elements).
 //!
 //! A header is a claim, not a fact. Memory grows with the bytes that really come, never with the
 //! claim, and reading stops one byte past it, so that neither a header of 2^60 images nor a
@@ -12,13 +13,12 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
-
 use super::DataError;
+use super::elements::{Element, Scale};
+use super::gzip::{self, NotGzip};
 
 const IMAGES_MAGIC: u32 = 0x0000_0803;
 const LABELS_MAGIC: u32 = 0x0000_0801;
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// Bytes by which memory grows ahead of the data: large enough that the calls cost nothing, small
 /// enough to stay in the second-level cache between zeroing and filling.
@@ -41,6 +41,8 @@ pub struct Images {
     pub columns: usize,
     /// (count, rows, columns) row-major.
     pub bytes: Vec<u8>,
+    /// What the file's numbers meant.
+    pub scale: Scale,
 }
 
 /// Class numbers.
@@ -63,20 +65,13 @@ pub struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// The file `name` of `folder`, or else `name.gz`. Either may be gzip: its content decides.
-    pub fn open(folder: &Path, name: &'static str) -> Result<Self, DataError> {
-        for candidate in [folder.join(name), folder.join(format!("{name}.gz"))] {
-            let path = candidate.display().to_string();
-            let opened = File::open(&candidate).and_then(|file| Ok((file.metadata()?.len(), file)));
-            match opened {
-                Ok((size, file)) => {
-                    return Self::over(path, BufReader::with_capacity(STEP, file), size);
-                }
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(source) => return Err(DataError::Unreadable { file: path, source }),
-            }
+    /// A file, which may be gzip: its content decides.
+    pub fn open(path: &Path) -> Result<Self, DataError> {
+        let name = path.display().to_string();
+        match File::open(path).and_then(|file| Ok((file.metadata()?.len(), file))) {
+            Ok((size, file)) => Self::over(name, BufReader::with_capacity(STEP, file), size),
+            Err(source) => Err(DataError::Unreadable { file: name, source }),
         }
-        Err(DataError::FileMissing { folder: folder.to_owned(), name })
     }
 
     /// Bytes in memory, raw or gzip; `file` is their name in messages.
@@ -92,10 +87,10 @@ impl<'a> Source<'a> {
     ) -> Result<Self, DataError> {
         match input.fill_buf() {
             Ok(start) => {
-                let gzip = start.starts_with(&GZIP_MAGIC);
+                let gzip = start.starts_with(&gzip::MAGIC);
                 let plausible = if gzip { size.saturating_mul(USUAL_GZIP_RATIO) } else { size };
                 let input: Box<dyn Read + Send + 'a> =
-                    if gzip { Box::new(MultiGzDecoder::new(input)) } else { Box::new(input) };
+                    if gzip { Box::new(gzip::Streams::new(input)) } else { Box::new(input) };
                 Ok(Self { file, gzip, plausible, taken: 0, input })
             }
             Err(source) => Err(DataError::Unreadable { file, source }),
@@ -129,44 +124,87 @@ impl<'a> Source<'a> {
         Ok(u32::from_be_bytes(bytes))
     }
 
-    /// The elements after the header: as many as `dimensions` say, and then the end of the file.
-    fn body(&mut self, dimensions: &[u32], names: &[&str]) -> Result<Vec<u8>, DataError> {
-        let file = self.file.clone();
-        let described = dimensions.iter().zip(names).map(|(n, name)| format!("{n} {name}"));
-        let text = described.collect::<Vec<_>>().join(" x ");
-        if dimensions.contains(&0) {
-            return Err(DataError::Empty { file, dimensions: text });
-        }
-        let product = dimensions.iter().try_fold(1_usize, |product, &n| product.checked_mul(n as usize));
-        let Some(promised) = product else {
-            return Err(DataError::ImpossibleSize { file, dimensions: text });
-        };
-        let expected = promised as u64;
-
+    /// The bytes of the elements, as they are: as many as the header promises, and then the end of the file.
+    fn bytes(&mut self, promised: &Promised) -> Result<Vec<u8>, DataError> {
         let mut bytes = Vec::new();
-        let reserved = expected.min(self.plausible) as usize; // at most `promised`, a usize
-        bytes.try_reserve_exact(reserved).map_err(|_| self.failure(ErrorKind::OutOfMemory.into()))?;
-        while bytes.len() < promised {
+        self.reserve(&mut bytes, promised.bytes.min(self.plausible()), promised)?;
+        while bytes.len() < promised.bytes {
             let start = bytes.len();
-            let end = promised.min(start.saturating_add(STEP));
-            bytes.try_reserve(end - start).map_err(|_| self.failure(ErrorKind::OutOfMemory.into()))?;
+            let end = promised.bytes.min(start.saturating_add(STEP));
+            self.reserve(&mut bytes, end - start, promised)?;
             bytes.resize(end, 0);
             let came = self.fill(&mut bytes[start..])?;
-            if came < end - start {
-                let found = (start + came) as u64;
-                return Err(DataError::TruncatedBody { file, dimensions: text, found, expected });
-            }
+            self.expect_all(promised, start, came, end - start)?;
         }
-        // Asking for one byte more finds what is too long, and makes gzip compare its checksum.
-        if self.fill(&mut [0])? > 0 {
-            return Err(DataError::TrailingBytes { file, dimensions: text, expected });
-        }
+        self.expect_end(promised)?;
         Ok(bytes)
+    }
+
+    /// A byte for each element, as `take(value, bytes so far)` makes it; likewise to the end of the file.
+    fn converted(
+        &mut self,
+        promised: &Promised,
+        mut take: impl FnMut(f64, &mut Vec<u8>) -> Result<(), DataError>,
+    ) -> Result<Vec<u8>, DataError> {
+        let size = promised.element.size();
+        let (mut bytes, mut step, mut done) = (Vec::new(), vec![0; STEP], 0);
+        self.reserve(&mut bytes, promised.bytes.min(self.plausible()) / size, promised)?;
+        while done < promised.bytes {
+            let wanted = STEP.min(promised.bytes - done); // whole elements: their sizes divide the step
+            let came = self.fill(&mut step[..wanted])?;
+            self.expect_all(promised, done, came, wanted)?;
+            self.reserve(&mut bytes, wanted / size, promised)?;
+            for value in promised.element.values(&step[..wanted]) {
+                take(value, &mut bytes)?;
+            }
+            done += wanted;
+        }
+        self.expect_end(promised)?;
+        Ok(bytes)
+    }
+
+    /// The bytes that may be reserved before any has come.
+    fn plausible(&self) -> usize {
+        self.plausible.try_into().unwrap_or(usize::MAX)
+    }
+
+    fn reserve(&self, bytes: &mut Vec<u8>, more: usize, promised: &Promised) -> Result<(), DataError> {
+        bytes.try_reserve(more).map_err(|_| {
+            let (file, dimensions) = (self.file.clone(), promised.text.clone());
+            DataError::Memory { file, dimensions }
+        })
+    }
+
+    fn expect_all(
+        &self,
+        promised: &Promised,
+        before: usize,
+        came: usize,
+        wanted: usize,
+    ) -> Result<(), DataError> {
+        if came == wanted {
+            return Ok(());
+        }
+        let (found, expected) = ((before + came) as u64, promised.bytes as u64);
+        let (file, dimensions) = (self.file.clone(), promised.text.clone());
+        Err(DataError::TruncatedBody { file, dimensions, found, expected })
+    }
+
+    /// Asking for one byte more finds what is too long, and makes gzip compare its checksum.
+    fn expect_end(&mut self, promised: &Promised) -> Result<(), DataError> {
+        if self.fill(&mut [0])? == 0 {
+            return Ok(());
+        }
+        let (file, dimensions) = (self.file.clone(), promised.text.clone());
+        Err(DataError::TrailingBytes { file, dimensions, expected: promised.bytes as u64 })
     }
 
     /// What an error of the input means.
     fn failure(&self, source: io::Error) -> DataError {
         let (file, unpacked) = (self.file.clone(), self.taken);
+        if let Some(&NotGzip(bytes)) = source.get_ref().and_then(|cause| cause.downcast_ref()) {
+            return DataError::BehindGzip { file, bytes };
+        }
         match source.kind() {
             ErrorKind::UnexpectedEof if self.gzip => DataError::TruncatedGzip { file, unpacked },
             ErrorKind::InvalidInput | ErrorKind::InvalidData if self.gzip => {
@@ -176,48 +214,160 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn expect_magic(&mut self, expected: u32, header: u64, kind: &'static str) -> Result<(), DataError> {
+    /// Reads the magic number: the element type, and the number of dimensions, which must be among these.
+    fn element(&mut self, kind: Kind) -> Result<(Element, usize), DataError> {
+        let Kind { name, magic, header, dimensions } = kind;
         let found = self.integer(header)?;
-        if found == expected {
-            return Ok(());
+        let [zero, also_zero, code, count] = found.to_be_bytes();
+        match Element::of(code) {
+            Some(element) if zero == 0 && also_zero == 0 && dimensions.contains(&usize::from(count)) => {
+                Ok((element, usize::from(count)))
+            }
+            _ => {
+                let (file, hint) = (self.file.clone(), hint(found, magic));
+                Err(DataError::WrongMagic { file, kind: name, found, expected: magic, hint })
+            }
         }
-        Err(DataError::WrongMagic { file: self.file.clone(), kind, found, expected, hint: hint(found) })
+    }
+
+    /// Reads so many dimensions.
+    fn dimensions<const N: usize>(&mut self) -> Result<[u32; N], DataError> {
+        let mut dimensions = [0; N];
+        for dimension in &mut dimensions {
+            *dimension = self.integer(4 + 4 * N as u64)?;
+        }
+        Ok(dimensions)
+    }
+
+    /// What a header promises.
+    fn promised(&self, element: Element, dimensions: &[u32], names: &[&str]) -> Result<Promised, DataError> {
+        let file = self.file.clone();
+        let described = dimensions.iter().zip(names).map(|(n, name)| format!("{n} {name}"));
+        let mut text = described.collect::<Vec<_>>().join(" x ");
+        if element != Element::UnsignedByte {
+            text += &format!(" of {}", element.name());
+        }
+        if dimensions.contains(&0) {
+            return Err(DataError::Empty { file, dimensions: text });
+        }
+        let size = element.size();
+        match dimensions.iter().try_fold(size, |product, &n| product.checked_mul(n as usize)) {
+            Some(bytes) => Ok(Promised { element, bytes, text }),
+            None => Err(DataError::ImpossibleSize { file, dimensions: text }),
+        }
     }
 }
 
+/// What a file is to hold.
+struct Kind {
+    name: &'static str,
+    /// The usual magic number.
+    magic: u32,
+    /// The bytes of the usual header.
+    header: u64,
+    /// The numbers of dimensions that it may have.
+    dimensions: &'static [usize],
+}
+
+const IMAGES: Kind = Kind { name: "images", magic: IMAGES_MAGIC, header: 16, dimensions: &[3] };
+const LABELS: Kind = Kind { name: "labels", magic: LABELS_MAGIC, header: 8, dimensions: &[1, 2] };
+
+/// What a header promises to follow it.
+struct Promised {
+    element: Element,
+    bytes: usize,
+    /// The dimensions, for messages.
+    text: String,
+}
+
 /// What a wrong magic number most likely means, and so what to do.
-fn hint(found: u32) -> &'static str {
+fn hint(found: u32, expected: u32) -> &'static str {
     match found.to_be_bytes() {
-        [0, 0, 8, 1] => "this looks like a label file: were images and labels swapped?",
-        [0, 0, 8, 3] => "this looks like an image file: were images and labels swapped?",
-        [0, 0, 8, _] => {
+        [0, 0, _, 1] if expected == IMAGES_MAGIC => {
+            "this looks like a label file: were images and labels swapped?"
+        }
+        [0, 0, _, 3] if expected == LABELS_MAGIC => {
+            "this looks like an image file: were images and labels swapped?"
+        }
+        [0, 0, 8..=14, 2] if expected == IMAGES_MAGIC => {
+            "its images are rows of pixels without a shape: give them three dimensions, images x rows x columns"
+        }
+        [0, 0, 8..=14, 4] if expected == IMAGES_MAGIC => {
+            "its images have a fourth dimension, as colours are: give them three, images x rows x columns, in shades of gray"
+        }
+        [0, 0, 8..=14, _] => {
             "it is an IDX file with another number of dimensions; give the file that belongs here"
         }
-        [0, 0, 9 | 11..=14, _] => "it is an IDX file of another element type; convert it to unsigned bytes",
         [0x1f, 0x8b, ..] => "it was compressed twice: unpack it once",
+        [b'P', b'K', ..] => "this looks like a zip archive: unpack it",
         [b'<', ..] => "this looks like a web page: download the file itself",
         _ => "give the file of this name from MNIST, or one in the same format",
     }
 }
 
-/// Reads an image file (magic 0x00000803) of any image size to its end.
+/// Reads an image file of any image size and number type to its end.
 pub fn read_images(mut source: Source<'_>) -> Result<Images, DataError> {
-    const HEADER: u64 = 16;
-    source.expect_magic(IMAGES_MAGIC, HEADER, "images")?;
-    let count = source.integer(HEADER)?;
-    let rows = source.integer(HEADER)?;
-    let columns = source.integer(HEADER)?;
-    let bytes = source.body(&[count, rows, columns], &["images", "rows", "columns"])?;
+    let (element, _) = source.element(IMAGES)?;
+    let dimensions = source.dimensions::<3>()?;
+    let promised = source.promised(element, &dimensions, &["images", "rows", "columns"])?;
+    let mut scale = Scale::new(element);
+    let bytes = match element {
+        Element::UnsignedByte => source.bytes(&promised)?,
+        _ => {
+            let file = source.file.clone();
+            source.converted(&promised, |value, bytes| match scale.push(value, bytes) {
+                true => Ok(()),
+                false => {
+                    let index = bytes.len() / (dimensions[1] as usize * dimensions[2] as usize);
+                    let (file, element) = (file.clone(), element.name());
+                    Err(DataError::NoPixel { file, index, value, element })
+                }
+            })?
+        }
+    };
     // The body is there, so its dimensions fit memory.
-    let [count, rows, columns] = [count, rows, columns].map(|n| n as usize);
-    Ok(Images { file: source.file, count, rows, columns, bytes })
+    let [count, rows, columns] = dimensions.map(|n| n as usize);
+    Ok(Images { file: source.file, count, rows, columns, bytes, scale })
 }
 
-/// Reads a label file (magic 0x00000801) to its end.
+/// Columns of QMNIST's labels, of which the first is the class.
+const QMNIST_COLUMNS: u32 = 8;
+
+/// Reads a label file of any number type to its end: a class number for each image, or, as QMNIST has it, eight int
+/// for each, of which the first is the class.
 pub fn read_labels(mut source: Source<'_>) -> Result<Labels, DataError> {
-    const HEADER: u64 = 8;
-    source.expect_magic(LABELS_MAGIC, HEADER, "labels")?;
-    let count = source.integer(HEADER)?;
-    let bytes = source.body(&[count], &["labels"])?;
+    let (element, count) = source.element(LABELS)?;
+    let (promised, columns) = match count {
+        1 => {
+            let dimensions = source.dimensions::<1>()?;
+            (source.promised(element, &dimensions, &["labels"])?, 1)
+        }
+        _ => {
+            let dimensions = source.dimensions::<2>()?;
+            let promised = source.promised(element, &dimensions, &["labels", "columns"])?;
+            (promised, dimensions[1])
+        }
+    };
+    if columns != 1 && (columns, element) != (QMNIST_COLUMNS, Element::Int) {
+        return Err(DataError::LabelColumns { file: source.file, columns, element: element.name() });
+    }
+    let bytes = match (element, columns) {
+        (Element::UnsignedByte, 1) => source.bytes(&promised)?,
+        _ => {
+            let (file, columns, mut position) = (source.file.clone(), columns as usize, 0_usize);
+            source.converted(&promised, |value, bytes| {
+                let (index, column) = (position / columns, position % columns);
+                position += 1;
+                match (0.0..=255.0).contains(&value) && value.fract() == 0.0 {
+                    _ if column > 0 => Ok(()),
+                    true => {
+                        bytes.push(value as u8);
+                        Ok(())
+                    }
+                    false => Err(DataError::NoClass { file: file.clone(), index, value }),
+                }
+            })?
+        }
+    };
     Ok(Labels { file: source.file, bytes })
 }

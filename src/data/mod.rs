@@ -10,7 +10,10 @@
 //! - [`Shifts`]: images moved by a pixel or so, against overfitting.
 
 mod batches;
+mod elements;
 mod error;
+mod files;
+mod gzip;
 mod hold_out;
 mod idx;
 mod normalisation;
@@ -28,8 +31,8 @@ pub use error::DataError;
 pub use normalisation::Normalisation;
 pub use shifts::Shifts;
 
-/// The four files of a data folder: training images and labels, test images and labels. Each may
-/// also carry the ending `.gz`.
+/// The four files of a data folder: training images and labels, test images and labels, by MNIST's names. Each may
+/// also carry the ending `.gz`; other usual names are found, too.
 pub const FILE_NAMES: [&str; 4] = [
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -102,26 +105,28 @@ pub struct GzipFiles<'a> {
 }
 
 impl Dataset {
-    /// Reads the [`FILE_NAMES`] of `folder`, each raw or with `.gz` (where both exist, the one without).
+    /// Reads the four files of the data set in `folder`: the [`FILE_NAMES`], with a dot or a dash before `idx`, with `test` or
+    /// `t10k`, and perhaps with the set's name in front, as in `emnist-letters-train-images-idx3-ubyte.gz`; each raw or
+    /// with `.gz` (where both exist, the one without).
+    ///
+    /// Elements may be of any type of IDX. Pixels are whole numbers from 0 to 255, or, in float and double, from 0 to 1,
+    /// which are taken as 0 to 255; classes are whole numbers from 0 to 255, in a column of their own or, as in QMNIST, the
+    /// first of eight.
     ///
     /// # Errors
     /// Any [`DataError`] except `HoldOutTooLarge`; of several faults the one in the first of the
     /// four files, missing files before damaged ones.
     pub fn from_folder(folder: &Path) -> Result<Self, DataError> {
-        match folder.metadata() {
-            Ok(metadata) if metadata.is_dir() => {}
-            Ok(_) => {
-                return Err(DataError::NotAFolder { folder: folder.to_owned() });
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(DataError::FolderMissing { folder: folder.to_owned() });
-            }
-            Err(source) => {
-                return Err(DataError::Unreadable { file: folder.display().to_string(), source });
-            }
-        }
+        Self::from_folder_with_notes(folder).map(|(data, _)| data)
+    }
+
+    /// As [`from_folder`](Self::from_folder), with a line for each file whose pixels were scaled or rounded to bytes.
+    ///
+    /// # Errors
+    /// As [`from_folder`](Self::from_folder).
+    pub fn from_folder_with_notes(folder: &Path) -> Result<(Self, Vec<String>), DataError> {
         let [train_images, train_labels, test_images, test_labels] =
-            FILE_NAMES.map(|name| Source::open(folder, name));
+            files::find(folder)?.map(|path| Source::open(&path));
         Self::read([train_images?, train_labels?, test_images?, test_labels?])
     }
 
@@ -138,12 +143,13 @@ impl Dataset {
             Source::in_memory(&test_images, files.test_images)?,
             Source::in_memory(&test_labels, files.test_labels)?,
         ])
+        .map(|(data, _)| data)
     }
 
     /// Unpacks on two threads: the training images take longer than the rest together.
     fn read(
         [train_images, train_labels, test_images, test_labels]: [Source<'_>; 4],
-    ) -> Result<Self, DataError> {
+    ) -> Result<(Self, Vec<String>), DataError> {
         let (train_images, rest) = thread::scope(|scope| {
             let read_rest = || {
                 (idx::read_labels(train_labels), idx::read_images(test_images), idx::read_labels(test_labels))
@@ -163,7 +169,7 @@ impl Dataset {
         train_labels: Labels,
         test_images: Images,
         test_labels: Labels,
-    ) -> Result<Self, DataError> {
+    ) -> Result<(Self, Vec<String>), DataError> {
         for (images, labels) in [(&train_images, &train_labels), (&test_images, &test_labels)] {
             if images.count != labels.bytes.len() {
                 return Err(DataError::CountsDisagree {
@@ -183,6 +189,16 @@ impl Dataset {
                 test_file: test_images.file,
             });
         }
+        if !train_images.scale.agrees_with(&test_images.scale) {
+            return Err(DataError::ScalesDisagree {
+                train: train_images.scale.range(),
+                train_file: train_images.file,
+                test: test_images.scale.range(),
+                test_file: test_images.file,
+            });
+        }
+        let note = |images: &Images| Some(format!("{}: {}", images.file, images.scale.note()?));
+        let notes = [&train_images, &test_images].into_iter().filter_map(note).collect();
         let classes =
             train_labels.bytes.iter().fold(0, |classes, &label| classes.max(usize::from(label) + 1));
         if let Some(index) = test_labels.bytes.iter().position(|&label| usize::from(label) >= classes) {
@@ -195,6 +211,7 @@ impl Dataset {
             rows: images.rows,
             columns: images.columns,
         };
-        Ok(Self { train: split(train_images, train_labels), test: split(test_images, test_labels), classes })
+        let (train, test) = (split(train_images, train_labels), split(test_images, test_labels));
+        Ok((Self { train, test, classes }, notes))
     }
 }

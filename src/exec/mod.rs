@@ -9,6 +9,6 @@ pub mod order;
 mod place;
 mod plan;
 
-pub use cpu::{Arena, Interpreter, Nonzeros, Team, evaluate, evaluate_with, vectorized};
+pub use cpu::{Arena, Interpreter, Lists, Nonzeros, Team, evaluate, evaluate_with, vectorized};
 pub use place::Resident;
 pub use plan::{Plan, Request, Update};

@@ -3,7 +3,7 @@
 //! The loss of an image is −ln of the probability that the network gives to the true class: of the
 //! images that are misclassified, the worst are those of largest loss, where it was surest of another.
 
-use super::engine::cpu::Evaluator;
+use super::engine::cpu::evaluate;
 use super::engine::not_finite_parameter;
 use super::figures::network;
 use super::files::{MODEL, TrainedModel, read_model};
@@ -66,16 +66,15 @@ pub fn worst(record: &Record, data: &Dataset, count: usize) -> Result<Vec<Mistak
         return Err(TrainError::Content { path, problem });
     }
     let test = &data.test;
-    let mut evaluator = Evaluator::new(&model, test.len())?;
     let mut missed = Vec::new();
     let gather = Gather::new(test, normalisation, None);
     let sums = Team::of_machine().install(|| {
-        evaluator.run(&parameters, &gather, |index, predicted, loss| {
+        evaluate(&model, &parameters, (&gather, test.len()), |index, predicted, loss| {
             if predicted != usize::from(test.labels[index]) {
                 missed.push((index, predicted, loss));
             }
         })
-    });
+    })?;
     if !sums.loss.is_finite() {
         let place = not_finite_parameter(&model, &parameters).unwrap_or_else(|| "the loss".into());
         let problem = format!("{place} holds an infinite number or NaN: train the network anew");

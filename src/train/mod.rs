@@ -4,6 +4,7 @@
 //! - [`schedule`]: the learning rate over the run;
 //! - [`hardware`]: which processor or device trains, and why;
 //! - [`engine`]: one epoch, one evaluation, on the CPU or on a CUDA device;
+//! - `memory`: whether there is enough of it for a run;
 //! - [`run`]: the epochs of a run, from its first file to its last;
 //! - [`folder`], [`log`], [`files`], [`figures`]: what stands in a run folder, and how it gets there;
 //! - [`record`], [`groups`](mod@groups), [`statistics`], [`mistakes`]: runs read back from their folders, to be shown.
@@ -15,6 +16,7 @@ pub mod folder;
 pub mod groups;
 pub mod hardware;
 pub mod log;
+mod memory;
 pub mod mistakes;
 pub mod options;
 pub mod record;
@@ -61,11 +63,11 @@ pub enum TrainError {
     Graph(#[from] GraphError),
 
     #[error(
-        "{network} with batches of {batch_size} images takes {} of memory, which this machine does not give: \
-         make --hidden{} smaller",
-        readable_bytes(*.bytes), if *.batch_size > 1 { " or --batch-size" } else { "" }
+        "{network} with batches of {batch_size} images takes {bytes} of memory ({parts}), which this machine does not \
+         give: make --hidden{} smaller",
+        if *.batch_size > 1 { " or --batch-size" } else { "" }
     )]
-    Memory { network: String, batch_size: usize, bytes: f64 },
+    Memory { network: String, batch_size: usize, bytes: String, parts: String },
 
     #[error("{} exists already and is left as it is: choose another --out", .0.display())]
     Exists(PathBuf),
@@ -101,27 +103,5 @@ fn what_to_do(action: &str) -> &'static str {
         action if action.starts_with("read") => "check the path and the permission to read it",
         action if action.starts_with("make") => "name another --out, or give permission to write there",
         _ => "check the free space and the permission to write there",
-    }
-}
-
-/// Bytes in the largest unit of which there is at least one.
-fn readable_bytes(bytes: f64) -> String {
-    const UNITS: [&str; 8] = ["kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
-    let power = ((bytes.log10() / 3.0).floor() as usize).clamp(1, UNITS.len());
-    let value = bytes / 1000_f64.powi(power as i32);
-    if value < 1000.0 { format!("{value:.1} {}", UNITS[power - 1]) } else { format!("{value:.1e} YB") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::readable_bytes;
-
-    #[test]
-    fn bytes_are_said_in_a_unit_that_suits_them() {
-        for (bytes, text) in
-            [(900.0, "0.9 kB"), (1.5e3, "1.5 kB"), (2e9, "2.0 GB"), (1.25e15, "1.2 PB"), (1e40, "1.0e16 YB")]
-        {
-            assert_eq!(readable_bytes(bytes), text);
-        }
     }
 }

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
-use super::engine::cpu::{CpuEngine, memory};
+use super::engine::cpu::{Counts, CpuEngine, Plans};
 use super::engine::cuda::CudaEngine;
 use super::engine::{Confusion, Ended, Engine, Epoch, Job, Set, Snapshot, Sums, not_finite_parameter};
 use super::figures;
 use super::files::{self, CHECKPOINT, Checkpoint};
 use super::hardware::{self, Choice, Hardware};
 use super::log::{Metrics, seconds_to_goal};
+use super::memory::{self, held_out};
 use super::options::{Augment, OptionError};
 use super::{Options, Row, RunFolder, Summary, TrainError};
 use crate::data::{DataError, Dataset, Normalisation, Shifts, batches, shuffled};
@@ -61,6 +62,17 @@ impl Setup {
     /// # Errors
     /// When they do not, or it does not.
     pub fn check(options: &Options, data: &Dataset, choice: &Choice) -> Result<(), TrainError> {
+        // Whoever checks keeps the data, so images are copied before some are held out.
+        Self::plan(options, data, choice, true).map(drop)
+    }
+
+    /// The checks; and, on the processor, the plans that they are made with.
+    fn plan(
+        options: &Options,
+        data: &Dataset,
+        choice: &Choice,
+        shared: bool,
+    ) -> Result<Option<Plans>, TrainError> {
         let available = data.train.len();
         if options.validation >= available {
             return Err(DataError::HoldOutTooLarge { count: options.validation, available }.into());
@@ -71,18 +83,16 @@ impl Setup {
             return Err(OptionError::new("--batch-size", options.batch_size, rule).into());
         }
         if let Hardware::Cuda(_) = choice.hardware {
-            return Ok(()); // the device says itself what does not fit
+            return Ok(None); // the device says itself what does not fit
         }
+        let counts = Counts {
+            batch_size: options.batch_size,
+            training: images,
+            test: data.test.len(),
+            validation: options.validation,
+        };
         let model = options.model(data.train.pixels(), data.classes);
-        let bytes = memory(&model, &options.optimizer(), options.batch_size);
-        // Reserving asks the system without using anything up; more than a vector can have is no question.
-        let reserved =
-            bytes < isize::MAX as f64 && Vec::<u8>::new().try_reserve_exact(bytes as usize).is_ok();
-        if !reserved {
-            let network = format!("the network {}", model.widths_text());
-            return Err(TrainError::Memory { network, batch_size: options.batch_size, bytes });
-        }
-        Ok(())
+        memory::plan(&model, options, counts, held_out(data, options.validation, shared)).map(Some)
     }
 
     /// Makes the network and starts the threads, or fills the device. Nothing is written yet. Runs on the same
@@ -91,7 +101,8 @@ impl Setup {
     /// # Errors
     /// As [`Self::check`], or when the threads cannot be started, or the device's memory does not suffice.
     pub fn new(options: Options, data: Arc<Dataset>, choice: &Choice) -> Result<Self, TrainError> {
-        Self::check(&options, &data, choice)?;
+        let shared = Arc::strong_count(&data) > 1;
+        let plans = Self::plan(&options, &data, choice, shared)?;
         let options = Options { device: choice.device(), ..options };
         let (data, validation) = match options.validation {
             0 => (data, None),
@@ -115,7 +126,11 @@ impl Setup {
             Hardware::Cpu => {
                 let threads = options.threads;
                 let team = Team::new(threads).map_err(|source| TrainError::Threads { threads, source })?;
-                (Box::new(CpuEngine::new(job.clone(), team)?), None)
+                let engine = match plans {
+                    Some(plans) => CpuEngine::planned(job.clone(), plans, team),
+                    None => CpuEngine::new(job.clone(), team)?,
+                };
+                (Box::new(engine), None)
             }
             Hardware::Cuda(device) => {
                 let how = (hardware::launching(options.plan), hardware::products(options.precision));
@@ -136,9 +151,9 @@ impl Setup {
     /// # Errors
     /// When checkpoint or log cannot be read, or do not belong to this run.
     pub fn resume(mut self, folder: RunFolder) -> Result<Run, TrainError> {
-        let Snapshot { parameters, state, .. } = self.engine.snapshot()?;
-        let sizes = (parameters.len(), state.len());
-        let Some(checkpoint) = Checkpoint::read(&folder, sizes.0, sizes.1)? else {
+        let parameters = self.job.model.parameter_count();
+        let state = parameters * self.job.optimizer.state_per_parameter();
+        let Some(checkpoint) = Checkpoint::read(&folder, parameters, state)? else {
             return Ok(self.begin(folder));
         };
         let wrong = |name: &str, problem: String| TrainError::Content { path: folder.file(name), problem };

@@ -81,7 +81,7 @@ fn values_that_make_no_sense_are_refused_with_the_rule() {
 fn a_network_that_no_memory_holds_is_refused_with_its_size() {
     let place = Workplace::new();
     for (hidden, size) in [
-        ("99999999999", "PB"),
+        ("99999999999", "TB"),
         ("18446744073709551615", "ZB"),
         ("18446744073709551615,18446744073709551615", "YB"),
         ("3000000,3000000", "TB"),
@@ -90,11 +90,35 @@ fn a_network_that_no_memory_holds_is_refused_with_its_size() {
             [&*format!("144-{hidden}-3").replace(',', "-"), size, "make --hidden or --batch-size smaller"];
         refused(&place, &format!("--hidden {hidden}"), 1, &words);
     }
-    // Under a limit that this process is given, too: 13 GB do not fit into one.
+    // Under a limit that this process is given, too: 14 GB do not fit into one.
     let limited =
         "ulimit -v 1000000; exec \"$0\" mnist --data data --threads 1 --hidden 20000,20000 --out run";
-    place.shell(limited).failed(1, &["144-20000-20000-3", "16.5 GB", "--hidden"]);
+    place.shell(limited).failed(1, &["144-20000-20000-3", "14.7 GB", "--hidden"]);
     assert!(!place.path("run").exists());
+}
+
+#[test]
+fn large_images_take_what_their_plans_say_and_not_what_many_of_them_would() {
+    let place = Workplace::new();
+    write_data(&place.path("large"), [512, 512], 3, [20, 10]);
+    let run = "exec \"$0\" mnist --data large --threads 1 --hidden 4 --epochs 1 --batch-size 4 --out";
+    let message = place.shell(&format!("ulimit -v 130000; {run} refused")).failed(
+        1,
+        &[
+            "262144-4-3 with batches of 4 images",
+            "for a training step",
+            "more for an evaluation",
+            "--batch-size smaller",
+        ],
+    );
+    let (_, rest) = message.split_once("takes ").unwrap();
+    let (megabytes, _) = rest.split_once(" MB of memory (").unwrap();
+    let megabytes: f64 = megabytes.parse().unwrap();
+    // Parameters and state of Adam, three times 4.2 MB each; the rest is images, of which a few are in memory at once.
+    assert!((100.0..200.0).contains(&megabytes), "{message}");
+    // With so much, and what the program itself takes, it runs: libraries, its own code, stacks.
+    let kilobytes = megabytes as usize * 1000 + 150_000;
+    place.shell(&format!("ulimit -v {kilobytes}; {run} run")).succeeded();
 }
 
 #[test]

@@ -48,6 +48,83 @@ fn compressed_files_give_the_same_bits() {
 }
 
 #[test]
+fn compressed_files_padded_with_zeros_give_the_same_bits() {
+    let place = Workplace::new();
+    for name in place.names("data") {
+        let path = place.path("data").join(&name);
+        let padded = [gzip(&fs::read(&path).unwrap()), vec![0; 512]].concat();
+        fs::create_dir_all(place.path("padded")).unwrap();
+        fs::write(place.path("padded").join(format!("{name}.gz")), padded).unwrap();
+    }
+    place.mnist("--out raw").succeeded();
+    place.mnist("--data padded --out unpacked").succeeded();
+    let of = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    assert!(of("raw") == of("unpacked"));
+}
+
+/// The elements of a file, behind its header, as big-endian numbers of another kind.
+fn elements(file: &[u8], header: usize, number: impl Fn(u8) -> Vec<u8>) -> Vec<u8> {
+    file[header..].iter().flat_map(|&byte| number(byte)).collect()
+}
+
+#[test]
+fn data_under_other_usual_names_and_of_other_types_give_the_same_bits() {
+    let place = Workplace::new();
+    place.mnist("--out usual").succeeded();
+    let read = |name: &str| fs::read(place.path("data").join(name)).unwrap();
+    let put = |folder: &str, name: &str, content: &[u8]| {
+        fs::create_dir_all(place.path(folder)).unwrap();
+        fs::write(place.path(folder).join(name), content).unwrap();
+    };
+    for (split, count, q) in [("train", TRAIN, "train"), ("t10k", TEST, "test")] {
+        let (images, labels) =
+            (read(&format!("{split}-images-idx3-ubyte")), read(&format!("{split}-labels-idx1-ubyte")));
+        put("dots", &format!("{split}-images.idx3-ubyte"), &images);
+        put("dots", &format!("{split}-labels.idx1-ubyte"), &labels);
+        put("emnist", &format!("emnist-letters-{q}-images-idx3-ubyte.gz"), &gzip(&images));
+        put("emnist", &format!("emnist-letters-{q}-labels-idx1-ubyte.gz"), &gzip(&labels));
+        let rows = |class: u8| [i32::from(class), 1, 2, 3, -4, 5, 6, 7].map(i32::to_be_bytes).concat();
+        put("qmnist", &format!("qmnist-{q}-images-idx3-ubyte.gz"), &gzip(&images));
+        let labels = idx(0xc02, &[count, 8], &elements(&labels, 8, rows));
+        put("qmnist", &format!("qmnist-{q}-labels-idx2-int.gz"), &gzip(&labels));
+        let float = |byte: u8| (f32::from(byte) / 255.0).to_be_bytes().to_vec();
+        let images = idx(0xd03, &[count, 12, 12], &elements(&images, 16, float));
+        put("floats", &format!("{split}-images-idx3-float"), &images);
+        put("floats", &format!("{split}-labels-idx2-int"), &labels);
+    }
+    let of = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    for folder in ["dots", "emnist", "qmnist", "floats"] {
+        let finished = place.mnist(&format!("--data {folder} --out run-{folder}")).succeeded();
+        assert!(of(&format!("run-{folder}")) == of("usual"), "{folder}");
+        let notes = finished.stderr.matches("float from 0 to 1, are taken as 0 to 255").count();
+        assert_eq!(notes, if folder == "floats" { 2 } else { 0 }, "{}", finished.stderr);
+    }
+    let quiet = place.mnist("--data floats --out quiet --quiet").succeeded();
+    assert_eq!(quiet.stderr, "");
+}
+
+#[test]
+fn data_that_cannot_be_found_are_answered_with_what_to_name() {
+    let place = Workplace::new();
+    fs::create_dir(place.path("outer")).unwrap();
+    fs::rename(place.path("data"), place.path("outer/raw")).unwrap();
+    place.mnist("--data outer --out run").failed(1, &["outer/raw holds a whole set: name that folder"]);
+    let file = "outer/raw/t10k-images-idx3-ubyte";
+    place.mnist(&format!("--data {file} --out run")).failed(1, &["is not a folder", "--data", "outer/raw"]);
+    fs::write(place.path("mnist.zip"), "PK").unwrap();
+    place
+        .mnist("--data mnist.zip --out run")
+        .failed(1, &["mnist.zip is not a folder", "unpack mnist.zip first"]);
+    fs::create_dir(place.path("other")).unwrap();
+    fs::write(place.path("other/train.parquet"), "").unwrap();
+    place.mnist("--data other --out run").failed(1, &["it holds train.parquet", "convert them to IDX"]);
+    fs::copy(place.path(file), place.path("outer/raw/t10k-images.idx3-ubyte")).unwrap();
+    let both = ["two files of test images", "t10k-images-idx3-ubyte and t10k-images.idx3-ubyte"];
+    place.mnist("--data outer/raw --out run").failed(1, &both);
+    assert!(!place.path("run").exists());
+}
+
+#[test]
 fn damaged_data_is_named_by_file_and_fault() {
     const IMAGES: &str = "train-images-idx3-ubyte";
     const LABELS: &str = "train-labels-idx1-ubyte";
@@ -68,6 +145,8 @@ fn damaged_data_is_named_by_file_and_fault() {
         (IMAGES, Vec::new(), &["inside its IDX header", "0 bytes of 16"]),
         (IMAGES, flipped, &["damaged gzip"]),
         (IMAGES, cut, &["gzip", "cut short"]),
+        (IMAGES, [gzip(&images), b"more".to_vec()].concat(), &["after the end", "4 bytes that are not gzip"]),
+        (IMAGES, idx(0x802, &[TRAIN, 144], &images[16..]), &["0x00000802", "images x rows x columns"]),
         (IMAGES, labels.clone(), &["not an IDX file of images", "0x00000801"]),
         (IMAGES, [&images[..], &[0]].concat(), &["too long"]),
         (LABELS, idx(0x801, &[TRAIN - 1], &labels[9..]), &["300 images", "299 labels"]),

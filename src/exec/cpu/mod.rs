@@ -13,7 +13,7 @@ pub mod team;
 
 pub use arena::Arena;
 pub use interpreter::Interpreter;
-pub use nonzeros::Nonzeros;
+pub use nonzeros::{Lists, Nonzeros};
 pub use team::Team;
 
 use std::ops::Range;
@@ -26,7 +26,9 @@ use super::instruction::{Instruction, Work};
 use super::{Plan, Update};
 use crate::float::Float;
 use crate::graph::NodeId;
-use crate::ops::{Draw, Extents, Graph, MAX_ARITY, Op, Reduction, Rule, Tensor, cross_entropy_with_gradient};
+use crate::ops::{
+    Draw, Extents, Graph, MAX_ARITY, MatMul, Op, Reduction, Rule, Tensor, cross_entropy_with_gradient,
+};
 use crate::optim::{Optimizer, Piece, Step};
 
 /// Runs `work` as compiled for the widest vectors that this processor has (AVX2 or AVX-512 on
@@ -63,21 +65,54 @@ impl Plan {
         self.run_part(0..self.instructions.len(), arena, &mut self.nonzeros(), run);
     }
 
-    /// Room for what is not zero in those nodes whose zeros are left out of products: the inputs that are
-    /// mostly zero first, in their order.
-    pub fn nonzeros<T: Float>(&self) -> Vec<Nonzeros<T>> {
+    /// Rows, columns and lists of those nodes whose zeros are left out of products: the inputs that are mostly zero
+    /// first, in their order.
+    pub fn lists(&self) -> Vec<(usize, usize, Lists)> {
         let mut numbered: Vec<(usize, NodeId)> =
             self.graph.ids().filter_map(|id| Some((self.zeros[id.index()]?, id))).collect();
         numbered.sort_unstable();
+        let mut lists = vec![Lists::ByRow; numbered.len()];
+        for (matmul, operands) in self.products() {
+            if let Some(number) = self.zeros_left_out(matmul, operands).filter(|_| matmul.transpose_a) {
+                lists[number] = Lists::Both;
+            }
+        }
         let extents = numbered.into_iter().map(|(_, id)| self.shape(id).rows_and_columns());
-        extents.map(|(rows, columns)| Nonzeros::new(rows, columns)).collect()
+        extents.zip(lists).map(|((rows, columns), lists)| (rows, columns, lists)).collect()
+    }
+
+    /// Room for what [`Self::lists`] says.
+    pub fn nonzeros<T: Float>(&self) -> Vec<Nonzeros<T>> {
+        let room = |(rows, columns, lists)| Nonzeros::new(rows, columns, lists);
+        self.lists().into_iter().map(room).collect()
+    }
+
+    /// The most elements that a thread takes beside the arena while it carries out the plan.
+    pub fn scratch(&self) -> usize {
+        let of = |instruction: &Instruction| match instruction.work {
+            Work::Product { matmul, operands: [a, b], .. } => {
+                let extents = matmul.extents(self.shape(a), self.shape(b));
+                let leaves_out_zeros = self.zeros_left_out(matmul, [a, b]).is_some();
+                let updates = self.update_in_passing(instruction.output).is_some();
+                product::scratch(matmul, extents, leaves_out_zeros, updates)
+            }
+            _ => 0,
+        };
+        self.instructions.iter().map(of).max().unwrap_or(0)
+    }
+
+    /// The matrix products, with their operands.
+    fn products(&self) -> impl Iterator<Item = (MatMul, [NodeId; 2])> {
+        self.instructions.iter().filter_map(|instruction| match instruction.work {
+            Work::Product { matmul, operands, .. } => Some((matmul, operands)),
+            _ => None,
+        })
     }
 
     /// The multiplications of the products: all, and those that were left in the last run, with zeros left out.
     pub fn multiplications<T: Float>(&self, nonzeros: &[Nonzeros<T>]) -> [u64; 2] {
         let mut sums = [0; 2];
-        for instruction in &self.instructions {
-            let Work::Product { matmul, operands: [a, b], .. } = instruction.work else { continue };
+        for (matmul, [a, b]) in self.products() {
             let Extents { m, n, k } = matmul.extents(self.shape(a), self.shape(b));
             let left = self.zeros_left_out(matmul, [a, b]).map_or(m * k, |number| nonzeros[number].count());
             sums[0] += (m * n * k) as u64;

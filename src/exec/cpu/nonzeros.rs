@@ -2,10 +2,12 @@
 //!
 //! Images are mostly background, and ReLU leaves most of a hidden layer at zero; a product that meets only what
 //! is not zero has a third of the work, or less. The matrix is cut into blocks of [`SIDE`] rows and columns, and
-//! each lists its elements twice: row by row, for products A B, and column by column, for products Aᵀ B. Blocks do
+//! each lists its elements row by row, for products A B, and, where asked for, column by column, for products Aᵀ B. Blocks do
 //! not depend on one another, so threads fill them side by side.
 
-use super::team::{Pieces, for_each_piece};
+use std::ops::Range;
+
+use super::team::Pieces;
 use super::{scratch, team, vectorized};
 use crate::float::Float;
 
@@ -19,32 +21,88 @@ pub(super) struct Entry<T> {
     pub value: T,
 }
 
-/// What is not zero in a block.
-pub(super) struct Block<T> {
-    by_row: [Entry<T>; SIDE * SIDE],
-    by_column: [Entry<T>; SIDE * SIDE],
-    /// Where each row's elements end, and each column's.
-    row_ends: [u16; SIDE],
-    column_ends: [u16; SIDE],
+// SAFETY: both fields are numbers, for which zero bytes are a value.
+unsafe impl<T: Float> bytemuck::Zeroable for Entry<T> {}
+
+/// Where the lists of a block end: each row's elements, and each column's.
+#[derive(Clone, Copy)]
+struct Ends {
+    rows: [u16; SIDE],
+    columns: [u16; SIDE],
 }
 
-// SAFETY: all fields are numbers, for which zero bytes are a value.
-unsafe impl<T: Float> bytemuck::Zeroable for Block<T> {}
+// SAFETY: all fields are numbers.
+unsafe impl bytemuck::Zeroable for Ends {}
+
+/// Which products are to be made of a matrix A, and so how its elements are listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lists {
+    /// A B alone: row by row.
+    ByRow,
+    /// Aᵀ B, too: also column by column, in twice the memory.
+    Both,
+}
 
 /// What is not zero in a matrix.
 pub struct Nonzeros<T> {
     rows: usize,
     columns: usize,
-    /// Row by row of blocks.
-    blocks: Vec<Block<T>>,
+    lists: Lists,
+    /// Block by block, row by row of blocks: room for each block's elements by row, then, if asked for, by column.
+    entries: Vec<Entry<T>>,
+    /// Of each block.
+    ends: Vec<Ends>,
+}
+
+/// What is not zero in a block.
+#[derive(Clone, Copy)]
+pub(super) struct Block<'a, T> {
+    by_row: &'a [Entry<T>],
+    by_column: &'a [Entry<T>],
+    ends: &'a Ends,
+}
+
+/// A block that is being filled.
+struct Filling<'a, T> {
+    by_row: &'a mut [Entry<T>],
+    /// Empty where columns are not listed.
+    by_column: &'a mut [Entry<T>],
+    ends: &'a mut Ends,
+}
+
+impl Lists {
+    /// Entries for an element.
+    fn entries(self) -> usize {
+        match self {
+            Self::ByRow => 1,
+            Self::Both => 2,
+        }
+    }
 }
 
 impl<T: Float> Nonzeros<T> {
     /// Those of a matrix of zeros (rows, columns).
-    pub fn new(rows: usize, columns: usize) -> Self {
-        let count = rows.div_ceil(SIDE) * columns.div_ceil(SIDE);
+    pub fn new(rows: usize, columns: usize, lists: Lists) -> Self {
+        let blocks = rows.div_ceil(SIDE) * columns.div_ceil(SIDE);
         // Memory that is zero from the start costs nothing before it is written, and little of it is.
-        Self { rows, columns, blocks: bytemuck::zeroed_vec(count) }
+        let entries = bytemuck::zeroed_vec(rows * columns * lists.entries());
+        Self { rows, columns, lists, entries, ends: bytemuck::zeroed_vec(blocks) }
+    }
+
+    /// The bytes that are set aside for those of a matrix (rows, columns).
+    pub fn bytes(rows: usize, columns: usize, lists: Lists) -> usize {
+        let blocks = rows.div_ceil(SIDE) * columns.div_ceil(SIDE);
+        rows * columns * lists.entries() * size_of::<Entry<T>>() + blocks * size_of::<Ends>()
+    }
+
+    /// The bytes that it holds.
+    pub fn allocated(&self) -> usize {
+        size_of_val(&self.entries[..]) + size_of_val(&self.ends[..])
+    }
+
+    /// The elements that [`Self::fill_by_rows`] takes on each thread, for the while.
+    pub fn scratch(rows: usize, columns: usize) -> usize {
+        dense_rows(columns).min(rows) * columns
     }
 
     /// (rows, columns).
@@ -52,14 +110,9 @@ impl<T: Float> Nonzeros<T> {
         (self.rows, self.columns)
     }
 
-    /// The bytes that are set aside for it.
-    pub fn bytes(&self) -> usize {
-        size_of_val(&self.blocks[..])
-    }
-
     /// How many elements are not zero.
     pub fn count(&self) -> usize {
-        self.blocks.iter().map(|block| usize::from(block.row_ends[SIDE - 1])).sum()
+        self.ends.iter().map(|ends| usize::from(ends.rows[SIDE - 1])).sum()
     }
 
     /// Takes up a matrix, row-major.
@@ -70,11 +123,15 @@ impl<T: Float> Nonzeros<T> {
         let Self { rows, columns, .. } = *self;
         assert_eq!(matrix.len(), rows * columns, "a matrix of {rows} rows and {columns} columns");
         let across = columns.div_ceil(SIDE);
-        for_each_piece(&mut self.blocks, 1, |number, block| {
+        let blocks = Blocks::of(self);
+        team::for_each(rows.div_ceil(SIDE) * across, |number| {
             let (first_row, first_column) = (number / across * SIDE, number % across * SIDE);
             let row_of = |row| &matrix[(first_row + row) * columns..][..columns];
             let width = SIDE.min(columns - first_column);
-            block[0].fill(SIDE.min(rows - first_row), |row| &row_of(row)[first_column..][..width]);
+            // SAFETY: each task has a block of its own, and the blocks are borrowed until all are done.
+            let mut block = unsafe { blocks.block(number / across, number % across) };
+            block.fill(0..SIDE.min(rows - first_row), |row| &row_of(row)[first_column..][..width]);
+            block.finish();
         });
     }
 
@@ -95,21 +152,29 @@ impl<T: Float> Nonzeros<T> {
         carry_out: impl FnOnce(usize, &(dyn Fn(usize) + Sync)) -> R,
     ) -> R {
         let Self { rows, columns, .. } = *self;
-        let bands = Pieces::of(&mut self.blocks, columns.div_ceil(SIDE));
+        let blocks = Blocks::of(self);
         let count = if columns == 0 { 0 } else { rows.div_ceil(SIDE) };
+        let at_once = dense_rows(columns);
         carry_out(count, &|band| {
             let first_row = band * SIDE;
             let count = SIDE.min(rows - first_row);
-            // SAFETY: each task is done once, and the blocks are borrowed until all are.
-            let blocks = unsafe { bands.piece(band) };
-            scratch::with(count * columns, |dense: &mut [T]| {
-                for (row, out) in dense.chunks_exact_mut(columns).enumerate() {
-                    write(first_row + row, out);
-                }
-                for (number, block) in blocks.iter_mut().enumerate() {
-                    let first_column = number * SIDE;
-                    let width = SIDE.min(columns - first_column);
-                    block.fill(count, |row| &dense[row * columns + first_column..][..width]);
+            scratch::with(at_once.min(count) * columns, |dense: &mut [T]| {
+                for first in (0..count).step_by(at_once) {
+                    let filled = first..count.min(first + at_once);
+                    for (row, out) in filled.clone().zip(dense.chunks_exact_mut(columns)) {
+                        write(first_row + row, out);
+                    }
+                    for number in 0..columns.div_ceil(SIDE) {
+                        let first_column = number * SIDE;
+                        let width = SIDE.min(columns - first_column);
+                        // SAFETY: each task has a band of its own, and the blocks are borrowed until all are done.
+                        let mut block = unsafe { blocks.block(band, number) };
+                        let dense_row = |row| &dense[(row - first) * columns + first_column..][..width];
+                        block.fill(filled.clone(), dense_row);
+                        if filled.end == count {
+                            block.finish();
+                        }
+                    }
                 }
             });
         })
@@ -117,25 +182,90 @@ impl<T: Float> Nonzeros<T> {
 
     /// The block in a band of rows and a band of columns.
     #[inline(always)]
-    pub(super) fn block(&self, band: usize, column_band: usize) -> &Block<T> {
-        &self.blocks[band * self.columns.div_ceil(SIDE) + column_band]
+    pub(super) fn block(&self, band: usize, column_band: usize) -> Block<'_, T> {
+        let Place { number, entries, by_row } =
+            Place::of((self.rows, self.columns), self.lists, band, column_band);
+        let (by_row, by_column) = self.entries[entries].split_at(by_row);
+        Block { by_row, by_column, ends: &self.ends[number] }
     }
 }
 
-impl<T: Float> Block<T> {
-    /// Takes up so many rows of at most [`SIDE`] elements.
-    fn fill<'a>(&mut self, rows: usize, row: impl Fn(usize) -> &'a [T]) {
+/// Rows that are written out before they are listed: as many as stay in the second-level cache, a band at most. Images of
+/// a million pixels would take 256 MB on each thread, were it always a band.
+fn dense_rows(columns: usize) -> usize {
+    const ELEMENTS: usize = 1 << 16;
+    (ELEMENTS / columns.max(1)).clamp(1, SIDE)
+}
+
+/// Where a block stands.
+struct Place {
+    /// Its number among the blocks.
+    number: usize,
+    entries: Range<usize>,
+    /// How many of the entries are its elements by row.
+    by_row: usize,
+}
+
+impl Place {
+    #[inline(always)]
+    fn of((rows, columns): (usize, usize), lists: Lists, band: usize, column_band: usize) -> Self {
+        let (first_row, first_column) = (band * SIDE, column_band * SIDE);
+        let (height, width) = (SIDE.min(rows - first_row), SIDE.min(columns - first_column));
+        let start = (first_row * columns + height * first_column) * lists.entries();
+        let by_row = height * width;
+        let number = band * columns.div_ceil(SIDE) + column_band;
+        Self { number, entries: start..start + by_row * lists.entries(), by_row }
+    }
+}
+
+/// The blocks of a matrix, of which several threads fill different ones.
+struct Blocks<T> {
+    extents: (usize, usize),
+    lists: Lists,
+    entries: Pieces<Entry<T>>,
+    ends: Pieces<Ends>,
+}
+
+impl<T: Float> Blocks<T> {
+    fn of(matrix: &mut Nonzeros<T>) -> Self {
+        let Nonzeros { rows, columns, lists, ref mut entries, ref mut ends } = *matrix;
+        Self { extents: (rows, columns), lists, entries: Pieces::of(entries, 1), ends: Pieces::of(ends, 1) }
+    }
+
+    /// # Safety
+    /// The matrix is still borrowed, and nobody else has this block.
+    unsafe fn block(&self, band: usize, column_band: usize) -> Filling<'_, T> {
+        let Place { number, entries, by_row } = Place::of(self.extents, self.lists, band, column_band);
+        // SAFETY: the caller has the block to itself, and no two blocks share entries or ends.
+        let (entries, ends) = unsafe { (self.entries.part(entries), self.ends.part(number..number + 1)) };
+        let (by_row, by_column) = entries.split_at_mut(by_row);
+        Filling { by_row, by_column, ends: &mut ends[0] }
+    }
+}
+
+impl<T: Float> Filling<'_, T> {
+    /// Takes up some rows of at most [`SIDE`] elements; those before them are there already.
+    fn fill<'a>(&mut self, rows: Range<usize>, row: impl Fn(usize) -> &'a [T])
+    where
+        T: 'a,
+    {
         vectorized(
             #[inline(always)]
             || self.fill_rows(rows, row),
         );
-        self.fill_columns();
     }
 
     #[inline(always)]
-    fn fill_rows<'a>(&mut self, rows: usize, row: impl Fn(usize) -> &'a [T]) {
-        let (mut end, mut counts) = (0, [0; SIDE]);
-        for number in 0..rows {
+    fn fill_rows<'a>(&mut self, rows: Range<usize>, row: impl Fn(usize) -> &'a [T])
+    where
+        T: 'a,
+    {
+        // Until the block is finished, the columns' ends are counts.
+        let (mut end, mut counts) = match rows.start {
+            0 => (0, [0; SIDE]),
+            start => (usize::from(self.ends.rows[start - 1]), self.ends.columns),
+        };
+        for number in rows.clone() {
             let values = row(number);
             let mut left = bits_of_nonzeros(values);
             while left != 0 {
@@ -145,21 +275,26 @@ impl<T: Float> Block<T> {
                 end += 1;
                 left &= left - 1;
             }
-            self.row_ends[number] = end as u16;
+            self.ends.rows[number] = end as u16;
         }
-        self.row_ends[rows..].fill(end as u16);
-        let mut sum = 0;
-        for (end, count) in self.column_ends.iter_mut().zip(counts) {
-            sum += count;
-            *end = sum;
-        }
+        self.ends.rows[rows.end..].fill(end as u16);
+        self.ends.columns = counts;
     }
 
-    fn fill_columns(&mut self) {
+    /// Lists the columns, when all rows are there.
+    fn finish(&mut self) {
+        let mut sum = 0;
+        for end in &mut self.ends.columns {
+            sum += *end;
+            *end = sum;
+        }
+        if self.by_column.is_empty() {
+            return;
+        }
         let mut next = [0; SIDE];
-        next[1..].copy_from_slice(&self.column_ends[..SIDE - 1]);
+        next[1..].copy_from_slice(&self.ends.columns[..SIDE - 1]);
         let mut start = 0;
-        for (row, &end) in self.row_ends.iter().enumerate() {
+        for (row, &end) in self.ends.rows.iter().enumerate() {
             for entry in &self.by_row[start..usize::from(end)] {
                 let place = &mut next[entry.index as usize % SIDE];
                 self.by_column[usize::from(*place)] = Entry { index: row as u32, value: entry.value };
@@ -168,17 +303,22 @@ impl<T: Float> Block<T> {
             start = usize::from(end);
         }
     }
+}
 
+impl<'a, T: Float> Block<'a, T> {
     /// The elements of each row, by column.
     #[inline(always)]
-    pub fn rows(&self) -> impl Iterator<Item = &[Entry<T>]> {
-        stretches(&self.by_row, &self.row_ends)
+    pub fn rows(self) -> impl Iterator<Item = &'a [Entry<T>]> {
+        stretches(self.by_row, &self.ends.rows)
     }
 
     /// The elements of each column, by row.
+    ///
+    /// # Panics
+    /// When the matrix is listed [by row](Lists::ByRow) alone.
     #[inline(always)]
-    pub fn columns(&self) -> impl Iterator<Item = &[Entry<T>]> {
-        stretches(&self.by_column, &self.column_ends)
+    pub fn columns(self) -> impl Iterator<Item = &'a [Entry<T>]> {
+        stretches(self.by_column, &self.ends.columns)
     }
 }
 
@@ -251,7 +391,7 @@ mod tests {
         for (rows, columns) in [(1, 1), (3, 64), (64, 65), (65, 130), (200, 7), (0, 5), (5, 0)] {
             let matrix = matrix(rows, columns);
             let expected: Vec<f32> = matrix.iter().map(|&x| if x.is_nan() { 0.5 } else { x }).collect();
-            let mut nonzeros = Nonzeros::new(rows, columns);
+            let mut nonzeros = Nonzeros::new(rows, columns, Lists::Both);
             nonzeros.fill(&vec![1.0; rows * columns]); // whatever stood there before
             nonzeros.fill(&matrix);
             assert_eq!(back(&nonzeros), [expected.clone(), expected.clone()], "{rows} x {columns}");

@@ -9,6 +9,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -207,8 +208,22 @@ impl<T> Pieces<T> {
     pub unsafe fn piece(&self, number: usize) -> &mut [T] {
         let start = (number * self.size).min(self.length);
         let end = (start + self.size).min(self.length);
+        // SAFETY: as the caller says.
+        unsafe { self.part(start..end) }
+    }
+
+    /// Any part of the slice.
+    ///
+    /// # Safety
+    /// The slice is still borrowed, and nobody else has any of this part.
+    ///
+    /// # Panics
+    /// When the part reaches beyond the slice.
+    #[expect(clippy::mut_from_ref, reason = "see the safety section")]
+    pub unsafe fn part(&self, part: Range<usize>) -> &mut [T] {
+        assert!(part.start <= part.end && part.end <= self.length, "elements {part:?} of {}", self.length);
         // SAFETY: within the slice.
-        unsafe { std::slice::from_raw_parts_mut(self.data.add(start), end - start) }
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(part.start), part.len()) }
     }
 }
 

@@ -16,6 +16,11 @@ use crate::graph::NodeId;
 use crate::model::Perceptron;
 use crate::optim::Optimizer;
 
+/// Of `rows` that take so many bytes together, as many as take no more than they are worth: at least one.
+fn rows_worth(worth: usize, bytes: usize, rows: usize) -> usize {
+    if bytes <= worth { rows } else { (worth / bytes.div_ceil(rows)).max(1) }
+}
+
 /// What an engine works on.
 #[derive(Clone, Debug)]
 pub struct Job {

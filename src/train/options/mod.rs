@@ -85,7 +85,7 @@ pub struct Choices {
     #[arg(long, value_name = "NAME", hide_possible_values = true)]
     pub plan: Option<Plan>,
     /// Folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
-    /// t10k-labels-idx1-ubyte, raw or .gz [default: MNIST, built in]
+    /// t10k-labels-idx1-ubyte, raw or .gz, also by the names of EMNIST and QMNIST [default: MNIST, built in]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Training images held out and evaluated apart, for choices [default: 0]

@@ -55,6 +55,14 @@ pub(super) fn run<T: Float>(
     });
 }
 
+/// The elements of scratch that a thread takes for a product that goes into an update, where tiles have memory of
+/// their own; the crate `gemm` takes some more, which its cache sizes bound.
+pub(super) fn scratch(extents: Extents) -> usize {
+    let Extents { m, n, .. } = extents;
+    let tiles = Tiling::of(extents);
+    if tiles.by_rows { tiles.length.min(m) * n } else { m * tiles.length.min(n) }
+}
+
 /// Writes the tile's part of the product.
 fn multiply<T: Float>(product: &Product<'_, T>, a: Tensor<'_, T>, tile: &mut Tile<'_, T>) {
     let Product { matmul, b, start, .. } = *product;

@@ -14,7 +14,7 @@ use std::ops::Range;
 use super::nonzeros::Nonzeros;
 use crate::exec::vectorized;
 use crate::float::Float;
-use crate::ops::{MatMul, Tensor};
+use crate::ops::{Extents, MatMul, Tensor};
 use crate::optim::{Optimizer, Piece, Step};
 
 /// A product to be computed.
@@ -30,6 +30,16 @@ pub(super) struct Product<'a, T> {
 pub(super) enum First<'a, T> {
     Dense(Tensor<'a, T>),
     Nonzeros(&'a Nonzeros<T>),
+}
+
+/// The most elements of scratch that a thread takes for a product: one that leaves out zeros, or one that goes into an
+/// update.
+pub(super) fn scratch(matmul: MatMul, extents: Extents, leaves_out_zeros: bool, updates: bool) -> usize {
+    match (leaves_out_zeros, updates) {
+        (true, _) => skipping::scratch(matmul.transpose_a, extents.m, extents.n),
+        (false, true) => dense::scratch(extents),
+        (false, false) => 0,
+    }
 }
 
 /// Where C goes.

@@ -47,12 +47,12 @@ pub(super) fn run<T: Float>(
     };
     let n = b.columns();
     assert!(b.data.len() == k * n, "operands of ({m}, {k}) and ({k}, {n})");
-    let [height, width] = if transposed { TILE_TRANSPOSED } else { TILE };
+    let [height, width] = tile(transposed);
     let across = n.div_ceil(width);
     for_each(m.div_ceil(height) * across, |number| {
         let (rows, columns) = (piece(number / across, height, m), piece(number % across, width, n));
         let stride = columns.len().next_multiple_of(GRAIN);
-        scratch::with(SIDE * PANEL + rows.len() * stride, |memory| {
+        scratch::with(scratch_of(rows.len(), columns.len()), |memory| {
             let (panel, sums) = memory.split_at_mut(SIDE * PANEL);
             begin(sums, stride, product.start.map(|start| &start[columns.clone()]));
             for first in (0..columns.len()).step_by(PANEL) {
@@ -75,6 +75,22 @@ pub(super) fn run<T: Float>(
             unsafe { target.put(n, tile) };
         });
     });
+}
+
+/// The most rows and columns of a tile.
+fn tile(transposed: bool) -> [usize; 2] {
+    if transposed { TILE_TRANSPOSED } else { TILE }
+}
+
+/// The elements that a tile of so many rows and columns takes while it is computed: a panel, and its sums.
+fn scratch_of(rows: usize, columns: usize) -> usize {
+    SIDE * PANEL + rows * columns.next_multiple_of(GRAIN)
+}
+
+/// The most elements of scratch that a thread takes for a product (m, n).
+pub(super) fn scratch(transposed: bool, m: usize, n: usize) -> usize {
+    let [height, width] = tile(transposed);
+    scratch_of(height.min(m), width.min(n))
 }
 
 /// The piece of this number when 0..end is cut into pieces of a length.
@@ -138,7 +154,7 @@ impl<T: Float> SecondOperand<'_, T> {
 /// To each row of `sums`, from its column `first` on: the rows of the panel that the block's elements in that row
 /// (column, if `transposed`) name, times the elements.
 struct AddRows<'a, T> {
-    block: &'a Block<T>,
+    block: Block<'a, T>,
     transposed: bool,
     panel: &'a [T],
     panel_stride: usize,
@@ -223,12 +239,13 @@ mod tests {
     use pulp::x86::{V3, V4};
 
     use super::*;
+    use crate::exec::cpu::nonzeros::Lists;
 
     /// Sums of a block's lists over random numbers, as the instruction set computes them.
     fn sums(transposed: bool, work_on: impl FnOnce(AddRows<'_, f32>)) -> Vec<u32> {
         let number = |i: usize| (i * 7919 % 1009) as f32 / 1009.0 - 0.5;
         let matrix: Vec<f32> = (0..SIDE * SIDE).map(|i| number(i).max(0.0)).collect();
-        let mut nonzeros = Nonzeros::new(SIDE, SIDE);
+        let mut nonzeros = Nonzeros::new(SIDE, SIDE, Lists::Both);
         nonzeros.fill(&matrix);
         // A panel of 208 columns into sums of 240, from the 16th on: strips of eight registers and of fewer.
         let (panel_stride, stride, first) = (208, 240, 16);

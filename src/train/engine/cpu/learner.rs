@@ -1,6 +1,8 @@
 //! A network in training, step by step.
 
+use super::evaluator::Evaluator;
 use super::not_finite::repeat_not_finite;
+use super::plans::{Counts, Plans};
 use super::stage::{Batch, Stage, region};
 use crate::data::{Gather, batches};
 use crate::exec::Arena;
@@ -9,7 +11,7 @@ use crate::model::Perceptron;
 use crate::ops::{Draw, GraphError};
 use crate::optim::{Optimizer, Step};
 use crate::train::TrainError;
-use crate::train::engine::Sums;
+use crate::train::engine::{Set, Sums};
 
 /// A network in training, step by step.
 pub struct Learner {
@@ -17,9 +19,9 @@ pub struct Learner {
     optimizer: Optimizer,
     seed: u64,
     pub(super) training: Stage,
-    last_batch: Option<Stage>,
+    pub(super) last_batch: Option<Stage>,
     /// Batches that are not in use.
-    spare: Vec<Batch>,
+    pub(super) spare: Vec<Batch>,
     pub(super) arena: Arena<f32>,
     /// The number of updates so far.
     step: u64,
@@ -37,19 +39,26 @@ impl Learner {
         examples: usize,
         batch_size: usize,
     ) -> Result<Self, GraphError> {
-        let training = Stage::training(&model, &optimizer, batch_size)?;
-        let last_batch = match examples % batch_size {
-            0 => None,
-            rest => Some(Stage::training(&model, &optimizer, rest)?),
-        };
-        let needed = last_batch.as_ref().map_or(0, |stage| stage.plan.arena());
-        let arena = Arena::new(training.plan.arena().max(needed));
+        let counts = Counts { batch_size, training: examples, test: 0, validation: 0 };
+        let plans = Plans::new(&model, &optimizer, counts)?;
+        Ok(Self::planned(model, optimizer, seed, plans).0)
+    }
+
+    /// A network ready for its first step, as it was planned, and the evaluators that its arena has room for.
+    pub(super) fn planned(
+        model: Perceptron,
+        optimizer: Optimizer,
+        seed: u64,
+        plans: Plans,
+    ) -> (Self, Vec<(Set, Evaluator)>) {
+        let arena = Arena::new(plans.arena());
+        let Plans { training, last_batch, evaluators, .. } = plans;
         let count = model.parameter_count();
         let zeros = vec![0.0; optimizer.state_per_parameter() * count];
         let mut learner =
             Self { model, optimizer, seed, training, last_batch, spare: Vec::new(), arena, step: 0 };
         learner.restore(&learner.model.initial_parameters(seed), &zeros, 0);
-        Ok(learner)
+        (learner, evaluators)
     }
 
     /// The number of updates so far.
@@ -99,10 +108,10 @@ impl Learner {
     /// ReLU put to zero left out.
     pub fn multiplications(&mut self) -> [u64; 2] {
         let mut batch = self.batch(self.training.batch);
-        let Stage { plan, nonzeros, .. } = &mut self.training;
-        std::mem::swap(&mut nonzeros[0], &mut batch.images);
-        let found = plan.multiplications(nonzeros);
-        std::mem::swap(&mut nonzeros[0], &mut batch.images);
+        let Self { training, arena, .. } = self;
+        training.take_up(arena, &mut batch);
+        let found = training.plan.multiplications(&training.nonzeros);
+        training.give_back(&mut batch);
         self.spare.push(batch);
         found
     }
@@ -171,7 +180,19 @@ impl Learner {
     fn batch(&mut self, count: usize) -> Batch {
         match self.spare.iter().position(|batch| batch.labels.len() == count) {
             Some(position) => self.spare.swap_remove(position),
-            None => Batch::new(count, self.model.widths[0]),
+            None => self.stage(count).new_batch(),
+        }
+    }
+
+    /// The plan for a batch of so many images.
+    ///
+    /// # Panics
+    /// When there is none.
+    fn stage(&mut self, count: usize) -> &mut Stage {
+        let stages = std::iter::once(&mut self.training).chain(&mut self.last_batch);
+        match stages.into_iter().find(|stage| stage.batch == count) {
+            Some(stage) => stage,
+            None => panic!("no plan is made for a batch of {count} images"),
         }
     }
 
@@ -187,7 +208,6 @@ impl Learner {
             Some(last) if last.batch == batch.labels.len() => last,
             _ => &mut self.training,
         };
-        assert_eq!(batch.labels.len(), stage.batch, "no plan is made for a batch of so many images");
         let draw = Draw { seed: self.seed, step: self.step };
         stage.take_up(&mut self.arena, batch);
         let forwards = stage.plan.instructions_until(stage.network.losses);

@@ -1,7 +1,7 @@
 //! A network of one batch size, planned, and the batches that it runs on.
 
 use crate::data::Gather;
-use crate::exec::{Arena, Nonzeros, Plan, Request, Resident, Update, vectorized};
+use crate::exec::{Arena, Lists, Nonzeros, Plan, Request, Resident, Update, vectorized};
 use crate::model::{Form, Network, Perceptron};
 use crate::ops::GraphError;
 use crate::optim::Optimizer;
@@ -14,11 +14,17 @@ pub(super) fn region(model: &Perceptron) -> usize {
     model.parameter_count().next_multiple_of(LINE)
 }
 
+/// The elements in front of the arena that stay from step to step: parameters and the optimizer's state.
+pub(super) fn reserved(model: &Perceptron, optimizer: &Optimizer) -> usize {
+    (1 + optimizer.state_per_parameter()) * region(model)
+}
+
 /// A network of one batch size, planned.
 pub(super) struct Stage {
     pub(super) batch: usize,
     pub(super) network: Network,
     pub(super) plan: Plan,
+    /// Made at the first batch. Those of the images come with each batch and go with it.
     pub(super) nonzeros: Vec<Nonzeros<f32>>,
 }
 
@@ -30,10 +36,6 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(count: usize, pixels: usize) -> Self {
-        Self { images: Nonzeros::new(count, pixels), background: 0.0, labels: vec![0.0; count] }
-    }
-
     /// Takes up the images `indices` as they are at a step.
     pub(super) fn fill(&mut self, gather: &Gather<'_>, step: u64, indices: &[u32]) {
         self.begin(gather, indices);
@@ -59,6 +61,20 @@ impl Batch {
             *label = gather.label(index);
         }
     }
+}
+
+/// Room for a list.
+fn room((rows, columns, lists): (usize, usize, Lists)) -> Nonzeros<f32> {
+    Nonzeros::new(rows, columns, lists)
+}
+
+/// What stands where a batch's images come.
+fn no_list() -> Nonzeros<f32> {
+    Nonzeros::new(0, 0, Lists::ByRow)
+}
+
+fn bytes(&(rows, columns, lists): &(usize, usize, Lists)) -> usize {
+    Nonzeros::<f32>::bytes(rows, columns, lists)
 }
 
 /// What writes an image of a batch.
@@ -89,13 +105,14 @@ impl Stage {
                 Update { parameter: parameter.node, gradient, state: [state(1), state(2)] }
             })
             .collect();
-        Ok(Self::planned(batch, network, &places, (1 + states) * region, &updates))
+        Ok(Self::planned(batch, network, &places, reserved(model, optimizer), &updates))
     }
 
-    pub(super) fn inference(model: &Perceptron, batch: usize) -> Result<Self, GraphError> {
+    /// In an arena whose first `reserved` elements stay as they are, the parameters in front.
+    pub(super) fn inference(model: &Perceptron, batch: usize, reserved: usize) -> Result<Self, GraphError> {
         let network = model.network(batch, Form::Deviations, false)?;
         let places = residents(model, &network.parameters, 0);
-        Ok(Self::planned(batch, network, &places, model.parameter_count(), &[]))
+        Ok(Self::planned(batch, network, &places, reserved, &[]))
     }
 
     fn planned(
@@ -108,12 +125,39 @@ impl Stage {
         let (outputs, mostly_zero) = ([network.losses, network.logits()], [network.images]);
         let request = Request { outputs: &outputs, residents, reserved, mostly_zero: &mostly_zero, updates };
         let plan = Plan::of(&network.graph, request);
-        let nonzeros = plan.nonzeros();
-        Self { batch, network, plan, nonzeros }
+        Self { batch, network, plan, nonzeros: Vec::new() }
+    }
+
+    /// Room for a batch.
+    pub(super) fn new_batch(&self) -> Batch {
+        let images = self.plan.lists().into_iter().next().map_or_else(no_list, room);
+        Batch { images, background: 0.0, labels: vec![0.0; self.batch] }
+    }
+
+    /// The bytes of a batch.
+    pub(super) fn batch_bytes(&self) -> usize {
+        let images = self.plan.lists().first().map_or(0, bytes);
+        images + self.batch * size_of::<f32>()
+    }
+
+    /// The bytes that the stage takes beside arena, batches and scratch.
+    pub(super) fn bytes(&self) -> usize {
+        self.plan.lists().iter().skip(1).map(bytes).sum()
+    }
+
+    /// The most bytes that a thread takes while a batch is filled, or a step is made.
+    pub(super) fn scratch_bytes(&self) -> usize {
+        let pixels = self.plan.shape(self.network.images)[1];
+        let elements = Nonzeros::<f32>::scratch(self.batch, pixels).max(self.plan.scratch());
+        elements * size_of::<f32>()
     }
 
     /// Gives the inputs their values; what is not zero in the images is the stage's until it is given back.
     pub(super) fn take_up(&mut self, arena: &mut Arena<f32>, batch: &mut Batch) {
+        if self.nonzeros.is_empty() {
+            let others = self.plan.lists().into_iter().skip(1).map(room);
+            self.nonzeros = std::iter::once(no_list()).chain(others).collect();
+        }
         std::mem::swap(&mut self.nonzeros[0], &mut batch.images);
         arena[self.plan.place(self.network.labels)].copy_from_slice(&batch.labels);
         if let Some(background) = self.network.background {

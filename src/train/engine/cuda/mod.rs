@@ -18,16 +18,19 @@ mod stage;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Confusion, Ended, Engine, Epoch, Job, Set, Snapshot, Sums, cpu};
+use super::{Confusion, Ended, Engine, Epoch, Job, Set, Snapshot, Sums, cpu, rows_worth};
 use crate::data::{Gather, batches};
 use crate::exec::cuda::{CudaError, Device, DeviceArena, Lanes, Launching, Products, StepState};
-use crate::ops::Draw;
+use crate::ops::{Draw, GraphError};
 use crate::train::TrainError;
 use phase::{Phase, Totals};
-use stage::Kind;
+use stage::{Kind, Stage};
 
-/// Images in one batch of an evaluation: as many as in training, between these bounds.
+/// Images in one batch of an evaluation: as many as in training, between these bounds, if they are worth their memory.
 const EVALUATION_BATCH: (usize, usize) = (500, 2000);
+
+/// The bytes of the device that one batch of an evaluation may take, all layers counted: with more, a card is no faster.
+const WORTH: usize = 256 << 20;
 
 /// The parts of the arena begin at multiples of this many elements.
 const ALIGNMENT: usize = 32;
@@ -112,11 +115,11 @@ impl CudaEngine {
             Phase::new(&job, kind, (split, batch_size), (layout, products), (&device, stream))
         };
         let training = phase(Kind::Training, &job.data.train, job.batch_size)?;
-        let evaluated = job.batch_size.clamp(EVALUATION_BATCH.0, EVALUATION_BATCH.1);
         let mut evaluations = Vec::new();
         for set in [Set::Test, Set::Validation] {
             if let Some(split) = job.split(set) {
-                evaluations.push((set, phase(Kind::Evaluation, split, evaluated)?));
+                let rows = evaluated_at_once(&job, split.len(), (layout, products))?;
+                evaluations.push((set, phase(Kind::Evaluation, split, rows)?));
             }
         }
         let phases = evaluations.iter().map(|(_, phase)| phase).chain([&training]);
@@ -194,6 +197,18 @@ impl CudaEngine {
     }
 }
 
+/// How many of `count` images are evaluated at once.
+fn evaluated_at_once(
+    job: &Job,
+    count: usize,
+    (layout, products): (Layout, Products),
+) -> Result<usize, GraphError> {
+    let most = job.batch_size.clamp(EVALUATION_BATCH.0, EVALUATION_BATCH.1).min(count).max(1);
+    let stage = Stage::new(job, Kind::Evaluation, most, (layout, products))?;
+    let bytes = (stage.plan.arena() - layout.reserved()) * size_of::<f32>();
+    Ok(rows_worth(WORTH, bytes, most))
+}
+
 /// `cuda:0 (name)`.
 fn name_of(device: &Device) -> String {
     format!("cuda:{} ({})", device.ordinal(), device.name())
@@ -240,5 +255,41 @@ impl Engine for CudaEngine {
         self.state.copy_from_slice(snapshot.state);
         self.step = snapshot.step;
         self.put().map_err(|error| self.failed(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Dataset, Normalisation, Split};
+    use crate::model::{Activation, Perceptron};
+    use crate::optim::{Adam, Optimizer};
+
+    /// Training on images of so many pixels, through a hidden layer.
+    fn job(pixels: usize, hidden: usize) -> Job {
+        let split = Split { images: vec![0; pixels], labels: vec![0], rows: 1, columns: pixels };
+        let data = Dataset { train: split.clone(), test: split, classes: 10 };
+        let model =
+            Perceptron { widths: vec![pixels, hidden, 10], activation: Activation::Relu, dropout: 0.0 };
+        Job {
+            model,
+            optimizer: Optimizer::Adam(Adam::default()),
+            weight_decay: 0.0,
+            seed: 0,
+            batch_size: 128,
+            data: Arc::new(data),
+            validation: None,
+            normalisation: Normalisation { mean: 0.0, std: 1.0 },
+            shifts: None,
+        }
+    }
+
+    #[test]
+    fn no_more_images_are_evaluated_at_once_than_memory_is_worth() {
+        for (pixels, hidden, rows) in [(784, 512, 500), (1 << 20, 4, 63), (1 << 27, 4, 1)] {
+            let job = job(pixels, hidden);
+            let layout = Layout { parameters: job.model.parameter_count(), state_per_parameter: 2 };
+            assert_eq!(evaluated_at_once(&job, 10_000, (layout, Products::F32)).unwrap(), rows, "{pixels}");
+        }
     }
 }
