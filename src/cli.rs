@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use cotangent::scalar::functions;
 use cotangent::train::options::{Device, Recipe};
 use cotangent::train::{Choices, OptimizerName};
 
@@ -88,21 +89,17 @@ pub struct Doctor {
 #[command(disable_help_flag = true)] // a formula may begin with -h
 pub struct Trace {
     /// The formula, such as "(x1*x2*sin(x3) + exp(x1*x2))/x3"; - reads it from standard input
-    ///
-    /// Numbers, names, + - * / ^ and parentheses; pi and e; sin cos tan asin acos atan sinh cosh tanh exp ln log log10
-    /// sqrt abs sign relu step sigmoid pow min max above. log is natural, and -x^2 is -(x^2); above(a, b) is 1 where
-    /// a > b, 1/2 where they are equal, else 0.
-    #[arg(value_name = "FORMULA", allow_hyphen_values = true)]
+    #[arg(value_name = "FORMULA", allow_hyphen_values = true, long_help = formula_help())]
     pub formula: String,
-    /// The values of the inputs: x1=1,x2=1.5,x3=pi/2
+    /// The values of the inputs: x1=1,x2=1.5,x3=pi/2, or apart by spaces; may be repeated
     #[arg(long, value_name = "NAME=VALUE,...", allow_hyphen_values = true)]
-    pub at: Option<String>,
+    pub at: Vec<String>,
     /// Forward mode in the direction of one input [default: every input, side by side]
     #[arg(long, value_name = "NAME", conflicts_with = "direction")]
     pub wrt: Option<String>,
     /// Forward mode in any direction; inputs that are not named do not move
     #[arg(long, value_name = "NAME=VALUE,...")]
-    pub direction: Option<String>,
+    pub direction: Vec<String>,
     /// Draw the computational graph: FILE.svg, FILE.png or FILE.dot; - draws it in box characters, as text does by
     /// itself where it is small
     #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
@@ -203,6 +200,16 @@ pub struct Report {
     /// Print errors only
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// What a formula may hold.
+fn formula_help() -> String {
+    format!(
+        "The formula, such as \"(x1*x2*sin(x3) + exp(x1*x2))/x3\"; - reads it from standard input\n\n\
+        Numbers, names, + - * / ^ and parentheses; pi and e; {}. log is natural, and -x^2 is -(x^2); above(a, b) is 1 \
+        where a > b, 1/2 where they are equal, else 0. What is pasted is read, too: x², x**2, √x, |x|, ×, ÷, −, π.",
+        functions().collect::<Vec<_>>().join(" ")
+    )
 }
 
 /// Extents of layers, from what goes in to what comes out.

@@ -5,7 +5,7 @@ use std::io::Read;
 use cotangent::document::{self, Paper, TextStyle};
 use cotangent::scalar::format::{self, Notation};
 use cotangent::scalar::{
-    Directions, LONGEST, Request, TextError, TraceError, mistake_about, parse, parse_point, trace,
+    Directions, LONGEST, Request, TextError, TraceError, mistake_about, name, parse, parse_points, trace,
 };
 
 use super::Failure;
@@ -16,23 +16,25 @@ use crate::cli::{PageFormat, Trace, TraceNotation};
 pub fn run(arguments: Trace) -> Result<(), Failure> {
     let formula = match &arguments.formula[..] {
         "-" => standard_input()?,
-        "-h" if arguments.at.is_none() => {
+        "-h" if arguments.at.is_empty() => {
             return Err(Failure::usage("-h is read as a formula here; for help: cotangent trace --help"));
         }
         formula => formula.to_owned(),
     };
     let formula = parse(&formula).map_err(|error| mistake("the formula", error))?;
-    let point = arguments.at.as_deref().unwrap_or_default();
-    let point = parse_point(point).map_err(|error| mistake("--at", error))?;
-    let directions = match (&arguments.wrt, &arguments.direction) {
-        (Some(input), _) => Directions::Along(vec![(input.clone(), 1.0)]),
-        (None, Some(direction)) if direction.trim().is_empty() => {
-            return Err(Failure::usage("--direction names no input; write it as x1=1,x2=0.5"));
-        }
-        (None, Some(direction)) => {
-            Directions::Along(parse_point(direction).map_err(|error| mistake("--direction", error))?)
-        }
-        (None, None) => Directions::Each,
+    let entries = |option: &'static str, texts: &[String]| {
+        parse_points(texts.iter().map(String::as_str)).map_err(|error| mistake(option, error))
+    };
+    let point = entries("--at", &arguments.at)?;
+    let directions = match &arguments.wrt {
+        Some(input) => Directions::Along(vec![(name(input.trim()).into(), 1.0)]),
+        None if arguments.direction.is_empty() => Directions::Each,
+        None => match entries("--direction", &arguments.direction)? {
+            none if none.is_empty() => {
+                return Err(Failure::usage("--direction names no input; write it as x1=1,x2=0.5"));
+            }
+            along => Directions::Along(along),
+        },
     };
     let on_page = matches!(arguments.format, PageFormat::Text | PageFormat::Markdown);
     let drawn = arguments.graph.as_deref().map(|graph| Drawing::of(graph, on_page)).transpose()?;
@@ -97,12 +99,15 @@ fn failure(error: TraceError, arguments: &Trace) -> Failure {
         TraceError::Lacking(error) => mistake("the formula", error),
         TraceError::Unknown { ref name, ref problem } => {
             // The point is looked at first.
-            let places =
-                [("--at", &arguments.at), ("--direction", &arguments.direction), ("--wrt", &arguments.wrt)];
-            let found = places
-                .into_iter()
-                .find_map(|(place, text)| Some((place, mistake_about(text.as_deref()?, name, problem)?)));
-            match found {
+            let places = [
+                ("--at", &arguments.at[..]),
+                ("--direction", &arguments.direction[..]),
+                ("--wrt", arguments.wrt.as_slice()),
+            ];
+            let texts = places.iter().flat_map(|(place, texts)| texts.iter().map(move |text| (*place, text)));
+            let mut found =
+                texts.filter_map(|(place, text)| Some((place, mistake_about(text, name, problem)?)));
+            match found.next() {
                 Some((place, error)) => mistake(place, error),
                 None => Failure::usage(error),
             }

@@ -20,9 +20,9 @@ pub enum DomainError {
     #[error("{0}")]
     Derivative(TextError),
     #[error(
-        "the second derivative of f by {by} and {and} has no finite value at this point; leave --hessian out, or move the point"
+        "the second derivative of {of} by {by} and {and} has no finite value at this point; leave --hessian out, or move the point"
     )]
-    Second { by: String, and: String },
+    Second { of: String, by: String, and: String },
 }
 
 /// The numbers for which an operation has a value.
@@ -51,8 +51,9 @@ fn described(
 ) -> (String, String) {
     let node = &formula.graph()[node];
     let operand = |id: &NodeId| name(*id).map_or_else(|| Expression::Number(value(*id)), Expression::Name);
-    let operation =
-        Notation::Plain.write(&Expression::of(&node.op, node.inputs.iter().map(operand).collect()));
+    let operation = Notation::Plain
+        .with(formula.names())
+        .write(&Expression::of(&node.op, node.inputs.iter().map(operand).collect()));
     let mut known: Vec<String> = Vec::new();
     for operand in &node.inputs {
         if let Some(name) = name(*operand) {
@@ -75,10 +76,10 @@ fn names(formula: &Formula) -> Vec<Option<String>> {
     graph
         .iter()
         .map(|(id, node)| match &node.op {
-            Op::Leaf(Leaf::Input(_)) => graph.name(id).map(super::parse::shortened),
+            Op::Leaf(Leaf::Input(_)) => graph.name(id).map(super::error::shortened),
             _ if active[id.index()] => {
                 count += 1;
-                Some(format!("v{count}"))
+                Some(formula.names().row(count))
             }
             _ => None,
         })
@@ -114,7 +115,7 @@ pub(super) fn partial(
     number: impl Fn(NodeId) -> Option<i64>,
     value: impl Fn(NodeId) -> f64,
 ) -> DomainError {
-    let name = |id: NodeId| number(id).map(|number| format!("v{number}"));
+    let name = |id: NodeId| number(id).map(|number| formula.names().row(number));
     let (operation, at) = described(formula, from, &name, &value);
     let [of, by] = [from, to].map(|id| name(id).unwrap_or_default());
     let hint = match formula.graph()[from].op {
@@ -134,7 +135,7 @@ pub(super) fn check_derivatives(
     number: impl Fn(NodeId) -> Option<i64>,
     value: impl Fn(NodeId) -> f64,
 ) -> Result<(), DomainError> {
-    let name = |id: NodeId| number(id).map(|number| format!("v{number}"));
+    let name = |id: NodeId| number(id).map(|number| formula.names().row(number));
     let error = |row: &Row, what: &str, why: &str| {
         let (operation, at) = described(formula, row.node, &name, &value);
         let of = name(row.node).unwrap_or_default();
@@ -171,9 +172,9 @@ pub(super) fn kinks(
     let mut notes = Vec::new();
     for row in rows.iter().filter(|row| row.number > 0) {
         let node = &formula.graph()[row.node];
-        let number = row.number;
+        let of = formula.names().row(row.number);
         let text = |id: NodeId| match at(id) {
-            (Some(number), _) => format!("v{number}"),
+            (Some(number), _) => formula.names().row(number),
             (None, value) => exact(value),
         };
         match (&node.op, &node.inputs[..]) {
@@ -183,20 +184,20 @@ pub(super) fn kinks(
                 let what = if matches!(unary, Unary::Relu | Unary::Abs) { "kink" } else { "jump" };
                 let name = node.op.name();
                 notes.push(format!(
-                    "v{number} = {name}({}) is at its {what}, 0: the derivative used there is 0",
+                    "{of} = {name}({}) is at its {what}, 0: the derivative used there is 0",
                     text(x)
                 ));
             }
             (Op::Binary(Binary::Max | Binary::Min), &[a, b]) if at(a).1 == at(b).1 => {
                 let (name, a, b) = (node.op.name(), text(a), text(b));
                 notes.push(format!(
-                    "v{number} = {name}({a}, {b}) is at its kink, {a} = {b}: the derivative used is 1/2 for each"
+                    "{of} = {name}({a}, {b}) is at its kink, {a} = {b}: the derivative used is 1/2 for each"
                 ));
             }
             (Op::Binary(Binary::Above), &[a, b]) if at(a).1 == at(b).1 => {
                 let (a, b) = (text(a), text(b));
                 notes.push(format!(
-                    "v{number} = above({a}, {b}) is at its jump, {a} = {b}: the derivative used there is 0"
+                    "{of} = above({a}, {b}) is at its jump, {a} = {b}: the derivative used there is 0"
                 ));
             }
             _ => {}

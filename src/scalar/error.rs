@@ -27,6 +27,11 @@ impl TextError {
         Self { text: whole.into(), at: self.at.start + start..self.at.end + start, ..self }
     }
 
+    /// The same mistake, with words before what is wrong.
+    pub(super) fn of(self, what: &str) -> Self {
+        Self { problem: format!("{what}: {}", self.problem), ..self }
+    }
+
     /// What is wrong, without the place.
     pub fn problem(&self) -> &str {
         &self.problem
@@ -67,12 +72,37 @@ impl fmt::Display for TextError {
     }
 }
 
-/// The known name nearest to an unknown one, if it is near: `; did you mean sin?`
-pub(super) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+/// The known name that an unknown one is nearly spelt as.
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Not for names of any length: the distance takes time in the product of both.
     let near = |known: &&str| name.len() <= 40 && strsim::osa_distance(name, known) <= name.len().div_ceil(3);
-    match known.into_iter().filter(near).min_by_key(|known| strsim::osa_distance(name, known)) {
-        Some(known) => format!("; did you mean {known}?"),
-        None => String::new(),
+    known.into_iter().filter(near).min_by_key(|known| strsim::osa_distance(name, known))
+}
+
+/// That a name is none of the formula's inputs, and which it has.
+pub(super) fn not_an_input<'a>(name: &str, inputs: impl Iterator<Item = &'a str> + Clone) -> String {
+    let problem = format!("{} is no input of the formula", shortened(name));
+    if let Some(nearest) = nearest(name, inputs.clone()) {
+        return format!("{problem}; did you mean {}?", shortened(nearest));
+    }
+    const SHOWN: usize = 6;
+    let count = inputs.clone().count();
+    let mut shown: Vec<String> = inputs.take(SHOWN).map(shortened).collect();
+    if count > SHOWN {
+        shown.push(format!("{} more", count - SHOWN));
+    }
+    match (shown.pop(), shown.is_empty()) {
+        (None, _) => format!("{problem}, which has none"),
+        (Some(only), true) => format!("{problem}, whose only input is {only}"),
+        (Some(last), false) => format!("{problem}, whose inputs are {} and {last}", shown.join(", ")),
+    }
+}
+
+/// A name that fits into a message.
+pub(super) fn shortened(name: &str) -> String {
+    if name.chars().count() <= 40 {
+        name.into()
+    } else {
+        format!("{}…", name.chars().take(40).collect::<String>())
     }
 }

@@ -3,6 +3,7 @@
 //! Tangent rules and partials are not written down anywhere a second time: they are read off the nodes that the operations'
 //! own derivative rules have appended to the graph.
 
+use super::names::Names;
 use super::trace::{Contribution, Row, Trace};
 use crate::graph::NodeId;
 use crate::ops::{Binary, Leaf, Op, Rule, Unary};
@@ -42,6 +43,11 @@ struct Symbols<'t> {
 }
 
 impl Trace {
+    /// What its nodes are called, beside the inputs.
+    pub fn names(&self) -> Names {
+        Names::beside(self.point.iter().map(|(name, _)| &name[..]))
+    }
+
     /// What a row's value is computed from: the operation and its operands, or the input's name.
     pub fn definition(&self, row: &Row) -> Expression {
         match self.input_name(row) {
@@ -188,10 +194,12 @@ fn is_infix(op: Binary) -> bool {
 
 /// A number, by its name if it has one.
 fn constant(value: f64) -> Expression {
-    if value == std::f64::consts::LN_10 {
-        return Call("ln", vec![Number(10.0)]); // of log10's derivative
+    for (logarithm, of) in [(std::f64::consts::LN_10, 10.0), (std::f64::consts::LN_2, 2.0)] {
+        if value == logarithm {
+            return Call("ln", vec![Number(of)]); // of log10's and log2's derivatives
+        }
     }
-    match super::parse::CONSTANTS.iter().find(|(_, constant)| *constant == value) {
+    match super::functions::CONSTANTS.iter().find(|(_, constant)| *constant == value) {
         Some((name, _)) => Name((*name).into()),
         None => Number(value),
     }

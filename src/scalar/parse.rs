@@ -1,15 +1,18 @@
 //! From text to graph: an operator-precedence parser (Dijkstra's shunting yard, 1961).
 //!
 //! It keeps what is open on a stack of its own instead of recursing, so that no nesting is too deep. From loosest to
-//! tightest: `+ -`, `* /`, unary minus, `^`, which binds right. Functions are the elementwise operations of
-//! [`crate::ops`] by their names there, so that a new operation is known here as well.
+//! tightest: `+ -`, `* /`, the signs before an operand (unary minus and `√`), `^`, which binds right, and raised digits.
+//! No product is implicit, so that a `|` tells by its place whether it opens or closes.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
-use super::error::{TextError, suggestion};
+use super::error::{TextError, shortened};
+use super::functions::{Function, constant, hint};
+use super::names::Names;
 use super::tokens::{Token, tokens};
 use crate::graph::NodeId;
-use crate::ops::{Binary, Builder, Graph, Op, Rule, Unary, Var};
+use crate::ops::{Binary, Builder, Graph, Op, Unary, Var};
 
 /// The longest text that is read, in bytes: the trace of some two million operations takes 2.5 GB.
 pub const LONGEST: usize = 8 << 20;
@@ -21,6 +24,7 @@ pub struct Formula {
     graph: Graph,
     output: NodeId,
     variables: Vec<(String, NodeId)>,
+    names: Names,
     /// Where a node's first occurrence stands in the text, by node.
     places: Vec<Range<usize>>,
 }
@@ -46,6 +50,11 @@ impl Formula {
         &self.variables
     }
 
+    /// What its nodes are called, beside the variables.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
     /// A mistake at the place of a node of this formula.
     pub(super) fn error_at(&self, node: NodeId, problem: String) -> TextError {
         let place = self.places.get(node.index()).cloned().unwrap_or(0..self.text.len());
@@ -53,75 +62,26 @@ impl Formula {
     }
 }
 
-/// A named constant of formulas.
-pub(super) const CONSTANTS: [(&str, f64); 2] = [("pi", std::f64::consts::PI), ("e", std::f64::consts::E)];
-
-/// Functions of one argument and of two.
-#[derive(Clone, Copy)]
-enum Function {
-    Unary(Unary),
-    Binary(Binary),
-}
-
-impl Function {
-    fn named(name: &str) -> Option<Self> {
-        if name == "log" {
-            return Some(Self::Unary(Unary::Ln));
-        }
-        let unary = Unary::ALL.iter().find(|unary| unary.name() == name && **unary != Unary::Neg);
-        let binary = Binary::ALL.iter().find(|binary| binary.name() == name && symbol(**binary).is_none());
-        unary.map(|&unary| Self::Unary(unary)).or(binary.map(|&binary| Self::Binary(binary)))
-    }
-
-    fn names() -> impl Iterator<Item = &'static str> {
-        let unary = Unary::ALL.iter().filter(|unary| **unary != Unary::Neg).map(|unary| unary.name());
-        let binary =
-            Binary::ALL.iter().filter(|binary| symbol(**binary).is_none()).map(|binary| binary.name());
-        unary.chain(binary).chain(["log"])
-    }
-
-    fn arity(self) -> usize {
-        match self {
-            Self::Unary(_) => 1,
-            Self::Binary(_) => 2,
-        }
-    }
-}
-
-/// The operations that are written between their operands. `^` is also called pow.
-fn symbol(operation: Binary) -> Option<char> {
-    match operation {
-        Binary::Add => Some('+'),
-        Binary::Sub => Some('-'),
-        Binary::Mul => Some('*'),
-        Binary::Div => Some('/'),
-        _ => None,
-    }
-}
-
 /// What has begun and waits for its end.
 enum Open {
     /// An operator that waits for its right operand.
     Binary(Binary),
-    Negate {
-        at: usize,
-    },
+    /// A sign before its operand: `-` or a root.
+    Sign(Unary, usize),
     /// A parenthesis, perhaps with a function in front and commas within.
-    Parenthesis {
-        at: Range<usize>,
-        function: Option<Function>,
-        commas: usize,
-    },
+    Parenthesis { at: Range<usize>, function: Option<Function>, commas: usize },
+    /// The first bar of an absolute value, perhaps with a function in front, as in `ln|x|`.
+    Bar { at: Range<usize>, function: Option<Unary> },
 }
 
 impl Open {
-    /// How tightly an operator binds; a parenthesis is never bound.
+    /// How tightly an operator binds; what has its own end is never bound.
     fn precedence(&self) -> u8 {
         match self {
-            Self::Parenthesis { .. } => 0,
+            Self::Parenthesis { .. } | Self::Bar { .. } => 0,
             Self::Binary(Binary::Add | Binary::Sub) => 1,
             Self::Binary(Binary::Mul | Binary::Div) => 2,
-            Self::Negate { .. } => 3,
+            Self::Sign(..) => 3,
             Self::Binary(_) => 4,
         }
     }
@@ -140,7 +100,7 @@ struct Parser<'t, 'g> {
     text: &'t str,
     builder: &'g Builder,
     variables: Vec<(String, NodeId)>,
-    known: std::collections::HashMap<&'t str, Var<'g>>,
+    known: HashMap<String, Var<'g>>,
     places: Vec<Range<usize>>,
     operands: Vec<Operand<'g>>,
     open: Vec<Open>,
@@ -148,8 +108,15 @@ struct Parser<'t, 'g> {
 
 /// Reads a formula.
 ///
-/// Numbers, names, `+ - * / ^`, parentheses, `pi`, `e`, and functions: `sin cos tan asin acos atan sinh cosh tanh exp
-/// ln log log10 sqrt abs sign relu step sigmoid pow min max above`; `log` is the natural logarithm.
+/// Numbers, names, `+ - * / ^`, parentheses, `pi`, `e`, and [`functions`](super::functions) of one argument or two;
+/// `log` is the natural logarithm. What is pasted is read as well: `x²`, `x⁻¹` and `x**2` are powers, `√x` is a root,
+/// `|x|` an absolute value, `× · ⋅ ÷ −`, dashes, `½`, `π` and letters of any script mean what they show.
+///
+/// - `-x^2` is -(x²) and `√x²` is √(x²), as in mathematics, but `√x*y` is (√x)·y and `√x/2` is (√x)/2.
+/// - Raised digits belong to what stands just before them: `2^x²` is 2^(x²), `sin(x)²` is (sin x)².
+/// - A function of one argument takes `|x|` without parentheses, as in `ln|x|`; others take parentheses.
+/// - No product is implicit: `2x` is a mistake, and a `|` after an operand closes.
+/// - Names that differ in their coding alone, as `x₁` and `x1` or a letter in two alphabets of mathematics, are one.
 ///
 /// # Errors
 /// The first mistake, with its column.
@@ -170,8 +137,9 @@ pub fn parse(text: &str) -> Result<Formula, TextError> {
     };
     let output = parser.formula()?;
     let Parser { variables, places, .. } = parser;
+    let names = Names::beside(variables.iter().map(|(name, _)| &name[..]));
     let graph = builder.finish().map_err(|error| TextError::new(text, 0..text.len(), error.to_string()))?;
-    Ok(Formula { text: text.into(), graph, output, variables, places })
+    Ok(Formula { text: text.into(), graph, output, variables, names, places })
 }
 
 impl<'t, 'g> Parser<'t, 'g> {
@@ -185,14 +153,19 @@ impl<'t, 'g> Parser<'t, 'g> {
             return self.error(0..0, "the formula is empty; write one, such as \"x*sin(x)\"");
         }
         let mut operand_next = true;
-        let mut position = 0;
-        while let Some((token, at)) = tokens.get(position) {
-            let next = tokens.get(position + 1).map(|(token, _)| *token);
-            position += 1;
-            operand_next = if operand_next {
-                self.operand_begins(*token, at.clone(), next, &mut position)?
-            } else {
-                self.operand_ended(*token, at.clone())?
+        let mut tokens = tokens.into_iter().peekable();
+        while let Some((token, at)) = tokens.next() {
+            operand_next = match token {
+                Token::Name(name) if operand_next => {
+                    let next = tokens.peek().map(|(token, _)| token);
+                    let (is_open, opens) = self.name(&name, at, next)?;
+                    if opens {
+                        tokens.next();
+                    }
+                    is_open
+                }
+                token if operand_next => self.operand_begins(token, at)?,
+                token => self.operand_ended(token, at)?,
             };
         }
         let end = self.text.trim_end().len();
@@ -200,9 +173,7 @@ impl<'t, 'g> Parser<'t, 'g> {
             return self.error(end..end, "the formula ends where an operand is missing");
         }
         while let Some(open) = self.open.pop() {
-            if let Open::Parenthesis { at, .. } = open {
-                return self.error(at, "this parenthesis is never closed: a ) is missing");
-            }
+            self.never_closed(&open)?;
             self.finish(open);
         }
         match self.operands.pop().and_then(|operand| operand.var.id()) {
@@ -211,36 +182,45 @@ impl<'t, 'g> Parser<'t, 'g> {
         }
     }
 
-    /// Takes a token where an operand begins; returns whether one is still to come.
-    fn operand_begins(
-        &mut self,
-        token: Token<'t>,
-        at: Range<usize>,
-        next: Option<Token<'t>>,
-        position: &mut usize,
-    ) -> Result<bool, TextError> {
+    /// What ends where it may not: a parenthesis or a bar that is open.
+    fn never_closed(&self, open: &Open) -> Result<(), TextError> {
+        match open {
+            Open::Parenthesis { at, .. } => {
+                self.error(at.clone(), "this parenthesis is never closed: a ) is missing")
+            }
+            Open::Bar { at, .. } => {
+                self.error(at.clone(), "this | is never closed: an absolute value is written |x|")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a token where an operand begins, which is no name; returns whether one is still to come.
+    fn operand_begins(&mut self, token: Token<'_>, at: Range<usize>) -> Result<bool, TextError> {
         match token {
             Token::Number(number) => self.push(self.builder.constant(number), Some(number), at),
-            Token::Name(name) if next == Some(Token::Symbol('(')) => {
-                let Some(function) = Function::named(name) else {
-                    let hint =
-                        match self.known.contains_key(name) || CONSTANTS.iter().any(|(c, _)| *c == name) {
-                            true => format!("; for a product write {name}*("),
-                            false => suggestion(name, Function::names()),
-                        };
-                    return self.error(at, format!("there is no function {}{hint}", shortened(name)));
-                };
-                *position += 1;
-                self.open.push(Open::Parenthesis { at, function: Some(function), commas: 0 });
-                return Ok(true);
+            Token::Name(_) => {}
+            Token::Raised(_) => {
+                return self.error(at, "an operand is missing before this exponent, as x in x²");
             }
-            Token::Name(name) => self.name(name, at)?,
             Token::Symbol('(') => {
                 self.open.push(Open::Parenthesis { at, function: None, commas: 0 });
                 return Ok(true);
             }
             Token::Symbol('-') => {
-                self.open.push(Open::Negate { at: at.start });
+                self.open.push(Open::Sign(Unary::Neg, at.start));
+                return Ok(true);
+            }
+            Token::Symbol(sign @ ('√' | '∛')) => {
+                let name = if sign == '√' { "sqrt" } else { "cbrt" };
+                let Some(Function::Unary(root)) = Function::named(name) else {
+                    return self.error(at, format!("there is no function {name}"));
+                };
+                self.open.push(Open::Sign(root, at.start));
+                return Ok(true);
+            }
+            Token::Symbol('|') => {
+                self.open.push(Open::Bar { at, function: None });
                 return Ok(true);
             }
             Token::Symbol('+') => return Ok(true), // a sign that changes nothing
@@ -253,7 +233,7 @@ impl<'t, 'g> Parser<'t, 'g> {
                         "nothing stands in these parentheses".into()
                     }
                     ('*', Some(Open::Binary(Binary::Mul))) => {
-                        "an operand is missing before *; a power is written ^".into()
+                        "an operand is missing before *; a power is written ^ or **".into()
                     }
                     _ => format!("an operand is missing before {symbol}"),
                 };
@@ -263,31 +243,68 @@ impl<'t, 'g> Parser<'t, 'g> {
         Ok(false)
     }
 
-    /// A constant or a variable.
-    fn name(&mut self, name: &'t str, at: Range<usize>) -> Result<(), TextError> {
-        if let Some((_, value)) = CONSTANTS.iter().find(|(constant, _)| *constant == name) {
-            self.push(self.builder.constant(*value), None, at);
-            return Ok(());
+    /// A name where an operand begins, and what comes next: a constant, a variable, or a function with its arguments.
+    /// Returns whether an operand is still to come, and whether the next token was the opening of the arguments.
+    fn name(
+        &mut self,
+        name: &str,
+        at: Range<usize>,
+        next: Option<&Token<'_>>,
+    ) -> Result<(bool, bool), TextError> {
+        let function = Function::named(name);
+        match (function, next) {
+            (Some(_), Some(Token::Symbol('('))) => {
+                self.open.push(Open::Parenthesis { at, function, commas: 0 });
+                return Ok((true, true));
+            }
+            (Some(Function::Unary(function)), Some(Token::Symbol('|'))) => {
+                self.open.push(Open::Bar { at, function: Some(function) });
+                return Ok((true, true));
+            }
+            (Some(_), Some(Token::Raised(power))) => {
+                let inverse = format!("a{name}");
+                let inverse = match *power == -1.0 && Function::named(&inverse).is_some() {
+                    true => format!(", its inverse function {inverse}(x)"),
+                    false => String::new(),
+                };
+                let problem =
+                    format!("{name} is a function: its power is written {name}(x)^{power}{inverse}");
+                return self.error(at, problem);
+            }
+            (Some(function), _) => {
+                let arguments = if function.arity() == 1 { "x" } else { "a, b" };
+                let its = if function.arity() == 1 { "argument stands" } else { "arguments stand" };
+                let problem = format!("{name} is a function: its {its} in parentheses, {name}({arguments})");
+                return self.error(at, problem);
+            }
+            (None, Some(Token::Symbol('('))) => {
+                let hint = match self.known.contains_key(name) || constant(name).is_some() {
+                    true => format!("; for a product write {}*(", shortened(name)),
+                    false => hint(name),
+                };
+                return self.error(at, format!("there is no function {}{hint}", shortened(name)));
+            }
+            _ => {}
         }
-        if Function::named(name).is_some() {
-            return self
-                .error(at, format!("{name} is a function: its argument stands in parentheses, {name}(x)"));
+        if let Some(value) = constant(name) {
+            self.push(self.builder.constant(value), None, at);
+            return Ok((false, false));
         }
         let var = match self.known.get(name) {
             Some(&var) => var,
             None => {
                 let var = self.builder.input(name, []);
-                self.known.insert(name, var);
+                self.known.insert(name.to_owned(), var);
                 self.variables.extend(var.id().map(|id| (name.to_owned(), id)));
                 var
             }
         };
         self.push(var, None, at);
-        Ok(())
+        Ok((false, false))
     }
 
     /// Takes a token after an operand; returns whether another operand must follow.
-    fn operand_ended(&mut self, token: Token<'t>, at: Range<usize>) -> Result<bool, TextError> {
+    fn operand_ended(&mut self, token: Token<'_>, at: Range<usize>) -> Result<bool, TextError> {
         let operation = match token {
             Token::Symbol('+') => Binary::Add,
             Token::Symbol('-') => Binary::Sub,
@@ -308,6 +325,19 @@ impl<'t, 'g> Parser<'t, 'g> {
             Token::Symbol(')') => {
                 self.finish_above(0, false);
                 self.close(at)?;
+                return Ok(false);
+            }
+            Token::Symbol('|') => {
+                self.finish_above(0, false);
+                self.close_bar(at)?;
+                return Ok(false);
+            }
+            Token::Raised(power) => {
+                if let Some(base) = self.operands.pop() {
+                    let exponent = self.builder.constant(power);
+                    let var = self.builder.apply(Op::Binary(Binary::Pow), &[base.var, exponent]);
+                    self.push(var, None, base.at.start..at.end);
+                }
                 return Ok(false);
             }
             _ => return self.error(at, "an operator is missing here; a product is written with *"),
@@ -337,23 +367,27 @@ impl<'t, 'g> Parser<'t, 'g> {
                     self.push(var, None, a.at.start..b.at.end);
                 }
             }
-            Open::Negate { at } => {
+            Open::Sign(sign, at) => {
                 if let Some(x) = self.operands.pop() {
                     let at = at..x.at.end;
-                    match x.literal {
+                    match x.literal.filter(|_| sign == Unary::Neg) {
                         Some(number) => self.push(self.builder.constant(-number), Some(-number), at),
-                        None => self.push(self.builder.apply(Op::Unary(Unary::Neg), &[x.var]), None, at),
+                        None => self.push(self.builder.apply(Op::Unary(sign), &[x.var]), None, at),
                     }
                 }
             }
-            Open::Parenthesis { .. } => {}
+            Open::Parenthesis { .. } | Open::Bar { .. } => {}
         }
     }
 
     /// A closing parenthesis, whose operators are done.
     fn close(&mut self, at: Range<usize>) -> Result<(), TextError> {
-        let Some(Open::Parenthesis { at: begin, function, commas }) = self.open.pop() else {
-            return self.error(at, "this ) closes nothing: a ( is missing, or it is one too many");
+        let (begin, function, commas) = match self.open.pop() {
+            Some(Open::Parenthesis { at, function, commas }) => (at, function, commas),
+            Some(bar) => return self.never_closed(&bar),
+            None => {
+                return self.error(at, "this ) closes nothing: a ( is missing, or it is one too many");
+            }
         };
         let whole = begin.start..at.end;
         let Some(function) = function else {
@@ -367,18 +401,29 @@ impl<'t, 'g> Parser<'t, 'g> {
             return self
                 .error(whole, format!("{name} takes {}, not {}", arguments(function.arity()), commas + 1));
         }
-        let var = match function {
-            Function::Unary(operation) => {
-                let x = self.operands.pop();
-                x.map(|x| self.builder.apply(Op::Unary(operation), &[x.var]))
+        let begin = self.operands.len().saturating_sub(function.arity());
+        let vars: Vec<Var<'g>> = self.operands.drain(begin..).map(|operand| operand.var).collect();
+        self.push(self.builder.apply(function.operation(), &vars), None, whole);
+        Ok(())
+    }
+
+    /// The second bar of an absolute value, whose operators are done.
+    fn close_bar(&mut self, at: Range<usize>) -> Result<(), TextError> {
+        let (begin, function) = match self.open.pop() {
+            Some(Open::Bar { at, function }) => (at, function),
+            Some(inner) if self.open.iter().any(|open| matches!(open, Open::Bar { .. })) => {
+                return self.never_closed(&inner);
             }
-            Function::Binary(operation) => {
-                let (b, a) = (self.operands.pop(), self.operands.pop());
-                a.zip(b).map(|(a, b)| self.builder.apply(Op::Binary(operation), &[a.var, b.var]))
+            _ => {
+                let problem = "an operator is missing before this |: a product is written with *, an absolute value |x|";
+                return self.error(at, problem);
             }
         };
-        if let Some(var) = var {
-            self.push(var, None, whole);
+        if let Some(x) = self.operands.pop() {
+            let absolute = self.builder.apply(Op::Unary(Unary::Abs), &[x.var]);
+            let var =
+                function.map_or(absolute, |function| self.builder.apply(Op::Unary(function), &[absolute]));
+            self.push(var, None, begin.start..at.end);
         }
         Ok(())
     }
@@ -395,13 +440,4 @@ impl<'t, 'g> Parser<'t, 'g> {
 
 fn arguments(count: usize) -> String {
     format!("{count} argument{}", if count == 1 { "" } else { "s" })
-}
-
-/// A name that fits into a message.
-pub(super) fn shortened(name: &str) -> String {
-    if name.chars().count() <= 40 {
-        name.into()
-    } else {
-        format!("{}…", name.chars().take(40).collect::<String>())
-    }
 }

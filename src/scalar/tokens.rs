@@ -1,16 +1,22 @@
 //! The smallest parts of a formula: numbers, names, symbols, each with its place.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
+use super::characters::{
+    begins_name, fraction, is_blank, is_of_name, meant, name, problem_of, problem_of_name, raised,
+};
 use super::error::TextError;
 
 /// One of them.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) enum Token<'t> {
     Number(f64),
-    Name(&'t str),
-    /// One of `+ - * / ^ ( ) ,`.
+    Name(Cow<'t, str>),
+    /// One of `+ - * / ^ ( ) , | √ ∛`.
     Symbol(char),
+    /// The exponent of what stands before: `²`.
+    Raised(f64),
 }
 
 /// Cuts a formula up.
@@ -19,63 +25,164 @@ pub(super) enum Token<'t> {
 /// A character that means nothing, or a number that float64 cannot hold.
 pub(super) fn tokens(text: &str) -> Result<Vec<(Token<'_>, Range<usize>)>, TextError> {
     let mut tokens = Vec::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let start = text.len() - rest.len();
-        let (token, length) = if first.is_whitespace() {
-            rest = &rest[first.len_utf8()..];
+    let mut start = 0;
+    while let Some(first) = text[start..].chars().next() {
+        let rest = &text[start..];
+        let error = |length: usize, problem: String| TextError::new(text, start..start + length, problem);
+        let sign = meant(first);
+        let (token, length) = if is_blank(first) {
+            start += first.len_utf8();
             continue;
-        } else if first.is_ascii_digit() || first == '.' {
-            let length = number_length(rest);
-            match rest[..length].parse::<f64>() {
-                Ok(number) if number.is_finite() => (Token::Number(number), length),
-                Ok(_) => {
-                    return Err(TextError::new(
-                        text,
-                        start..start + length,
-                        "this number is too large for float64",
-                    ));
-                }
-                Err(_) => return Err(TextError::new(text, start..start + length, "this is not a number")),
+        } else if sign.is_ascii_digit() || sign == '.' {
+            let (digits, length) = number(rest);
+            if digits == "." && rest[length..].starts_with(begins_name) {
+                let problem = "a name holds no point: write sin(x), not np.sin(x)";
+                return Err(error(length, problem.into()));
             }
-        } else if first.is_alphabetic() || first == '_' {
-            let length = rest.find(|c: char| !is_of_name(c)).unwrap_or(rest.len());
-            (Token::Name(&rest[..length]), length)
+            (Token::Number(held(&digits).map_err(|problem| error(length, problem))?), length)
+        } else if let Some(number) = fraction(first) {
+            (Token::Number(number), first.len_utf8())
+        } else if raised(first).is_some() {
+            let length = rest.find(|c| raised(c).is_none()).unwrap_or(rest.len());
+            let digits: String = rest[..length].chars().filter_map(raised).collect();
+            if !digits.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit()) {
+                let problem = "this raised sign is no exponent: write x² or x^2, x⁻¹ or x^-1";
+                return Err(error(length, problem.into()));
+            }
+            (Token::Raised(held(&digits).map_err(|problem| error(length, problem))?), length)
+        } else if begins_name(first) {
+            let length = rest.find(|c| !is_of_name(c)).unwrap_or(rest.len());
+            let name = name(&rest[..length]);
+            if let Some(problem) = problem_of_name(&name) {
+                return Err(error(length, problem));
+            }
+            (Token::Name(name), length)
         } else {
-            let symbol = match first {
-                '+' | '-' | '*' | '/' | '^' | '(' | ')' | ',' => first,
-                '·' | '×' => '*', // as they are printed
-                '−' => '-',
-                _ => {
-                    let problem = format!("the character {first:?} means nothing in a formula");
-                    return Err(TextError::new(text, start..start + first.len_utf8(), problem));
+            match sign {
+                '*' if first == '*' && rest.starts_with("**") => (Token::Symbol('^'), 2), // as in Python
+                '+' | '-' | '*' | '/' | '^' | '(' | ')' | ',' | '|' | '√' | '∛' => {
+                    (Token::Symbol(sign), first.len_utf8())
                 }
-            };
-            (Token::Symbol(symbol), first.len_utf8())
+                _ => return Err(error(first.len_utf8(), problem_of(first))),
+            }
         };
         tokens.push((token, start..start + length));
-        rest = &rest[length..];
+        start += length;
     }
     Ok(tokens)
 }
 
-/// Whether a name may hold the character; superscripts are no digits here.
-pub(super) fn is_of_name(c: char) -> bool {
-    c.is_alphabetic() || c.is_ascii_digit() || c == '_'
-}
-
-/// The bytes of the number at the beginning: digits, a point, and an exponent only if it has digits.
-fn number_length(text: &str) -> usize {
-    let digits = |from: usize| from + text[from..].bytes().take_while(u8::is_ascii_digit).count();
-    let mut end = digits(0);
-    if text[end..].starts_with('.') {
-        end = digits(end + 1);
+/// The number at the beginning, in ASCII, and its bytes here: digits, a point, and an exponent only if it has digits.
+fn number(text: &str) -> (String, usize) {
+    let mut rest = text.char_indices().map(|(at, c)| (at + c.len_utf8(), meant(c))).peekable();
+    let (mut number, mut end) = (String::new(), 0);
+    let mut pointed = false;
+    while let Some((after, c)) = rest.next_if(|(_, c)| c.is_ascii_digit() || (*c == '.' && !pointed)) {
+        pointed |= c == '.';
+        number.push(c);
+        end = after;
     }
-    if text[end..].starts_with(['e', 'E']) {
-        let signed = end + 1 + usize::from(text[end + 1..].starts_with(['+', '-']));
-        if digits(signed) > signed {
-            end = digits(signed);
+    if rest.next_if(|(_, c)| matches!(c, 'e' | 'E')).is_some() {
+        let sign = rest.next_if(|(_, c)| matches!(c, '+' | '-')).map(|(_, c)| c);
+        let mut exponent = String::from_iter(['e'].into_iter().chain(sign));
+        let without = exponent.len();
+        let mut last = end;
+        while let Some((after, digit)) = rest.next_if(|(_, c)| c.is_ascii_digit()) {
+            exponent.push(digit);
+            last = after;
+        }
+        if exponent.len() > without {
+            number += &exponent;
+            end = last;
         }
     }
-    end
+    (number, end)
+}
+
+/// The number as float64 holds it.
+///
+/// # Errors
+/// What it cannot hold: what is too large, what would become 0, and what would lose digits because it is nearly 0.
+fn held(text: &str) -> Result<f64, String> {
+    let Ok(number) = text.parse::<f64>() else { return Err("this is not a number".into()) };
+    if !number.is_finite() {
+        return Err("this number is too large for float64".into());
+    }
+    if number.abs() >= f64::MIN_POSITIVE {
+        return Ok(number);
+    }
+    let digits = text.split('e').next().unwrap_or_default();
+    let digits: String = digits.chars().filter(char::is_ascii_digit).collect();
+    let digits = digits.trim_matches('0');
+    match (digits.len(), number) {
+        (0, _) => Ok(number),
+        (_, 0.0) => Err("this number is too small for float64: it would become 0".into()),
+        // Below 2.2e-308 fewer and fewer binary digits are left: those that were written must come back.
+        (count, _) => {
+            let kept = format!("{number:.*e}", count.min(17) - 1);
+            let same = kept.bytes().filter(u8::is_ascii_digit).zip(digits.bytes()).take(count.min(17));
+            match same.clone().all(|(kept, written)| kept == written) {
+                true => Ok(number),
+                false => Err(format!(
+                    "this number is too small for float64 to keep its digits: it would become {number:?}"
+                )),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(text: &str) -> Result<Vec<f64>, String> {
+        let number = |(token, _)| match token {
+            Token::Number(number) | Token::Raised(number) => Some(number),
+            _ => None,
+        };
+        let tokens = tokens(text).map_err(|error| error.problem().to_owned())?;
+        Ok(tokens.into_iter().filter_map(number).collect())
+    }
+
+    #[test]
+    fn numbers_are_read_as_they_are_typed_and_pasted() {
+        for (text, number) in [
+            ("1.5e1", 15.0),
+            (".5", 0.5),
+            ("2.", 2.0),
+            ("1e−5", 1e-5),
+            ("1e–5", 1e-5),
+            ("１２．５", 12.5),
+            ("½", 0.5),
+            ("¹⁰", 10.0),
+            ("⁻¹", -1.0),
+            ("0e-999", 0.0),
+            ("0.000", 0.0),
+            ("4.9e-324", 5e-324),
+            ("2.2250738585072014e-308", f64::MIN_POSITIVE),
+        ] {
+            assert_eq!(numbers(text), Ok(vec![number]), "{text}");
+        }
+        assert_eq!(numbers("1.2.3"), Ok(vec![1.2, 0.3]), "an operator is missing, which the parser says");
+        assert_eq!(numbers("2e"), Ok(vec![2.0]), "a name follows");
+        assert_eq!(numbers("2e+"), Ok(vec![2.0]));
+    }
+
+    #[test]
+    fn a_number_that_float64_cannot_hold_is_refused_at_either_end() {
+        for (text, words) in [
+            ("1e400", "too large"),
+            ("1e-400", "it would become 0"),
+            ("0.0000001e-320", "it would become 0"),
+            (&format!("0.{}1", "0".repeat(400)), "it would become 0"),
+            ("1.2345e-320", "it would become 1.2347e-320"),
+            ("3e-324", "it would become 5e-324"),
+            (".", "not a number"),
+            ("⁻", "no exponent"),
+            ("²⁻", "not a number"),
+        ] {
+            let problem = numbers(text).expect_err(text);
+            assert!(problem.contains(words), "{text}: {problem}");
+        }
+    }
 }

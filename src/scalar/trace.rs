@@ -9,8 +9,8 @@
 
 use super::checks::{Checks, differences};
 use super::domain::{self, DomainError};
-use super::error::{TextError, suggestion};
-use super::parse::{Formula, shortened};
+use super::error::{TextError, not_an_input, shortened};
+use super::parse::Formula;
 use super::steps::Steps;
 use crate::exec::Interpreter;
 use crate::graph::NodeId;
@@ -222,7 +222,7 @@ pub fn trace(formula: &Formula, point: &[(String, f64)], request: &Request) -> R
     for (by, row) in hessian.iter().flatten().enumerate() {
         if let Some(and) = row.iter().position(|second| !second.is_finite()) {
             let [by, and] = [by, and].map(|input| shortened(&point[input].0));
-            return Err(DomainError::Second { by, and }.into());
+            return Err(DomainError::Second { of: formula.names().value().into(), by, and }.into());
         }
     }
 
@@ -274,9 +274,9 @@ fn inputs(formula: &Formula, point: &[(String, f64)]) -> Result<Vec<NodeId>, Tra
     for (name, _) in point {
         let Some(&node) = known.get(&name[..]) else {
             let short = shortened(name);
-            let problem = match super::parse::CONSTANTS.iter().any(|(constant, _)| constant == name) {
+            let problem = match super::functions::CONSTANTS.iter().any(|(constant, _)| constant == name) {
                 true => format!("{short} is a constant, not an input; give the variable another name"),
-                false => format!("{short} is no input of the formula{}", suggestion(name, names())),
+                false => not_an_input(name, names()),
             };
             return Err(TraceError::Unknown { name: name.clone(), problem });
         };
@@ -306,8 +306,7 @@ fn directions(point: &[(String, f64)], wanted: &Directions) -> Result<Vec<Direct
             let mut all = vec![0.0; count];
             for (name, tangent) in tangents {
                 let Some(input) = point.iter().position(|(other, _)| other == name) else {
-                    let hint = suggestion(name, point.iter().map(|(name, _)| &name[..]));
-                    let problem = format!("{} is no input of the formula{hint}", shortened(name));
+                    let problem = not_an_input(name, point.iter().map(|(name, _)| &name[..]));
                     return Err(TraceError::Unknown { name: name.clone(), problem });
                 };
                 all[input] = *tangent;

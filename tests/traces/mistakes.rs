@@ -1,6 +1,6 @@
 //! What is refused, with which words, at which column.
 
-use cotangent::scalar::{Directions, Request, parse, parse_point, trace};
+use cotangent::scalar::{Directions, Request, parse, parse_point, parse_points, trace};
 
 #[test]
 fn mistakes_in_formulas_name_their_column() {
@@ -13,7 +13,7 @@ fn mistakes_in_formulas_name_their_column() {
         ("sin x", 1, "sin is a function"),
         ("x +", 4, "ends where an operand is missing"),
         ("x + * 2", 5, "operand is missing before *"),
-        ("2**x", 3, "a power is written ^"),
+        ("2* *x", 4, "a power is written ^"),
         ("((x)", 1, "a ) is missing"),
         ("x)*2", 2, "closes nothing"),
         ("()", 2, "nothing stands in these parentheses"),
@@ -28,7 +28,31 @@ fn mistakes_in_formulas_name_their_column() {
         ("1e999*x", 1, "too large"),
         (".", 1, "not a number"),
         ("1.2.3", 4, "an operator is missing"),
-        ("x² + 1", 2, "'²'"),
+        ("2π", 2, "a product is written with *"),
+        ("2√x", 2, "a product is written with *"),
+        ("x|y|", 2, "a product is written with *"),
+        ("|x||y|", 4, "a product is written with *"),
+        ("|x|y|z|", 4, "an operator is missing"),
+        ("|x", 1, "never closed"),
+        ("(|x)", 2, "this | is never closed"),
+        ("|(x|", 2, "this parenthesis is never closed"),
+        ("x + ²", 5, "operand is missing before this exponent"),
+        ("sin²(x)", 1, "sin is a function: its power is written sin(x)^2"),
+        ("sin⁻¹(x)", 1, "sin(x)^-1, its inverse function asin(x)"),
+        ("max|x|", 1, "max is a function: its arguments stand in parentheses, max(a, b)"),
+        ("√", 2, "ends where an operand is missing"),
+        ("xⁿ", 2, "a power is written x^n"),
+        ("f'(x)", 2, "without a prime"),
+        ("x′", 2, "without a prime"),
+        ("“x”", 1, "leave quotation marks out"),
+        ("y = x", 3, "on the right of ="),
+        ("[x]", 1, "parentheses are ( and )"),
+        ("np.sin(x)", 3, "write sin(x), not np.sin(x)"),
+        ("v\u{307}1", 1, "leave the accent out"),
+        ("ReLU(x)", 1, "did you mean relu?"),
+        ("1e-400*x", 1, "too small for float64: it would become 0"),
+        ("x + 1.2345e-320", 5, "it would become 1.2347e-320"),
+        ("x^0.5e-999", 3, "it would become 0"),
         ("x # 2", 3, "'#'"),
         ("ä + $", 5, "'$'"),
     ] {
@@ -63,6 +87,22 @@ fn mistakes_in_points_name_their_column() {
         ("x=1,", 5, "nothing stands here"),
         ("x=1,x=2", 5, "x has a value already"),
         ("x=1,2=y", 5, "is not a name"),
+        ("x=1y=2", 3, "\"1y\" is not a name"),
+        ("x=1，2y=2", 5, "\"2y\" is not a name"),
+        ("x=1, =2", 6, "a name is missing before this ="),
+        ("x==1", 3, "a name is missing before this ="),
+        ("x=1 x=2", 5, "x has a value already"),
+        ("x₁=1 x1=2", 6, "x1 has a value already"),
+        ("x=1,,y=2", 5, "nothing stands here"),
+        (",x=1", 1, "nothing stands here"),
+        ("x=1;", 5, "nothing stands here"),
+        ("5 x=1", 1, "\"5\" lacks its value"),
+        ("x=1,y", 5, "\"y\" lacks its value"),
+        ("x=1 y", 5, "the value of x: an operator is missing"),
+        ("x=max(1,2),y=2*", 16, "the value of y: the formula ends"),
+        ("x=(1, y=2", 3, "the value of x"),
+        ("x=1e-400", 3, "the value of x: this number is too small"),
+        ("y=2, x=1e-400", 8, "the value of x: this number is too small"),
         ("x=", 3, "empty"),
         ("x=one", 3, "holds one"),
         ("x=1e999", 3, "too large"),
@@ -73,8 +113,29 @@ fn mistakes_in_points_name_their_column() {
         assert!(error.problem().contains(words), "{point}: {error}");
         assert_eq!(error.position(), (1, column), "{point}: {error}");
     }
-    let point = parse_point(" x = pi/2 , y=-1").unwrap();
-    assert_eq!(point, [("x".to_owned(), std::f64::consts::FRAC_PI_2), ("y".to_owned(), -1.0)]);
+}
+
+#[test]
+fn entries_of_a_point_stand_apart_by_commas_semicolons_or_space() {
+    for text in [
+        " x = pi/2 , y=-1",
+        "x=pi/2 y=-1",
+        "x = pi / 2 y = -1",
+        "x=pi/2;y=-1",
+        "x=pi/2\ny=-1\n",
+        "  x=π/2\u{a0}y=−1  ",
+        "x = max(pi/2, 1), y=min(-1, 0)",
+        "ｘ＝pi/2，y=-1",
+    ] {
+        let point = parse_point(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(point, [("x".to_owned(), std::f64::consts::FRAC_PI_2), ("y".to_owned(), -1.0)], "{text}");
+    }
+    assert_eq!(parse_point("a=2 * 3").unwrap(), [("a".to_owned(), 6.0)]);
+    assert_eq!(parse_point(" \n").unwrap(), []);
+    let several = parse_points(["x=1", "", "y=2 z=3"]).unwrap();
+    assert_eq!(several.iter().map(|(name, x)| format!("{name}{x}")).collect::<String>(), "x1y2z3");
+    let error = parse_points(["x=1", "y=2 x=3"]).unwrap_err();
+    assert_eq!((error.problem(), error.position()), ("x has a value already", (1, 5)));
 }
 
 #[track_caller]
@@ -91,6 +152,10 @@ fn a_point_that_does_not_fit_the_formula_is_refused() {
     refused("x*y", "x=1", &["y has no value", "--at y=NUMBER", "column 3", "      ^"]);
     refused("x*y*z", "x=1", &["y (and 1 more) has no value"]);
     refused("alpha*x", "x=1,alhpa=2", &["alhpa", "did you mean alpha?"]);
+    refused("x", "x=1 height=2", &["height is no input of the formula, whose only input is x"]);
+    refused("x*y*z", "height=2", &["height is no input of the formula, whose inputs are x, y and z"]);
+    refused("2", "height=2", &["height is no input of the formula, which has none"]);
+    refused("pi*x", "x=1,π=3", &["pi is a constant"]);
     refused("e*x", "x=1,e=2", &["e is a constant"]);
     let along = Request { directions: Directions::Along(vec![("y".into(), 1.0)]), hessian: false };
     let error = trace(&parse("x").unwrap(), &[("x".into(), 1.0)], &along).unwrap_err().to_string();

@@ -123,8 +123,9 @@ fn check_page(trace: &Trace) {
         let nodes = [source, adjoint].map(|name| name.trim_start_matches("adj_"));
         assert_eq!(partial, format!("d({})/d({})", nodes[0], nodes[1]));
     }
+    let written = trace.names();
     for row in &trace.rows {
-        close("adjoint", sums[&Notation::Plain.adjoint(row.number)], row.adjoint, 1e3);
+        close("adjoint", sums[&Notation::Plain.with(&written).adjoint(row.number)], row.adjoint, 1e3);
     }
 }
 

@@ -34,6 +34,9 @@ fn nesting_100_000_deep_is_read_traced_and_written_in_every_format() {
         nested("1+(", "2", ")") + "*x",
         nested("cos(", "1", ")") + "*x",
         nested("max(x,", "1", ")"),
+        nested("|", "x", "|"),
+        nested("√", "x", ""),
+        nested("exp|0*", "x", "|"),
     ];
     let work = move || {
         for formula in formulas {
@@ -48,9 +51,13 @@ fn nesting_100_000_deep_is_read_traced_and_written_in_every_format() {
             ];
             assert!(written.iter().all(|text| !text.is_empty()));
         }
-        for broken in
-            [nested("(", "x", ""), nested("sin(", "", ")"), nested("", "x", ")"), nested("(", "", "")]
-        {
+        for broken in [
+            nested("(", "x", ""),
+            nested("sin(", "", ")"),
+            nested("", "x", ")"),
+            nested("(", "", ""),
+            nested("|", "x", ""),
+        ] {
             assert!(parse(&broken).unwrap_err().to_string().len() < 400);
         }
     };

@@ -13,10 +13,11 @@ const COLUMNS: [&str; 9] =
 /// # Errors
 /// Never; the type is that of the writer.
 pub fn csv(trace: &Trace) -> Result<String, csv::Error> {
-    let notation = Notation::Plain;
+    let names = trace.names();
+    let script = Notation::Plain.with(&names);
     let definitions: Vec<String> =
-        trace.rows.iter().map(|row| notation.write(&trace.definition(row))).collect();
-    let node = |position: usize| notation.primal(trace.rows[position].number);
+        trace.rows.iter().map(|row| script.write(&trace.definition(row))).collect();
+    let node = |position: usize| script.primal(trace.rows[position].number);
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(COLUMNS)?;
     for (k, direction) in trace.directions.iter().enumerate() {

@@ -12,11 +12,14 @@ const LARGEST_TITLE: usize = 40;
 pub fn diagram(trace: &Trace, notation: Notation, digits: usize) -> Diagram {
     let last = trace.rows.len().saturating_sub(1);
     let number = |x: f64| rounded(x, digits);
+    let names = trace.names();
+    let script = notation.with(&names);
+    let value = script.value();
     let nodes = trace.rows.iter().enumerate().map(|(i, row)| DiagramNode {
-        name: notation.primal(row.number),
-        definition: notation.write(&trace.definition(row)),
+        name: script.primal(row.number),
+        definition: script.write(&trace.definition(row)),
         value: number(row.value),
-        adjoint: format!("{} = {}", notation.adjoint(row.number), number(row.adjoint)),
+        adjoint: format!("{} = {}", script.adjoint(row.number), number(row.adjoint)),
         kind: match i {
             _ if i == last => DiagramKind::Output,
             _ if i < trace.point.len() => DiagramKind::Input,
@@ -37,15 +40,15 @@ pub fn diagram(trace: &Trace, notation: Notation, digits: usize) -> Diagram {
     }
     edges.sort_by_key(|edge| edge.to);
     let point: Vec<String> =
-        trace.point.iter().map(|(name, x)| format!("{} = {}", notation.name(name), number(*x))).collect();
-    let title = trace.whole(LARGEST_TITLE).map(|whole| format!("f = {}", notation.write(&whole)));
+        trace.point.iter().map(|(name, x)| format!("{} = {}", script.name(name), number(*x))).collect();
+    let title = trace.whole(LARGEST_TITLE).map(|whole| format!("{value} = {}", script.write(&whole)));
     let operations = trace.costs.value;
     Diagram {
         title: title.unwrap_or_else(|| format!("a formula of {operations} operations")),
         subtitle: Some(match point.len() {
-            0 => format!("f = {}", number(trace.value())),
-            1..=8 => format!("f = {} at {}", number(trace.value()), point.join(", ")),
-            many => format!("f = {} at a point of {many} inputs", number(trace.value())),
+            0 => format!("{value} = {}", number(trace.value())),
+            1..=8 => format!("{value} = {} at {}", number(trace.value()), point.join(", ")),
+            many => format!("{value} = {} at a point of {many} inputs", number(trace.value())),
         }),
         nodes: nodes.collect(),
         edges,

@@ -17,9 +17,11 @@ pub fn json(trace: &Trace) -> Result<String, serde_json::Error> {
 
 impl Serialize for Trace {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let names = self.names();
+        let script = Notation::Plain.with(&names);
         let definitions: Vec<String> =
-            self.rows.iter().map(|row| Notation::Plain.write(&self.definition(row))).collect();
-        let names: Vec<String> = self.rows.iter().map(|row| Notation::Plain.primal(row.number)).collect();
+            self.rows.iter().map(|row| script.write(&self.definition(row))).collect();
+        let names: Vec<String> = self.rows.iter().map(|row| script.primal(row.number)).collect();
         let forward: Vec<Forward<'_>> = (0..self.directions.len())
             .map(|direction| Forward { trace: self, names: &names, definitions: &definitions, direction })
             .collect();

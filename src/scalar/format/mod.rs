@@ -3,11 +3,12 @@
 mod csv;
 mod diagram;
 mod json;
+mod letters;
 mod notation;
 mod page;
 
 pub use csv::csv;
 pub use diagram::diagram;
 pub use json::json;
-pub use notation::Notation;
+pub use notation::{Notation, Script};
 pub use page::page;

@@ -1,8 +1,10 @@
 //! How nodes, tangents, adjoints and expressions are written.
 
+use super::letters;
 use crate::document::number::{exact, latex_number};
 use crate::ops::Binary;
 use crate::scalar::Expression;
+use crate::scalar::names::{BAR, DOT, Names};
 
 /// The ways of writing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,31 +28,17 @@ enum Strength {
     Atom,
 }
 
+/// A way of writing, with the names of a formula's nodes.
+#[derive(Clone, Copy, Debug)]
+pub struct Script<'n> {
+    notation: Notation,
+    names: &'n Names,
+}
+
 impl Notation {
-    /// A node's value.
-    pub fn primal(self, number: i64) -> String {
-        match self {
-            Self::Latex => format!("v_{{{number}}}"),
-            _ => format!("v{number}"),
-        }
-    }
-
-    /// A node's tangent.
-    pub fn tangent(self, number: i64) -> String {
-        match self {
-            Self::Griewank => format!("v\u{307}{number}"),
-            Self::Plain => format!("dot_v{number}"),
-            Self::Latex => format!(r"\dot{{v}}_{{{number}}}"),
-        }
-    }
-
-    /// A node's adjoint.
-    pub fn adjoint(self, number: i64) -> String {
-        match self {
-            Self::Griewank => format!("v\u{304}{number}"),
-            Self::Plain => format!("adj_v{number}"),
-            Self::Latex => format!(r"\bar{{v}}_{{{number}}}"),
-        }
+    /// This notation for a formula whose nodes have these names.
+    pub fn with(self, names: &Names) -> Script<'_> {
+        Script { notation: self, names }
     }
 
     /// The partial derivative of one thing by another.
@@ -75,14 +63,73 @@ impl Notation {
     pub fn adds(self) -> &'static str {
         if self == Self::Latex { r"\mathrel{+}=" } else { "+=" }
     }
+}
 
-    /// A name of the user's.
+impl Script<'_> {
+    /// What nodes are called in it.
+    pub fn names(&self) -> &Names {
+        self.names
+    }
+
+    /// A node's value.
+    pub fn primal(self, number: i64) -> String {
+        match self.notation {
+            Notation::Latex => format!("{}_{{{number}}}", letters::latex(self.names.letter())),
+            _ => self.names.row(number),
+        }
+    }
+
+    /// A node's tangent.
+    pub fn tangent(self, number: i64) -> String {
+        self.marked(DOT, number)
+    }
+
+    /// A node's adjoint.
+    pub fn adjoint(self, number: i64) -> String {
+        self.marked(BAR, number)
+    }
+
+    fn marked(self, mark: &str, number: i64) -> String {
+        let letter = self.names.letter();
+        match self.notation {
+            Notation::Griewank if mark == DOT => format!("{letter}\u{307}{number}"),
+            Notation::Griewank => format!("{letter}\u{304}{number}"),
+            Notation::Plain => format!("{mark}{}", self.names.row(number)),
+            Notation::Latex => {
+                let accent = if mark == DOT { "dot" } else { "bar" };
+                format!(r"\{accent}{{{}}}_{{{number}}}", letters::latex(letter))
+            }
+        }
+    }
+
+    /// The inner product of the adjoint and the tangent of what this letter stands for.
+    pub fn pairing(self, letter: &str) -> String {
+        match self.notation {
+            Notation::Griewank => format!("⟨{letter}\u{304}, {letter}\u{307}⟩"),
+            Notation::Plain => format!("<{BAR}{letter}, {DOT}{letter}>"),
+            Notation::Latex => {
+                let letter = letters::latex(letter);
+                format!(r"\langle\bar{{{letter}}}, \dot{{{letter}}}\rangle")
+            }
+        }
+    }
+
+    /// The formula's value.
+    pub fn value(self) -> String {
+        match self.notation {
+            Notation::Latex => letters::latex(self.names.value()),
+            _ => self.names.value().into(),
+        }
+    }
+
+    /// A name of the user's, or a constant's. In LaTeX `x1` is x with the index 1.
     pub fn name(self, name: &str) -> String {
-        match self {
-            Self::Latex => match name {
+        match (self.notation, self.names.indexed(name)) {
+            (Notation::Latex, Some((base, index))) => format!("{}_{{{index}}}", letters::latex(base)),
+            (Notation::Latex, None) => match name {
                 "pi" => r"\pi".into(),
                 "e" => r"\mathrm{e}".into(),
-                _ => latex_name(name),
+                _ => letters::latex(name),
             },
             _ => name.into(),
         }
@@ -118,7 +165,7 @@ impl Notation {
 
     fn infix(self, op: Binary, a: &Expression, b: &Expression) -> (String, Strength) {
         let side = |x, strength| self.at_least(x, strength);
-        match (op, self) {
+        match (op, self.notation) {
             (Binary::Add, _) => {
                 (format!("{} + {}", side(a, Strength::Sum), side(b, Strength::Product)), Strength::Sum)
             }
@@ -126,17 +173,21 @@ impl Notation {
                 (format!("{} - {}", side(a, Strength::Sum), side(b, Strength::Product)), Strength::Sum)
             }
             (Binary::Mul, _) => {
-                let text =
-                    format!("{}{}{}", side(a, Strength::Product), self.times(), side(b, Strength::Power));
+                let text = format!(
+                    "{}{}{}",
+                    side(a, Strength::Product),
+                    self.notation.times(),
+                    side(b, Strength::Power)
+                );
                 (text, Strength::Product)
             }
-            (Binary::Div, Self::Latex) => {
+            (Binary::Div, Notation::Latex) => {
                 (format!(r"\frac{{{}}}{{{}}}", self.write(a), self.write(b)), Strength::Product)
             }
             (Binary::Div, _) => {
                 (format!("{} / {}", side(a, Strength::Product), side(b, Strength::Power)), Strength::Product)
             }
-            (_, Self::Latex) => {
+            (_, Notation::Latex) => {
                 (format!("{}^{{{}}}", side(a, Strength::Atom), self.write(b)), Strength::Power)
             }
             (..) => (format!("{}^{}", side(a, Strength::Atom), side(b, Strength::Atom)), Strength::Power),
@@ -146,18 +197,23 @@ impl Notation {
     fn call(self, name: &str, operands: &[Expression]) -> (String, Strength) {
         let inner: Vec<String> = operands.iter().map(|x| self.write(x)).collect();
         let inner = inner.join(", ");
-        let text = match (self, name) {
-            (Self::Latex, "sqrt") => format!(r"\sqrt{{{inner}}}"),
-            (Self::Latex, "abs") => format!(r"\left|{inner}\right|"),
-            (Self::Latex, "asin" | "acos" | "atan") => format!(r"\arc{}\left({inner}\right)", &name[1..]),
-            (Self::Latex, "log10") => format!(r"\log_{{10}}\left({inner}\right)"),
+        let text = match (self.notation, name) {
+            (Notation::Latex, "sqrt") => format!(r"\sqrt{{{inner}}}"),
+            (Notation::Latex, "abs") => format!(r"\left|{inner}\right|"),
+            (Notation::Latex, "cbrt") => format!(r"\sqrt[3]{{{inner}}}"),
+            (Notation::Latex, "asin" | "acos" | "atan") => format!(r"\arc{}\left({inner}\right)", &name[1..]),
+            (Notation::Latex, "asinh" | "acosh" | "atanh") => {
+                format!(r"\operatorname{{ar{}}}\left({inner}\right)", &name[1..])
+            }
+            (Notation::Latex, "log2" | "log10") => format!(r"\log_{{{}}}\left({inner}\right)", &name[3..]),
             (
-                Self::Latex,
-                "sin" | "cos" | "tan" | "sinh" | "cosh" | "tanh" | "exp" | "ln" | "min" | "max",
+                Notation::Latex,
+                "sin" | "cos" | "tan" | "sec" | "csc" | "cot" | "sinh" | "cosh" | "tanh" | "exp" | "ln"
+                | "min" | "max",
             ) => {
                 format!(r"\{name}\left({inner}\right)")
             }
-            (Self::Latex, _) => format!(r"\operatorname{{{name}}}\left({inner}\right)"),
+            (Notation::Latex, _) => format!(r"\operatorname{{{name}}}\left({inner}\right)"),
             _ => format!("{name}({inner})"),
         };
         (text, Strength::Atom)
@@ -167,73 +223,15 @@ impl Notation {
     fn at_least(self, expression: &Expression, strength: Strength) -> String {
         match self.bound(expression) {
             (text, own) if own >= strength => text,
-            (text, _) if self == Self::Latex => format!(r"\left({text}\right)"),
+            (text, _) if self.notation == Notation::Latex => format!(r"\left({text}\right)"),
             (text, _) => format!("({text})"),
         }
     }
 
     fn number(self, x: f64) -> String {
-        match self {
-            Self::Latex => latex_number(&exact(x)),
+        match self.notation {
+            Notation::Latex => latex_number(&exact(x)),
             _ => exact(x),
         }
-    }
-}
-
-/// `x1` as x with the index 1; names of several letters upright.
-fn latex_name(name: &str) -> String {
-    let escape = |text: &str| text.replace('_', r"\_");
-    let letters = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let (base, index) = (letters.trim_end_matches('_'), &name[letters.len()..]);
-    let base = if base.is_empty() { letters } else { base };
-    let base = match base.chars().count() {
-        1 if base.is_ascii() => escape(base),
-        _ if base.is_ascii() => format!(r"\mathrm{{{}}}", escape(base)),
-        _ => base.chars().map(latex_letter).collect(),
-    };
-    if index.is_empty() { base } else { format!("{base}_{{{index}}}") }
-}
-
-/// A letter of a name that is not all ASCII: a Greek one's command; of others that plain LaTeX does not know, the code.
-fn latex_letter(letter: char) -> String {
-    const NAMES: [(&str, &str); 32] = [
-        ("α", "alpha"),
-        ("β", "beta"),
-        ("γ", "gamma"),
-        ("δ", "delta"),
-        ("ε", "varepsilon"),
-        ("ζ", "zeta"),
-        ("η", "eta"),
-        ("θ", "theta"),
-        ("ι", "iota"),
-        ("κ", "kappa"),
-        ("λ", "lambda"),
-        ("μ", "mu"),
-        ("ν", "nu"),
-        ("ξ", "xi"),
-        ("π", "pi"),
-        ("ρ", "rho"),
-        ("ς", "varsigma"),
-        ("σ", "sigma"),
-        ("τ", "tau"),
-        ("υ", "upsilon"),
-        ("φ", "varphi"),
-        ("χ", "chi"),
-        ("ψ", "psi"),
-        ("ω", "omega"),
-        ("Γ", "Gamma"),
-        ("Δ", "Delta"),
-        ("Θ", "Theta"),
-        ("Λ", "Lambda"),
-        ("Σ", "Sigma"),
-        ("Φ", "Phi"),
-        ("Ψ", "Psi"),
-        ("Ω", "Omega"),
-    ];
-    match NAMES.iter().find(|(greek, _)| greek.starts_with(letter)) {
-        Some((_, name)) => format!(r"\{name}{{}}"),
-        None if letter == '_' => r"\_".into(),
-        None if letter.is_ascii() => format!(r"\mathrm{{{letter}}}"),
-        None => format!(r"\mathrm{{u{:04x}}}", u32::from(letter)),
     }
 }

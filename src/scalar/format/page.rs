@@ -1,6 +1,6 @@
 //! What a trace's page shows, from top to bottom, for every format that is read by eye.
 
-use super::notation::Notation;
+use super::notation::{Notation, Script};
 use crate::document::number::{error, latex_number, rounded};
 use crate::document::{Align, Block, Span, math, words};
 use crate::scalar::trace::{Contribution, Row, Trace};
@@ -13,7 +13,8 @@ const LARGEST_FORMULA: usize = 120;
 
 /// The trace from top to bottom; `drawing` is the graph in box characters, if it is to be shown.
 pub fn page(trace: &Trace, notation: Notation, digits: usize, drawing: Option<&str>) -> Vec<Block> {
-    let writer = Writer { trace, notation, digits };
+    let names = trace.names();
+    let writer = Writer { trace, script: notation.with(&names), notation, digits };
     let mut blocks = vec![Block::Paragraph(writer.formula()), Block::Paragraph(writer.point())];
     if let Some(drawing) = drawing {
         blocks.push(Block::Heading("Computational graph".into()));
@@ -44,6 +45,7 @@ pub fn page(trace: &Trace, notation: Notation, digits: usize, drawing: Option<&s
 
 struct Writer<'t> {
     trace: &'t Trace,
+    script: Script<'t>,
     notation: Notation,
     digits: usize,
 }
@@ -64,15 +66,15 @@ impl Writer<'_> {
     }
 
     fn name(&self, input: usize) -> String {
-        self.notation.name(&self.trace.point[input].0)
+        self.script.name(&self.trace.point[input].0)
     }
 
     fn formula(&self) -> Vec<Span> {
         let whole = match self.trace.whole(LARGEST_FORMULA) {
-            Some(expression) => self.notation.write(&expression),
-            None => self.notation.primal(self.trace.rows.last().map_or(0, |row| row.number)),
+            Some(expression) => self.script.write(&expression),
+            None => self.script.primal(self.trace.rows.last().map_or(0, |row| row.number)),
         };
-        vec![math(format!("f = {whole} = {}", self.number(self.trace.value())))]
+        vec![math(format!("{} = {whole} = {}", self.script.value(), self.number(self.trace.value())))]
     }
 
     fn point(&self) -> Vec<Span> {
@@ -109,7 +111,7 @@ impl Writer<'_> {
             let entries = direction.tangents.iter().enumerate();
             let entries: Vec<String> = entries
                 .map(|(i, x)| {
-                    format!("{} = {}", self.notation.tangent(self.trace.rows[i].number), self.number(*x))
+                    format!("{} = {}", self.script.tangent(self.trace.rows[i].number), self.number(*x))
                 })
                 .collect();
             blocks.push(Block::Paragraph(vec![words("direction "), math(entries.join(", "))]));
@@ -127,14 +129,14 @@ impl Writer<'_> {
             }
             columns.extend(shown.clone().filter_map(|k| Some((titles[k].take()?, Align::Right))));
             let row = |row: &Row| {
-                let mut cells = vec![math(self.notation.primal(row.number))];
+                let mut cells = vec![math(self.script.primal(row.number))];
                 if begin == 0 {
                     let rule = self.trace.tangent_rule(row).map(|rule| {
-                        format!("{} = {}", self.notation.tangent(row.number), self.notation.write(&rule))
+                        format!("{} = {}", self.script.tangent(row.number), self.script.write(&rule))
                     });
-                    cells.push(math(self.notation.write(&self.trace.definition(row))));
+                    cells.push(math(self.script.write(&self.trace.definition(row))));
                     cells.push(self.cell(row.value));
-                    cells.push(math(rule.unwrap_or_else(|| self.notation.tangent(row.number))));
+                    cells.push(math(rule.unwrap_or_else(|| self.script.tangent(row.number))));
                 }
                 cells.extend(shown.clone().map(|k| self.cell(row.tangents[k])));
                 cells
@@ -157,8 +159,8 @@ impl Writer<'_> {
             (words("value"), Align::Right),
         ];
         let row = |row: &Row| {
-            let definition = self.notation.write(&self.trace.definition(row));
-            vec![math(self.notation.primal(row.number)), math(definition), self.cell(row.value)]
+            let definition = self.script.write(&self.trace.definition(row));
+            vec![math(self.script.primal(row.number)), math(definition), self.cell(row.value)]
         };
         Block::Table { columns, rows: self.trace.rows.iter().map(row).collect() }
     }
@@ -174,7 +176,7 @@ impl Writer<'_> {
         ];
         let mut rows = Vec::new();
         for (position, row) in self.trace.rows.iter().enumerate().rev() {
-            let adjoint = self.notation.adjoint(row.number);
+            let adjoint = self.script.adjoint(row.number);
             let is_output = position + 1 == self.trace.rows.len();
             if row.contributions.is_empty() {
                 let start = if is_output { "1" } else { "0" };
@@ -197,11 +199,11 @@ impl Writer<'_> {
     }
 
     fn contribution(&self, row: &Row, adjoint: &str, part: &Contribution, sum: f64) -> Vec<Span> {
-        let (notation, from) = (self.notation, &self.trace.rows[part.from]);
+        let (notation, script, from) = (self.notation, self.script, &self.trace.rows[part.from]);
         let times = notation.times();
-        let source = notation.adjoint(from.number);
-        let partial = notation.partial(&notation.primal(from.number), &notation.primal(row.number));
-        let rule = notation.write_factor(&self.trace.partial(part));
+        let source = script.adjoint(from.number);
+        let partial = notation.partial(&script.primal(from.number), &script.primal(row.number));
+        let rule = script.write_factor(&self.trace.partial(part));
         let factor = self.number(part.partial);
         let factor = if factor.starts_with('-') { format!("({factor})") } else { factor };
         vec![
@@ -217,14 +219,14 @@ impl Writer<'_> {
         let columns = vec![
             (words("input"), Align::Left),
             (words("adjoint"), Align::Left),
-            (words("partial of f"), Align::Right),
+            (words(format!("partial of {}", self.script.names().value())), Align::Right),
         ];
         let row = |input: usize| {
             let row = &self.trace.rows[input];
             let adjoint = format!(
                 "{} = {}",
-                self.notation.partial("f", &self.name(input)),
-                self.notation.adjoint(row.number)
+                self.notation.partial(&self.script.value(), &self.name(input)),
+                self.script.adjoint(row.number)
             );
             vec![math(self.name(input)), math(adjoint), self.cell(row.adjoint)]
         };
@@ -282,7 +284,7 @@ impl Writer<'_> {
                 Some(false) if self.trace.notes.is_empty() => "DIFFERS",
                 Some(false) => "differs, see the notes",
                 None if check.central.is_some() => "cannot tell",
-                None => "f has no value beside the point",
+                None => "the formula has no value beside the point",
             };
             let input = check.input.map_or_else(|| words("all inputs by 1"), |input| math(self.name(input)));
             vec![input, self.cell(check.reverse), central, error, words(verdict)]
@@ -292,15 +294,13 @@ impl Writer<'_> {
 
     fn inner_product(&self) -> Vec<Span> {
         let product = self.trace.checks.inner_product;
-        let (outputs, inputs) = match self.notation {
-            Notation::Griewank => ("⟨y\u{304}, y\u{307}⟩", "⟨x\u{304}, x\u{307}⟩"),
-            Notation::Plain => ("<adj_y, dot_y>", "<adj_x, dot_x>"),
-            Notation::Latex => (r"\langle\bar{y}, \dot{y}\rangle", r"\langle\bar{x}, \dot{x}\rangle"),
-        };
+        let names = self.script.names();
+        // Of the value, and of the rows of all inputs.
+        let [outputs, inputs] = [names.value(), names.letter()].map(|letter| self.script.pairing(letter));
         vec![
             words("Inner product: forward mode "),
             math(format!("{outputs} = {}", self.number(product.forward))),
-            words(", reverse mode "),
+            words(", reverse mode, over the inputs, "),
             math(format!("{inputs} = {}", self.number(product.reverse))),
             words(", error "),
             self.error(product.error()),
