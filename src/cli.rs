@@ -89,9 +89,10 @@ pub struct Doctor {
 pub struct Trace {
     /// The formula, such as "(x1*x2*sin(x3) + exp(x1*x2))/x3"; - reads it from standard input
     ///
-    /// Numbers, names, + - * / ^ and parentheses; pi and e; sin cos tan asin acos atan sinh cosh tanh exp ln log log10
-    /// sqrt abs sign relu step sigmoid pow min max above. log is natural, and -x^2 is -(x^2); above(a, b) is 1 where
-    /// a > b, 1/2 where they are equal, else 0.
+    /// Numbers, names, + - * / ^ and parentheses; pi and e; sin cos tan sec csc cot asin acos atan atan2 sinh cosh tanh
+    /// asinh acosh atanh exp expm1 ln log log1p log2 log10 sqrt cbrt hypot erf abs sign relu step sigmoid softplus pow
+    /// min max above. log is natural, and -x^2 is -(x^2); atan2(y, x) is the angle of the point (x, y); above(a, b) is 1
+    /// where a > b, 1/2 where they are equal, else 0.
     #[arg(value_name = "FORMULA", allow_hyphen_values = true)]
     pub formula: String,
     /// The values of the inputs: x1=1,x2=1.5,x3=pi/2

@@ -148,8 +148,9 @@ struct Parser<'t, 'g> {
 
 /// Reads a formula.
 ///
-/// Numbers, names, `+ - * / ^`, parentheses, `pi`, `e`, and functions: `sin cos tan asin acos atan sinh cosh tanh exp
-/// ln log log10 sqrt abs sign relu step sigmoid pow min max above`; `log` is the natural logarithm.
+/// Numbers, names, `+ - * / ^`, parentheses, `pi`, `e`, and functions: `sin cos tan sec csc cot asin acos atan atan2
+/// sinh cosh tanh asinh acosh atanh exp expm1 ln log log1p log2 log10 sqrt cbrt hypot erf abs sign relu step sigmoid
+/// softplus pow min max above`; `log` is the natural logarithm.
 ///
 /// # Errors
 /// The first mistake, with its column.

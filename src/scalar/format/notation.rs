@@ -149,11 +149,16 @@ impl Notation {
         let text = match (self, name) {
             (Self::Latex, "sqrt") => format!(r"\sqrt{{{inner}}}"),
             (Self::Latex, "abs") => format!(r"\left|{inner}\right|"),
+            (Self::Latex, "cbrt") => format!(r"\sqrt[3]{{{inner}}}"),
             (Self::Latex, "asin" | "acos" | "atan") => format!(r"\arc{}\left({inner}\right)", &name[1..]),
-            (Self::Latex, "log10") => format!(r"\log_{{10}}\left({inner}\right)"),
+            (Self::Latex, "asinh" | "acosh" | "atanh") => {
+                format!(r"\operatorname{{ar{}}}\left({inner}\right)", &name[1..])
+            }
+            (Self::Latex, "log2" | "log10") => format!(r"\log_{{{}}}\left({inner}\right)", &name[3..]),
             (
                 Self::Latex,
-                "sin" | "cos" | "tan" | "sinh" | "cosh" | "tanh" | "exp" | "ln" | "min" | "max",
+                "sin" | "cos" | "tan" | "sec" | "csc" | "cot" | "sinh" | "cosh" | "tanh" | "exp" | "ln"
+                | "min" | "max",
             ) => {
                 format!(r"\{name}\left({inner}\right)")
             }
