@@ -24,6 +24,9 @@ __device__ __forceinline__ float larger(float a, float b) { return a >= b ? a : 
 // 1 where a > b, 1/2 where they are equal, else 0.
 __device__ __forceinline__ float above_half(float a, float b) { return a > b ? 1.0f : a == b ? 0.5f : 0.0f; }
 
+// ln(1 + e^x) without overflow.
+__device__ __forceinline__ float softplus_of(float x) { return fmaxf(x, 0.0f) + log1pf(expf(-fabsf(x))); }
+
 #define UNARY_OPERATIONS(ROW)              \
     ROW(negate, -x)                        \
     ROW(exp, expf(x))                      \
@@ -43,7 +46,19 @@ __device__ __forceinline__ float above_half(float a, float b) { return a > b ? 1
     ROW(relu, x <= 0.0f ? 0.0f : x)        \
     ROW(step, unit_step(x))                \
     ROW(sign, sign_of(x))                  \
-    ROW(abs, fabsf(x))
+    ROW(abs, fabsf(x))                     \
+    ROW(log2, log2f(x))                    \
+    ROW(log1p, log1pf(x))                  \
+    ROW(expm1, expm1f(x))                  \
+    ROW(cbrt, cbrtf(x))                    \
+    ROW(softplus, softplus_of(x))          \
+    ROW(asinh, asinhf(x))                  \
+    ROW(acosh, acoshf(x))                  \
+    ROW(atanh, atanhf(x))                  \
+    ROW(sec, 1.0f / cosf(x))               \
+    ROW(csc, 1.0f / sinf(x))               \
+    ROW(cot, 1.0f / tanf(x))               \
+    ROW(erf, erff(x))
 
 #define BINARY_OPERATIONS(ROW)             \
     ROW(add, a + b)                        \
@@ -53,6 +68,8 @@ __device__ __forceinline__ float above_half(float a, float b) { return a > b ? 1
     ROW(pow, powf(a, b))                   \
     ROW(max, larger(a, b))                 \
     ROW(min, -larger(-a, -b))              \
-    ROW(above, above_half(a, b))
+    ROW(above, above_half(a, b))           \
+    ROW(hypot, hypotf(a, b))               \
+    ROW(atan2, atan2f(a, b))
 
 #endif

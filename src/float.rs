@@ -34,6 +34,16 @@ pub trait Float:
     fn of_byte(byte: u8) -> Self;
     /// This number in 64 bits, exactly.
     fn wide(self) -> f64;
+    /// erf(x), which the standard library lacks.
+    fn error_function(self) -> Self;
+    /// asinh(x), where `asinh` of the standard library loses digits; so with the next two.
+    fn inverse_sinh(self) -> Self;
+    /// acosh(x)
+    fn inverse_cosh(self) -> Self;
+    /// atanh(x)
+    fn inverse_tanh(self) -> Self;
+    /// ∛x, where C libraries' `cbrt` is up to four units in the last place off.
+    fn cube_root(self) -> Self;
     /// This number in each lane.
     fn splat<S: Simd>(self, simd: S) -> Self::Lanes<S>;
     /// `a · b + c` in each lane: rounded once where the processor has such an instruction, as those with AVX2,
@@ -62,6 +72,26 @@ impl Float for f32 {
         f64::from(self)
     }
     #[inline(always)]
+    fn error_function(self) -> Self {
+        libm::erff(self)
+    }
+    #[inline(always)]
+    fn inverse_sinh(self) -> Self {
+        libm::asinhf(self)
+    }
+    #[inline(always)]
+    fn inverse_cosh(self) -> Self {
+        libm::acoshf(self)
+    }
+    #[inline(always)]
+    fn inverse_tanh(self) -> Self {
+        libm::atanhf(self)
+    }
+    #[inline(always)]
+    fn cube_root(self) -> Self {
+        libm::cbrtf(self)
+    }
+    #[inline(always)]
     fn splat<S: Simd>(self, simd: S) -> S::f32s {
         simd.splat_f32s(self)
     }
@@ -85,6 +115,26 @@ impl Float for f64 {
     #[inline(always)]
     fn wide(self) -> f64 {
         self
+    }
+    #[inline(always)]
+    fn error_function(self) -> Self {
+        libm::erf(self)
+    }
+    #[inline(always)]
+    fn inverse_sinh(self) -> Self {
+        libm::asinh(self)
+    }
+    #[inline(always)]
+    fn inverse_cosh(self) -> Self {
+        libm::acosh(self)
+    }
+    #[inline(always)]
+    fn inverse_tanh(self) -> Self {
+        libm::atanh(self)
+    }
+    #[inline(always)]
+    fn cube_root(self) -> Self {
+        libm::cbrt(self)
     }
     #[inline(always)]
     fn splat<S: Simd>(self, simd: S) -> S::f64s {

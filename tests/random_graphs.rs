@@ -134,6 +134,8 @@ fn random_graphs_use_every_operation() {
         "max",
         "min",
         "above",
+        "hypot",
+        "atan2",
         "sum",
         "broadcast",
         "reshape",

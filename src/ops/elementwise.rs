@@ -79,6 +79,23 @@ unary_operations! {
     Sign    sign    "-1 where x < 0, 1 where x > 0, else 0: the derivative of abs, 0 at the kink."
                                                  |x| sign(x),                  |_, _, _| None;
     Abs     abs     "|x|"                        |x| x.abs(),                  |t, x, _| Some(t * x.sign());
+    Log2    log2    "The logarithm to base 2."   |x| x.log2(),                 |t, x, _| Some(t / std::f64::consts::LN_2 / x);
+    Log1p   log1p   "ln(1 + x), exact near 0."   |x| x.ln_1p(),                |t, x, _| Some(t / (1.0 + x));
+    Expm1   expm1   "eˣ - 1, exact near 0."      |x| x.exp_m1(),               |t, x, _| Some(t * x.exp());
+    Cbrt    cbrt    "The cube root."             |x| x.cube_root(),            |t, _, y| Some(t / (3.0 * (y * y)));
+    Softplus softplus "ln(1 + eˣ)"               |x| x.max(T::zero()) + (-x.abs()).exp().ln_1p(),
+                                                                               |t, x, _| Some(t * x.sigmoid());
+    Asinh   asinh   "The number whose hyperbolic sine is x."
+                                                 |x| x.inverse_sinh(),         |t, x, _| Some(t / x.hypot(1.0));
+    Acosh   acosh   "The number ≥ 0 whose hyperbolic cosine is x."
+                                                 |x| x.inverse_cosh(),         |t, x, _| Some(t / ((x - 1.0).sqrt() * (x + 1.0).sqrt()));
+    Atanh   atanh   "The number whose hyperbolic tangent is x."
+                                                 |x| x.inverse_tanh(),         |t, x, _| Some(t / ((1.0 - x) * (1.0 + x)));
+    Sec     sec     "1 / cos x"                  |x| x.cos().recip(),          |t, x, y| Some(t * (y * x.tan()));
+    Csc     csc     "1 / sin x"                  |x| x.sin().recip(),          |t, x, y| Some(-(t * (y * x.cot())));
+    Cot     cot     "1 / tan x"                  |x| x.tan().recip(),          |t, _, y| Some(-(t * (1.0 + y * y)));
+    Erf     erf     "The error function, 2/√π ∫₀ˣ e^(-u²) du."
+                                                 |x| x.error_function(),       |t, x, _| Some(t * (std::f64::consts::FRAC_2_SQRT_PI * (-(x * x)).exp()));
 }
 
 /// The logistic function without overflow: `exp` is only ever taken of a number ≤ 0.
@@ -182,6 +199,11 @@ binary_operations! {
                   |a, b| -larger(-a, -b), |t, a, b, _| [Some(t * b.above(a)), Some(t - t * b.above(a))];
     Above "above" "1 where a > b, ½ where a = b, else 0: the derivative of max by a."
                   |a, b| above(a, b),    |_, _, _, _| [None, None];
+    Hypot "hypot" "√(a² + b²), without overflow on the way."
+                  |a, b| a.hypot(b),     |t, a, b, y| [Some(t * (a / y)), Some(t * (b / y))];
+    Atan2 "atan2" "The angle of the point at a upwards and b to the right, from -π to π."
+                  |a, b| a.atan2(b),     |t, a, b, _| [Some(t * (b / a.hypot(b) / a.hypot(b))),
+                                                       Some(-(t * (a / a.hypot(b) / a.hypot(b))))];
 }
 
 /// t · b aᵇ⁻¹. A constant exponent of 0 lets nothing through, where the product would be 0 · ∞ at a = 0; so
@@ -271,6 +293,18 @@ impl<'g> Var<'g> {
     #[track_caller]
     pub fn above(self, other: impl Into<Operand<'g>>) -> Var<'g> {
         self.apply_binary(Binary::Above, other)
+    }
+
+    /// √(`self`² + `other`²) without overflow on the way, elementwise, broadcast where shapes differ.
+    #[track_caller]
+    pub fn hypot(self, other: impl Into<Operand<'g>>) -> Var<'g> {
+        self.apply_binary(Binary::Hypot, other)
+    }
+
+    /// The angle of the point (x, y) = (`x`, `self`), elementwise, broadcast where shapes differ.
+    #[track_caller]
+    pub fn atan2(self, x: impl Into<Operand<'g>>) -> Var<'g> {
+        self.apply_binary(Binary::Atan2, x)
     }
 
     #[track_caller]

@@ -28,7 +28,11 @@ pub enum DomainError {
 /// The numbers for which an operation has a value.
 fn domain(op: &Op) -> &'static str {
     match op {
-        Op::Unary(Unary::Ln | Unary::Log10) => ": its operand must be larger than 0",
+        Op::Unary(Unary::Ln | Unary::Log10 | Unary::Log2) => ": its operand must be larger than 0",
+        Op::Unary(Unary::Log1p) => ": its operand must be larger than -1",
+        Op::Unary(Unary::Acosh) => ": its operand must be 1 or larger",
+        Op::Unary(Unary::Atanh) => ": its operand must be between -1 and 1",
+        Op::Unary(Unary::Csc | Unary::Cot) => ": its operand must not be 0",
         Op::Unary(Unary::Sqrt) => ": its operand must be 0 or larger",
         Op::Unary(Unary::Asin | Unary::Acos) => ": its operand must be from -1 to 1",
         Op::Binary(Binary::Div) => ": its divisor must not be 0",
@@ -93,7 +97,8 @@ pub(super) fn check_value(formula: &Formula, value: impl Fn(NodeId) -> f64) -> R
     let (operation, at) = described(formula, node, &|id| names[id.index()].clone(), &value);
     let name = names[node.index()].as_ref().map_or(String::new(), |name| format!("{name} = "));
     let op = &formula.graph()[node].op;
-    let pole = matches!(op, Op::Binary(Binary::Div) | Op::Unary(Unary::Ln | Unary::Log10));
+    let pole = matches!(op, Op::Binary(Binary::Div) | Op::Unary(Unary::Ln | Unary::Log10 | Unary::Log2))
+        || matches!(op, Op::Unary(Unary::Log1p | Unary::Atanh | Unary::Csc | Unary::Cot));
     let zero_base = matches!(op, Op::Binary(Binary::Pow)) && value(formula.graph()[node].inputs[0]) == 0.0;
     let divided_by_zero =
         matches!(op, Op::Binary(Binary::Div)) && value(formula.graph()[node].inputs[1]) == 0.0;

@@ -42,10 +42,13 @@ const EDGES: [f32; 26] = [
 pub(super) fn unary_ulps(operation: Unary) -> f64 {
     match operation {
         Unary::Neg | Unary::Sqrt | Unary::Relu | Unary::Step | Unary::Sign | Unary::Abs => 0.0,
-        Unary::Ln => 1.0,
-        Unary::Log10 | Unary::Acos | Unary::Atan => 2.0,
-        Unary::Asin | Unary::Cosh => 3.0,
-        Unary::Sinh => 4.0,
+        Unary::Ln | Unary::Log2 | Unary::Log1p | Unary::Expm1 | Unary::Cbrt => 1.0,
+        Unary::Log10 | Unary::Acos | Unary::Atan | Unary::Erf => 2.0,
+        Unary::Asin | Unary::Cosh | Unary::Atanh => 3.0,
+        Unary::Sinh | Unary::Asinh | Unary::Acosh => 4.0,
+        Unary::Sec | Unary::Csc => 3.0, // of cos or sin, and a quotient
+        Unary::Cot => 5.0,
+        Unary::Softplus => 4.0, // of exp, log1p and a sum
         Unary::Exp | Unary::Sin | Unary::Cos | Unary::Tanh => 2.0,
         Unary::Tan => 4.0,
         Unary::Sigmoid => 4.0, // of exp, a sum and a quotient
@@ -57,6 +60,7 @@ pub(super) fn binary_ulps(operation: Binary) -> f64 {
         Binary::Add | Binary::Sub | Binary::Mul | Binary::Div | Binary::Max | Binary::Min | Binary::Above => {
             0.0
         }
+        Binary::Hypot | Binary::Atan2 => 3.0,
         Binary::Pow => 8.0,
     }
 }

@@ -115,12 +115,29 @@ fn unary() -> Vec<Case> {
         Unary::Relu => f64::max(x, 0.0),
         Unary::Step => f64::from(u8::from(x > 0.0)),
         Unary::Abs => f64::max(x, -x),
+        Unary::Log2 => x.ln() / std::f64::consts::LN_2,
+        Unary::Log1p => (1.0 + x).ln(),
+        Unary::Expm1 => 2.0 * (x / 2.0).exp() * (x / 2.0).sinh(),
+        Unary::Cbrt => x.signum() * x.abs().powf(1.0 / 3.0),
+        Unary::Softplus => (1.0 + x.exp()).ln(),
+        Unary::Asinh => x.signum() * (x.abs() + (x * x + 1.0).sqrt()).ln(),
+        Unary::Acosh => (x + (x * x - 1.0).sqrt()).ln(),
+        Unary::Atanh => (x.ln_1p() - (-x).ln_1p()) / 2.0,
+        Unary::Sec => x.tan() / x.sin(),
+        Unary::Csc => 1.0 / (x - std::f64::consts::FRAC_PI_2).cos(),
+        Unary::Cot => x.cos() / x.sin(),
+        Unary::Erf => error_function(x),
     };
     let values = |operation| match operation {
-        Unary::Ln | Unary::Log10 | Unary::Sqrt => Values::Between(0.3, 3.0),
-        Unary::Tan => Values::Between(-1.0, 1.0),
-        Unary::Asin | Unary::Acos => Values::Between(-0.8, 0.8),
-        Unary::Relu | Unary::Step | Unary::Sign | Unary::Abs | Unary::Tanh => Values::AwayFromZero,
+        Unary::Ln | Unary::Log10 | Unary::Log2 | Unary::Sqrt => Values::Between(0.3, 3.0),
+        Unary::Log1p => Values::Between(0.5, 3.0),
+        Unary::Acosh => Values::Between(1.5, 3.0),
+        Unary::Tan | Unary::Sec | Unary::Erf => Values::Between(-1.0, 1.0),
+        Unary::Csc | Unary::Cot => Values::Between(0.5, 2.5),
+        Unary::Asin | Unary::Acos | Unary::Atanh => Values::Between(-0.8, 0.8),
+        Unary::Relu | Unary::Step | Unary::Sign | Unary::Abs | Unary::Tanh | Unary::Cbrt | Unary::Asinh => {
+            Values::AwayFromZero
+        }
         _ => ANY,
     };
     let case = |operation: Unary, shape: &[usize]| {
@@ -164,10 +181,14 @@ fn binary() -> Vec<Case> {
         Binary::Max => f64::max(a, b).into(),
         Binary::Min => f64::min(a, b).into(),
         Binary::Above => (0.5 + 0.5 * (a - b).signum()).into(),
+        Binary::Hypot => (a * a + b * b).sqrt().into(),
+        Binary::Atan2 => (2.0 * (a / ((a * a + b * b).sqrt() + b)).atan()).into(),
     };
     let values = |operation| match operation {
         Binary::Div => [ANY, Values::AwayFromZero],
         Binary::Pow => [Values::Between(0.5, 2.0), ANY],
+        Binary::Hypot => [Values::AwayFromZero, ANY],
+        Binary::Atan2 => [Values::AwayFromZero, Values::Between(0.1, 2.0)],
         // Never equal, and a kink on either side.
         Binary::Max | Binary::Min | Binary::Above => [Values::AwayFromZero, Values::Between(-0.05, 0.05)],
         _ => [ANY, ANY],
@@ -186,6 +207,8 @@ fn binary() -> Vec<Case> {
                 Binary::Max => x[0].max(x[1]),
                 Binary::Min => x[0].min(x[1]),
                 Binary::Above => x[0].above(x[1]),
+                Binary::Hypot => x[0].hypot(x[1]),
+                Binary::Atan2 => x[0].atan2(x[1]),
             },
             move |x| {
                 // NumPy's rule: aligned at the last axis, an extent of 1 is repeated.
@@ -202,6 +225,16 @@ fn binary() -> Vec<Case> {
         if operation == Binary::Above { case.not_smooth() } else { case }
     };
     Binary::ALL.iter().flat_map(|&operation| PAIRS.map(|pair| case(operation, pair))).collect()
+}
+
+/// erf by its power series (Abramowitz and Stegun, 7.1.6), whose terms have one sign.
+fn error_function(x: f64) -> f64 {
+    let (mut term, mut sum) = (x, 0.0);
+    for n in 1..100 {
+        sum += term;
+        term *= 2.0 * x * x / f64::from(2 * n + 1);
+    }
+    std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
 }
 
 fn reductions() -> Vec<Case> {

@@ -124,7 +124,7 @@ impl<'g> Generator<'g> {
     fn operation(&mut self) -> (Var<'g>, f64) {
         let (x, b) = self.operand();
         let shape = x.shape();
-        match self.random.below(31) {
+        match self.random.below(32) {
             0 => (-x, b),
             1 => (x.tanh().exp(), 3.0),
             2 => ((1.0 + x * x).ln(), (1.0 + b * b).ln()),
@@ -211,9 +211,33 @@ impl<'g> Generator<'g> {
                     _ => (x.above(y) * (x - y), b + c), // without a jump
                 }
             }
+            30 => self.function(x, b),
             _ => {
                 self.streams += 1;
                 (x.dropout(0.25, self.streams), b / 0.75)
+            }
+        }
+    }
+
+    /// A function of mathematical libraries, where it has a value and no pole is near.
+    fn function(&mut self, x: Var<'g>, b: f64) -> (Var<'g>, f64) {
+        match self.random.below(14) {
+            0 => ((1.0 + x * x).log2(), (1.0 + b * b).log2()),
+            1 => ((x * x).log1p(), (b * b).ln_1p()),
+            2 => (x.tanh().expm1(), 2.0),
+            3 => ((1.0 + x * x).cbrt(), 1.0 + b),
+            4 => (x.softplus(), b + 0.7),
+            5 => (x.asinh(), b),
+            6 => ((2.0 + x * x).acosh(), (2.0 + b * b).acosh()),
+            7 => ((0.8 * x.sin()).atanh(), 1.1),
+            8 => (x.sin().sec(), 1.9),
+            9 => ((1.5 + 0.5 * x.sin()).csc(), 1.2),
+            10 => ((1.5 + 0.5 * x.sin()).cot(), 0.7),
+            11 => (x.erf(), 1.0),
+            kind => {
+                let (y, c) = self.partner(x);
+                let y = 1.0 + y * y;
+                if kind == 12 { (x.hypot(y), b + 1.0 + c * c) } else { (x.atan2(y), 1.6) }
             }
         }
     }
