@@ -104,6 +104,9 @@ pub struct Trace {
     /// itself where it is small
     #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
     pub graph: Option<PathBuf>,
+    /// Replace the file of --graph if it exists
+    #[arg(long)]
+    pub force: bool,
     /// Print the matrix of second derivatives, too
     #[arg(long)]
     pub hessian: bool,

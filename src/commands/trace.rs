@@ -11,6 +11,7 @@ use cotangent::scalar::{
 use super::Failure;
 use super::console::{colour, print, width};
 use super::drawing::{Drawing, in_characters};
+use super::output::Output;
 use crate::cli::{PageFormat, Trace, TraceNotation};
 
 pub fn run(arguments: Trace) -> Result<(), Failure> {
@@ -38,6 +39,8 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
     };
     let on_page = matches!(arguments.format, PageFormat::Text | PageFormat::Markdown);
     let drawn = arguments.graph.as_deref().map(|graph| Drawing::of(graph, on_page)).transpose()?;
+    let graph = arguments.graph.clone().filter(|_| drawn != Some(Drawing::Characters));
+    let graph = graph.map(|path| Output::wanted("--graph", path, arguments.force)).transpose()?;
     let request = Request { directions, hessian: arguments.hessian };
     let trace = trace(&formula, &point, &request).map_err(|error| failure(error, &arguments))?;
 
@@ -49,13 +52,8 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
     let diagram = || format::diagram(&trace, notation, digits);
     let rows = trace.rows.len();
     let in_characters = in_characters(drawn, on_page, rows, diagram);
-    if let (Some(path), Some(drawing)) = (&arguments.graph, drawn) {
-        let bytes = drawing.bytes(path, rows, diagram)?;
-        if drawing != Drawing::Characters {
-            std::fs::write(path, bytes).map_err(|error| {
-                Failure::work(format!("--graph: cannot write {}: {error}", path.display()))
-            })?;
-        }
+    if let (Some(file), Some(drawing)) = (&graph, drawn) {
+        file.write(&drawing.bytes(file.path(), rows, diagram)?)?;
     }
     let page = |notation| format::page(&trace, notation, digits, in_characters.as_deref());
     let text = match arguments.format {

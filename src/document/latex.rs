@@ -1,9 +1,10 @@
-//! The page as a LaTeX document that compiles as it is, with what every installation has.
+//! The page as a LaTeX document that compiles as it is, with what every installation has; names in letters that pdflatex
+//! does not know need lualatex or xelatex, which the document then says and asks for.
 
 use super::{Align, Block, Span, matrix};
 
 const HEAD: &str = r"\documentclass[a4paper]{article}
-\usepackage[utf8]{inputenc}
+LETTERS
 \usepackage[margin=18mm,ORIENTATION]{geometry}
 \usepackage{amsmath,longtable,array}
 \setlength{\parindent}{0pt}
@@ -14,6 +15,17 @@ const HEAD: &str = r"\documentclass[a4paper]{article}
 \begin{document}
 \small
 ";
+
+/// How every engine reads the letters of western Europe.
+const LATIN: &str = r"\usepackage[utf8]{inputenc}";
+
+/// How all others are read. A letter that the font lacks would be left out: that is an error instead.
+const UNICODE: &str = r"% Compile with lualatex or xelatex: names here hold letters that pdflatex does not know. If the run stops
+% at a missing character, name a font that has it, for example \setmainfont{Noto Serif CJK SC}.
+\usepackage{iftex}
+\RequireTUTeX
+\usepackage{fontspec}
+\tracinglostchars=3";
 
 /// Which side of the paper is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +39,7 @@ pub enum Paper {
 /// The page, whose mathematics is LaTeX's, as a document.
 pub fn latex(page: &[Block], paper: Paper) -> String {
     let orientation = if paper == Paper::Landscape { "landscape" } else { "portrait" };
-    let mut out = HEAD.replace("ORIENTATION", orientation);
+    let mut out = String::new();
     for block in page {
         match block {
             Block::Heading(heading) => out += &format!("\n\\heading{{{heading}}}\n"),
@@ -40,7 +52,10 @@ pub fn latex(page: &[Block], paper: Paper) -> String {
             Block::Drawing(_) => {} // box characters are for terminals; a picture is included by hand
         }
     }
-    out + "\\end{document}\n"
+    let is_latin = |c: char| c.is_ascii() || (c <= 'ÿ' && !matches!(c, 'Ð' | 'Þ' | 'ð' | 'þ'));
+    let letters = if out.chars().all(is_latin) { LATIN } else { UNICODE };
+    let head = HEAD.replace("ORIENTATION", orientation).replace("LETTERS", letters);
+    head + &out + "\\end{document}\n"
 }
 
 fn table(out: &mut String, columns: &[(Span, Align)], rows: &[Vec<Span>]) {

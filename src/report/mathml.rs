@@ -141,6 +141,16 @@ mod tests {
     }
 
     #[test]
+    fn names_are_set_in_their_own_letters() {
+        assert_eq!(leaves(r"\text{日本}_{2}"), ["mtext:日本", "mn:2"]);
+        assert_eq!(leaves(r"\mathrm{caf}\text{é}"), ["mi:caf", "mtext:é"]);
+        assert_eq!(leaves(r"\hbar{}\omega{} + \mathrm{x\_}_{1}"), ["mi:ℏ", "mi:ω", "mo:+", "mi:x_", "mn:1"]);
+        assert_eq!(leaves(r"\dot{\mathrm{vv}}_{1}")[..2], ["mi:vv", "mo:˙"]);
+        assert_eq!(leaves(r"\sqrt[3]{x} + \cot\left(x\right)")[..3], ["mi:x", "mn:3", "mo:+"]);
+        assert_eq!(leaves(r"\log_{2}\left(x\right) \operatorname{arsinh}")[..2], ["mo:log", "mn:2"]);
+    }
+
+    #[test]
     fn matrices_have_their_signs() {
         assert_eq!(leaves(r"W_3^{\mathsf T}"), ["mi:W", "mn:3", "mi:𝖳"]);
         assert_eq!(leaves(r"A \odot B"), ["mi:A", "mo:⊙", "mi:B"]);

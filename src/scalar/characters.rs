@@ -142,7 +142,12 @@ pub(super) fn problem_of(c: char) -> String {
         c if is_raised_letter(c) => ": a letter above the line; a power is written x^n",
         _ => "",
     };
-    format!("the character {c:?} means nothing in a formula{hint}")
+    let shown = match c {
+        '\'' => "\"'\"".into(),
+        '\\' => r"'\'".into(),
+        c => format!("{c:?}"),
+    };
+    format!("the character {shown} means nothing in a formula{hint}")
 }
 
 #[cfg(test)]

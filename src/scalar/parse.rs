@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::characters::is_blank;
 use super::error::{TextError, shortened};
 use super::functions::{Function, constant, hint};
 use super::names::Names;
@@ -168,7 +169,7 @@ impl<'t, 'g> Parser<'t, 'g> {
                 token => self.operand_ended(token, at)?,
             };
         }
-        let end = self.text.trim_end().len();
+        let end = self.text.trim_end_matches(is_blank).len();
         if operand_next {
             return self.error(end..end, "the formula ends where an operand is missing");
         }

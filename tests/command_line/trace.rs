@@ -94,10 +94,79 @@ fn bad_input_is_one_message_with_column_and_caret_and_status_2() {
     refused(&["trace", "x", "--at", "x=1", "--direction", "x"], &["in --direction", "lacks its value"]);
     let arguments = ["trace", "x", "--at", "x=1", "--direction", "x=1, xx=2"];
     refused(&arguments, &["in --direction", "xx is no input of the formula; did you mean x?", "(column 6)"]);
+    let arguments = ["trace", "x", "--at", "x=1", "--at", " height = 2"];
+    let words =
+        ["in --at", "height is no input of the formula, whose only input is x (column 2)", "\n     ^^^^^^"];
+    refused(&arguments, &words);
+    refused(&["trace", "x", "--at", "x=1", "--at", "x=2"], &["in --at", "x has a value already (column 1)"]);
+    refused(
+        &["trace", "x", "--at", "x=1 y"],
+        &["in --at", "the value of x: an operator is missing", "(column 5)"],
+    );
+    refused(
+        &["trace", "1e-400*x", "--at", "x=1"],
+        &["in the formula", "it would become 0 (column 1)", "^^^^^^"],
+    );
+    refused(&["trace", "x", "--at", "x=1e-400"], &["in --at", "it would become 0 (column 3)"]);
+    let arguments = ["trace", "x", "--at", "x=1", "--direction", "x=1e-400"];
+    refused(&arguments, &["in --direction", "it would become 0 (column 3)"]);
+    refused(&["trace", "x", "--at", "x=1", "--direction", " "], &["--direction names no input"]);
     refused(&["trace", "x", "--at", "x=1", "--digits", "0"], &["--digits"]);
     refused(&["trace", "x", "--at", "x=1", "--format", "pdf"], &["pdf"]);
     refused(&["trace", "-h"], &["trace --help"]);
     refused(&["trace", "", "--at", "x=1"], &["the formula is empty"]);
+}
+
+#[test]
+fn inputs_are_given_apart_by_spaces_and_in_several_options() {
+    let place = Workplace::new();
+    let formula = "√|x| × y²";
+    let whole = run(&place, &["trace", formula, "--at", "x=-4,y=3"]).succeeded().stdout;
+    assert!(whole.contains("= 18.0000"), "{whole}");
+    for at in [&["--at", "x=-4 y=3"][..], &["--at", "x = −4 ; y = 1 + 2"], &["--at", "x=-4", "--at", "y=3"]]
+    {
+        let arguments = [&["trace", formula][..], at].concat();
+        assert_eq!(run(&place, &arguments).succeeded().stdout, whole, "{at:?}");
+    }
+    let json = |direction: &[&str]| {
+        let arguments = ["trace", formula, "--at", "x=-4,y=3", "--format", "json"];
+        run(&place, &[&arguments[..], direction].concat()).succeeded().stdout
+    };
+    let along = json(&["--direction", "x=1,y=0.5"]);
+    assert_eq!(json(&["--direction", "x=1 y=1/2"]), along);
+    assert_eq!(json(&["--direction", "x=1", "--direction", "y=0.5"]), along);
+    assert_eq!(json(&["--wrt", "y"]), json(&["--direction", "y=1"]));
+}
+
+#[test]
+fn the_file_of_a_graph_is_not_replaced_unasked_and_never_left_half_written() {
+    let place = Workplace::new();
+    let drawn = |arguments: &[&str]| run(&place, &[&["trace", "x*x", "--at"][..], arguments].concat());
+    std::fs::write(place.path("graph.svg"), "a letter to a friend").unwrap();
+    // Refused before the work: the formula has no value there, which nobody learns.
+    for at in ["x=2", "x=1e300"] {
+        let message =
+            drawn(&[at, "--graph", "graph.svg"]).failed(2, &["--graph: graph.svg exists already", "--force"]);
+        assert!(!message.contains("overflows"), "{message}");
+    }
+    assert_eq!(place.read("graph.svg"), "a letter to a friend");
+    drawn(&["x=2", "--graph", "graph.svg", "--force"]).succeeded();
+    assert!(place.read("graph.svg").contains("4.0000"));
+    drawn(&["x=2", "--graph", "-"]).succeeded(); // asks for no file
+    // A limit on the size of files stands for a disk that is full.
+    let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" trace x*x --at x=3 --graph";
+    let before = (place.read("graph.svg"), place.names("."));
+    place.shell(&format!("{script} other.svg")).failed(1, &["--graph: cannot write other.svg", "free space"]);
+    place.shell(&format!("{script} graph.svg --force")).failed(1, &["--graph: cannot write graph.svg"]);
+    assert_eq!((place.read("graph.svg"), place.names(".")), before);
+}
+
+#[test]
+fn the_help_names_every_function() {
+    let help = run(&Workplace::new(), &["trace", "--help"]).succeeded().stdout;
+    for function in cotangent::scalar::functions() {
+        assert!(help.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == function), "{function}");
+    }
 }
 
 #[test]
@@ -131,6 +200,6 @@ fn the_graph_is_drawn_into_files_and_on_the_page() {
     run(&place, &["trace", "x*x + step(x)", "--at", "x=2", "--graph", "square.dot"]).succeeded();
     assert_eq!(place.read("square.dot").matches(" -> ").count(), 5, "{}", place.read("square.dot"));
     drawn("graph.pdf").failed(2, &["graph.pdf", ".svg, .png or .dot"]);
-    drawn("missing/graph.svg").failed(1, &["cannot write missing/graph.svg"]);
+    drawn("made/graph.svg").succeeded();
     run(&place, &[&EXERCISE[..], &["--graph", "-", "--format", "json"]].concat()).failed(2, &["name a file"]);
 }

@@ -2,6 +2,7 @@
 
 mod formulas;
 mod mistakes;
+mod names;
 mod printed;
 mod scale;
 mod textbooks;

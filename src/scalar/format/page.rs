@@ -298,9 +298,9 @@ impl Writer<'_> {
         // Of the value, and of the rows of all inputs.
         let [outputs, inputs] = [names.value(), names.letter()].map(|letter| self.script.pairing(letter));
         vec![
-            words("Inner product: forward mode "),
+            words("Inner product: forward "),
             math(format!("{outputs} = {}", self.number(product.forward))),
-            words(", reverse mode, over the inputs, "),
+            words(", reverse over inputs "),
             math(format!("{inputs} = {}", self.number(product.reverse))),
             words(", error "),
             self.error(product.error()),

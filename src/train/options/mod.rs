@@ -157,8 +157,9 @@ impl Choices {
         };
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let lr = self.lr.unwrap_or(opt.default_learning_rate());
-        if !(lr.is_finite() && lr > 0.0) {
-            return Err(OptionError::new("--lr", lr, "must be a positive number, such as 0.001"));
+        // What float32 rounds to zero would train nothing.
+        if !(lr.is_finite() && lr >= f64::from(f32::MIN_POSITIVE)) {
+            return Err(OptionError::new("--lr", lr, "must be a positive number of float32, such as 0.001"));
         }
         let weight_decay = self.weight_decay.unwrap_or(0.0);
         if !(weight_decay >= 0.0 && lr * weight_decay < 1.0) {
@@ -429,7 +430,7 @@ mod tests {
         assert_eq!(refused(|c| c.hidden = Some(Hidden(vec![8, 0]))), "--hidden 0: must be at least 1");
         assert_eq!(refused(|c| c.dropout = Some(1.0)), "--dropout 1: must be in [0, 1)");
         assert!(refused(|c| c.dropout = Some(f64::NAN)).starts_with("--dropout NaN"));
-        for lr in [f64::NAN, -0.1, 0.0, f64::INFINITY] {
+        for lr in [f64::NAN, -0.1, 0.0, 1e-50, f64::INFINITY] {
             let error = Choices { lr: Some(lr), ..Choices::default() }.resolve(OptimizerName::Sgd);
             assert!(error.unwrap_err().to_string().contains("must be a positive number"), "lr {lr}");
         }
