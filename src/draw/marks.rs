@@ -109,8 +109,9 @@ pub(super) fn cross(svg: &mut Svg, style: Style, x: f64, y: f64) {
         .close();
 }
 
-/// Draws markers at `every`-th place, beginning at `first`, and at each place between two gaps,
-/// where there is no line to see. Those of places beside the scale are open, and the first of a row of them has one always.
+/// Draws markers at `every`-th place, beginning at `first`, and at each place that has none of its kind before and behind
+/// it, where there is no line to see. Places beside the scale are a kind of their own: their markers are open, and the
+/// first of a row of them has one always.
 pub(super) fn markers(
     svg: &mut Svg,
     style: Style,
@@ -119,13 +120,16 @@ pub(super) fn markers(
     first: usize,
     every: usize,
 ) {
-    let is_gap = |i: Option<usize>| i.and_then(|i| places.get(i)).is_none_or(Option::is_none);
+    let has_kin = |i: usize, other: Option<usize>| {
+        other.is_some_and(|other| {
+            places.get(other).is_some_and(Option::is_some) && is_beside(other) == is_beside(i)
+        })
+    };
     for (i, place) in places.iter().enumerate() {
         let Some((x, y)) = *place else { continue };
         let chosen = i >= first && (i - first).is_multiple_of(every);
-        let alone = is_gap(i.checked_sub(1)) && is_gap(Some(i + 1));
-        let begins = is_beside(i) && i.checked_sub(1).is_none_or(|before| !is_beside(before));
-        if chosen || alone || begins {
+        let (begins, ends) = (!has_kin(i, i.checked_sub(1)), !has_kin(i, Some(i + 1)));
+        if chosen || begins && (ends || is_beside(i)) {
             let hollow = style.hollow || is_beside(i);
             marker(svg, Style { hollow, ..style }, x, y);
         }
@@ -201,6 +205,19 @@ mod tests {
         let svg = drawn(|svg| markers(svg, style(0, 10), &places, &|_| false, 0, 1000));
         assert_eq!(svg.matches("<circle").count(), 2);
         assert!(svg.contains("cx=\"44\""), "{svg}");
+    }
+
+    #[test]
+    fn places_beside_the_scale_have_open_markers_and_so_has_a_line_between_them() {
+        let places: Vec<Place> = (0..7).map(|i| Some((f64::from(i), 1.0))).collect();
+        let is_beside = |i: usize| [1, 3, 4, 5].contains(&i);
+        let svg = drawn(|svg| markers(svg, style(0, 10), &places, &is_beside, 1000, 1000));
+        let open = format!("fill=\"{BACKGROUND}\" stroke=\"{}\"", SERIES[0]);
+        for (i, is_open) in [(0, false), (1, true), (2, false), (3, true), (6, false)] {
+            let circle = svg.split("<circle").find(|text| text.starts_with(&format!(" cx=\"{i}\"")));
+            assert_eq!(circle.map(|text| text.contains(&open)), Some(is_open), "{i} in {svg}");
+        }
+        assert_eq!(svg.matches("<circle").count(), 5);
     }
 
     #[test]

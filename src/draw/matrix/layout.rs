@@ -19,11 +19,19 @@ const MAX_NUMBER_SIZE: f64 = 16.0;
 /// Smaller numbers are shortened (12k) to become legible again.
 const MIN_NUMBER_SIZE: f64 = 9.5;
 const RECALL_WIDTH: f64 = 74.0;
-/// With so many labels an axis is full.
+/// Between the matrix and the recall at its right or the precision below it.
+const EDGE_GAP: f64 = 14.0;
+/// Rows too low for numbers of this size beside them have bars instead.
+const MIN_EDGE_SIZE: f64 = 9.0;
+/// Of that size or more, they are made to stand upright in a column.
+const MIN_UPRIGHT_SIZE: f64 = 12.0;
+/// With so many labels of full size an axis is full.
 const MAX_CLASS_LABELS: usize = 16;
 const CORRECT: Colour = SHADED[0];
 const ERROR: Colour = SHADED[1];
 const KEY_WIDTH: f64 = 110.0;
+const PRECISION: &str = "precision";
+const WIDEST_SHARE: &str = "100.0%";
 
 /// A matrix with everything decided that other parts depend on.
 pub(super) struct Layout<'a> {
@@ -39,6 +47,8 @@ pub(super) struct Layout<'a> {
     largest_error: f64,
     number_size: f64,
     shortened: bool,
+    /// Size of the shares at the edges; `None` if they are bars.
+    edge_size: Option<f64>,
 }
 
 impl<'a> Layout<'a> {
@@ -51,7 +61,9 @@ impl<'a> Layout<'a> {
             _ => (720.0 / n as f64).floor().max(3.0),
         };
         let side = cell * n as f64;
-        let left = MARGIN + AXIS_LABEL.size + 10.0 + text::width("255", CLASS.size, CLASS.face) + 9.0;
+        // the names of the classes, and the heading of the row below them
+        let names = AXIS_LABEL.size + 10.0 + text::width("255", CLASS.size, CLASS.face);
+        let left = MARGIN + names.max(text::width(PRECISION, CLASS.size, CLASS.face)) + 9.0;
         let width = (left + side + RECALL_WIDTH + MARGIN).max(MIN_WIDTH);
         let mut heading = Heading::new(&matrix.title, matrix.subtitle.as_deref(), width);
         heading.say(&matrix.accuracy_text(), width);
@@ -78,12 +90,13 @@ impl<'a> Layout<'a> {
             largest_error: errors.fold(0.0, f64::max),
             number_size: if shortened { shorter } else { full },
             shortened,
+            edge_size: edge_size(cell),
         }
     }
 
     pub fn svg(&self) -> String {
         let caption = text::wrap(&self.caption(), CAPTION.size, CAPTION.face, self.width - 2.0 * MARGIN, 4);
-        let key_top = self.top + self.side() + 22.0;
+        let key_top = self.top + self.side() + self.precision_height() + 22.0;
         let caption_top = key_top + 34.0;
         let height = caption_top + caption.len() as f64 * CAPTION_LINE + MARGIN - 6.0;
         let (title, description) = (&self.matrix.title, self.matrix.description());
@@ -95,6 +108,7 @@ impl<'a> Layout<'a> {
                 self.draw_numbers(svg);
             }
             self.draw_recall(svg);
+            self.draw_precision(svg);
             self.draw_keys(svg, key_top);
             for (i, line) in caption.iter().enumerate() {
                 svg.text(MARGIN, caption_top + (i as f64 + 0.8) * CAPTION_LINE, CAPTION, line);
@@ -115,8 +129,12 @@ impl<'a> Layout<'a> {
         if self.largest_error > 0.0 {
             caption.push_str("; errors have a scale of their own");
         }
-        caption.push_str(". Recall: share recognised");
-        caption.push_str(if self.is_numbered() { "." } else { ", bars from 0 to 100%." });
+        caption.push_str(
+            ". Recall: share of a true class that is recognised. Precision: share of a predicted class that is right.",
+        );
+        if self.edge_size.is_none() {
+            caption.push_str(" Bars from 0 to 100%.");
+        }
         if self.shortened {
             caption.push_str(" Counts are cut: 1.3k is 1300 to 1399.");
         }
@@ -141,14 +159,17 @@ impl<'a> Layout<'a> {
             heading,
         );
         let steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
-        let fits = |step: &usize| self.is_numbered() || self.n.div_ceil(*step) <= MAX_CLASS_LABELS;
+        // every class, in smaller letters if need be, or else some
+        let size = self.edge_size.unwrap_or(CLASS.size).min(CLASS.size);
+        let fits = |step: &usize| self.edge_size.is_some() || self.n.div_ceil(*step) <= MAX_CLASS_LABELS;
         let step = steps.into_iter().find(fits).unwrap_or(self.n.max(1));
+        let style = TextStyle { size, ..CLASS };
         for class in (0..self.n).step_by(step) {
             let middle = (class as f64 + 0.5) * self.cell;
             let label = class.to_string();
-            svg.text(self.left + middle, self.top - 8.0, CLASS.anchored(Anchor::Middle), &label);
-            let baseline = self.top + middle + CLASS.size * CAP_HEIGHT / 2.0;
-            svg.text(self.left - 8.0, baseline, CLASS.anchored(Anchor::End), &label);
+            svg.text(self.left + middle, self.top - 8.0, style.anchored(Anchor::Middle), &label);
+            let baseline = self.top + middle + size * CAP_HEIGHT / 2.0;
+            svg.text(self.left - 8.0, baseline, style.anchored(Anchor::End), &label);
         }
     }
 
@@ -199,33 +220,81 @@ impl<'a> Layout<'a> {
         if self.n == 0 {
             return;
         }
-        let left = self.left + self.side() + 14.0;
+        let left = self.left + self.side() + EDGE_GAP;
         let right = self.left + self.side() + RECALL_WIDTH - 4.0;
-        let heading = if self.is_numbered() { -8.0 } else { -30.0 };
-        if self.is_numbered() {
-            let style = AXIS_LABEL.anchored(Anchor::End);
-            svg.text(right, self.top + heading, style, "recall");
-            let size = (self.cell * 0.42).min(15.0);
-            let style = TextStyle::new(size, INK).anchored(Anchor::End);
-            for class in 0..self.n {
-                let text = self.matrix.recall(class).map_or("–".to_owned(), |r| percent(r, 1));
-                let middle = self.top + (class as f64 + 0.5) * self.cell;
-                svg.text(right, middle + size * CAP_HEIGHT / 2.0, style, &text);
+        let (style, baseline) = (AXIS_LABEL.anchored(Anchor::End), self.top - 8.0);
+        svg.text(right, baseline, style, "recall");
+        let Some(size) = self.edge_size else {
+            let bar = |y: f64, recall: f64| {
+                let (length, height) = (number(recall * (right - left)), number(self.cell));
+                format!("M{} {}h{length}v{height}h-{length}z", number(left), number(y))
+            };
+            let ground = rect(svg, (left, self.top), (right - left, self.side()));
+            ground.attr("fill", FAINT.to_string()).close();
+            return self.draw_bars(svg, self.top, &bar, ConfusionMatrix::recall);
+        };
+        let style = TextStyle::new(size, INK).anchored(Anchor::End);
+        for class in 0..self.n {
+            let middle = self.top + (class as f64 + 0.5) * self.cell;
+            let text = share(self.matrix.recall(class));
+            svg.text(right, middle + size * CAP_HEIGHT / 2.0, style, &text);
+        }
+    }
+
+    /// The room that the row below the matrix takes.
+    fn precision_height(&self) -> f64 {
+        match self.edge_size {
+            _ if self.n == 0 => 0.0,
+            None => RECALL_WIDTH - 4.0,
+            Some(size) if is_turned(size, self.cell) => {
+                EDGE_GAP - 4.0 + text::width(WIDEST_SHARE, size, Face::Regular)
             }
+            Some(size) => EDGE_GAP + size * CAP_HEIGHT,
+        }
+    }
+
+    /// The row below: numbers, turned where a column is too narrow, or bars.
+    fn draw_precision(&self, svg: &mut Svg) {
+        if self.n == 0 {
             return;
         }
-        let middle = (left + right) / 2.0;
-        svg.text(middle, self.top + heading, AXIS_LABEL.anchored(Anchor::Middle), "recall");
-        rect(svg, (left, self.top), (right - left, self.side())).attr("fill", FAINT.to_string()).close();
-        let bars: String = (0..self.n)
-            .filter_map(|class| Some((class, self.matrix.recall(class)?)))
-            .map(|(class, recall)| {
-                let y = number(self.top + class as f64 * self.cell);
-                let (length, height) = (number(recall * (right - left)), number(self.cell));
-                format!("M{} {y}h{length}v{height}h-{length}z", number(left))
-            })
-            .collect();
-        svg.element("path").attr("d", bars).attr("fill", CORRECT.to_string()).close();
+        let top = self.top + self.side() + EDGE_GAP;
+        let style = TextStyle { fill: INK, ..CLASS }.anchored(Anchor::End);
+        svg.text(self.left - 8.0, top + style.size * CAP_HEIGHT, style, PRECISION);
+        let Some(size) = self.edge_size else {
+            let most = self.precision_height() - EDGE_GAP;
+            let bar = |x: f64, precision: f64| {
+                let (width, height) = (number(self.cell), number(precision * most));
+                format!("M{} {}h{width}v{height}h-{width}z", number(x), number(top))
+            };
+            rect(svg, (self.left, top), (self.side(), most)).attr("fill", FAINT.to_string()).close();
+            return self.draw_bars(svg, self.left, &bar, ConfusionMatrix::precision);
+        };
+        let style = TextStyle::new(size, INK);
+        for class in 0..self.n {
+            let middle = self.left + (class as f64 + 0.5) * self.cell;
+            let text = share(self.matrix.precision(class));
+            if is_turned(size, self.cell) {
+                // turned letters have their tops at the left, and end where they are nearest to the matrix
+                let at = (middle + size * CAP_HEIGHT / 2.0, top - 4.0);
+                svg.text_upwards(at.0, at.1, style.anchored(Anchor::End), &text);
+            } else {
+                svg.text(middle, top + size * CAP_HEIGHT, style.anchored(Anchor::Middle), &text);
+            }
+        }
+    }
+
+    /// A bar for each class that has the share, all in one path; the first begins at `start`.
+    fn draw_bars(
+        &self,
+        svg: &mut Svg,
+        start: f64,
+        bar: &dyn Fn(f64, f64) -> String,
+        share: fn(&ConfusionMatrix, usize) -> Option<f64>,
+    ) {
+        let bars = (0..self.n)
+            .filter_map(|class| Some(bar(start + class as f64 * self.cell, share(self.matrix, class)?)));
+        svg.element("path").attr("d", bars.collect::<String>()).attr("fill", CORRECT.to_string()).close();
     }
 
     /// The two scales of shades.
@@ -278,6 +347,27 @@ impl<'a> Layout<'a> {
 fn tint(colour: Colour, share: f64) -> Colour {
     let strength = 0.12 + 0.88 * share.max(0.0).powf(0.7);
     colour.shade((strength * f64::from(SHADES)).round() as u8)
+}
+
+/// The size of shares beside rows and columns of cells; `None` if these are too low for letters.
+fn edge_size(cell: f64) -> Option<f64> {
+    let upright = (cell - 4.0) / text::width(WIDEST_SHARE, 1.0, Face::Regular);
+    let size = (cell * 0.72).min(15.0);
+    match size >= MIN_EDGE_SIZE {
+        true if upright >= MIN_UPRIGHT_SIZE => Some(size.min(upright)),
+        true => Some(size),
+        false => None,
+    }
+}
+
+/// Whether a share is too wide to stand upright in a column.
+fn is_turned(size: f64, cell: f64) -> bool {
+    text::width(WIDEST_SHARE, size, Face::Regular) > cell - 3.9
+}
+
+/// A share at an edge of the matrix; a dash if there is none.
+fn share(share: Option<f64>) -> String {
+    share.map_or("–".to_owned(), |share| percent(share, 1))
 }
 
 fn cells(n: usize) -> impl Iterator<Item = (usize, usize)> {

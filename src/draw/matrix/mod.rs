@@ -26,7 +26,7 @@ pub struct ConfusionMatrix {
 
 impl ConfusionMatrix {
     /// The matrix as an SVG document: true classes down, predicted classes across, recall at the
-    /// right.
+    /// right, precision below.
     pub fn svg(&self) -> String {
         Layout::of(self).svg()
     }
@@ -55,6 +55,17 @@ impl ConfusionMatrix {
     /// The fraction of a class's examples that was recognised; `None` if it has none.
     pub fn recall(&self, class: usize) -> Option<f64> {
         (self.row_total(class) > 0).then(|| self.share(class, class))
+    }
+
+    fn column_total(&self, predicted: usize) -> u128 {
+        let column = self.counts.iter().filter_map(|row| row.get(predicted));
+        column.map(|&count| u128::from(count)).sum()
+    }
+
+    /// The fraction of the examples taken for a class that are of it; `None` if none was taken for it.
+    pub fn precision(&self, class: usize) -> Option<f64> {
+        let total = self.column_total(class);
+        (total > 0).then(|| self.count(class, class) as f64 / total as f64)
     }
 
     /// (recognised, all) examples.

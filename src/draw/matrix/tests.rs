@@ -35,9 +35,11 @@ fn every_number_of_classes_fits() {
 }
 
 #[test]
-fn counts_recall_and_accuracy_are_written() {
+fn counts_recall_precision_and_accuracy_are_written() {
     let drawn = check(&matrix(vec![vec![90, 10], vec![1, 49]]).svg());
-    for text in ["90", "10", "1", "49", "90.0%", "98.0%", "accuracy 92.67%: 139 of 150 examples"] {
+    let (recall, precision) = (["90.0%", "98.0%"], ["98.9%", "83.1%"]);
+    let rest = ["90", "10", "1", "49", "recall", "precision", "accuracy 92.67%: 139 of 150 examples"];
+    for text in recall.into_iter().chain(precision).chain(rest) {
         assert!(drawn.says(text), "{text} is missing among {:?}", drawn.texts);
     }
 }
@@ -65,10 +67,28 @@ fn a_rare_error_is_as_visible_as_the_diagonal() {
 }
 
 #[test]
-fn a_class_without_examples_has_no_recall() {
+fn a_class_without_examples_has_no_recall_and_one_that_is_never_read_no_precision() {
     let two = matrix(vec![vec![5, 0], vec![0, 0]]);
     assert_eq!((two.recall(0), two.recall(1)), (Some(1.0), None));
+    assert_eq!((two.precision(0), two.precision(1)), (Some(1.0), None));
     assert!(check(&two.svg()).says("–"));
+    let never = matrix(vec![vec![5, 0], vec![3, 0]]);
+    assert_eq!((never.recall(1), never.precision(0), never.precision(1)), (Some(0.0), Some(0.625), None));
+    assert_eq!(matrix(vec![vec![1], vec![0, 2, 1]]).precision(2), Some(0.0));
+}
+
+#[test]
+fn every_class_has_its_shares_at_the_edges_as_numbers_while_there_is_room() {
+    for (n, as_numbers) in [(2, true), (10, true), (26, true), (47, true), (55, true), (100, false)] {
+        let drawn = check(&good(n).svg());
+        let shares = drawn.texts.iter().filter(|text| *text == "99.7%").count();
+        assert_eq!(shares, if as_numbers { 2 * n } else { 0 }, "{n} classes");
+        assert!(drawn.says("recall") && drawn.says("precision"));
+        // and its name at both axes
+        let named =
+            (0..n).all(|class| drawn.texts.iter().filter(|text| **text == class.to_string()).count() >= 2);
+        assert_eq!(named, as_numbers, "{n} classes");
+    }
 }
 
 #[test]
