@@ -94,10 +94,11 @@ pub struct Trace {
     /// The values of the inputs: x1=1,x2=1.5,x3=pi/2, or apart by spaces; may be repeated
     #[arg(long, value_name = "NAME=VALUE,...", allow_hyphen_values = true)]
     pub at: Vec<String>,
-    /// Forward mode in the direction of one input [default: every input, side by side]
+    /// Forward mode in the direction of one input; no derivative by the others is asked for [default: every input, side
+    /// by side, up to 32 of them]
     #[arg(long, value_name = "NAME", conflicts_with = "direction")]
     pub wrt: Option<String>,
-    /// Forward mode in any direction; inputs that are not named do not move
+    /// Forward mode in any direction; inputs that are not named do not move, and need no derivative
     #[arg(long, value_name = "NAME=VALUE,...")]
     pub direction: Vec<String>,
     /// Draw the computational graph: FILE.svg, FILE.png or FILE.dot; - draws it in box characters, as text does by

@@ -1,13 +1,15 @@
-//! Where a formula or a derivative has no finite value, and where a derivative is a convention.
+//! Where a formula or a derivative has no finite value: which operation, at which values, why, and what to do.
 
-use super::error::TextError;
+use super::error::{TextError, shortened};
 use super::expression::Expression;
 use super::format::Notation;
 use super::parse::Formula;
-use super::trace::Row;
+use super::range::{Cause, Survey};
+use super::steps::Edge;
 use crate::document::number::exact;
+use crate::exec::Interpreter;
 use crate::graph::NodeId;
-use crate::ops::{Binary, Leaf, Op, Rule, Unary};
+use crate::ops::{Binary, Op, Rule, Unary};
 
 /// What has no finite value.
 #[derive(Debug, thiserror::Error)]
@@ -19,10 +21,8 @@ pub enum DomainError {
     Partial(TextError),
     #[error("{0}")]
     Derivative(TextError),
-    #[error(
-        "the second derivative of {of} by {by} and {and} has no finite value at this point; leave --hessian out, or move the point"
-    )]
-    Second { of: String, by: String, and: String },
+    #[error("the second derivative of {of} by {by} and {and} {why}; leave --hessian out, or move the point")]
+    Second { of: String, by: String, and: String, why: String },
 }
 
 /// The numbers for which an operation has a value.
@@ -41,172 +41,260 @@ fn domain(op: &Op) -> &'static str {
     }
 }
 
-/// A number that is not finite, in words.
-fn kind(value: f64) -> &'static str {
-    if value.is_nan() { "is not defined" } else { "is infinite" }
+/// What the nodes of a formula are called in messages.
+pub(super) struct NodeNames<'f> {
+    formula: &'f Formula,
+    /// Nothing for constants, which stand inline.
+    names: Vec<Option<String>>,
 }
 
-/// The operation as it stands in the formula's list of nodes: `ln(v2)` with what its operands are.
-fn described(
-    formula: &Formula,
-    node: NodeId,
-    name: &dyn Fn(NodeId) -> Option<String>,
-    value: &dyn Fn(NodeId) -> f64,
-) -> (String, String) {
-    let node = &formula.graph()[node];
-    let operand = |id: &NodeId| name(*id).map_or_else(|| Expression::Number(value(*id)), Expression::Name);
-    let operation = Notation::Plain
-        .with(formula.names())
-        .write(&Expression::of(&node.op, node.inputs.iter().map(operand).collect()));
-    let mut known: Vec<String> = Vec::new();
-    for operand in &node.inputs {
-        if let Some(name) = name(*operand) {
-            let entry = format!("{name} = {}", exact(value(*operand)));
-            if !known.contains(&entry) {
-                known.push(entry);
+impl<'f> NodeNames<'f> {
+    /// As the tables call them.
+    pub fn of_rows(formula: &'f Formula, rows: &[(NodeId, i64)]) -> Self {
+        let mut names = vec![None; formula.graph().len()];
+        for &(node, number) in rows {
+            names[node.index()] = Some(formula.names().row(number));
+        }
+        Self { formula, names }
+    }
+
+    /// For messages without a table beside them: inputs by their own names.
+    pub fn of_inputs(formula: &'f Formula, rows: &[(NodeId, i64)]) -> Self {
+        let mut found = Self::of_rows(formula, rows);
+        for (name, node) in formula.variables() {
+            found.names[node.index()] = Some(shortened(name));
+        }
+        found
+    }
+
+    pub fn get(&self, node: NodeId) -> Option<&str> {
+        self.names.get(node.index())?.as_deref()
+    }
+
+    /// The node by name, or as an operation if it has none.
+    pub fn short(&self, node: NodeId, value: &dyn Fn(NodeId) -> f64) -> String {
+        self.get(node).map_or_else(|| self.operation(node, value), str::to_owned)
+    }
+
+    /// `v3 = ln(v2)`, or the name of an input.
+    pub fn definition(&self, node: NodeId, value: &dyn Fn(NodeId) -> f64) -> String {
+        let operation = self.operation(node, value);
+        match self.get(node) {
+            Some(name) if self.formula.graph()[node].op.arity() == 0 => name.to_owned(),
+            Some(name) => format!("{name} = {operation}"),
+            None => operation,
+        }
+    }
+
+    /// `ln(v2)`
+    fn operation(&self, node: NodeId, value: &dyn Fn(NodeId) -> f64) -> String {
+        let node = &self.formula.graph()[node];
+        let operand = |id: &NodeId| {
+            self.get(*id).map_or_else(|| Expression::Number(value(*id)), |name| Expression::Name(name.into()))
+        };
+        Notation::Plain
+            .with(self.formula.names())
+            .write(&Expression::of(&node.op, node.inputs.iter().map(operand).collect()))
+    }
+
+    /// ` at v1 = 2, v2 = 0`: what the operands are; of an input, what it is itself.
+    pub fn at(&self, node: NodeId, value: &dyn Fn(NodeId) -> f64) -> String {
+        let operands = &self.formula.graph()[node].inputs;
+        let nodes = if operands.is_empty() { std::slice::from_ref(&node) } else { operands };
+        let mut known: Vec<String> = Vec::new();
+        for &operand in nodes {
+            if let Some(name) = self.get(operand) {
+                let entry = format!("{name} = {}", exact(value(operand)));
+                if !known.contains(&entry) {
+                    known.push(entry);
+                }
+            }
+        }
+        if known.is_empty() { String::new() } else { format!(" at {}", known.join(", ")) }
+    }
+}
+
+/// Says why a number of a trace is not finite.
+pub(super) struct Explain<'e> {
+    pub formula: &'e Formula,
+    pub names: &'e NodeNames<'e>,
+    pub values: &'e Interpreter<'e, f64>,
+    pub survey: &'e Survey,
+}
+
+impl Explain<'_> {
+    pub fn value(&self, node: NodeId) -> f64 {
+        self.values.get(node)[0]
+    }
+
+    fn definition(&self, node: NodeId) -> String {
+        self.names.definition(node, &|id| self.value(id))
+    }
+
+    fn at(&self, node: NodeId) -> String {
+        self.names.at(node, &|id| self.value(id))
+    }
+
+    /// How a node that is not finite came to be so, after the name of what it is: `is infinite at v1 = 0`. `place` is the
+    /// node of the formula that it belongs to, and `hint` what to do where the range of float64 is no reason.
+    fn why(&self, node: NodeId, place: NodeId, hint: &str) -> String {
+        let kind = if self.value(node).is_nan() { "is not defined" } else { "is infinite" };
+        let at = self.at(place);
+        match self.survey.cause(self.values, node) {
+            Cause::Undefined | Cause::Infinite => format!("{kind}{at}{hint}"),
+            Cause::Overflow(origin) => {
+                let what = if origin == node { "it" } else { "a number on the way to it" };
+                format!("overflows{at}: {what} is larger than float64 holds; {}", self.remedy(place))
+            }
+            Cause::Underflow(origin) if self.is_of_formula(origin) => {
+                let (source, remedy) = (self.underflow(origin), self.remedy(origin));
+                format!("{kind}{at}, because {source}; {remedy}")
+            }
+            Cause::Underflow(_) => {
+                format!(
+                    "{kind}{at}, because a number on the way to it underflows to 0; {}",
+                    self.remedy(place)
+                )
             }
         }
     }
-    let at = if known.is_empty() { String::new() } else { format!(" at {}", known.join(", ")) };
-    (operation, at)
-}
 
-/// The numbers of rows while they are not made yet: inputs by name, operations by counting.
-fn names(formula: &Formula) -> Vec<Option<String>> {
-    let graph = formula.graph();
-    let inputs: Vec<NodeId> = formula.variables().iter().map(|(_, node)| *node).collect();
-    let active = graph.descendants(&inputs);
-    let mut count = 0;
-    graph
-        .iter()
-        .map(|(id, node)| match &node.op {
-            Op::Leaf(Leaf::Input(_)) => graph.name(id).map(super::error::shortened),
-            _ if active[id.index()] => {
-                count += 1;
-                Some(formula.names().row(count))
+    fn is_of_formula(&self, node: NodeId) -> bool {
+        node.index() < self.formula.graph().len()
+    }
+
+    /// `v1 = x * x underflows to 0 at x = 1e-200`
+    pub fn underflow(&self, node: NodeId) -> String {
+        format!("{} underflows to {}{}", self.definition(node), exact(self.value(node)), self.at(node))
+    }
+
+    /// What to do where an operation leaves the range of float64.
+    pub fn remedy(&self, node: NodeId) -> String {
+        let other = "rescale the inputs";
+        match self.is_square(node) {
+            None => other.into(),
+            Some(_) => match self.length(node) {
+                Some(hypot) => format!("write {hypot}, which does not square, or {other}"),
+                None => format!("write hypot(a, b) where sqrt(a^2 + b^2) is meant, or {other}"),
+            },
+        }
+    }
+
+    /// What the node is the square of.
+    fn is_square(&self, node: NodeId) -> Option<NodeId> {
+        let found = &self.formula.graph()[node];
+        match (&found.op, &found.inputs[..]) {
+            (Op::Binary(Binary::Mul), &[a, b]) if a == b => Some(a),
+            (Op::Binary(Binary::Pow), &[a, b]) if self.value(b) == 2.0 && self.names.get(b).is_none() => {
+                Some(a)
             }
             _ => None,
+        }
+    }
+
+    /// The root of the sum of squares that a square is part of, written by hypot.
+    fn length(&self, square: NodeId) -> Option<String> {
+        let graph = self.formula.graph();
+        let roots = graph.iter().filter(|(_, node)| node.op == Op::Unary(Unary::Sqrt));
+        roots.map(|(_, root)| self.summands(root.inputs[0])).find_map(|summands| {
+            let roots: Option<Vec<NodeId>> = summands.iter().map(|&node| self.is_square(node)).collect();
+            let roots = roots.filter(|roots| summands.contains(&square) && (2..=4).contains(&roots.len()))?;
+            let mut names = roots.iter().map(|&node| self.names.short(node, &|id| self.value(id)));
+            let first = names.next()?;
+            Some(names.fold(first, |length, name| format!("hypot({length}, {name})")))
         })
-        .collect()
-}
-
-/// That every node of the formula has a finite value.
-pub(super) fn check_value(formula: &Formula, value: impl Fn(NodeId) -> f64) -> Result<(), DomainError> {
-    let Some(node) = formula.graph().ids().find(|&id| !value(id).is_finite()) else { return Ok(()) };
-    let (names, found) = (names(formula), value(node));
-    let (operation, at) = described(formula, node, &|id| names[id.index()].clone(), &value);
-    let name = names[node.index()].as_ref().map_or(String::new(), |name| format!("{name} = "));
-    let op = &formula.graph()[node].op;
-    let pole = matches!(op, Op::Binary(Binary::Div) | Op::Unary(Unary::Ln | Unary::Log10 | Unary::Log2))
-        || matches!(op, Op::Unary(Unary::Log1p | Unary::Atanh | Unary::Csc | Unary::Cot));
-    let zero_base = matches!(op, Op::Binary(Binary::Pow)) && value(formula.graph()[node].inputs[0]) == 0.0;
-    let divided_by_zero =
-        matches!(op, Op::Binary(Binary::Div)) && value(formula.graph()[node].inputs[1]) == 0.0;
-    let problem = if found.is_nan() || divided_by_zero || zero_base || (pole && !matches!(op, Op::Binary(_)))
-    {
-        format!("{name}{operation} {}{at}{}", kind(found), domain(op))
-    } else {
-        format!("{name}{operation} overflows{at}: the result is larger than float64 holds")
-    };
-    Err(DomainError::Value(formula.error_at(node, problem)))
-}
-
-/// A local partial that has no finite value.
-pub(super) fn partial(
-    formula: &Formula,
-    from: NodeId,
-    to: NodeId,
-    partial: f64,
-    number: impl Fn(NodeId) -> Option<i64>,
-    value: impl Fn(NodeId) -> f64,
-) -> DomainError {
-    let name = |id: NodeId| number(id).map(|number| formula.names().row(number));
-    let (operation, at) = described(formula, from, &name, &value);
-    let [of, by] = [from, to].map(|id| name(id).unwrap_or_default());
-    let hint = match formula.graph()[from].op {
-        Op::Binary(Binary::Pow) if formula.graph()[from].inputs[1] == to => {
-            "; if the exponent does not vary, write it as a number, and move the point off 0 if the base is 0"
-        }
-        _ => "; move the point",
-    };
-    let problem = format!("the derivative of {of} = {operation} by {by} {}{at}{hint}", kind(partial));
-    DomainError::Partial(formula.error_at(from, problem))
-}
-
-/// That every adjoint and tangent is finite, where all partials on the way back are.
-pub(super) fn check_derivatives(
-    formula: &Formula,
-    rows: &[Row],
-    number: impl Fn(NodeId) -> Option<i64>,
-    value: impl Fn(NodeId) -> f64,
-) -> Result<(), DomainError> {
-    let name = |id: NodeId| number(id).map(|number| formula.names().row(number));
-    let error = |row: &Row, what: &str, why: &str| {
-        let (operation, at) = described(formula, row.node, &name, &value);
-        let of = name(row.node).unwrap_or_default();
-        let definition = if row.number > 0 { format!(" = {operation}") } else { String::new() };
-        let problem = format!("the {what} of {of}{definition} is not finite{at}: {why}");
-        DomainError::Derivative(formula.error_at(row.node, problem))
-    };
-    for row in rows.iter().rev() {
-        if !row.adjoint.is_finite() || row.contributions.iter().any(|part| !part.amount.is_finite()) {
-            return Err(error(
-                row,
-                "adjoint",
-                "a product of partials is larger than float64 holds; scale the formula",
-            ));
-        }
     }
-    match rows.iter().find(|row| row.tangents.iter().any(|tangent| !tangent.is_finite())) {
-        // The first: its operands' tangents are finite.
-        Some(row) => Err(error(
-            row,
-            "tangent",
-            "its derivative is not finite there, or the direction is too large; move the point, or scale the direction",
-        )),
-        None => Ok(()),
-    }
-}
 
-/// A line for each operation that has no derivative at the point: which value was used.
-pub(super) fn kinks(
-    formula: &Formula,
-    rows: &[Row],
-    at: impl Fn(NodeId) -> (Option<i64>, f64),
-) -> Vec<String> {
-    let mut notes = Vec::new();
-    for row in rows.iter().filter(|row| row.number > 0) {
-        let node = &formula.graph()[row.node];
-        let of = formula.names().row(row.number);
-        let text = |id: NodeId| match at(id) {
-            (Some(number), _) => formula.names().row(number),
-            (None, value) => exact(value),
+    /// What a node is the sum of, from left to right; a few at most.
+    fn summands(&self, node: NodeId) -> Vec<NodeId> {
+        let (mut open, mut found) = (vec![node], Vec::new());
+        while let Some(node) = open.pop() {
+            let operands = &self.formula.graph()[node].inputs;
+            if self.formula.graph()[node].op == Op::Binary(Binary::Add) && found.len() + open.len() < 8 {
+                open.extend(operands.iter().rev());
+            } else {
+                found.push(node);
+            }
+        }
+        found
+    }
+
+    /// That every node of the formula has a finite value.
+    pub fn check_value(&self) -> Result<(), DomainError> {
+        let graph = self.formula.graph();
+        let Some(node) = graph.ids().find(|&id| !self.value(id).is_finite()) else { return Ok(()) };
+        let why = self.why(node, node, domain(&graph[node].op));
+        Err(DomainError::Value(self.formula.error_at(node, format!("{} {why}", self.definition(node)))))
+    }
+
+    /// That a local partial has no finite value, in words.
+    pub fn partial(&self, edge: &Edge) -> String {
+        let node = &self.formula.graph()[edge.from];
+        let hint = match node.op {
+            Op::Binary(Binary::Pow) if node.inputs[1] == edge.to => {
+                "; if the exponent does not vary, write it as a number, and move the point off 0 if the base is 0"
+            }
+            _ => "; move the point",
         };
-        match (&node.op, &node.inputs[..]) {
-            (Op::Unary(unary @ (Unary::Relu | Unary::Abs | Unary::Step | Unary::Sign)), &[x])
-                if at(x).1 == 0.0 =>
-            {
-                let what = if matches!(unary, Unary::Relu | Unary::Abs) { "kink" } else { "jump" };
-                let name = node.op.name();
-                notes.push(format!(
-                    "{of} = {name}({}) is at its {what}, 0: the derivative used there is 0",
-                    text(x)
-                ));
+        let by = self.names.short(edge.to, &|id| self.value(id));
+        let why = self.why(edge.partial, edge.from, hint);
+        format!("the derivative of {} by {by} {why}", self.definition(edge.from))
+    }
+
+    /// A local partial, or what flows back along an edge, that has no finite value. `instead` says what can be asked for.
+    pub fn backwards(&self, edge: &Edge, adjoint: f64, instead: &str) -> DomainError {
+        if !self.value(edge.partial).is_finite() {
+            let problem = self.partial(edge) + instead;
+            return DomainError::Partial(self.formula.error_at(edge.from, problem));
+        }
+        let factors = format!("{} · {}", exact(adjoint), exact(self.value(edge.partial)));
+        let problem = format!(
+            "the adjoint of {} overflows: {factors}, the adjoint of {} times its partial, is larger than float64 holds; \
+             scale the formula, or the inputs{instead}",
+            self.definition(edge.to),
+            self.definition(edge.from)
+        );
+        DomainError::Derivative(self.formula.error_at(edge.to, problem))
+    }
+
+    /// An adjoint that is not finite though its summands are.
+    pub fn sum(&self, node: NodeId) -> DomainError {
+        let problem = format!(
+            "the adjoint of {} overflows: the sum of what flows back is larger than float64 holds; scale the formula, or \
+             the inputs",
+            self.definition(node)
+        );
+        DomainError::Derivative(self.formula.error_at(node, problem))
+    }
+
+    /// A tangent that is not finite, where its operands' tangents are.
+    pub fn tangent(&self, row: NodeId, tangent: NodeId) -> DomainError {
+        let why = self.why(tangent, row, "; move the point, or scale the direction");
+        let problem = format!("the tangent of {} {why}", self.definition(row));
+        DomainError::Derivative(self.formula.error_at(row, problem))
+    }
+
+    /// A second derivative that is not finite.
+    pub fn second(&self, [by, and]: [&str; 2], second: NodeId) -> DomainError {
+        let why = match self.survey.cause(self.values, second) {
+            Cause::Undefined => "is not defined at this point".into(),
+            Cause::Infinite => "is infinite at this point".into(),
+            Cause::Overflow(_) => {
+                "overflows at this point: it, or a number on the way to it, is larger than float64 holds"
+                    .into()
             }
-            (Op::Binary(Binary::Max | Binary::Min), &[a, b]) if at(a).1 == at(b).1 => {
-                let (name, a, b) = (node.op.name(), text(a), text(b));
-                notes.push(format!(
-                    "{of} = {name}({a}, {b}) is at its kink, {a} = {b}: the derivative used is 1/2 for each"
-                ));
+            Cause::Underflow(origin) if self.is_of_formula(origin) => {
+                format!("has no finite value, because {}", self.underflow(origin))
             }
-            (Op::Binary(Binary::Above), &[a, b]) if at(a).1 == at(b).1 => {
-                let (a, b) = (text(a), text(b));
-                notes.push(format!(
-                    "{of} = above({a}, {b}) is at its jump, {a} = {b}: the derivative used there is 0"
-                ));
+            Cause::Underflow(_) => {
+                "has no finite value, because a number on the way to it underflows to 0".into()
             }
-            _ => {}
+        };
+        DomainError::Second {
+            of: self.formula.names().value().into(),
+            by: shortened(by),
+            and: shortened(and),
+            why,
         }
     }
-    notes
 }

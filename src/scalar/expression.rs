@@ -121,10 +121,7 @@ impl Trace {
     }
 
     fn row_of(&self, node: NodeId) -> Option<&Row> {
-        // Inputs stand in the point's order, operations in evaluation order.
-        let (inputs, operations) = self.rows.split_at(self.point.len());
-        let operation = operations.binary_search_by_key(&node, |row| row.node).ok().map(|i| &operations[i]);
-        operation.or_else(|| inputs.iter().find(|row| row.node == node))
+        self.rows.get(*self.places.get(node.index())?)
     }
 }
 

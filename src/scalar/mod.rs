@@ -3,20 +3,28 @@
 //! [`parse`] turns a text into a graph of the same kind that everything else runs on; [`trace`] differentiates it
 //! with [`crate::autodiff`] and keeps every number; [`mod@format`] writes the traces for people and for programs.
 
+mod asked;
 mod characters;
 mod checks;
+mod differences;
 mod domain;
 mod error;
 mod expression;
 pub mod format;
 mod functions;
+mod kinks;
 mod names;
+mod notes;
 mod parse;
+#[cfg(test)]
+mod planted;
 mod point;
+mod range;
 mod steps;
 mod tokens;
 mod trace;
 
+pub use asked::{Directions, MOST_SECOND, MOST_SWEEPS, Request};
 pub use characters::name;
 pub use checks::{Checks, Difference, InnerProduct};
 pub use domain::DomainError;
@@ -26,4 +34,4 @@ pub use functions::functions;
 pub use names::Names;
 pub use parse::{Formula, LONGEST, parse};
 pub use point::{Point, mistake_about, parse_point, parse_points};
-pub use trace::{Contribution, Costs, Direction, Directions, Request, Row, Trace, TraceError, trace};
+pub use trace::{Contribution, Costs, Direction, Row, Trace, TraceError, trace};

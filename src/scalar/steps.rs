@@ -27,8 +27,8 @@ pub(super) struct Steps {
     pub edges: Vec<Edge>,
     /// The rows' adjoints, where there are any.
     pub adjoints: Vec<Option<NodeId>>,
-    /// The inputs' tangents, to be filled in.
-    pub seeds: Vec<NodeId>,
+    /// The inputs' tangents, to be filled in; nothing for those that do not move.
+    pub seeds: Vec<Option<NodeId>>,
     /// The rows' tangents, where there are any.
     pub tangents: Vec<Option<NodeId>>,
     /// The tangents of the gradient.
@@ -41,8 +41,14 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    /// Appends everything to the formula's graph.
-    pub fn build(graph: &mut Graph, formula: &Formula, inputs: &[NodeId], hessian: bool) -> Self {
+    /// Appends everything to the formula's graph, with tangents of the inputs that move.
+    pub fn build(
+        graph: &mut Graph,
+        formula: &Formula,
+        inputs: &[NodeId],
+        moving: &[bool],
+        hessian: bool,
+    ) -> Self {
         let output = formula.output();
         let active = graph.descendants(inputs);
         let mut rows: Vec<(NodeId, i64)> = inputs
@@ -72,7 +78,10 @@ impl Steps {
         }
         let gradient: Vec<Option<Var<'_>>> = xs.iter().map(|&x| adjoints.of(x)).collect();
         let tangents_begin = builder.graph().len();
-        let moving: Vec<(Var<'_>, Var<'_>)> = xs.iter().map(|&x| (x, builder.input("tangent", []))).collect();
+        let seeds: Vec<Option<Var<'_>>> =
+            moving.iter().map(|&moves| moves.then(|| builder.input("tangent", []))).collect();
+        let moving: Vec<(Var<'_>, Var<'_>)> =
+            xs.iter().zip(&seeds).filter_map(|(&x, seed)| Some((x, (*seed)?))).collect();
         let tangents = jvp(&all, &moving);
         let tangents_end = builder.graph().len();
         let partials: Vec<Var<'_>> = gradient.iter().flatten().copied().collect();
@@ -95,7 +104,7 @@ impl Steps {
         };
         let steps = Self {
             adjoints: all.iter().map(|&var| adjoints.of(var)?.id()).collect(),
-            seeds: moving.iter().filter_map(|(_, seed)| seed.id()).collect(),
+            seeds: seeds.iter().map(|seed| (*seed)?.id()).collect(),
             tangents: tangents.iter().map(|tangent| (*tangent)?.id()).collect(),
             rows,
             edges,

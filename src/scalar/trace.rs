@@ -7,33 +7,20 @@
 //! Source of the notation: Griewank and Walther, Evaluating Derivatives (2008), chapters 2 and 3; Baydin et al.,
 //! Automatic Differentiation in Machine Learning: a Survey (2018), tables 2 and 3.
 
-use super::checks::{Checks, differences};
-use super::domain::{self, DomainError};
-use super::error::{TextError, not_an_input, shortened};
+use std::ops::Range;
+
+use super::asked::{Asked, MOST_SECOND, Request, unit};
+use super::checks::Checks;
+use super::domain::{DomainError, Explain, NodeNames};
+use super::error::{TextError, shortened};
+use super::kinks;
+use super::notes::{self, Losses};
 use super::parse::Formula;
+use super::range::Survey;
 use super::steps::Steps;
 use crate::exec::Interpreter;
 use crate::graph::NodeId;
 use crate::ops::{Draw, Graph};
-
-/// Which tangents forward mode starts from.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Directions {
-    /// One sweep for each input, which alone has the tangent 1.
-    #[default]
-    Each,
-    /// One sweep; inputs that are not named have the tangent 0.
-    Along(Vec<(String, f64)>),
-}
-
-/// What to trace beside the formula's value and gradient.
-#[derive(Clone, Debug, Default)]
-pub struct Request {
-    /// The sweeps of forward mode.
-    pub directions: Directions,
-    /// Whether to compute the matrix of second derivatives.
-    pub hessian: bool,
-}
 
 /// Why there is no trace.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +33,10 @@ pub enum TraceError {
     #[error(transparent)]
     Domain(#[from] DomainError),
     #[error(
-        "{rows} rows in {directions} directions are too many for memory; take one direction, with --wrt or --direction"
+        "second derivatives by {inputs} inputs are too many: the matrix has {inputs} times {inputs} entries, and is computed \
+         for up to {MOST_SECOND} inputs; leave --hessian out"
     )]
-    TooLarge { rows: usize, directions: usize },
+    TooLarge { inputs: usize },
 }
 
 /// A node as the traces list it: an input or an operation that depends on one; constants stand inline.
@@ -60,11 +48,11 @@ pub struct Row {
     pub number: i64,
     /// Its value.
     pub value: f64,
-    /// Its tangent in each direction.
+    /// Its tangent in each direction of [`Trace::directions`].
     pub tangents: Vec<f64>,
     /// The node that computes the tangent, if any can flow here.
     pub tangent: Option<NodeId>,
-    /// Its adjoint: the derivative of the output by it.
+    /// Its adjoint: the derivative of the output by it. Not finite where that does not exist, and was not asked for.
     pub adjoint: f64,
     /// What the adjoint is the sum of, in the order in which reverse mode adds it.
     pub contributions: Vec<Contribution>,
@@ -75,7 +63,8 @@ pub struct Row {
 pub struct Contribution {
     /// The row that it comes from, by position in [`Trace::rows`].
     pub from: usize,
-    /// The local partial: the derivative of that row's value by this one's.
+    /// The local partial: the derivative of that row's value by this one's. Not finite where it does not exist, and was
+    /// not asked for; and where it overflows, but the amount does not.
     pub partial: f64,
     /// The node that computes the partial.
     pub partial_node: NodeId,
@@ -110,26 +99,27 @@ pub struct Trace {
     pub point: Vec<(String, f64)>,
     /// Inputs, then operations in evaluation order; the output's row is the last.
     pub rows: Vec<Row>,
-    /// The directions of forward mode.
+    /// The directions of forward mode; none where the forward trace is left out.
     pub directions: Vec<Direction>,
-    /// The matrix of second derivatives, if it was asked for.
+    /// Why the forward trace is left out: there are too many inputs for a sweep each.
+    pub forward_omitted: Option<String>,
+    /// The matrix of second derivatives, if it was asked for; not a number where one does not exist, and was not.
     pub hessian: Option<Vec<Vec<f64>>>,
     /// Derivatives found in other ways.
     pub checks: Checks,
     /// Numbers of operations.
     pub costs: Costs,
-    /// What a reader must know, such as the derivative used at a kink.
+    /// What a reader must know, such as the derivative used at a kink, or a number that underflows.
     pub notes: Vec<String>,
     /// The formula, its partials, adjoints and tangents.
     pub graph: Graph,
-    /// Whether the directions are one for each input.
+    /// Whether the directions are one for each input, or would be if the forward trace were not left out.
     each: bool,
+    /// The rows of the formula's nodes, by position in `rows`; no position for constants.
+    pub(super) places: Vec<usize>,
     /// The values of all nodes of the graph that are constants of the formula, by node.
     pub(super) constants: Vec<Option<f64>>,
 }
-
-/// Most numbers in the tangents of a trace: 1 GiB.
-const MOST_TANGENTS: usize = 1 << 27;
 
 /// Traces a formula at a point.
 ///
@@ -146,172 +136,324 @@ const MOST_TANGENTS: usize = 1 << 27;
 /// ```
 ///
 /// # Errors
-/// A variable without a value or a value without a variable; a node where the formula or a derivative has no finite value.
+/// A variable without a value or a value without a variable; a node where the formula, or a derivative that is asked for,
+/// has no finite value; a matrix of second derivatives that is too large.
 pub fn trace(formula: &Formula, point: &[(String, f64)], request: &Request) -> Result<Trace, TraceError> {
-    let inputs = inputs(formula, point)?;
-    let directions = directions(point, &request.directions)?;
+    let asked = Asked::of(formula, point, request)?;
+    // Rules of tangents are shown with the terms of all inputs, also of those that do not move. Where such a term has no
+    // value it has no place in the sum, and only what moves is differentiated.
+    let everything = traced(formula, point, &asked, &vec![true; point.len()]);
+    match everything {
+        Ok(found) if found.is_finite() => Ok(found),
+        _ if asked.moving.contains(&false) => traced(formula, point, &asked, &asked.moving),
+        everything => everything,
+    }
+}
+
+/// The trace with tangents of the inputs that move.
+fn traced(
+    formula: &Formula,
+    point: &[(String, f64)],
+    asked: &Asked,
+    moving: &[bool],
+) -> Result<Trace, TraceError> {
     let mut graph = formula.graph().clone();
-    let steps = Steps::build(&mut graph, formula, &inputs, request.hessian);
-    let rows = steps.rows.len();
-    if rows.saturating_mul(directions.len()) > MOST_TANGENTS {
-        return Err(TraceError::TooLarge { rows, directions: directions.len() });
+    let steps = Steps::build(&mut graph, formula, &asked.inputs, moving, asked.hessian);
+    let mut computed = Computed::new(formula, &graph, &steps, asked);
+    for (&input, (_, value)) in asked.inputs.iter().zip(point) {
+        computed.values.set(input, &[*value]);
     }
-
-    let mut values = Interpreter::<f64>::new(&graph);
-    for (&input, (_, value)) in inputs.iter().zip(point) {
-        values.set(input, &[*value]);
-    }
-    values.run(0..steps.tangents_begin, Draw::default());
-    let at = |values: &Interpreter<'_, f64>, node: NodeId| values.get(node)[0];
-    domain::check_value(formula, |node| at(&values, node))?;
-
-    let mut place = vec![usize::MAX; graph.len()];
-    let mut rows: Vec<Row> = Vec::with_capacity(rows);
-    for (position, &(node, number)) in steps.rows.iter().enumerate() {
-        place[node.index()] = position;
-        rows.push(Row {
-            node,
-            number,
-            value: at(&values, node),
-            tangents: Vec::with_capacity(directions.len()),
-            tangent: steps.tangents[position],
-            adjoint: steps.adjoints[position].map_or(0.0, |adjoint| at(&values, adjoint)),
-            contributions: Vec::new(),
-        });
-    }
-    for edge in &steps.edges {
-        let partial = at(&values, edge.partial);
-        if !partial.is_finite() {
-            let find = |node: NodeId| rows.get(place[node.index()]).map(|row| row.number);
-            return Err(domain::partial(formula, edge.from, edge.to, partial, find, |node| {
-                at(&values, node)
-            })
-            .into());
-        }
-        rows[place[edge.to.index()]].contributions.push(Contribution {
-            from: place[edge.from.index()],
-            partial,
-            partial_node: edge.partial,
-            amount: at(&values, edge.amount),
-        });
-    }
-    for direction in &directions {
-        for (&seed, &tangent) in steps.seeds.iter().zip(&direction.tangents) {
-            values.set(seed, &[tangent]);
-        }
-        values.run(steps.tangents_begin..steps.tangents_end, Draw::default());
+    computed.run(0..steps.tangents_begin);
+    computed.explain(true).check_value()?;
+    computed.check_reverse()?;
+    computed.find_losses();
+    let mut rows = computed.rows();
+    for direction in &asked.directions {
+        computed.sweep(&direction.tangents);
+        computed.check_tangents()?;
         for row in &mut rows {
-            row.tangents.push(row.tangent.map_or(0.0, |tangent| at(&values, tangent)));
+            row.tangents.push(row.tangent.map_or(0.0, |tangent| computed.at(tangent)));
         }
     }
-    if let Some(output) = rows.last_mut() {
-        output.adjoint = 1.0; // what reverse mode begins with, also where the formula is a constant
-    }
-    let number = |node: NodeId| rows.get(place[node.index()]).map(|row| row.number);
-    domain::check_derivatives(formula, &rows, number, |node| at(&values, node))?;
-    let hessian = request.hessian.then(|| {
-        (0..inputs.len()).map(|moving| {
-            for (other, &seed) in steps.seeds.iter().enumerate() {
-                values.set(seed, &[f64::from(u8::from(other == moving))]);
-            }
-            values.run(steps.tangents_begin..graph.len(), Draw::default());
-            steps.second.iter().map(|second| second.map_or(0.0, |second| at(&values, second))).collect()
-        })
-    });
-    let hessian: Option<Vec<Vec<f64>>> = hessian.map(Iterator::collect);
-    for (by, row) in hessian.iter().flatten().enumerate() {
-        if let Some(and) = row.iter().position(|second| !second.is_finite()) {
-            let [by, and] = [by, and].map(|input| shortened(&point[input].0));
-            return Err(DomainError::Second { of: formula.names().value().into(), by, and }.into());
+    let checked = asked.checked();
+    let hessian = match asked.hessian {
+        true => Some(computed.hessian(point)?),
+        false => None,
+    };
+    // Forward mode's side of the inner product; where each input has its own sweep it is the sum of these.
+    let forward = match rows.last() {
+        Some(output) if !output.tangents.is_empty() => output.tangents.iter().sum(),
+        Some(Row { tangent: Some(tangent), .. }) => {
+            computed.sweep(&checked);
+            computed.at(*tangent)
         }
-    }
+        _ => 0.0,
+    };
 
-    let constants: Vec<Option<f64>> =
-        formula.graph().ids().map(|id| (place[id.index()] == usize::MAX).then(|| at(&values, id))).collect();
-    let notes = domain::kinks(formula, &rows, |node| (number(node), at(&values, node)));
+    let number = |node: NodeId| rows.get(*computed.places.get(node.index())?).map(|row| row.number);
+    let mut notes = kinks::notes(formula, &rows, |node| (number(node), computed.at(node)));
+    notes.extend(computed.unasked(point));
+    if asked.hessian && moving.contains(&false) {
+        notes.push(
+            "second derivatives by inputs that do not move are left out, because not all of them exist"
+                .into(),
+        );
+    }
+    notes.extend(std::mem::take(&mut computed.losses).into_notes());
+    let constants = formula.graph().ids();
+    let constants = constants.map(|id| number(id).is_none().then(|| computed.at(id))).collect();
     let mut found = Trace {
         expression: formula.text().into(),
         point: point.to_vec(),
         rows,
-        directions,
+        directions: asked.directions.clone(),
+        forward_omitted: asked.omitted.clone(),
         hessian,
         checks: Checks::default(),
         costs: steps.costs,
         notes,
         graph: Graph::default(),
-        each: request.directions == Directions::Each,
+        each: asked.each,
         constants,
+        places: std::mem::take(&mut computed.places),
     };
-    found.checks = differences(formula, &inputs, &found);
-    drop(values);
+    found.checks = Checks::of(formula, &asked.inputs, &found, &checked, forward);
+    drop(computed);
     found.graph = graph;
     Ok(found)
 }
 
+/// The numbers of a trace while they are computed.
+struct Computed<'c> {
+    formula: &'c Formula,
+    graph: &'c Graph,
+    steps: &'c Steps,
+    asked: &'c Asked,
+    values: Interpreter<'c, f64>,
+    survey: Survey,
+    /// The rows of nodes, by position; no position for those that have none.
+    places: Vec<usize>,
+    /// Whether a node of the formula depends on an input that moves: its adjoint and its tangent must exist.
+    needed: Vec<bool>,
+    /// What rows are called in errors and in notes.
+    names: [NodeNames<'c>; 2],
+    /// Numbers that left the range of float64.
+    losses: Losses,
+}
+
+impl<'c> Computed<'c> {
+    fn new(formula: &'c Formula, graph: &'c Graph, steps: &'c Steps, asked: &'c Asked) -> Self {
+        let mut places = vec![usize::MAX; formula.graph().len()];
+        for (position, (node, _)) in steps.rows.iter().enumerate() {
+            places[node.index()] = position;
+        }
+        let names = [NodeNames::of_inputs(formula, &steps.rows), NodeNames::of_rows(formula, &steps.rows)];
+        let needed = formula.graph().descendants(&asked.moving_inputs());
+        let (values, survey) = (Interpreter::new(graph), Survey::new(graph));
+        Self {
+            formula,
+            graph,
+            steps,
+            asked,
+            values,
+            survey,
+            places,
+            needed,
+            names,
+            losses: Losses::default(),
+        }
+    }
+
+    fn run(&mut self, nodes: Range<usize>) {
+        self.values.run(nodes.clone(), Draw::default());
+        self.survey.look(self.graph, &self.values, nodes);
+    }
+
+    /// Computes the tangents of all rows from these of the inputs.
+    fn sweep(&mut self, tangents: &[f64]) {
+        for (seed, &tangent) in self.steps.seeds.iter().zip(tangents) {
+            if let Some(seed) = *seed {
+                self.values.set(seed, &[tangent]);
+            }
+        }
+        self.run(self.steps.tangents_begin..self.steps.tangents_end);
+    }
+
+    fn at(&self, node: NodeId) -> f64 {
+        self.values.get(node)[0]
+    }
+
+    fn explain(&self, in_error: bool) -> Explain<'_> {
+        let names = &self.names[usize::from(!in_error)];
+        Explain { formula: self.formula, names, values: &self.values, survey: &self.survey }
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let steps = self.steps;
+        let row = |(position, &(node, number)): (usize, &(NodeId, i64))| Row {
+            node,
+            number,
+            value: self.at(node),
+            tangents: Vec::with_capacity(self.asked.directions.len()),
+            tangent: steps.tangents[position],
+            adjoint: steps.adjoints[position].map_or(0.0, |adjoint| self.at(adjoint)),
+            contributions: Vec::new(),
+        };
+        let mut rows: Vec<Row> = steps.rows.iter().enumerate().map(row).collect();
+        for edge in &steps.edges {
+            rows[self.places[edge.to.index()]].contributions.push(Contribution {
+                from: self.places[edge.from.index()],
+                partial: self.at(edge.partial),
+                partial_node: edge.partial,
+                amount: self.at(edge.amount),
+            });
+        }
+        if let Some(output) = rows.last_mut() {
+            output.adjoint = 1.0; // what reverse mode begins with, also where the formula is a constant
+        }
+        rows
+    }
+
+    /// The adjoint of a row of the formula.
+    fn adjoint(&self, node: NodeId) -> f64 {
+        let adjoint = self.places.get(node.index()).and_then(|&place| *self.steps.adjoints.get(place)?);
+        adjoint.map_or(0.0, |adjoint| self.at(adjoint))
+    }
+
+    /// That all adjoints that are asked for are finite.
+    fn check_reverse(&self) -> Result<(), DomainError> {
+        // In the order of the sweep, so that what flows along the first such edge is a product of finite numbers.
+        for edge in self.steps.edges.iter().filter(|edge| self.needed[edge.to.index()]) {
+            let adjoint = self.adjoint(edge.from);
+            if !adjoint.is_finite() {
+                return Err(self.explain(true).sum(edge.from));
+            }
+            if !self.at(edge.amount).is_finite() {
+                return Err(self.explain(true).backwards(edge, adjoint, &self.instead()));
+            }
+        }
+        let inputs = self.asked.inputs.iter().filter(|input| self.needed[input.index()]);
+        match inputs.into_iter().find(|&&input| !self.adjoint(input).is_finite()) {
+            Some(&input) => Err(self.explain(true).sum(input)),
+            None => Ok(()),
+        }
+    }
+
+    /// Which derivatives could be asked for where not all exist.
+    fn instead(&self) -> String {
+        let broken = self.steps.edges.iter().filter(|edge| !self.at(edge.amount).is_finite());
+        let broken: Vec<NodeId> = broken.map(|edge| edge.to).collect();
+        let behind = self.formula.graph().ancestors(&broken);
+        let is_whole = |input: &&NodeId| !behind[input.index()];
+        let name = |input: NodeId| shortened(self.formula.graph().name(input).unwrap_or_default());
+        let mut whole = self.asked.inputs.iter().filter(is_whole);
+        match (self.asked.moving.contains(&false), whole.next(), whole.count()) {
+            (false, Some(&first), 0) => {
+                let first = name(first);
+                format!("; the derivative by {first} exists, and is given alone with --wrt {first}")
+            }
+            (false, Some(&first), more) => {
+                let first = name(first);
+                format!(
+                    "; the derivatives by {first} and {more} more exist: ask for one, as --wrt {first} does"
+                )
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// That the tangents of the last sweep are finite.
+    fn check_tangents(&mut self) -> Result<(), DomainError> {
+        let tangents = || self.steps.rows.iter().zip(&self.steps.tangents);
+        let mut tangents = tangents().filter_map(|(&(node, _), tangent)| Some((node, (*tangent)?)));
+        // The first: its operands' tangents are finite.
+        if let Some((node, tangent)) = tangents.find(|&(_, tangent)| !self.at(tangent).is_finite()) {
+            return Err(self.explain(true).tangent(node, tangent));
+        }
+        let mut losses = std::mem::take(&mut self.losses);
+        let explain = self.explain(false);
+        for (&(node, _), tangent) in self.steps.rows.iter().zip(&self.steps.tangents) {
+            if let Some(tangent) = *tangent {
+                let name =
+                    || format!("the tangent of {}", explain.names.short(node, &|id| explain.value(id)));
+                losses.derivative(&explain, tangent, name);
+            }
+        }
+        self.losses = losses;
+        Ok(())
+    }
+
+    /// The matrix of second derivatives, by a sweep for each input that moves; not a number for those that do not.
+    fn hessian(&mut self, point: &[(String, f64)]) -> Result<Vec<Vec<f64>>, DomainError> {
+        let count = point.len();
+        let mut matrix = Vec::with_capacity(count);
+        for by in 0..count {
+            if self.steps.seeds[by].is_none() {
+                matrix.push(vec![f64::NAN; count]);
+                continue;
+            }
+            self.sweep(&unit(count, by));
+            self.run(self.steps.tangents_end..self.graph.len());
+            let mut row = Vec::with_capacity(count);
+            for and in 0..count {
+                let second = self.steps.second[and];
+                let number = second.map_or(0.0, |second| self.at(second));
+                let names = [&point[by].0[..], &point[and].0];
+                if let Some(second) = second {
+                    if !number.is_finite() && self.asked.moving[by] && self.asked.moving[and] {
+                        return Err(self.explain(true).second(names, second));
+                    }
+                    let mut losses = std::mem::take(&mut self.losses);
+                    let name = || format!("the second derivative by {} and {}", names[0], names[1]);
+                    losses.derivative(&self.explain(false), second, name);
+                    self.losses = losses;
+                }
+                row.push(number);
+            }
+            matrix.push(row);
+        }
+        Ok(matrix)
+    }
+
+    /// A note on the derivatives by inputs that do not move, where there are none.
+    fn unasked(&self, point: &[(String, f64)]) -> Option<String> {
+        let inputs = self.asked.inputs.iter().zip(point);
+        let inputs = inputs.filter(|(input, _)| !self.adjoint(**input).is_finite());
+        let inputs: Vec<&str> = inputs.map(|(_, (name, _))| &name[..]).collect();
+        let broken = self.steps.edges.iter().find(|edge| !self.at(edge.amount).is_finite());
+        notes::unasked(&self.explain(false), &inputs, broken)
+    }
+
+    /// Looks for values, partials and adjoints that left the range of float64.
+    fn find_losses(&mut self) {
+        let mut losses = std::mem::take(&mut self.losses);
+        let explain = self.explain(false);
+        losses.values(&explain);
+        self.steps.edges.iter().for_each(|edge| losses.edge(&explain, edge));
+        self.losses = losses;
+    }
+}
+
 impl Trace {
+    /// Whether all numbers are, those that nobody asked for included.
+    fn is_finite(&self) -> bool {
+        let hessian = self.hessian.iter().flatten().flatten();
+        let adjoints = self.rows.iter().map(|row| row.adjoint).chain(hessian.copied());
+        adjoints.chain(self.rows.iter().flat_map(|row| row.tangents.iter().copied())).all(f64::is_finite)
+    }
+
     /// The formula's value: the last row's.
     pub fn value(&self) -> f64 {
         self.rows.last().map_or(f64::NAN, |row| row.value)
     }
 
-    /// Whether forward mode went over the formula once for each input, which alone moved.
+    /// Whether forward mode goes over the formula once for each input, which alone moves.
     pub fn sweeps_each_input(&self) -> bool {
         self.each
     }
 
-    /// The derivatives by all inputs, from one reverse sweep.
+    /// The derivatives by all inputs, from one reverse sweep; not finite where one does not exist, and was not asked for.
     pub fn gradient(&self) -> impl Iterator<Item = (&str, f64)> {
         self.point.iter().zip(&self.rows).map(|((name, _), row)| (&name[..], row.adjoint))
-    }
-}
-
-/// The inputs' nodes in the order of the point.
-fn inputs(formula: &Formula, point: &[(String, f64)]) -> Result<Vec<NodeId>, TraceError> {
-    let names = || formula.variables().iter().map(|(name, _)| &name[..]);
-    let known: std::collections::HashMap<&str, NodeId> =
-        formula.variables().iter().map(|(name, node)| (&name[..], *node)).collect();
-    let mut inputs = Vec::new();
-    for (name, _) in point {
-        let Some(&node) = known.get(&name[..]) else {
-            let short = shortened(name);
-            let problem = match super::functions::CONSTANTS.iter().any(|(constant, _)| constant == name) {
-                true => format!("{short} is a constant, not an input; give the variable another name"),
-                false => not_an_input(name, names()),
-            };
-            return Err(TraceError::Unknown { name: name.clone(), problem });
-        };
-        inputs.push(node);
-    }
-    let given: std::collections::HashSet<&str> = point.iter().map(|(name, _)| &name[..]).collect();
-    let lacking: Vec<&(String, NodeId)> =
-        formula.variables().iter().filter(|(name, _)| !given.contains(&name[..])).collect();
-    if let Some((first, node)) = lacking.first().map(|(name, node)| (name, *node)) {
-        let more = match lacking.len() {
-            1 => String::new(),
-            many => format!(" (and {} more)", many - 1),
-        };
-        let first = shortened(first);
-        let problem = format!("{first}{more} has no value; give it one: --at {first}=NUMBER");
-        return Err(TraceError::Lacking(formula.error_at(node, problem)));
-    }
-    Ok(inputs)
-}
-
-fn directions(point: &[(String, f64)], wanted: &Directions) -> Result<Vec<Direction>, TraceError> {
-    let count = point.len();
-    let unit = |moving: usize| (0..count).map(|input| f64::from(u8::from(input == moving))).collect();
-    match wanted {
-        Directions::Each => Ok((0..count).map(|input| Direction { tangents: unit(input) }).collect()),
-        Directions::Along(tangents) => {
-            let mut all = vec![0.0; count];
-            for (name, tangent) in tangents {
-                let Some(input) = point.iter().position(|(other, _)| other == name) else {
-                    let problem = not_an_input(name, point.iter().map(|(name, _)| &name[..]));
-                    return Err(TraceError::Unknown { name: name.clone(), problem });
-                };
-                all[input] = *tangent;
-            }
-            Ok(vec![Direction { tangents: all }])
-        }
     }
 }

@@ -186,21 +186,23 @@ fn outside_a_domain_the_node_and_its_operand_are_named() {
 #[test]
 fn where_a_tangent_or_a_second_derivative_has_no_value_the_place_is_named() {
     // Nothing flows back through step, so that only forward mode meets the partial.
-    refused(
-        "sign(sqrt(x))",
-        "x=0",
-        &["tangent of v1 = sqrt(v0) is not finite at v0 = 0", "column 6", "^^^^^^^"],
-    );
+    refused("sign(sqrt(x))", "x=0", &["tangent of v1 = sqrt(x) is infinite at x = 0", "column 6", "^^^^^^^"]);
     let request = Request { hessian: true, ..Request::default() };
     let error = trace(&parse("y + x^1.5").unwrap(), &parse_point("x=0,y=1").unwrap(), &request).unwrap_err();
-    assert!(error.to_string().contains("second derivative of f by x and x"), "{error}");
+    assert!(
+        error.to_string().contains("second derivative of f by x and x is infinite at this point"),
+        "{error}"
+    );
     refused("(0-8)^(1/3)", "", &["(-8)^0.3333333333333333 is not defined"]);
 }
 
 #[test]
 fn where_a_derivative_has_no_value_the_node_and_its_operand_are_named() {
-    refused("sqrt(x)", "x=0", &["derivative of v1 = sqrt(v0) by v0 is infinite at v0 = 0"]);
-    refused("acos(x)", "x=1", &["derivative of v1 = acos(v0) by v0 is infinite at v0 = 1"]);
-    refused("x^y", "x=-2,y=2", &["derivative of v1 = v-1^v0 by v0 is not defined", "write it as a number"]);
-    refused("(x*1e200)*1e200", "x=1e-300", &["adjoint of v0 is not finite", "scale the formula"]);
+    refused("sqrt(x)", "x=0", &["derivative of v1 = sqrt(x) by x is infinite at x = 0", "move the point"]);
+    refused("acos(x)", "x=1", &["derivative of v1 = acos(x) by x is infinite at x = 1"]);
+    refused(
+        "x^y",
+        "x=-2,y=2",
+        &["derivative of v1 = x^y by y is not defined at x = -2, y = 2", "write it as a number"],
+    );
 }

@@ -1,11 +1,14 @@
 //! Formulas: read, differentiated in both modes, and shown, against textbooks, differences and themselves.
 
 mod formulas;
+mod kinks;
 mod mistakes;
 mod names;
 mod printed;
+mod ranges;
 mod scale;
 mod textbooks;
+mod unasked;
 
 use cotangent::scalar::{Request, Trace, parse, parse_point, trace};
 

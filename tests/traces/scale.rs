@@ -2,7 +2,7 @@
 
 use cotangent::document::{Paper, TextStyle, latex, markdown, text};
 use cotangent::scalar::format::{Notation, csv, json, page};
-use cotangent::scalar::{parse, parse_point, trace};
+use cotangent::scalar::{Directions, Formula, Point, Request, parse, trace};
 
 use super::traced;
 
@@ -64,17 +64,86 @@ fn nesting_100_000_deep_is_read_traced_and_written_in_every_format() {
     std::thread::Builder::new().stack_size(512 << 10).spawn(work).unwrap().join().unwrap();
 }
 
+/// A sum of products of so many inputs, and a point for it.
+fn of_inputs(count: usize) -> (Formula, Point) {
+    let products: Vec<String> = (0..count).map(|i| format!("x{i}*x{}", (i + 1) % count)).collect();
+    let point = (0..count).map(|i| (format!("x{i}"), 1.0 + (i % 7) as f64 / 4.0)).collect();
+    (parse(&products.join("+")).unwrap(), point)
+}
+
 #[test]
-fn tangents_that_would_not_fit_into_memory_are_refused_with_what_to_do() {
-    let names: Vec<String> = (0..12_000).map(|i| format!("x{i}")).collect();
-    let point: Vec<String> = names.iter().map(|name| format!("{name}=1")).collect();
-    let error = trace(
-        &parse(&names.join("*")).unwrap(),
-        &parse_point(&point.join(",")).unwrap(),
-        &Default::default(),
+fn beyond_32_inputs_the_forward_trace_is_left_out_and_every_format_says_why() {
+    let traced = |count: usize, directions: Directions| {
+        let (formula, point) = of_inputs(count);
+        trace(&formula, &point, &Request { directions, hessian: false }).unwrap()
+    };
+    let found = traced(33, Directions::Each);
+    let why = found.forward_omitted.clone().unwrap();
+    assert!(why.contains("a sweep for each input, 33 here") && why.contains("--wrt NAME"), "{why}");
+    assert!(found.directions.is_empty() && found.rows.iter().all(|row| row.tangents.is_empty()));
+    let written: serde_json::Value = serde_json::from_str(&json(&found).unwrap()).unwrap();
+    assert_eq!(written["forward"], serde_json::json!([]));
+    assert_eq!(written["forward_omitted"], why);
+    assert!(
+        csv(&found).unwrap().lines().nth(1).unwrap().starts_with("forward omitted,,,\"the forward trace")
     );
-    let error = error.unwrap_err().to_string();
-    assert!(error.contains("--wrt"), "{error}");
+    let page = |notation| page(&found, notation, 4, None);
+    for text in [
+        text(&page(Notation::Griewank), TextStyle::PLAIN),
+        markdown(&page(Notation::Plain)),
+        latex(&page(Notation::Latex), Paper::Portrait),
+    ] {
+        let words: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            words.contains("the forward trace is left out: it takes a sweep for each input, 33"),
+            "{text}"
+        );
+        assert!(!text.contains("tangent rule"), "{text}");
+    }
+    // All else is complete, and forward mode is still held against reverse mode.
+    for (i, (name, derivative)) in found.gradient().enumerate() {
+        let (before, after) = (found.point[(i + 32) % 33].1, found.point[(i + 1) % 33].1);
+        assert_eq!(derivative, before + after, "{name}");
+    }
+    assert_eq!(written["reverse"]["rows"].as_array().unwrap().len(), found.rows.len());
+    let sum: f64 = found.gradient().map(|(_, g)| g).sum();
+    assert_eq!(found.checks.inner_product.agrees(), Some(true));
+    assert_eq!([found.checks.inner_product.forward, found.checks.inner_product.reverse], [sum, sum]);
+
+    let within = traced(32, Directions::Each);
+    assert_eq!((within.forward_omitted, within.directions.len()), (None, 32));
+    let along = traced(33, Directions::Along(vec![("x3".into(), 1.0)]));
+    assert_eq!((&along.forward_omitted, along.directions.len()), (&None, 1));
+    assert!(!json(&along).unwrap().contains("forward_omitted"));
+}
+
+#[test]
+fn what_is_written_of_many_inputs_grows_as_their_number() {
+    let sizes = [500, 1000].map(|count| {
+        let (formula, point) = of_inputs(count);
+        let found = trace(&formula, &point, &Request::default()).unwrap();
+        assert_eq!(found.checks.differences.iter().filter(|check| check.agrees() == Some(true)).count(), 1);
+        let page = |notation| page(&found, notation, 4, None);
+        [
+            text(&page(Notation::Griewank), TextStyle::PLAIN),
+            markdown(&page(Notation::Plain)),
+            latex(&page(Notation::Latex), Paper::Portrait),
+            csv(&found).unwrap(),
+            json(&found).unwrap(),
+        ]
+        .map(|text| text.len())
+    });
+    for (half, whole) in sizes[0].iter().zip(sizes[1]) {
+        assert!(whole < half * 5 / 2, "{half} bytes for 500 inputs, {whole} for 1000");
+    }
+}
+
+#[test]
+fn second_derivatives_by_too_many_inputs_are_refused() {
+    let (formula, point) = of_inputs(1001);
+    let request = Request { hessian: true, ..Request::default() };
+    let error = trace(&formula, &point, &request).unwrap_err().to_string();
+    assert!(error.contains("1001 inputs") && error.contains("leave --hessian out"), "{error}");
 }
 
 #[test]

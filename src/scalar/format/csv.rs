@@ -8,7 +8,9 @@ const COLUMNS: [&str; 9] =
     ["sweep", "direction", "node", "definition", "value", "derivative", "from", "partial", "amount"];
 
 /// Columns `sweep,direction,node,definition,value,derivative,from,partial,amount`, numbers in full. `derivative` is
-/// the tangent in forward rows and the adjoint in reverse rows, where a node has a row for each contribution.
+/// the tangent in forward rows and the adjoint in reverse rows, where a node has a row for each contribution. A
+/// derivative that does not exist, and was not asked for, is empty. Where the forward trace is left out one row of the
+/// sweep `forward omitted` says why, as its definition.
 ///
 /// # Errors
 /// Never; the type is that of the writer.
@@ -17,9 +19,13 @@ pub fn csv(trace: &Trace) -> Result<String, csv::Error> {
     let script = Notation::Plain.with(&names);
     let definitions: Vec<String> =
         trace.rows.iter().map(|row| script.write(&trace.definition(row))).collect();
+    let exact = |x: f64| if x.is_finite() { exact(x) } else { String::new() };
     let node = |position: usize| script.primal(trace.rows[position].number);
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(COLUMNS)?;
+    if let Some(why) = &trace.forward_omitted {
+        writer.write_record(["forward omitted", "", "", why, "", "", "", "", ""])?;
+    }
     for (k, direction) in trace.directions.iter().enumerate() {
         let entries = trace.point.iter().zip(&direction.tangents).filter(|(_, tangent)| **tangent != 0.0);
         let name: Vec<String> =

@@ -11,7 +11,7 @@ const LARGEST_TITLE: usize = 40;
 /// The computational graph of the formula: a node a row, an edge for each operand that is one.
 pub fn diagram(trace: &Trace, notation: Notation, digits: usize) -> Diagram {
     let last = trace.rows.len().saturating_sub(1);
-    let number = |x: f64| rounded(x, digits);
+    let number = |x: f64| if x.is_finite() { rounded(x, digits) } else { notation.none().into() };
     let names = trace.names();
     let script = notation.with(&names);
     let value = script.value();

@@ -7,7 +7,9 @@ use super::notation::Notation;
 use crate::scalar::Trace;
 
 /// `{"expression", "point", "value", "gradient", "forward", "reverse", "checks", ...}`; `forward` is a list where each
-/// input was traced alone.
+/// input was traced alone. That list is empty where there are too many inputs, and `forward_omitted` says why. A
+/// derivative that does not exist, and was not asked for, is `null`, and so is `agrees` of a check that cannot tell;
+/// `notes` and the check's `note` say why.
 ///
 /// # Errors
 /// Never; the type is that of the serializer.
@@ -34,6 +36,9 @@ impl Serialize for Trace {
             map.serialize_entry("forward", &forward)?;
         } else {
             map.serialize_entry("forward", &forward.first())?;
+        }
+        if let Some(why) = &self.forward_omitted {
+            map.serialize_entry("forward_omitted", why)?;
         }
         map.serialize_entry("reverse", &Reverse { trace: self, names: &names })?;
         if let Some(hessian) = &self.hessian {
@@ -161,6 +166,7 @@ struct DifferenceRow<'t> {
     central: Option<f64>,
     error: Option<f64>,
     agrees: Option<bool>,
+    note: Option<&'t str>,
 }
 
 impl Serialize for Checked<'_> {
@@ -176,6 +182,7 @@ impl Serialize for Checked<'_> {
                     central: check.central,
                     error: check.error(),
                     agrees: check.agrees(),
+                    note: check.note.as_deref(),
                 })
             }),
         )?;

@@ -59,6 +59,15 @@ impl Notation {
         }
     }
 
+    /// In the place of a number that does not exist.
+    pub fn none(self) -> &'static str {
+        match self {
+            Self::Griewank => "–",
+            Self::Plain => "-",
+            Self::Latex => r"\text{--}",
+        }
+    }
+
     /// Between a sum and what is added to it.
     pub fn adds(self) -> &'static str {
         if self == Self::Latex { r"\mathrel{+}=" } else { "+=" }

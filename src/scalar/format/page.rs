@@ -35,6 +35,7 @@ pub fn page(trace: &Trace, notation: Notation, digits: usize, drawing: Option<&s
     }
     blocks.push(Block::Heading("Checks".into()));
     blocks.push(writer.differences());
+    blocks.extend(writer.doubts());
     blocks.push(Block::Paragraph(writer.inner_product()));
     if !trace.notes.is_empty() {
         blocks.push(Block::Heading("Notes".into()));
@@ -51,12 +52,19 @@ struct Writer<'t> {
 }
 
 impl Writer<'_> {
+    /// A dash stands for a derivative that does not exist and was not asked for; the notes say so.
     fn number(&self, x: f64) -> String {
+        if !x.is_finite() {
+            return self.notation.none().into();
+        }
         let text = rounded(x, self.digits);
         if self.notation == Notation::Latex { latex_number(&text) } else { text }
     }
 
     fn error(&self, x: f64) -> Span {
+        if !x.is_finite() {
+            return math(self.notation.none().to_owned());
+        }
         let text = error(x);
         math(if self.notation == Notation::Latex { latex_number(&text) } else { text })
     }
@@ -98,6 +106,9 @@ impl Writer<'_> {
     }
 
     fn forward(&self) -> Vec<Block> {
+        if let Some(why) = &self.trace.forward_omitted {
+            return vec![Block::Paragraph(vec![words(why.clone())])];
+        }
         let titles: Vec<Span> = match self.trace.sweeps_each_input() {
             true => (0..self.trace.directions.len()).map(|input| math(self.by(input))).collect(),
             false => self.trace.directions.iter().map(|_| words("tangent")).collect(),
@@ -281,15 +292,39 @@ impl Writer<'_> {
             };
             let verdict = match check.agrees() {
                 Some(true) => "agrees",
-                Some(false) if self.trace.notes.is_empty() => "DIFFERS",
-                Some(false) => "differs, see the notes",
-                None if check.central.is_some() => "cannot tell",
-                None => "the formula has no value beside the point",
+                Some(false) => "DIFFERS",
+                None => "cannot tell",
             };
-            let input = check.input.map_or_else(|| words("all inputs by 1"), |input| math(self.name(input)));
+            let input = self.moving(check.input);
             vec![input, self.cell(check.reverse), central, error, words(verdict)]
         };
         Block::Table { columns, rows: checks.map(row).collect() }
+    }
+
+    /// What moves in a check.
+    fn moving(&self, input: Option<usize>) -> Span {
+        match input {
+            Some(input) => math(self.name(input)),
+            None if self.trace.sweeps_each_input() => words("all inputs by 1"),
+            None => words("the direction"),
+        }
+    }
+
+    /// Why differences tell nothing: a line for each reason.
+    fn doubts(&self) -> Vec<Block> {
+        let mut reasons: Vec<(&str, Vec<Span>)> = Vec::new();
+        let checks = &self.trace.checks.differences;
+        for (note, input) in checks.iter().filter_map(|check| Some((check.note.as_deref()?, check.input))) {
+            match reasons.iter_mut().find(|(reason, _)| *reason == note) {
+                Some((_, spans)) => spans.extend([words(", "), self.moving(input)]),
+                None => reasons.push((note, vec![words("Cannot tell for "), self.moving(input)])),
+            }
+        }
+        let line = |(note, mut spans): (&str, Vec<Span>)| {
+            spans.push(words(format!(": {note}.")));
+            Block::Paragraph(spans)
+        };
+        reasons.into_iter().map(line).collect()
     }
 
     fn inner_product(&self) -> Vec<Span> {

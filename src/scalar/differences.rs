@@ -1,0 +1,399 @@
+//! Central differences that know what they cannot tell.
+//!
+//! Each slope is divided by the distance that its two points really have, as numbers of float64. Two slopes, one of half the
+//! other's step, give one of fourth order (Richardson 1911), and three of those in a row must agree before a step is
+//! trusted; and those of every operation, too: a ripple on a slope is in no difference of the whole whose step is longer. A
+//! step is not taken at all where an operation with a kink is not on the same side at both ends as at the point.
+
+use std::cmp::Ordering;
+
+use super::checks::{Difference, FLAT};
+use super::domain::NodeNames;
+use super::kinks::Kink;
+use super::parse::Formula;
+use super::trace::Trace;
+use crate::document::number::{error, exact};
+use crate::exec::Interpreter;
+use crate::graph::NodeId;
+use crate::ops::Draw;
+
+/// No fraction of a power of 2, nor of another number that periods are written with.
+const FIRST: f64 = 0.712_34;
+
+/// The longest step, as a power of 2 of the size of what moves.
+const LONGEST: i32 = -3;
+
+/// The shortest, which is less than a unit in the last place.
+const SHORTEST: i32 = -54;
+
+/// The formula along lines through the point.
+pub(super) struct Curve<'a> {
+    formula: &'a Formula,
+    names: NodeNames<'a>,
+    trace: &'a Trace,
+    values: Interpreter<'a, f64>,
+    inputs: &'a [NodeId],
+    point: Vec<f64>,
+    /// The values of all nodes at the point.
+    at_point: Vec<f64>,
+    /// Operations that the formula's slope depends on.
+    watched: Vec<NodeId>,
+    /// Kinks with the side that the point is on.
+    kinks: Vec<(Kink, Side)>,
+    /// About how far the formula's value is rounded, and the row that this stems from most.
+    rounding: f64,
+    roundest: Option<usize>,
+}
+
+/// Where a kink's operand is at the point.
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    Of(Ordering),
+    /// So near the kink that rounding decides.
+    Doubtful,
+}
+
+/// The formula beside the point.
+enum Sample {
+    Value(f64),
+    /// An operation is on another side of its kink, by position in `kinks`.
+    Beyond(usize),
+    NoValue,
+}
+
+/// The slope between two points beside the given one.
+struct Slope {
+    step: f64,
+    slope: f64,
+    /// The larger of the formula's values in size.
+    largest: f64,
+    /// How far rounding may have moved it.
+    rounding: f64,
+    /// The slopes of the operations that are watched, and the larger of their values in size.
+    watched: Vec<(f64, f64)>,
+}
+
+/// Why steps were not taken, and what limits those that were.
+#[derive(Default)]
+struct Obstacles {
+    /// The kink that the shortest step meets, and that step.
+    kink: Option<(usize, f64)>,
+    no_value: bool,
+    /// Whether shorter steps would be within a few units in the last place of the point.
+    unrepresentable: bool,
+    /// Whether any slope was had.
+    slopes: bool,
+    /// The share of rounding in the uncertainty.
+    rounding: f64,
+}
+
+/// A slope of fourth order, from one of a step and one of a longer step.
+fn extrapolated(wide: f64, narrow: f64, ratio: f64) -> f64 {
+    narrow + (narrow - wide) / (ratio * ratio - 1.0)
+}
+
+impl Slope {
+    fn extrapolated(&self, wide: &Self) -> f64 {
+        extrapolated(wide.slope, self.slope, wide.step / self.step)
+    }
+}
+
+/// Whether the slopes of all operations that are watched have come near their limits; `steepest` are theirs so far.
+fn all_converge([wide, middle, narrow]: [&Slope; 3], steepest: &[f64]) -> bool {
+    let ratios = [wide.step / middle.step, middle.step / narrow.step];
+    let operations = wide.watched.iter().zip(&middle.watched).zip(&narrow.watched).zip(steepest);
+    operations.into_iter().all(|(((wide, middle), narrow), steepest)| {
+        let before = extrapolated(wide.0, middle.0, ratios[0]);
+        let now = extrapolated(middle.0, narrow.0, ratios[1]);
+        let rounding = 8.0 * f64::EPSILON * narrow.1.max(middle.1);
+        (before - now).abs() * 10.0 <= now.abs() + 10.0 * (FLAT * steepest + rounding)
+    })
+}
+
+impl<'a> Curve<'a> {
+    /// The most evaluations that a line takes.
+    pub const EVALUATIONS: usize = 4 * (LONGEST - SHORTEST + 1) as usize; // two ends of two sizes
+
+    pub fn new(formula: &'a Formula, inputs: &'a [NodeId], trace: &'a Trace) -> Self {
+        let mut values = Interpreter::new(formula.graph());
+        let point: Vec<f64> = trace.point.iter().map(|(_, x)| *x).collect();
+        for (&input, &x) in inputs.iter().zip(&point) {
+            values.set(input, &[x]);
+        }
+        let end = formula.graph().len();
+        values.run(0..end, Draw::default());
+        let at_point: Vec<f64> = formula.graph().ids().map(|id| values.get(id)[0]).collect();
+
+        // Each operation is rounded, and its adjoint says what that does to the formula's value (Griewank and Walther
+        // 2008, section 3.4); independent errors add up as a random walk does. Inputs are exact.
+        let operations = trace.rows.iter().enumerate().filter(|(_, row)| row.number > 0);
+        let parts: Vec<(usize, f64)> = operations
+            .map(|(i, row)| (i, (f64::EPSILON * row.value * row.adjoint).abs()))
+            .filter(|(_, part)| part.is_finite())
+            .collect();
+        let largest = parts.iter().fold(0.0, |largest: f64, (_, part)| largest.max(*part));
+        let squares: f64 =
+            parts.iter().map(|(_, part)| if largest > 0.0 { (part / largest).powi(2) } else { 0.0 }).sum();
+        let roundest = parts.iter().find(|(_, part)| *part == largest).map(|(i, _)| *i);
+
+        let watched =
+            trace.rows.iter().filter(|row| row.number > 0 && row.adjoint != 0.0 && row.adjoint.is_finite());
+        let watched = watched.map(|row| row.node).collect();
+        let kinks = kinks(formula, trace, &at_point);
+        let rows: Vec<(NodeId, i64)> = trace.rows.iter().map(|row| (row.node, row.number)).collect();
+        Self {
+            formula,
+            names: NodeNames::of_rows(formula, &rows),
+            trace,
+            values,
+            inputs,
+            point,
+            at_point,
+            watched,
+            kinks,
+            rounding: largest * squares.sqrt(),
+            roundest,
+        }
+    }
+
+    /// One input moves.
+    pub fn along_input(&mut self, input: usize, reverse: f64) -> Difference {
+        let name = self.trace.point[input].0.clone();
+        self.difference(
+            &[(input, 1.0)],
+            Difference { input: Some(input), reverse, ..Difference::default() },
+            &name,
+        )
+    }
+
+    /// The inputs move together, each by its tangent.
+    pub fn along(&mut self, tangents: &[f64], reverse: f64) -> Difference {
+        let moving = tangents.iter().copied().enumerate().filter(|(_, tangent)| *tangent != 0.0);
+        let moving: Vec<(usize, f64)> = moving.collect();
+        self.difference(&moving, Difference { reverse, ..Difference::default() }, "the point")
+    }
+
+    fn difference(&mut self, moving: &[(usize, f64)], empty: Difference, name: &str) -> Difference {
+        let size = moving.iter().fold(0.0, |size: f64, &(input, _)| size.max(self.point[input].abs()));
+        let fastest = moving.iter().fold(0.0, |fastest: f64, &(_, tangent)| fastest.max(tangent.abs()));
+        let mut best = empty;
+        let mut obstacles = Obstacles::default();
+        if fastest == 0.0 {
+            return Difference { central: Some(0.0), ..best };
+        }
+        // Beside an input near 0 the formula may change over its distance from 0, or over 1.
+        let sizes =
+            if size > 0.0 && size < 0.1 { [Some(size), Some(1.0)] } else { [Some(size.max(1.0)), None] };
+        let mut best_share = f64::INFINITY;
+        for size in sizes.into_iter().flatten() {
+            self.ladder(moving, size / fastest, &mut best, &mut best_share, &mut obstacles);
+        }
+        if best.agrees().is_none() {
+            best.note = Some(self.why(&best, &obstacles, name));
+        }
+        best
+    }
+
+    /// Halves the step from about `size` on, and keeps the best of all differences.
+    fn ladder(
+        &mut self,
+        moving: &[(usize, f64)],
+        size: f64,
+        best: &mut Difference,
+        best_share: &mut f64,
+        obstacles: &mut Obstacles,
+    ) {
+        let mut slopes: Vec<Slope> = Vec::new(); // each of about half the step of the one before
+        let (mut steepest, mut each) = (0.0f64, vec![0.0f64; self.watched.len()]);
+        for exponent in (SHORTEST..=LONGEST).rev() {
+            match self.slope(moving, FIRST * size * f64::from(exponent).exp2(), obstacles) {
+                // Near the point steps are whole units in its last place.
+                Some(slope) if slopes.last().is_some_and(|last| slope.step > 0.75 * last.step) => continue,
+                Some(slope) => slopes.push(slope),
+                None => slopes.clear(),
+            }
+            if let Some(slope) = slopes.last() {
+                steepest = steepest.max(slope.slope.abs());
+                for (steepest, (slope, _)) in each.iter_mut().zip(&slope.watched) {
+                    *steepest = slope.abs().max(*steepest);
+                }
+            }
+            if slopes.len() > 4 {
+                slopes.remove(0);
+            }
+            let [a, b, c, d] = &slopes[..] else { continue };
+            obstacles.slopes = true;
+            let [first, second, third] =
+                [(a, b), (b, c), (c, d)].map(|(wide, narrow)| narrow.extrapolated(wide));
+            let (before, now) = ((first - second).abs(), (second - third).abs());
+            let change = now.max(before / 64.0);
+            let uncertainty = change + d.rounding;
+            // What is small beside the value over the whole size is no slope at all.
+            let scale = third.abs() + FLAT * (d.largest / size).max(steepest);
+            let share = uncertainty / scale;
+            let is_trusted = before <= 0.25 * scale + d.rounding && all_converge([b, c, d], &each);
+            if is_trusted && share < *best_share {
+                *best_share = share;
+                obstacles.rounding = d.rounding / uncertainty;
+                *best = Difference {
+                    central: Some(third),
+                    uncertainty,
+                    steepest: steepest.max(d.largest / d.step),
+                    ..best.clone()
+                };
+            }
+            if *best_share < 1e-6 && d.rounding > *best_share * scale {
+                break; // shorter steps are rounded more
+            }
+        }
+    }
+
+    /// The central difference; nothing where an end has no value, is beyond a kink, or is not where it should be.
+    fn slope(&mut self, moving: &[(usize, f64)], step: f64, obstacles: &mut Obstacles) -> Option<Slope> {
+        // How far apart the ends really are, and how far inputs that move together are off the line.
+        let (mut up, mut down) = (Vec::with_capacity(moving.len()), Vec::with_capacity(moving.len()));
+        let (mut half, mut off) = (step, 0.0);
+        for &(input, tangent) in moving {
+            let x = self.point[input];
+            let above = x + step * tangent;
+            let below = x - (above - x);
+            let sides = [(above - x) / tangent, (x - below) / tangent];
+            if !(sides[0] > 0.0 && sides[1] > 0.0 && (sides[0] - sides[1]).abs() <= 1e-3 * step) {
+                obstacles.unrepresentable = true;
+                return None;
+            }
+            let real = (sides[0] + sides[1]) / 2.0;
+            match moving.len() {
+                1 => half = real,
+                _ => off += (self.trace.rows[input].adjoint * tangent * (real - step)).abs(),
+            }
+            up.push(above);
+            down.push(below);
+        }
+        let mut watched: Vec<Vec<f64>> = Vec::with_capacity(2);
+        let mut ends = [0.0; 2];
+        for (end, points) in ends.iter_mut().zip([&up, &down]) {
+            *end = match self.sample(moving, points) {
+                Sample::Value(value) => {
+                    watched.push(self.watched.iter().map(|&node| self.values.get(node)[0]).collect());
+                    value
+                }
+                Sample::Beyond(kink) => {
+                    obstacles.kink = Some((kink, step));
+                    return None;
+                }
+                Sample::NoValue => {
+                    obstacles.no_value = true;
+                    return None;
+                }
+            };
+        }
+        let of = |up: f64, down: f64| ((up - down) / (2.0 * half), up.abs().max(down.abs()));
+        let watched = match &watched[..] {
+            [up, down] => up.iter().zip(down).map(|(&up, &down)| of(up, down)).collect(),
+            _ => Vec::new(),
+        };
+        let (slope, largest) = of(ends[0], ends[1]);
+        let rounding = self.rounding.max(f64::EPSILON * largest) + off;
+        Some(Slope { step: half, slope, largest, rounding: rounding / half, watched })
+    }
+
+    fn sample(&mut self, moving: &[(usize, f64)], points: &[f64]) -> Sample {
+        for (&(input, _), &x) in moving.iter().zip(points) {
+            self.values.set(self.inputs[input], &[x]);
+        }
+        self.values.run(0..self.formula.graph().len(), Draw::default());
+        let at = |node: NodeId| self.values.get(node)[0];
+        let is_beyond = |(kink, side): &(Kink, Side)| match *side {
+            Side::Of(side) => kink.side(at) != Some(side),
+            Side::Doubtful => kink.operands().any(|node| at(node) != self.at_point[node.index()]),
+        };
+        let value = at(self.formula.output());
+        let beyond = self.kinks.iter().position(is_beyond);
+        for &(input, _) in moving {
+            self.values.set(self.inputs[input], &[self.point[input]]);
+        }
+        match beyond {
+            Some(kink) => Sample::Beyond(kink),
+            None if value.is_finite() => Sample::Value(value),
+            None => Sample::NoValue,
+        }
+    }
+
+    /// Why the best difference tells nothing; `name` is what moves.
+    fn why(&self, best: &Difference, obstacles: &Obstacles, name: &str) -> String {
+        let at_point = |node: NodeId| self.at_point[node.index()];
+        match obstacles.kink {
+            Some((kink, step)) => {
+                let (kink, side) = self.kinks[kink];
+                let row = &self.trace.rows[kink.row];
+                let operation = self.names.definition(row.node, &at_point);
+                let at = self.names.at(row.node, &at_point);
+                return match side {
+                    Side::Of(Ordering::Equal) => format!("{operation} is at its kink{at}"),
+                    Side::Doubtful => format!("{operation} is so near its kink that rounding decides{at}"),
+                    Side::Of(_) => format!(
+                        "{operation} is near its kink{at}: steps of {} and more go beyond it, and shorter ones drown in \
+                         rounding",
+                        error(step)
+                    ),
+                };
+            }
+            None if best.central.is_none() && !obstacles.slopes && obstacles.no_value => {
+                return "f has no value on one side of the point".into();
+            }
+            None => {}
+        }
+        let roundest = self.roundest.map(|row| &self.trace.rows[row]);
+        match roundest {
+            Some(row) if best.central.is_some() && obstacles.rounding > 0.5 => {
+                let operation = self.names.definition(row.node, &at_point);
+                format!(
+                    "rounding hides the slope: {operation} is {} there, and f is rounded by about {}",
+                    exact(row.value),
+                    error(self.rounding)
+                )
+            }
+            _ if obstacles.unrepresentable => format!(
+                "f changes too much between {name} and the nearest numbers of float64 for a difference to follow"
+            ),
+            _ => "differences with longer and shorter steps do not agree".into(),
+        }
+    }
+}
+
+/// The kinks of a formula, with the side that the point is on.
+fn kinks(formula: &Formula, trace: &Trace, at_point: &[f64]) -> Vec<(Kink, Side)> {
+    let at = |node: NodeId| at_point[node.index()];
+    let kinks = trace.rows.iter().enumerate().filter_map(|(position, row)| Kink::of(formula, position, row));
+    let kinks: Vec<Kink> = kinks.collect();
+    if kinks.is_empty() {
+        return Vec::new();
+    }
+    // How far a row's value may be off: its own rounding, and its operands' by the partials.
+    let mut errors: Vec<f64> = trace
+        .rows
+        .iter()
+        .map(|row| if row.number > 0 { f64::EPSILON / 2.0 * row.value.abs() } else { 0.0 })
+        .collect();
+    let mut edges: Vec<(usize, usize, f64)> = Vec::new();
+    for (to, row) in trace.rows.iter().enumerate() {
+        edges.extend(row.contributions.iter().map(|part| (part.from, to, part.partial.abs())));
+    }
+    edges.sort_by_key(|&(from, ..)| from);
+    for (from, to, partial) in edges {
+        if errors[to] > 0.0 {
+            errors[from] += partial * errors[to];
+        }
+    }
+    let error = |node: NodeId| {
+        trace.places.get(node.index()).and_then(|&row| errors.get(row)).copied().unwrap_or(0.0)
+    };
+    let side = |kink: &Kink| {
+        let distance = (at(kink.operand) - kink.other.map_or(0.0, at)).abs();
+        let error: f64 = kink.operands().map(error).sum();
+        let is_doubtful = error > 0.0 && distance <= error && kink.other != Some(kink.operand);
+        if is_doubtful { Side::Doubtful } else { Side::Of(kink.side(at).unwrap_or(Ordering::Equal)) }
+    };
+    kinks.into_iter().map(|kink| (kink, side(&kink))).collect()
+}
