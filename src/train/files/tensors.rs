@@ -69,8 +69,8 @@ pub fn read_model(path: &Path) -> Result<TrainedModel, TrainError> {
         value.ok_or_else(|| failed(format!("lacks {key} in its metadata")))
     };
     let name = about("activation")?;
-    let activation = Activation::ALL.into_iter().find(|activation| activation.name() == name);
-    let activation = activation.ok_or_else(|| failed(format!("has the unknown activation {name:?}")))?;
+    let activation = name.parse::<Activation>();
+    let activation = activation.map_err(|_| failed(format!("has the unknown activation {name:?}")))?;
     let number = |key: &str| {
         let value = about(key)?;
         let number = value.parse::<f64>().ok().filter(|x| x.is_finite());

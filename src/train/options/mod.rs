@@ -30,7 +30,7 @@ pub struct Choices {
     #[arg(long, value_parser = number, value_name = "X")]
     pub lr: Option<f64>,
     /// Course of the learning rate: constant, linear, cosine or one-cycle [default: one-cycle]
-    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    #[arg(long, value_name = "NAME")]
     pub schedule: Option<Schedule>,
     /// Decoupled weight decay: each step multiplies parameters by 1 - lr * X [default: 0]
     #[arg(long, value_parser = number, value_name = "X")]
@@ -66,23 +66,23 @@ pub struct Choices {
     #[arg(long, value_name = "WIDTHS")]
     pub hidden: Option<Hidden>,
     /// Nonlinearity between layers: relu, tanh or sigmoid [default: relu]
-    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    #[arg(long, value_name = "NAME")]
     pub activation: Option<Activation>,
     /// Probability with which a hidden unit is dropped in training [default: 0]
     #[arg(long, value_parser = number, value_name = "P")]
     pub dropout: Option<f64>,
     /// Variation of the training images: none, or shifts by up to a pixel [default: shifts]
-    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    #[arg(long, value_name = "NAME")]
     pub augment: Option<Augment>,
     /// Where to compute: auto (CUDA where it works), cpu, cuda or cuda:N [default: auto]
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
     /// Number format of matrix products: f32, or bf16 on CUDA with float32 weights [default: f32]
-    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    #[arg(long, value_name = "NAME")]
     pub precision: Option<Precision>,
     /// How a step reaches a CUDA device: auto, graph (captured once) or launches (one kernel at a
     /// time, to name a culprit) [default: auto]
-    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    #[arg(long, value_name = "NAME")]
     pub plan: Option<Plan>,
     /// Folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
     /// t10k-labels-idx1-ubyte, raw or .gz [default: MNIST, built in]
@@ -203,8 +203,7 @@ impl Choices {
             return Err(OptionError::new("--precision", precision.name(), rule));
         }
         if device == Device::Cpu && plan != Plan::Auto {
-            let name = if plan == Plan::Graph { "graph" } else { "launches" };
-            return Err(OptionError::new("--plan", name, "is for CUDA: leave it out on the CPU"));
+            return Err(OptionError::new("--plan", plan.name(), "is for CUDA: leave it out on the CPU"));
         }
         let mut options = Options {
             opt,
