@@ -6,9 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use cotangent::train::options::{Device, Recipe};
 use cotangent::train::{Choices, OptimizerName};
 
+use crate::terminal;
+
 /// A small deep-learning engine whose every line can be read
 #[derive(Parser)]
 #[command(version, about, after_help = "Exit status: 0 done, 1 the work failed, 2 bad usage.")]
+#[command(color = terminal::colour_choice())]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

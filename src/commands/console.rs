@@ -13,6 +13,7 @@ use cotangent::train::{Choice, Hardware, Monitor, Options, Row, RunFolder};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Failure;
+use crate::terminal;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -80,17 +81,21 @@ pub fn width() -> usize {
 
 /// Whether standard output is a terminal that shows colours.
 pub fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stdout().is_terminal() && terminal::takes_escapes()
 }
 
 /// Prints what a command found.
 pub fn print(text: &str) -> Result<(), Failure> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
+    let mut out = std::io::stdout().lock();
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// How writing to standard output went, where what is written is the work.
+pub fn written(result: std::io::Result<()>) -> Result<(), Failure> {
+    match result {
         // Whoever reads has seen enough, as `head` has.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => {
-            written.map_err(|error| Failure::work(format!("cannot write to standard output: {error}")))
-        }
+        other => other.map_err(|error| Failure::work(format!("cannot write to standard output: {error}"))),
     }
 }
 
@@ -130,7 +135,7 @@ impl Console {
 impl Monitor for Console {
     fn epoch_begins(&mut self, epoch: usize, epochs: usize, steps: usize) {
         self.epochs = epochs;
-        if self.bar.is_hidden() && !self.quiet {
+        if self.bar.is_hidden() && !self.quiet && terminal::takes_escapes() {
             self.bar = ProgressBar::new(0); // hidden by itself where stderr is no terminal
             // Fits 60 columns, too.
             let template = "{prefix} {bar:16} {pos}/{len} steps, {eta} left";

@@ -34,6 +34,15 @@ pub fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
+/// Shows what parsing the command line led to: help, the version, or what is wrong with it.
+pub fn explain(said: &clap::Error) -> Result<ExitCode, Failure> {
+    let shown = said.print().and_then(|()| std::io::stdout().flush());
+    if !said.use_stderr() {
+        console::written(shown)?;
+    }
+    Ok(ExitCode::from(if said.use_stderr() { 2 } else { 0 }))
+}
+
 /// What was asked for: on the command line and, where that says nothing, in a configuration file or a recipe.
 struct Request<'a> {
     line: Choices,

@@ -17,6 +17,8 @@ mod mnist;
 mod on_device;
 mod report;
 mod resume;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod trace;
 mod trouble;
 
