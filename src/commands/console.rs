@@ -99,16 +99,21 @@ pub fn written(result: std::io::Result<()>) -> Result<(), Failure> {
     }
 }
 
+/// Columns of a terminal that has room for an epoch's line with everything in it.
+const WIDE: usize = 76;
+
 pub struct Console {
     quiet: bool,
     epochs: usize,
+    /// Whether an epoch's line has room for its times.
+    speed: bool,
     /// Hidden but for the epochs of a run.
     bar: ProgressBar,
 }
 
 impl Console {
     pub fn new(quiet: bool) -> Self {
-        Self { quiet, epochs: 0, bar: ProgressBar::hidden() }
+        Self { quiet, epochs: 0, speed: true, bar: ProgressBar::hidden() }
     }
 
     /// Takes the progress bar away: a run is over.
@@ -125,10 +130,38 @@ impl Console {
         }
     }
 
-    pub fn say_columns(&self) {
-        // 59 columns: narrow terminals have 60.
-        self.say("      training          test");
-        self.say("epoch objective correct objective correct seconds images/s");
+    /// Prints the heads of an epoch's columns, which are as wide as [`Self::line`] is.
+    pub fn say_columns(&mut self, validation: bool) {
+        self.speed = !validation || width() >= WIDE;
+        let (over, under) = match validation {
+            true => ("validation        ", " objective correct"),
+            false => ("", ""),
+        };
+        let speed = if self.speed { " seconds images/s" } else { "" };
+        self.say(&format!("      training          {over}test"));
+        self.say(&format!("epoch objective correct{under} objective correct{speed}"));
+    }
+
+    /// The line of an epoch: 59 columns, as narrow terminals have 60; with images held out, 76, or without the times
+    /// 59 again.
+    fn line(&self, row: &Row) -> String {
+        let columns = |objective: f64, accuracy: f64| {
+            // Nine columns, also where training diverges.
+            let objective = match objective {
+                x if x < 999.9 => format!("{x:9.5}"),
+                x => format!("{x:9.3e}"),
+            };
+            format!(" {objective} {:6.2}%", 100.0 * accuracy)
+        };
+        let mut line = format!("{:5}{}", row.epoch, columns(row.objective, row.train_accuracy));
+        if let Some((objective, accuracy)) = row.validation_objective.zip(row.validation_accuracy) {
+            line += &columns(objective, accuracy);
+        }
+        line += &columns(row.test_objective, row.test_accuracy);
+        if self.speed {
+            line += &format!(" {:7.2} {:8.0}", row.seconds, row.examples_per_second);
+        }
+        line
     }
 }
 
@@ -153,14 +186,8 @@ impl Monitor for Console {
     }
 
     fn epoch_done(&mut self, row: &Row) {
-        let Row { epoch, objective, train_accuracy, test_objective, test_accuracy, seconds, .. } = row;
-        let rate = row.examples_per_second;
-        self.say(&format!(
-            "{epoch:5} {objective:9.5} {:6.2}% {test_objective:9.5} {:6.2}% {seconds:7.2} {rate:8.0}",
-            100.0 * train_accuracy,
-            100.0 * test_accuracy,
-        ));
-        if *epoch == self.epochs {
+        self.say(&self.line(row));
+        if row.epoch == self.epochs {
             self.clear();
         }
     }

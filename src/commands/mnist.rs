@@ -85,7 +85,7 @@ fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
     if let Some(done) = run.rows().last() {
         console.say(&format!("going on after epoch {}", done.epoch));
     }
-    console.say_columns();
+    console.say_columns(options.validation > 0);
     let summary = run.train(&mut console).map_err(|error| stopped(error, &folder))?.summary;
     if summary.interrupted {
         return Err(Failure::work(format!(
@@ -96,8 +96,12 @@ fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
         )));
     }
     console.say(&format!(
-        "test accuracy {:.2}% after {}, {:.1} s of training; see {}",
+        "test accuracy {:.2}%{} after {}, {:.1} s of training; see {}",
         100.0 * summary.test_accuracy,
+        match summary.validation_accuracy {
+            Some(accuracy) => format!(", validation accuracy {:.2}%,", 100.0 * accuracy),
+            None => String::new(),
+        },
         count(summary.epochs, "epoch"),
         summary.train_seconds,
         folder.file("objective.png").display()

@@ -50,3 +50,29 @@ fn no_escape_reaches_a_terminal_without_them_or_a_person_who_wants_none() {
         assert!(text.contains('\x1b'), "{arguments} shows that no terminal was there: {text:?}");
     }
 }
+
+#[test]
+fn images_held_out_have_columns_of_their_own_and_a_narrow_terminal_goes_without_the_times() {
+    let place = Workplace::new();
+    let lines = |columns: usize| {
+        let arguments = format!("mnist {} --validation 60 --out run{columns}", small(""));
+        let text = on_terminal(&place, &[("TERM", "dumb")], columns, &arguments);
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let head = lines.iter().position(|line| line.starts_with("epoch ")).unwrap();
+        assert!(lines[head - 1..head + 3].iter().all(|line| line.len() <= columns), "{text}");
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let log = place.read(&format!("run{columns}/metrics.csv"));
+        let row: Vec<f64> = cells(&log)[1].iter().map(|cell| cell.parse().unwrap()).collect();
+        let expected = [row[1], row[9], row[4]]; // training objective, validation and test accuracy
+        let found = words(&lines[head + 1]);
+        assert_eq!(found[1], format!("{:.5}", expected[0]));
+        assert_eq!(
+            [&found[4], &found[6]],
+            [expected[1], expected[2]].map(|x| format!("{:.2}%", 100.0 * x)).each_ref()
+        );
+        assert!(lines[head + 3].contains("%, validation accuracy "), "{text}");
+        (words(&lines[head - 1]).join(" "), words(&lines[head]).len(), found.len())
+    };
+    assert_eq!(lines(76), ("training validation test".into(), 9, 9));
+    assert_eq!(lines(60), ("training validation test".into(), 7, 7));
+}
