@@ -67,7 +67,7 @@ fn resume(arguments: Mnist) -> Result<(Run, String), Failure> {
     }
     let device = device_line(&choice, &options);
     let data = data::load(options.data.as_deref()).map_err(Failure::work)?;
-    Ok((Setup::new(options, data, &choice)?.resume(folder)?, device))
+    Ok((Setup::resume(options, data, &choice, folder)?, device))
 }
 
 fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
@@ -82,8 +82,10 @@ fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
     ));
     console.say(device);
     console.say(&format!("writing {}", folder.path().display()));
-    if let Some(done) = run.rows().last() {
-        console.say(&format!("going on after epoch {}", done.epoch));
+    match (run.rows().last(), &options.init) {
+        (Some(done), _) => console.say(&format!("going on after epoch {}", done.epoch)),
+        (None, Some(init)) => console.say(&format!("starting from the weights of {}", init.path.display())),
+        (None, None) => {}
     }
     console.say_columns(options.validation > 0);
     let summary = run.train(&mut console).map_err(|error| stopped(error, &folder))?.summary;

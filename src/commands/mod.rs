@@ -86,8 +86,10 @@ impl<'a> Request<'a> {
             file.lr = None;
         }
         line.clone().or(file).resolve(opt).map_err(|error| match self.config {
-            Some(path) if line.resolve(opt).is_ok() => Failure::usage(format!("{}: {error}", path.display())),
-            _ => Failure::usage(error),
+            Some(path) if line.resolve(opt).is_ok() && !error.is_of_file() => {
+                Failure::usage(format!("{}: {error}", path.display()))
+            }
+            _ => TrainError::from(error).into(),
         })
     }
 }
@@ -124,7 +126,7 @@ impl Failure {
 impl From<TrainError> for Failure {
     fn from(error: TrainError) -> Self {
         match error {
-            TrainError::Option(_) => Self::usage(error),
+            TrainError::Option(ref option) if !option.is_of_file() => Self::usage(error),
             _ => Self::work(error),
         }
     }

@@ -9,10 +9,10 @@ use super::engine::cpu::{CpuEngine, memory};
 use super::engine::cuda::CudaEngine;
 use super::engine::{Confusion, Ended, Engine, Epoch, Job, Set, Snapshot, Sums, not_finite_parameter};
 use super::figures;
-use super::files::{self, CHECKPOINT, Checkpoint};
+use super::files::{self, CHECKPOINT, Checkpoint, TrainedModel};
 use super::hardware::{self, Choice, Hardware};
 use super::log::{Metrics, seconds_to_goal};
-use super::options::{Augment, OptionError};
+use super::options::{Augment, Init, OptionError};
 use super::{Options, Row, RunFolder, Summary, TrainError};
 use crate::data::{DataError, Dataset, Normalisation, Shifts, batches, shuffled};
 use crate::exec::Team;
@@ -61,6 +61,12 @@ impl Setup {
     /// # Errors
     /// When they do not, or it does not.
     pub fn check(options: &Options, data: &Dataset, choice: &Choice) -> Result<(), TrainError> {
+        Self::fits(options, data, choice)?;
+        start(options, data).map(drop)
+    }
+
+    /// As [`Self::check`], but for the weights to start from.
+    fn fits(options: &Options, data: &Dataset, choice: &Choice) -> Result<(), TrainError> {
         let available = data.train.len();
         if options.validation >= available {
             return Err(DataError::HoldOutTooLarge { count: options.validation, available }.into());
@@ -91,7 +97,15 @@ impl Setup {
     /// # Errors
     /// As [`Self::check`], or when the threads cannot be started, or the device's memory does not suffice.
     pub fn new(options: Options, data: Arc<Dataset>, choice: &Choice) -> Result<Self, TrainError> {
-        Self::check(&options, &data, choice)?;
+        let Some((start, init)) = start(&options, &data)? else { return Self::at(options, data, choice) };
+        let mut setup = Self::at(Options { init: Some(init), ..options }, data, choice)?;
+        setup.restart(&start.parameters)?;
+        Ok(setup)
+    }
+
+    /// As [`Self::new`], but for the weights to start from.
+    fn at(options: Options, data: Arc<Dataset>, choice: &Choice) -> Result<Self, TrainError> {
+        Self::fits(&options, &data, choice)?;
         let options = Options { device: choice.device(), ..options };
         let (data, validation) = match options.validation {
             0 => (data, None),
@@ -106,7 +120,11 @@ impl Setup {
             weight_decay: options.weight_decay,
             seed: options.seed,
             batch_size: options.batch_size,
-            normalisation: Normalisation::of(&data.train),
+            normalisation: options
+                .init
+                .as_ref()
+                .and_then(|init| init.normalisation)
+                .unwrap_or_else(|| Normalisation::of(&data.train)),
             shifts: (options.augment == Augment::Shifts).then(|| Shifts::new(options.seed, 1)),
             data,
             validation,
@@ -134,8 +152,23 @@ impl Setup {
     /// A run from where the folder's checkpoint stands: from the beginning, if there is none.
     ///
     /// # Errors
-    /// When checkpoint or log cannot be read, or do not belong to this run.
-    pub fn resume(mut self, folder: RunFolder) -> Result<Run, TrainError> {
+    /// As [`Self::new`], and when checkpoint or log cannot be read, or do not belong to this run.
+    pub fn resume(
+        options: Options,
+        data: Arc<Dataset>,
+        choice: &Choice,
+        folder: RunFolder,
+    ) -> Result<Run, TrainError> {
+        // The checkpoint holds the weights: those that the run started from need not be there any more.
+        let goes_on = folder.file(CHECKPOINT).exists();
+        let is_known = options.init.as_ref().is_none_or(|init| init.normalisation.is_some());
+        match goes_on && is_known {
+            true => Self::at(options, data, choice)?.go_on(folder),
+            false => Self::new(options, data, choice)?.go_on(folder),
+        }
+    }
+
+    fn go_on(mut self, folder: RunFolder) -> Result<Run, TrainError> {
         let Snapshot { parameters, state, .. } = self.engine.snapshot()?;
         let sizes = (parameters.len(), state.len());
         let Some(checkpoint) = Checkpoint::read(&folder, sizes.0, sizes.1)? else {
@@ -165,6 +198,12 @@ impl Setup {
         let Checkpoint { parameters, state, step, .. } = &checkpoint;
         self.engine.restore(Snapshot { parameters, state, step: *step })?;
         Ok(Run { setup: self, folder, rows })
+    }
+
+    /// Puts the network before its first step, with these parameters.
+    fn restart(&mut self, parameters: &[f32]) -> Result<(), TrainError> {
+        let state = vec![0.0; self.engine.snapshot()?.state.len()];
+        self.engine.restore(Snapshot { parameters, state: &state, step: 0 })
     }
 
     /// Steps in an epoch.
@@ -338,4 +377,10 @@ impl Run {
             interrupted,
         }
     }
+}
+
+/// The weights that these options start from, if they do, and the option as it is to be recorded.
+fn start(options: &Options, data: &Dataset) -> Result<Option<(TrainedModel, Init)>, TrainError> {
+    let Some(init) = &options.init else { return Ok(None) };
+    init.read(&options.model(data.train.pixels(), data.classes)).map(Some)
 }

@@ -109,6 +109,8 @@ fn a_configuration_that_cannot_be_used_is_named_with_line_and_key() {
         ("opt = \"sdg\"\n", &["line 1", "\"sdg\"", "did you mean sgd?"]),
         ("opt = \"adamw\"\n", &["line 1", "--weight-decay"]),
         ("opt = 5\n", &["line 1", "`5`", "string"]),
+        ("[init]\nfile = \"model\"\n", &["`file`", "`path`"]),
+        ("init = 5\n", &["line 1", "the path of a run"]),
         ("hidden = \"512,\"\n", &["line 1", "512,256, or none"]),
         ("hidden = 512\n", &["line 1", "[512, 256]"]),
         ("lr 0.1\n", &["line 1"]),

@@ -12,6 +12,7 @@ mod devices;
 #[cfg(target_os = "linux")]
 mod doctor;
 mod help;
+mod init;
 mod mnist;
 #[cfg(target_os = "linux")]
 mod on_device;

@@ -5,14 +5,17 @@
 //! run folder, and reading it back as choices gives the same run again.
 
 mod command;
+mod init;
 mod recipe;
 mod values;
 
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+pub(super) use command::said;
+pub use init::Init;
 pub use recipe::Recipe;
 pub use values::{Augment, Device, Hidden, OptimizerName, Plan, Precision};
 use values::{number, whole_number};
@@ -91,11 +94,19 @@ pub struct Choices {
     /// Training images held out and evaluated apart, for choices [default: 0]
     #[arg(long, value_parser = whole_number::<usize>, value_name = "N")]
     pub validation: Option<usize>,
+    /// Start from the weights of a run, by its folder or its model.safetensors, with its hidden layers, activation and
+    /// normalisation of images
+    #[arg(long, value_name = "RUN")]
+    pub init: Option<Init>,
 }
 
 impl Choices {
-    /// These choices, and where they say nothing, `others`.
-    pub fn or(self, others: Self) -> Self {
+    /// These choices, and where they say nothing, `others`. A network that these start from takes the place of one that
+    /// the others describe.
+    pub fn or(self, mut others: Self) -> Self {
+        if self.init.is_some() {
+            (others.hidden, others.activation) = (None, None);
+        }
         macro_rules! each {
             ($($field:ident),*) => { Self { $($field: self.$field.or(others.$field)),* } };
         }
@@ -120,7 +131,8 @@ impl Choices {
             precision,
             plan,
             data,
-            validation
+            validation,
+            init
         )
     }
 
@@ -141,7 +153,8 @@ impl Choices {
         self
     }
 
-    /// Fills in the defaults and checks everything that can be checked without the data.
+    /// Fills in the defaults and checks everything that can be checked without the data. Where a run starts from a model,
+    /// the defaults of the network are that model's, for which it is read.
     ///
     /// # Errors
     /// The first option whose value makes no sense, and what would.
@@ -168,7 +181,10 @@ impl Choices {
                 "must be at least 0, and less than 1/lr, lest parameters change their sign at each step",
             ));
         }
-        let hidden = self.hidden.unwrap_or(Hidden(vec![512, 256]));
+        let init = self.init.map(Init::resolved).transpose()?;
+        let is_said = self.hidden.is_some() && self.activation.is_some();
+        let start = init.as_ref().filter(|_| !is_said).map(Init::model).transpose()?;
+        let hidden = self.hidden.unwrap_or_else(|| Hidden::of(start.as_ref()));
         for &width in &hidden.0 {
             positive("--hidden", width)?;
         }
@@ -205,6 +221,9 @@ impl Choices {
         if device == Device::Cpu && plan != Plan::Auto {
             return Err(OptionError::new("--plan", plan.name(), "is for CUDA: leave it out on the CPU"));
         }
+        let data = |folder| {
+            whole_path("--data", folder, "name a folder, or leave it out for the MNIST that is built in")
+        };
         let mut options = Options {
             opt,
             lr,
@@ -220,14 +239,15 @@ impl Choices {
             seed,
             threads,
             hidden,
-            activation: self.activation.unwrap_or(Activation::Relu),
+            activation: self.activation.unwrap_or(start.map_or(Activation::Relu, |model| model.activation)),
             dropout,
             augment: self.augment.unwrap_or(Augment::Shifts),
             device,
             precision,
             plan,
-            data: self.data.map(data_folder).transpose()?,
+            data: self.data.map(data).transpose()?,
             validation: self.validation.unwrap_or(0),
+            init,
         };
         options.record_constants();
         Ok(options)
@@ -264,20 +284,17 @@ fn constant(
     Ok(Some(value))
 }
 
-/// The data folder by its whole path, so that a run goes on from wherever it is called.
-fn data_folder(path: PathBuf) -> Result<PathBuf, OptionError> {
-    let refused = |rule: String| OptionError::new("--data", path.display(), rule);
+/// A whole path, so that a run goes on from wherever it is called; `instead` says what to do about none.
+fn whole_path(option: &'static str, path: PathBuf, instead: &str) -> Result<PathBuf, OptionError> {
+    let refused = |rule: String| OptionError::new(option, path.display(), rule);
     if path.as_os_str().is_empty() {
-        return Err(refused(
-            "is empty: name a folder, or leave it out for the MNIST that is built in".into(),
-        ));
+        return Err(refused(format!("is empty: {instead}")));
     }
-    let whole = std::path::absolute(&path).map_err(|error| refused(format!("has no whole path: {error}")))?;
+    let whole = path::absolute(&path).map_err(|error| refused(format!("has no whole path: {error}")))?;
     match whole.to_str() {
         Some(_) => Ok(whole),
         None => Err(refused(
-            "is no UTF-8, so config.toml cannot hold it: rename the folder, or name it by a symbolic link"
-                .into(),
+            "is no UTF-8, so config.toml cannot hold it: rename it, or name it by a symbolic link".into(),
         )),
     }
 }
@@ -289,11 +306,18 @@ pub struct OptionError {
     option: &'static str,
     value: String,
     rule: String,
+    /// Whether the option makes sense and what it names cannot be used.
+    of_file: bool,
 }
 
 impl OptionError {
     pub(super) fn new(option: &'static str, value: impl ToString, rule: impl Into<String>) -> Self {
-        Self { option, value: value.to_string(), rule: rule.into() }
+        Self { option, value: value.to_string(), rule: rule.into(), of_file: false }
+    }
+
+    /// Whether it is a file that is at fault, not what was asked.
+    pub fn is_of_file(&self) -> bool {
+        self.of_file
     }
 }
 
@@ -330,6 +354,8 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
     pub validation: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<Init>,
 }
 
 impl Options {
@@ -407,6 +433,7 @@ impl Options {
             plan: Some(options.plan),
             data: options.data,
             validation: Some(options.validation),
+            init: options.init,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::model::Perceptron;
 use crate::names::named;
 
 /// The optimizers by name.
@@ -144,6 +145,16 @@ named! {
 /// The widths of the hidden layers, written `512,256`, or `none`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hidden(pub Vec<usize>);
+
+impl Hidden {
+    /// Those of a network, or the default.
+    pub(super) fn of(model: Option<&Perceptron>) -> Self {
+        match model.map(|model| &model.widths[..]) {
+            Some([_, hidden @ .., _]) => Self(hidden.into()),
+            _ => Self(vec![512, 256]),
+        }
+    }
+}
 
 impl FromStr for Hidden {
     type Err = String;
