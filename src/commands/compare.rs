@@ -69,6 +69,7 @@ pub fn train(
             Failure::work(Failed { name, before: comparison.done(&folder, all), source })
         })?;
         console.clear();
+        outcome.warning(&options).into_iter().for_each(|warning| console.say(&format!("warning: {warning}")));
         // A run that was cut off would be compared with whole ones: it is left out.
         let whole = !outcome.summary.interrupted;
         if whole {

@@ -88,7 +88,9 @@ fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
         (None, None) => {}
     }
     console.say_columns(options.validation > 0);
-    let summary = run.train(&mut console).map_err(|error| stopped(error, &folder))?.summary;
+    let options = options.clone();
+    let outcome = run.train(&mut console).map_err(|error| stopped(error, &folder))?;
+    let summary = &outcome.summary;
     if summary.interrupted {
         return Err(Failure::work(format!(
             "interrupted after {}; what was done is in {}. Go on with: {}",
@@ -108,6 +110,9 @@ fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
         summary.train_seconds,
         folder.file("objective.png").display()
     ));
+    if let Some(warning) = outcome.warning(&options) {
+        console.say(&format!("warning: {warning}"));
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 //! - [`schedule`]: the learning rate over the run;
 //! - [`hardware`]: which processor or device trains, and why;
 //! - [`engine`]: one epoch, one evaluation, on the CPU or on a CUDA device;
-//! - [`run`]: the epochs of a run, from its first file to its last;
+//! - [`run`]: the epochs of a run, from its first file to its last; [`learning`]: whether they led anywhere;
 //! - [`folder`], [`log`], [`files`], [`figures`]: what stands in a run folder, and how it gets there;
 //! - [`record`], [`groups`](mod@groups), [`statistics`], [`mistakes`]: runs read back from their folders, to be shown.
 
@@ -14,6 +14,7 @@ pub mod files;
 pub mod folder;
 pub mod groups;
 pub mod hardware;
+pub mod learning;
 pub mod log;
 pub mod mistakes;
 pub mod options;
@@ -25,6 +26,7 @@ pub mod statistics;
 pub use folder::RunFolder;
 pub use groups::{Group, groups};
 pub use hardware::{Choice, Hardware};
+pub use learning::Learning;
 pub use log::{Row, Summary};
 pub use mistakes::Mistake;
 pub use options::{Choices, OptimizerName, Options};

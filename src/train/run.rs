@@ -13,7 +13,7 @@ use super::files::{self, CHECKPOINT, Checkpoint, TrainedModel};
 use super::hardware::{self, Choice, Hardware};
 use super::log::{Metrics, seconds_to_goal};
 use super::options::{Augment, Init, OptionError};
-use super::{Options, Row, RunFolder, Summary, TrainError};
+use super::{Learning, Options, Row, RunFolder, Summary, TrainError};
 use crate::data::{DataError, Dataset, Normalisation, Shifts, batches, shuffled};
 use crate::exec::Team;
 use crate::model::Perceptron;
@@ -53,6 +53,13 @@ pub struct Outcome {
     pub summary: Summary,
     /// The epochs that were finished.
     pub rows: Vec<Row>,
+}
+
+impl Outcome {
+    /// What to say of a run that led nowhere, if it did.
+    pub fn warning(&self, options: &Options) -> Option<String> {
+        self.summary.learning.said(self.rows.last()?, options)
+    }
 }
 
 impl Setup {
@@ -206,6 +213,21 @@ impl Setup {
         self.engine.restore(Snapshot { parameters, state: &state, step: 0 })
     }
 
+    /// How the training went that ended with this epoch. The network is that of the beginning afterwards.
+    fn learning(&mut self, last: &Row) -> Result<Learning, TrainError> {
+        let (data, options) = (self.job.data.clone(), self.options.clone());
+        Learning::of(last, &data.train.labels, &options, || {
+            let parameters = match start(&options, &data) {
+                Ok(Some((start, _))) => start.parameters,
+                // A run that was gone on with may outlive the model that it started from.
+                Ok(None) | Err(_) => self.job.model.initial_parameters(options.seed),
+            };
+            self.restart(&parameters)?;
+            let (sums, _) = self.engine.evaluate(Set::Test)?;
+            Ok(sums.objective())
+        })
+    }
+
     /// Steps in an epoch.
     fn steps(&self) -> u64 {
         batches(self.job.data.train.len(), self.job.batch_size).len() as u64
@@ -312,7 +334,12 @@ impl Run {
         let setting = figures::setting(options, &job.model);
         figures::write_confusion(&self.folder, format!("{}, {setting}", options.opt.name()), counts)?;
         let validation = self.setup.validate()?;
-        let summary = self.summary(test, validation.map(|sums| sums.accuracy()), interrupted);
+        let learning = match self.rows.last() {
+            Some(last) => self.setup.learning(last)?, // the last that needs the network
+            None => Learning::default(),
+        };
+        let validation = validation.map(|sums| sums.accuracy());
+        let summary = self.summary(test, validation, learning, interrupted);
         let text = serde_json::to_string_pretty(&summary).map_err(|error| TrainError::Content {
             path: self.folder.file("summary.json"),
             problem: error.to_string(),
@@ -360,7 +387,13 @@ impl Run {
         Ok(false)
     }
 
-    fn summary(&self, test: Sums, validation_accuracy: Option<f64>, interrupted: bool) -> Summary {
+    fn summary(
+        &self,
+        test: Sums,
+        validation_accuracy: Option<f64>,
+        learning: Learning,
+        interrupted: bool,
+    ) -> Summary {
         Summary {
             optimizer: self.setup.options.opt.name().into(),
             epochs: self.rows.len(),
@@ -374,6 +407,7 @@ impl Run {
             train_seconds: self.rows.iter().map(|row| row.seconds).sum(),
             seconds_to_98: seconds_to_goal(&self.rows),
             validation_accuracy,
+            learning,
             interrupted,
         }
     }

@@ -13,6 +13,7 @@ mod devices;
 mod doctor;
 mod help;
 mod init;
+mod learning;
 mod mnist;
 #[cfg(target_os = "linux")]
 mod on_device;

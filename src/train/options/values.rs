@@ -35,7 +35,7 @@ named! {
 
 impl OptimizerName {
     /// The peak learning rate unless said otherwise: chosen on a validation split (scripts/choose-defaults).
-    pub(super) fn default_learning_rate(self) -> f64 {
+    pub(in crate::train) fn default_learning_rate(self) -> f64 {
         match self {
             Self::Adagrad => 0.05,
             Self::RmsProp => 0.001,

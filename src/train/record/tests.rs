@@ -276,6 +276,16 @@ fn runs_are_found_at_and_below_the_paths_and_each_counts_once() {
 }
 
 #[test]
+fn a_run_that_led_nowhere_is_a_note() {
+    let place = Place::new();
+    let diverged =
+        summary(3, false).replace("\"interrupted\"", "\"learning\": \"diverged\", \"interrupted\"");
+    let record = place.read(&[("summary.json", Some(&diverged))]).unwrap();
+    let [note] = &record.notes[..] else { panic!("{:?}", record.notes) };
+    assert!(note.starts_with("the run diverged") && note.ends_with("such as 0.002"), "{note}");
+}
+
+#[test]
 fn paths_without_a_run_are_refused_with_what_to_name() {
     let place = Place::new();
     fs::create_dir_all(place.path("empty/inner")).unwrap();
