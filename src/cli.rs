@@ -7,9 +7,12 @@ use cotangent::scalar::functions;
 use cotangent::train::options::{Device, Recipe};
 use cotangent::train::{Choices, OptimizerName};
 
+use crate::terminal;
+
 /// A small deep-learning engine whose every line can be read
 #[derive(Parser)]
 #[command(version, about, after_help = "Exit status: 0 done, 1 the work failed, 2 bad usage.")]
+#[command(color = terminal::colour_choice())]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -34,10 +37,10 @@ pub enum Command {
 #[derive(Args)]
 pub struct Mnist {
     /// Optimizer: adagrad, rmsprop, adam or sgd [default: adam]
-    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    #[arg(long, value_name = "NAME")]
     pub opt: Option<OptimizerName>,
     /// Options chosen together, which others override: fast (98% of MNIST as soon as a processor can)
-    #[arg(long, value_name = "NAME", hide_possible_values = true, conflicts_with_all = ["config", "resume"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["config", "resume"])]
     pub recipe: Option<Recipe>,
     #[command(flatten)]
     pub choices: Choices,
@@ -52,7 +55,7 @@ pub struct Mnist {
 #[derive(Args)]
 pub struct Compare {
     /// Optimizers, comma-separated [default: adagrad,rmsprop,adam,sgd]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', hide_possible_values = true)]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub opt: Vec<OptimizerName>,
     /// Runs of each optimizer, with seeds from --seed on
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
@@ -81,7 +84,13 @@ pub struct Place {
 #[command(after_help = "Exit status: 0 if what --device auto takes works, else 1.")]
 pub struct Doctor {
     /// text, for people, or json
-    #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        ignore_case = true,
+        hide_possible_values = true
+    )]
     pub format: Format,
 }
 
@@ -112,13 +121,25 @@ pub struct Trace {
     #[arg(long)]
     pub hessian: bool,
     /// griewank, for the textbooks' dots and bars, or plain, for ASCII
-    #[arg(long, value_name = "NAME", default_value = "griewank", hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "griewank",
+        ignore_case = true,
+        hide_possible_values = true
+    )]
     pub notation: TraceNotation,
     /// Decimals, 1 to 17; files for programs hold numbers in full
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=17))]
     pub digits: u8,
     /// text, markdown, latex, csv or json
-    #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        ignore_case = true,
+        hide_possible_values = true
+    )]
     pub format: PageFormat,
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
@@ -164,7 +185,13 @@ pub struct Backprop {
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=17))]
     pub digits: u8,
     /// text, markdown, latex, csv or json
-    #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        ignore_case = true,
+        hide_possible_values = true
+    )]
     pub format: PageFormat,
 }
 
@@ -188,7 +215,7 @@ pub struct Report {
     #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["opt", "seeds", "config"])]
     pub runs: Vec<PathBuf>,
     /// Optimizers to train with, comma-separated [default: adagrad,rmsprop,adam]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', hide_possible_values = true)]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub opt: Vec<OptimizerName>,
     /// Runs of each optimizer, with seeds from --seed on [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]

@@ -49,6 +49,7 @@ pub mod exec;
 pub mod float;
 pub mod graph;
 pub mod model;
+mod names;
 pub mod ops;
 pub mod optim;
 pub mod random;

@@ -2,14 +2,16 @@
 
 mod cli;
 mod commands;
+mod terminal;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
-    match commands::run(cli::Cli::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
+    let done = match cli::Cli::try_parse() {
+        Ok(cli) => commands::run(cli.command).map(|()| ExitCode::SUCCESS),
+        Err(said) => commands::explain(&said),
+    };
+    done.unwrap_or_else(commands::Failure::report)
 }

@@ -7,16 +7,14 @@
 //! All parameters lie in one flat buffer, in PyTorch's order, layout ([out, in]) and naming, so that
 //! they are saved and moved as one and `torch.nn.Sequential(Linear, ReLU, Linear, ...)` takes them as they are.
 
-use serde::{Deserialize, Serialize};
-
 use crate::autodiff::vjp;
 use crate::graph::{NodeId, Shape};
+use crate::names::named;
 use crate::ops::{Builder, Graph, GraphError, Var};
 use crate::random::{self, Purpose};
 
 /// The nonlinearity between layers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the names are the field's")]
 pub enum Activation {
     Relu,
@@ -24,19 +22,15 @@ pub enum Activation {
     Sigmoid,
 }
 
-impl Activation {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Relu, Self::Tanh, Self::Sigmoid];
-
-    /// The name on the command line and in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Relu => "relu",
-            Self::Tanh => "tanh",
-            Self::Sigmoid => "sigmoid",
-        }
+named! {
+    Activation { Relu = "relu", Tanh = "tanh", Sigmoid = "sigmoid" }
+    instead of {
+        "logistic" => "that is called sigmoid here",
+        "none" | "linear" | "identity" => "layers without a nonlinearity are one layer: use --hidden none",
     }
+}
 
+impl Activation {
     fn apply(self, x: Var<'_>) -> Var<'_> {
         match self {
             Self::Relu => x.relu(),

@@ -63,12 +63,13 @@ pub fn train(
         let run = Setup::new(options, data.clone(), &choice)?.begin(folder.inner(&name)?);
         comparison.setting = setting(run.options(), run.model());
         console.say(&format!("\n{name}"));
-        console.say_columns();
+        console.say_columns(run.options().validation > 0);
         let (options, inner) = (run.options().clone(), run.folder().clone());
         let outcome = run.train(console).map_err(|source| {
             Failure::work(Failed { name, before: comparison.done(&folder, all), source })
         })?;
         console.clear();
+        outcome.warning(&options).into_iter().for_each(|warning| console.say(&format!("warning: {warning}")));
         // A run that was cut off would be compared with whole ones: it is left out.
         let whole = !outcome.summary.interrupted;
         if whole {

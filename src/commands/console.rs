@@ -13,6 +13,7 @@ use cotangent::train::{Choice, Hardware, Monitor, Options, Row, RunFolder};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Failure;
+use crate::terminal;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -80,30 +81,39 @@ pub fn width() -> usize {
 
 /// Whether standard output is a terminal that shows colours.
 pub fn colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stdout().is_terminal() && terminal::takes_escapes()
 }
 
 /// Prints what a command found.
 pub fn print(text: &str) -> Result<(), Failure> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
+    let mut out = std::io::stdout().lock();
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// How writing to standard output went, where what is written is the work.
+pub fn written(result: std::io::Result<()>) -> Result<(), Failure> {
+    match result {
         // Whoever reads has seen enough, as `head` has.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => {
-            written.map_err(|error| Failure::work(format!("cannot write to standard output: {error}")))
-        }
+        other => other.map_err(|error| Failure::work(format!("cannot write to standard output: {error}"))),
     }
 }
+
+/// Columns of a terminal that has room for an epoch's line with everything in it.
+const WIDE: usize = 76;
 
 pub struct Console {
     quiet: bool,
     epochs: usize,
+    /// Whether an epoch's line has room for its times.
+    speed: bool,
     /// Hidden but for the epochs of a run.
     bar: ProgressBar,
 }
 
 impl Console {
     pub fn new(quiet: bool) -> Self {
-        Self { quiet, epochs: 0, bar: ProgressBar::hidden() }
+        Self { quiet, epochs: 0, speed: true, bar: ProgressBar::hidden() }
     }
 
     /// Takes the progress bar away: a run is over.
@@ -120,17 +130,45 @@ impl Console {
         }
     }
 
-    pub fn say_columns(&self) {
-        // 59 columns: narrow terminals have 60.
-        self.say("      training          test");
-        self.say("epoch objective correct objective correct seconds images/s");
+    /// Prints the heads of an epoch's columns, which are as wide as [`Self::line`] is.
+    pub fn say_columns(&mut self, validation: bool) {
+        self.speed = !validation || width() >= WIDE;
+        let (over, under) = match validation {
+            true => ("validation        ", " objective correct"),
+            false => ("", ""),
+        };
+        let speed = if self.speed { " seconds images/s" } else { "" };
+        self.say(&format!("      training          {over}test"));
+        self.say(&format!("epoch objective correct{under} objective correct{speed}"));
+    }
+
+    /// The line of an epoch: 59 columns, as narrow terminals have 60; with images held out, 76, or without the times
+    /// 59 again.
+    fn line(&self, row: &Row) -> String {
+        let columns = |objective: f64, accuracy: f64| {
+            // Nine columns, also where training diverges.
+            let objective = match objective {
+                x if x < 999.9 => format!("{x:9.5}"),
+                x => format!("{x:9.3e}"),
+            };
+            format!(" {objective} {:6.2}%", 100.0 * accuracy)
+        };
+        let mut line = format!("{:5}{}", row.epoch, columns(row.objective, row.train_accuracy));
+        if let Some((objective, accuracy)) = row.validation_objective.zip(row.validation_accuracy) {
+            line += &columns(objective, accuracy);
+        }
+        line += &columns(row.test_objective, row.test_accuracy);
+        if self.speed {
+            line += &format!(" {:7.2} {:8.0}", row.seconds, row.examples_per_second);
+        }
+        line
     }
 }
 
 impl Monitor for Console {
     fn epoch_begins(&mut self, epoch: usize, epochs: usize, steps: usize) {
         self.epochs = epochs;
-        if self.bar.is_hidden() && !self.quiet {
+        if self.bar.is_hidden() && !self.quiet && terminal::takes_escapes() {
             self.bar = ProgressBar::new(0); // hidden by itself where stderr is no terminal
             // Fits 60 columns, too.
             let template = "{prefix} {bar:16} {pos}/{len} steps, {eta} left";
@@ -148,14 +186,8 @@ impl Monitor for Console {
     }
 
     fn epoch_done(&mut self, row: &Row) {
-        let Row { epoch, objective, train_accuracy, test_objective, test_accuracy, seconds, .. } = row;
-        let rate = row.examples_per_second;
-        self.say(&format!(
-            "{epoch:5} {objective:9.5} {:6.2}% {test_objective:9.5} {:6.2}% {seconds:7.2} {rate:8.0}",
-            100.0 * train_accuracy,
-            100.0 * test_accuracy,
-        ));
-        if *epoch == self.epochs {
+        self.say(&self.line(row));
+        if row.epoch == self.epochs {
             self.clear();
         }
     }

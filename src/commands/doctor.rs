@@ -1,9 +1,8 @@
 //! `doctor`: what of CUDA works on this machine, what `--device auto` takes, and what to do next.
 //!
-//! The lines are for people, the object of `--format json` is for programs; both say the same. They are
-//! printed whatever the exit status, which says whether what `--device auto` takes works.
+//! The lines are for people, the object of `--format json` is for programs; both say the same. They are printed
+//! whatever the exit status, which says whether what `--device auto` takes works, and whether they could be printed.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use cotangent::errors::with_causes;
@@ -11,8 +10,10 @@ use cotangent::exec::cuda::{ARCHITECTURES, CudaError, Images, NVCC, Survey, Surv
 use cotangent::train::options::Device;
 use cotangent::train::{Choice, Choices, OptimizerName};
 use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
 
 use super::Failure;
+use super::console::print;
 use crate::cli::{Doctor, Format};
 
 pub fn run(arguments: Doctor) -> Result<(), Failure> {
@@ -21,7 +22,7 @@ pub fn run(arguments: Doctor) -> Result<(), Failure> {
         Format::Text => findings.text(),
         Format::Json => format!("{:#}\n", findings.json()),
     };
-    let _ = std::io::stdout().write_all(text.as_bytes()); // with stdout gone, the status is all there is
+    print(&text)?;
     match findings.fault() {
         Some(fault) => Err(Failure::work(format!("{}, which --device auto takes, {fault}", findings.auto))),
         None => Ok(()),
@@ -161,7 +162,7 @@ fn line(label: &str, content: &str) -> String {
     let mut text = format!("{label:LABEL$}");
     let mut column = LABEL;
     for word in content.split(' ') {
-        let length = word.chars().count();
+        let length = word.width();
         if column > LABEL && column + 1 + length > WIDTH {
             text += &format!("\n{:LABEL$}", "");
             column = LABEL;

@@ -67,7 +67,7 @@ fn resume(arguments: Mnist) -> Result<(Run, String), Failure> {
     }
     let device = device_line(&choice, &options);
     let data = data::load(options.data.as_deref(), arguments.place.quiet).map_err(Failure::work)?;
-    Ok((Setup::new(options, data, &choice)?.resume(folder)?, device))
+    Ok((Setup::resume(options, data, &choice, folder)?, device))
 }
 
 fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
@@ -82,11 +82,15 @@ fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
     ));
     console.say(device);
     console.say(&format!("writing {}", folder.path().display()));
-    if let Some(done) = run.rows().last() {
-        console.say(&format!("going on after epoch {}", done.epoch));
+    match (run.rows().last(), &options.init) {
+        (Some(done), _) => console.say(&format!("going on after epoch {}", done.epoch)),
+        (None, Some(init)) => console.say(&format!("starting from the weights of {}", init.path.display())),
+        (None, None) => {}
     }
-    console.say_columns();
-    let summary = run.train(&mut console).map_err(|error| stopped(error, &folder))?.summary;
+    console.say_columns(options.validation > 0);
+    let options = options.clone();
+    let outcome = run.train(&mut console).map_err(|error| stopped(error, &folder))?;
+    let summary = &outcome.summary;
     if summary.interrupted {
         return Err(Failure::work(format!(
             "interrupted after {}; what was done is in {}. Go on with: {}",
@@ -96,12 +100,19 @@ fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
         )));
     }
     console.say(&format!(
-        "test accuracy {:.2}% after {}, {:.1} s of training; see {}",
+        "test accuracy {:.2}%{} after {}, {:.1} s of training; see {}",
         100.0 * summary.test_accuracy,
+        match summary.validation_accuracy {
+            Some(accuracy) => format!(", validation accuracy {:.2}%,", 100.0 * accuracy),
+            None => String::new(),
+        },
         count(summary.epochs, "epoch"),
         summary.train_seconds,
         folder.file("objective.png").display()
     ));
+    if let Some(warning) = outcome.warning(&options) {
+        console.say(&format!("warning: {warning}"));
+    }
     Ok(())
 }
 

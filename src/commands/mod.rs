@@ -34,6 +34,15 @@ pub fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
+/// Shows what parsing the command line led to: help, the version, or what is wrong with it.
+pub fn explain(said: &clap::Error) -> Result<ExitCode, Failure> {
+    let shown = said.print().and_then(|()| std::io::stdout().flush());
+    if !said.use_stderr() {
+        console::written(shown)?;
+    }
+    Ok(ExitCode::from(if said.use_stderr() { 2 } else { 0 }))
+}
+
 /// What was asked for: on the command line and, where that says nothing, in a configuration file or a recipe.
 struct Request<'a> {
     line: Choices,
@@ -77,8 +86,10 @@ impl<'a> Request<'a> {
             file.lr = None;
         }
         line.clone().or(file).resolve(opt).map_err(|error| match self.config {
-            Some(path) if line.resolve(opt).is_ok() => Failure::usage(format!("{}: {error}", path.display())),
-            _ => Failure::usage(error),
+            Some(path) if line.resolve(opt).is_ok() && !error.is_of_file() => {
+                Failure::usage(format!("{}: {error}", path.display()))
+            }
+            _ => TrainError::from(error).into(),
         })
     }
 }
@@ -115,7 +126,7 @@ impl Failure {
 impl From<TrainError> for Failure {
     fn from(error: TrainError) -> Self {
         match error {
-            TrainError::Option(_) => Self::usage(error),
+            TrainError::Option(ref option) if !option.is_of_file() => Self::usage(error),
             _ => Self::work(error),
         }
     }

@@ -4,7 +4,7 @@ use super::Split;
 
 /// The input of the network is `(byte / 255 - mean) / std`, with one mean and one standard deviation
 /// for all pixels, as PyTorch's MNIST example has it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Normalisation {
     /// Mean of byte / 255 over all pixels of all images, 0 to 1.
     pub mean: f64,

@@ -1,6 +1,6 @@
 //! Runs that differ in nothing but chance, together: over them the results have a mean and a spread.
 
-use super::options::Plan;
+use super::options::{Plan, said};
 use super::{OptimizerName, Options, Record};
 
 /// Runs with the same options, but for the seed and what decides no result.
@@ -37,8 +37,7 @@ impl Key {
         let mut name = self.options.opt.name().to_string();
         for (key, value) in self.options.by_name() {
             if same.iter().any(|other| other.get(&key) != Some(&value)) {
-                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                name += &format!(", {key} {value}");
+                name += &format!(", {key} {}", said(&value));
             }
         }
         if let Some(epochs) = self.cut_off {

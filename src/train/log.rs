@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunFolder, TrainError, files};
+use super::{Learning, RunFolder, TrainError, files};
 
 /// One epoch.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -61,6 +61,9 @@ pub struct Summary {
     pub seconds_to_98: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub validation_accuracy: Option<f64>,
+    /// Whether the training led anywhere.
+    #[serde(default)]
+    pub learning: Learning,
     /// Whether the run was stopped before its last epoch.
     pub interrupted: bool,
 }

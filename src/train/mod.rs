@@ -5,7 +5,7 @@
 //! - [`hardware`]: which processor or device trains, and why;
 //! - [`engine`]: one epoch, one evaluation, on the CPU or on a CUDA device;
 //! - `memory`: whether there is enough of it for a run;
-//! - [`run`]: the epochs of a run, from its first file to its last;
+//! - [`run`]: the epochs of a run, from its first file to its last; [`learning`]: whether they led anywhere;
 //! - [`folder`], [`log`], [`files`], [`figures`]: what stands in a run folder, and how it gets there;
 //! - [`record`], [`groups`](mod@groups), [`statistics`], [`mistakes`]: runs read back from their folders, to be shown.
 
@@ -15,6 +15,7 @@ pub mod files;
 pub mod folder;
 pub mod groups;
 pub mod hardware;
+pub mod learning;
 pub mod log;
 mod memory;
 pub mod mistakes;
@@ -27,6 +28,7 @@ pub mod statistics;
 pub use folder::RunFolder;
 pub use groups::{Group, groups};
 pub use hardware::{Choice, Hardware};
+pub use learning::Learning;
 pub use log::{Row, Summary};
 pub use mistakes::Mistake;
 pub use options::{Choices, OptimizerName, Options};

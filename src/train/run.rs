@@ -9,12 +9,12 @@ use super::engine::cpu::{Counts, CpuEngine, Plans};
 use super::engine::cuda::CudaEngine;
 use super::engine::{Confusion, Ended, Engine, Epoch, Job, Set, Snapshot, Sums, not_finite_parameter};
 use super::figures;
-use super::files::{self, CHECKPOINT, Checkpoint};
+use super::files::{self, CHECKPOINT, Checkpoint, TrainedModel};
 use super::hardware::{self, Choice, Hardware};
 use super::log::{Metrics, seconds_to_goal};
 use super::memory::{self, held_out};
-use super::options::{Augment, OptionError};
-use super::{Options, Row, RunFolder, Summary, TrainError};
+use super::options::{Augment, Init, OptionError};
+use super::{Learning, Options, Row, RunFolder, Summary, TrainError};
 use crate::data::{DataError, Dataset, Normalisation, Shifts, batches, shuffled};
 use crate::exec::Team;
 use crate::model::Perceptron;
@@ -56,6 +56,13 @@ pub struct Outcome {
     pub rows: Vec<Row>,
 }
 
+impl Outcome {
+    /// What to say of a run that led nowhere, if it did.
+    pub fn warning(&self, options: &Options) -> Option<String> {
+        self.summary.learning.said(self.rows.last()?, options)
+    }
+}
+
 impl Setup {
     /// Checks that options and data go together and that the memory suffices, before anything is begun.
     ///
@@ -63,10 +70,11 @@ impl Setup {
     /// When they do not, or it does not.
     pub fn check(options: &Options, data: &Dataset, choice: &Choice) -> Result<(), TrainError> {
         // Whoever checks keeps the data, so images are copied before some are held out.
-        Self::plan(options, data, choice, true).map(drop)
+        Self::plan(options, data, choice, true)?;
+        start(options, data).map(drop)
     }
 
-    /// The checks; and, on the processor, the plans that they are made with.
+    /// The checks, but for the weights to start from; and, on the processor, the plans that they are made with.
     fn plan(
         options: &Options,
         data: &Dataset,
@@ -101,6 +109,14 @@ impl Setup {
     /// # Errors
     /// As [`Self::check`], or when the threads cannot be started, or the device's memory does not suffice.
     pub fn new(options: Options, data: Arc<Dataset>, choice: &Choice) -> Result<Self, TrainError> {
+        let Some((start, init)) = start(&options, &data)? else { return Self::at(options, data, choice) };
+        let mut setup = Self::at(Options { init: Some(init), ..options }, data, choice)?;
+        setup.restart(&start.parameters)?;
+        Ok(setup)
+    }
+
+    /// As [`Self::new`], but for the weights to start from.
+    fn at(options: Options, data: Arc<Dataset>, choice: &Choice) -> Result<Self, TrainError> {
         let shared = Arc::strong_count(&data) > 1;
         let plans = Self::plan(&options, &data, choice, shared)?;
         let options = Options { device: choice.device(), ..options };
@@ -117,7 +133,11 @@ impl Setup {
             weight_decay: options.weight_decay,
             seed: options.seed,
             batch_size: options.batch_size,
-            normalisation: Normalisation::of(&data.train),
+            normalisation: options
+                .init
+                .as_ref()
+                .and_then(|init| init.normalisation)
+                .unwrap_or_else(|| Normalisation::of(&data.train)),
             shifts: (options.augment == Augment::Shifts).then(|| Shifts::new(options.seed, 1)),
             data,
             validation,
@@ -149,8 +169,23 @@ impl Setup {
     /// A run from where the folder's checkpoint stands: from the beginning, if there is none.
     ///
     /// # Errors
-    /// When checkpoint or log cannot be read, or do not belong to this run.
-    pub fn resume(mut self, folder: RunFolder) -> Result<Run, TrainError> {
+    /// As [`Self::new`], and when checkpoint or log cannot be read, or do not belong to this run.
+    pub fn resume(
+        options: Options,
+        data: Arc<Dataset>,
+        choice: &Choice,
+        folder: RunFolder,
+    ) -> Result<Run, TrainError> {
+        // The checkpoint holds the weights: those that the run started from need not be there any more.
+        let goes_on = folder.file(CHECKPOINT).exists();
+        let is_known = options.init.as_ref().is_none_or(|init| init.normalisation.is_some());
+        match goes_on && is_known {
+            true => Self::at(options, data, choice)?.go_on(folder),
+            false => Self::new(options, data, choice)?.go_on(folder),
+        }
+    }
+
+    fn go_on(mut self, folder: RunFolder) -> Result<Run, TrainError> {
         let parameters = self.job.model.parameter_count();
         let state = parameters * self.job.optimizer.state_per_parameter();
         let Some(checkpoint) = Checkpoint::read(&folder, parameters, state)? else {
@@ -180,6 +215,27 @@ impl Setup {
         let Checkpoint { parameters, state, step, .. } = &checkpoint;
         self.engine.restore(Snapshot { parameters, state, step: *step })?;
         Ok(Run { setup: self, folder, rows })
+    }
+
+    /// Puts the network before its first step, with these parameters.
+    fn restart(&mut self, parameters: &[f32]) -> Result<(), TrainError> {
+        let state = vec![0.0; self.engine.snapshot()?.state.len()];
+        self.engine.restore(Snapshot { parameters, state: &state, step: 0 })
+    }
+
+    /// How the training went that ended with this epoch. The network is that of the beginning afterwards.
+    fn learning(&mut self, last: &Row) -> Result<Learning, TrainError> {
+        let (data, options) = (self.job.data.clone(), self.options.clone());
+        Learning::of(last, &data.train.labels, &options, || {
+            let parameters = match start(&options, &data) {
+                Ok(Some((start, _))) => start.parameters,
+                // A run that was gone on with may outlive the model that it started from.
+                Ok(None) | Err(_) => self.job.model.initial_parameters(options.seed),
+            };
+            self.restart(&parameters)?;
+            let (sums, _) = self.engine.evaluate(Set::Test)?;
+            Ok(sums.objective())
+        })
     }
 
     /// Steps in an epoch.
@@ -289,7 +345,12 @@ impl Run {
         let setting = figures::setting(options, &job.model);
         figures::write_confusion(&self.folder, format!("{}, {setting}", options.opt.name()), counts)?;
         let validation = self.setup.validate()?;
-        let summary = self.summary(test, validation.map(|sums| sums.accuracy()), interrupted);
+        let learning = match self.rows.last() {
+            Some(last) => self.setup.learning(last)?, // the last that needs the network
+            None => Learning::default(),
+        };
+        let validation = validation.map(|sums| sums.accuracy());
+        let summary = self.summary(test, validation, learning, interrupted);
         let text = serde_json::to_string_pretty(&summary).map_err(|error| TrainError::Content {
             path: self.folder.file("summary.json"),
             problem: error.to_string(),
@@ -337,7 +398,13 @@ impl Run {
         Ok(false)
     }
 
-    fn summary(&self, test: Sums, validation_accuracy: Option<f64>, interrupted: bool) -> Summary {
+    fn summary(
+        &self,
+        test: Sums,
+        validation_accuracy: Option<f64>,
+        learning: Learning,
+        interrupted: bool,
+    ) -> Summary {
         Summary {
             optimizer: self.setup.options.opt.name().into(),
             epochs: self.rows.len(),
@@ -351,7 +418,14 @@ impl Run {
             train_seconds: self.rows.iter().map(|row| row.seconds).sum(),
             seconds_to_98: seconds_to_goal(&self.rows),
             validation_accuracy,
+            learning,
             interrupted,
         }
     }
+}
+
+/// The weights that these options start from, if they do, and the option as it is to be recorded.
+fn start(options: &Options, data: &Dataset) -> Result<Option<(TrainedModel, Init)>, TrainError> {
+    let Some(init) = &options.init else { return Ok(None) };
+    init.read(&options.model(data.train.pixels(), data.classes)).map(Some)
 }

@@ -1,10 +1,9 @@
 //! Learning-rate schedules: the rate as a function of the share of the run that is done.
 
-use serde::{Deserialize, Serialize};
+use crate::names::named;
 
 /// The learning rate's course over a run. The option's learning rate is its peak.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Schedule {
     /// The same throughout.
     Constant,
@@ -17,20 +16,16 @@ pub enum Schedule {
     OneCycle,
 }
 
-impl Schedule {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Constant, Self::Linear, Self::Cosine, Self::OneCycle];
-
-    /// The name on the command line and in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Constant => "constant",
-            Self::Linear => "linear",
-            Self::Cosine => "cosine",
-            Self::OneCycle => "one-cycle",
-        }
+named! {
+    Schedule { Constant = "constant", Linear = "linear", Cosine = "cosine", OneCycle = "one-cycle" }
+    instead of {
+        "none" | "fixed" => "a rate that stays the same is --schedule constant",
+        "1cycle" => "that is called one-cycle here",
+        "cosineannealing" => "that is called cosine here",
     }
+}
 
+impl Schedule {
     /// The learning rate of update `step` (from 0) of `steps`.
     pub fn learning_rate(self, peak: f64, step: u64, steps: u64) -> f64 {
         const WARM_UP: f64 = 0.2;

@@ -14,7 +14,9 @@ fn what_is_no_option_or_no_value_of_one_is_bad_usage() {
     let place = Workplace::new();
     for (arguments, words) in [
         ("--optimizer adam", &["--optimizer", "--opt"][..]),
-        ("--opt Adam", &["'Adam'", "--opt", "adagrad, rmsprop, adam, sgd"]),
+        ("--opt adm", &["'adm'", "--opt", "did you mean adam?", "adagrad, rmsprop, adam, sgd"]),
+        ("--opt AdamW", &["'AdamW'", "decoupled here already: use --opt adam --weight-decay X"]),
+        ("--opt nesterov", &["--opt sgd --momentum X"]),
         ("--schedule step", &["'step'", "constant, linear, cosine, one-cycle"]),
         ("--activation gelu", &["'gelu'", "relu, tanh, sigmoid"]),
         ("--augment flips", &["'flips'", "none, shifts"]),
@@ -128,7 +130,11 @@ fn a_configuration_that_cannot_be_used_is_named_with_line_and_key() {
         ("epochs = 1\n\nbatch = 5\n", &["line 3", "`batch`", "`batch-size`"][..]),
         ("epochs = 1\nlr = \"fast\"\n", &["line 2", "\"fast\"", "f64"]),
         ("epochs = -1\n", &["line 1", "-1"]),
-        ("opt = \"sdg\"\n", &["line 1", "`sdg`", "`sgd`"]),
+        ("opt = \"sdg\"\n", &["line 1", "\"sdg\"", "did you mean sgd?"]),
+        ("opt = \"adamw\"\n", &["line 1", "--weight-decay"]),
+        ("opt = 5\n", &["line 1", "`5`", "string"]),
+        ("[init]\nfile = \"model\"\n", &["`file`", "`path`"]),
+        ("init = 5\n", &["line 1", "the path of a run"]),
         ("hidden = \"512,\"\n", &["line 1", "512,256, or none"]),
         ("hidden = 512\n", &["line 1", "[512, 256]"]),
         ("lr 0.1\n", &["line 1"]),

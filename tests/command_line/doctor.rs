@@ -294,8 +294,19 @@ fn a_replacement_of_the_kernels_that_is_none_is_named() {
 }
 
 #[test]
-fn with_standard_output_gone_the_status_is_left() {
+fn lines_with_wide_characters_fit_a_terminal_too() {
     let place = Workplace::new();
-    place.shell("\"$0\" doctor > /dev/full").succeeded();
+    let mut command = place.program();
+    command.arg("doctor").env(IMAGE, "日本語 の フォルダー に ある ".repeat(6));
+    let Finished { stdout, .. } = Finished::of(&mut command);
+    assert!(stdout.contains("日本語"), "{stdout}");
+    for line in stdout.lines() {
+        assert!(unicode_width::UnicodeWidthStr::width(line) < 80, "{line}");
+    }
+}
+
+#[test]
+fn a_format_that_there_is_not_is_refused() {
+    let place = Workplace::new();
     place.run("doctor --format yaml").failed(2, &["'yaml'", "--format"]);
 }

@@ -34,6 +34,7 @@ fn help_names_each_option_and_its_values_once() {
         "--precision",
         "--data",
         "--validation",
+        "--init",
         "--config",
         "--out",
         "--quiet",

@@ -12,11 +12,15 @@ mod devices;
 #[cfg(target_os = "linux")]
 mod doctor;
 mod help;
+mod init;
+mod learning;
 mod mnist;
 #[cfg(target_os = "linux")]
 mod on_device;
 mod report;
 mod resume;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod trace;
 mod trouble;
 

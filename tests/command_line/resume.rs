@@ -180,3 +180,17 @@ fn a_folder_that_cannot_go_on_is_refused_and_left_as_it_is() {
     fs::remove_file(&checkpoint).unwrap();
     place.run("mnist --resume run --quiet").succeeded(); // from its beginning
 }
+
+#[test]
+fn a_run_that_started_from_anothers_weights_goes_on_without_them() {
+    let place = Workplace::new();
+    place.mnist("--hidden 64,48 --epochs 1 --out first").succeeded();
+    let options = format!("mnist {} {LONG} --init first", small(LONG));
+    place.run(&format!("{options} --quiet --out whole")).succeeded();
+    cut_off(&place, &format!("{options} --out run"), "4 ", "KILL");
+    let config = place.read("run/config.toml");
+    fs::remove_dir_all(place.path("first")).unwrap();
+    place.run("mnist --resume run --quiet").succeeded();
+    same_result(&place, "run", "whole");
+    assert_eq!(place.read("run/config.toml"), config);
+}

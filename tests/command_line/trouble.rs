@@ -87,6 +87,29 @@ fn a_checkpoint_that_does_not_fit_the_disk_is_named_and_leaves_no_half_file() {
 }
 
 #[test]
+fn what_is_printed_as_the_work_and_cannot_be_written_is_an_error() {
+    let place = Workplace::new();
+    for arguments in [
+        "--help",
+        "--version",
+        "mnist --help",
+        "doctor",
+        "doctor --format json",
+        "trace x*x --at x=1",
+        "trace x*x --at x=1 --format json",
+        "backprop --columns 2",
+    ] {
+        let to = |target: &str| place.shell(&format!("\"$0\" {arguments} {target}"));
+        let message = to("> /dev/full").failed(1, &["cannot write to standard output", "No space left"]);
+        assert_eq!(message.lines().count(), 1, "{arguments}: {message}");
+        // A reader who has seen enough has what it wanted.
+        let status = place.shell(&format!("{{ \"$0\" {arguments}; echo $? >&2; }} | head -c 1")).stderr;
+        assert_eq!(status, "0\n", "{arguments}");
+        to(">&-").succeeded();
+    }
+}
+
+#[test]
 fn a_reader_that_leaves_does_not_end_a_run() {
     let place = Workplace::new();
     let options = "mnist --data data --hidden 16 --epochs 30 --threads 1";
@@ -98,8 +121,6 @@ fn a_reader_that_leaves_does_not_end_a_run() {
         assert_eq!(place.read(&format!("{run}/metrics.csv")).lines().count(), 31, "{run}");
         assert!(place.path(run).join("summary.json").exists(), "{run}");
     }
-    // Help and messages, too.
-    place.shell("\"$0\" mnist --help >/dev/full; \"$0\" --help >&-; exit 0").succeeded();
     let status = place.shell("exec \"$0\" mnist --epochs 0 2>&-").status;
     assert_eq!(status, Some(2));
 }

@@ -1,5 +1,6 @@
 //! `config.toml`: the options of a run, read back as choices, and what they led to.
 
+use std::ops::Range;
 use std::path::Path;
 
 use serde::de::IntoDeserializer;
@@ -93,19 +94,23 @@ pub fn read_configuration_with_about(
         path: path.into(),
         source,
     })?;
-    let failed = |error: toml::de::Error| {
-        let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
+    let failed_at = |place: Option<Range<usize>>, error: toml::de::Error| {
+        let line = error.span().or(place).map(|span| text[..span.start].matches('\n').count() + 1);
         let line = line.map_or(String::new(), |line| format!("line {line}: "));
         let problem = format!("{line}{}", error.message().trim_end().replace('\n', "; "));
         TrainError::Content { path: path.into(), problem }
     };
+    let failed = |error| failed_at(None, error);
     // The keys are taken apart with their places in the text, so that a mistake is named with its line.
     let mut table = DeTable::parse(&text).map_err(failed)?;
     let about = table.get_mut().remove("about");
     let about = about.and_then(|about| About::deserialize(about.into_deserializer()).ok());
     let opt = table.get_mut().remove("opt");
-    let opt = opt.map(|opt| OptimizerName::deserialize(opt.into_deserializer()));
-    let opt = opt.transpose().map_err(failed)?;
+    let opt = opt.map(|opt| {
+        let place = opt.span();
+        OptimizerName::deserialize(opt.into_deserializer()).map_err(|error| failed_at(Some(place), error))
+    });
+    let opt = opt.transpose()?;
     let choices = Choices::deserialize(toml::Deserializer::from(table)).map_err(failed)?;
     Ok((opt, choices, about.unwrap_or_default()))
 }
@@ -128,7 +133,7 @@ mod tests {
         let kind = problem("seed = 1\nepochs = \"two\"\n");
         assert_eq!(kind, "line 2: invalid type: string \"two\", expected usize");
         let name = problem("# mine\nopt = \"sdg\"\n");
-        assert!(name.starts_with("line 2: unknown variant `sdg`, expected one of"), "{name}");
+        assert!(name.starts_with("line 2: \"sdg\": did you mean sgd?"), "{name}");
         assert!(problem("lr = \n").starts_with("line 1: "), "{}", problem("lr = \n"));
         assert!(!problem("a = [1,\n\n").contains('\n'));
     }

@@ -6,6 +6,7 @@ mod tensors;
 use std::path::Path;
 
 pub use configuration::{About, read_configuration, read_configuration_with_about, write_configuration};
+pub(super) use tensors::model_in;
 pub use tensors::{CHECKPOINT, Checkpoint, MODEL, TrainedModel, read_model, write_model};
 
 use super::TrainError;

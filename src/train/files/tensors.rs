@@ -56,21 +56,25 @@ pub struct TrainedModel {
 /// When it cannot be read, or does not hold weights and biases that go together, and what else
 /// [`write_model`] writes.
 pub fn read_model(path: &Path) -> Result<TrainedModel, TrainError> {
+    model_in(path, &read(path)?)
+}
+
+/// The model in the content of a file; the path is for messages.
+pub(in crate::train) fn model_in(path: &Path, bytes: &[u8]) -> Result<TrainedModel, TrainError> {
     let failed = |problem: String| TrainError::Content {
         path: path.into(),
         problem: format!("{problem}; name a {MODEL} as a run writes it"),
     };
     let damaged = |error: SafeTensorError| failed(format!("is damaged ({error})"));
-    let bytes = read(path)?;
-    let tensors = SafeTensors::deserialize(&bytes).map_err(damaged)?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let about = |key: &str| {
         let value = header.metadata().as_ref().and_then(|metadata| metadata.get(key));
         value.ok_or_else(|| failed(format!("lacks {key} in its metadata")))
     };
     let name = about("activation")?;
-    let activation = Activation::ALL.into_iter().find(|activation| activation.name() == name);
-    let activation = activation.ok_or_else(|| failed(format!("has the unknown activation {name:?}")))?;
+    let activation = name.parse::<Activation>();
+    let activation = activation.map_err(|_| failed(format!("has the unknown activation {name:?}")))?;
     let number = |key: &str| {
         let value = about(key)?;
         let number = value.parse::<f64>().ok().filter(|x| x.is_finite());

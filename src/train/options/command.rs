@@ -23,13 +23,20 @@ impl Options {
             let is_said = ["opt", "seed", "threads", "plan"].contains(&&name[..]);
             let is_processor = name == "device" && value == "cpu";
             if !is_said && !is_processor && default.get(&name) != Some(&value) {
-                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let value = said(&value);
                 let value = if value.contains(' ') { format!("'{value}'") } else { value };
                 command += &format!(" --{name} {value}");
             }
         }
         command
     }
+}
+
+/// The value of an option as it is said on the command line.
+pub(in crate::train) fn said(value: &Value) -> String {
+    // Of a model to start from, its path.
+    let value = value.get("path").unwrap_or(value);
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

@@ -5,14 +5,17 @@
 //! run folder, and reading it back as choices gives the same run again.
 
 mod command;
+mod init;
 mod recipe;
 mod values;
 
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+pub(super) use command::said;
+pub use init::Init;
 pub use recipe::Recipe;
 pub use values::{Augment, Device, Hidden, OptimizerName, Plan, Precision};
 use values::{number, whole_number};
@@ -30,7 +33,7 @@ pub struct Choices {
     #[arg(long, value_parser = number, value_name = "X")]
     pub lr: Option<f64>,
     /// Course of the learning rate: constant, linear, cosine or one-cycle [default: one-cycle]
-    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    #[arg(long, value_name = "NAME")]
     pub schedule: Option<Schedule>,
     /// Decoupled weight decay: each step multiplies parameters by 1 - lr * X [default: 0]
     #[arg(long, value_parser = number, value_name = "X")]
@@ -66,23 +69,23 @@ pub struct Choices {
     #[arg(long, value_name = "WIDTHS")]
     pub hidden: Option<Hidden>,
     /// Nonlinearity between layers: relu, tanh or sigmoid [default: relu]
-    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    #[arg(long, value_name = "NAME")]
     pub activation: Option<Activation>,
     /// Probability with which a hidden unit is dropped in training [default: 0]
     #[arg(long, value_parser = number, value_name = "P")]
     pub dropout: Option<f64>,
     /// Variation of the training images: none, or shifts by up to a pixel [default: shifts]
-    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    #[arg(long, value_name = "NAME")]
     pub augment: Option<Augment>,
     /// Where to compute: auto (CUDA where it works), cpu, cuda or cuda:N [default: auto]
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
     /// Number format of matrix products: f32, or bf16 on CUDA with float32 weights [default: f32]
-    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    #[arg(long, value_name = "NAME")]
     pub precision: Option<Precision>,
     /// How a step reaches a CUDA device: auto, graph (captured once) or launches (one kernel at a
     /// time, to name a culprit) [default: auto]
-    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    #[arg(long, value_name = "NAME")]
     pub plan: Option<Plan>,
     /// Folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
     /// t10k-labels-idx1-ubyte, raw or .gz, also by the names of EMNIST and QMNIST [default: MNIST, built in]
@@ -91,11 +94,19 @@ pub struct Choices {
     /// Training images held out and evaluated apart, for choices [default: 0]
     #[arg(long, value_parser = whole_number::<usize>, value_name = "N")]
     pub validation: Option<usize>,
+    /// Start from the weights of a run, by its folder or its model.safetensors, with its hidden layers, activation and
+    /// normalisation of images
+    #[arg(long, value_name = "RUN")]
+    pub init: Option<Init>,
 }
 
 impl Choices {
-    /// These choices, and where they say nothing, `others`.
-    pub fn or(self, others: Self) -> Self {
+    /// These choices, and where they say nothing, `others`. A network that these start from takes the place of one that
+    /// the others describe.
+    pub fn or(self, mut others: Self) -> Self {
+        if self.init.is_some() {
+            (others.hidden, others.activation) = (None, None);
+        }
         macro_rules! each {
             ($($field:ident),*) => { Self { $($field: self.$field.or(others.$field)),* } };
         }
@@ -120,7 +131,8 @@ impl Choices {
             precision,
             plan,
             data,
-            validation
+            validation,
+            init
         )
     }
 
@@ -141,7 +153,8 @@ impl Choices {
         self
     }
 
-    /// Fills in the defaults and checks everything that can be checked without the data.
+    /// Fills in the defaults and checks everything that can be checked without the data. Where a run starts from a model,
+    /// the defaults of the network are that model's, for which it is read.
     ///
     /// # Errors
     /// The first option whose value makes no sense, and what would.
@@ -169,7 +182,10 @@ impl Choices {
                 "must be at least 0, and less than 1/lr, lest parameters change their sign at each step",
             ));
         }
-        let hidden = self.hidden.unwrap_or(Hidden(vec![512, 256]));
+        let init = self.init.map(Init::resolved).transpose()?;
+        let is_said = self.hidden.is_some() && self.activation.is_some();
+        let start = init.as_ref().filter(|_| !is_said).map(Init::model).transpose()?;
+        let hidden = self.hidden.unwrap_or_else(|| Hidden::of(start.as_ref()));
         for &width in &hidden.0 {
             positive("--hidden", width)?;
         }
@@ -204,9 +220,11 @@ impl Choices {
             return Err(OptionError::new("--precision", precision.name(), rule));
         }
         if device == Device::Cpu && plan != Plan::Auto {
-            let name = if plan == Plan::Graph { "graph" } else { "launches" };
-            return Err(OptionError::new("--plan", name, "is for CUDA: leave it out on the CPU"));
+            return Err(OptionError::new("--plan", plan.name(), "is for CUDA: leave it out on the CPU"));
         }
+        let data = |folder| {
+            whole_path("--data", folder, "name a folder, or leave it out for the MNIST that is built in")
+        };
         let mut options = Options {
             opt,
             lr,
@@ -222,14 +240,15 @@ impl Choices {
             seed,
             threads,
             hidden,
-            activation: self.activation.unwrap_or(Activation::Relu),
+            activation: self.activation.unwrap_or(start.map_or(Activation::Relu, |model| model.activation)),
             dropout,
             augment: self.augment.unwrap_or(Augment::Shifts),
             device,
             precision,
             plan,
-            data: self.data.map(data_folder).transpose()?,
+            data: self.data.map(data).transpose()?,
             validation: self.validation.unwrap_or(0),
+            init,
         };
         options.record_constants();
         Ok(options)
@@ -266,20 +285,17 @@ fn constant(
     Ok(Some(value))
 }
 
-/// The data folder by its whole path, so that a run goes on from wherever it is called.
-fn data_folder(path: PathBuf) -> Result<PathBuf, OptionError> {
-    let refused = |rule: String| OptionError::new("--data", path.display(), rule);
+/// A whole path, so that a run goes on from wherever it is called; `instead` says what to do about none.
+fn whole_path(option: &'static str, path: PathBuf, instead: &str) -> Result<PathBuf, OptionError> {
+    let refused = |rule: String| OptionError::new(option, path.display(), rule);
     if path.as_os_str().is_empty() {
-        return Err(refused(
-            "is empty: name a folder, or leave it out for the MNIST that is built in".into(),
-        ));
+        return Err(refused(format!("is empty: {instead}")));
     }
-    let whole = std::path::absolute(&path).map_err(|error| refused(format!("has no whole path: {error}")))?;
+    let whole = path::absolute(&path).map_err(|error| refused(format!("has no whole path: {error}")))?;
     match whole.to_str() {
         Some(_) => Ok(whole),
         None => Err(refused(
-            "is no UTF-8, so config.toml cannot hold it: rename the folder, or name it by a symbolic link"
-                .into(),
+            "is no UTF-8, so config.toml cannot hold it: rename it, or name it by a symbolic link".into(),
         )),
     }
 }
@@ -291,11 +307,18 @@ pub struct OptionError {
     option: &'static str,
     value: String,
     rule: String,
+    /// Whether the option makes sense and what it names cannot be used.
+    of_file: bool,
 }
 
 impl OptionError {
     pub(super) fn new(option: &'static str, value: impl ToString, rule: impl Into<String>) -> Self {
-        Self { option, value: value.to_string(), rule: rule.into() }
+        Self { option, value: value.to_string(), rule: rule.into(), of_file: false }
+    }
+
+    /// Whether it is a file that is at fault, not what was asked.
+    pub fn is_of_file(&self) -> bool {
+        self.of_file
     }
 }
 
@@ -332,6 +355,8 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
     pub validation: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<Init>,
 }
 
 impl Options {
@@ -409,6 +434,7 @@ impl Options {
             plan: Some(options.plan),
             data: options.data,
             validation: Some(options.validation),
+            init: options.init,
         }
     }
 }

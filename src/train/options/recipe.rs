@@ -1,17 +1,17 @@
 //! Recipes: options that were chosen together for a purpose.
 
-use clap::ValueEnum;
-
 use super::{Augment, Choices, Hidden, OptimizerName};
+use crate::names::named;
 use crate::train::Schedule;
 
 /// Options that were chosen together, by the name of what they are good for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-#[value(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Recipe {
     /// MNIST to 98% test accuracy as soon as a processor can: `scripts/choose-recipe`, on a validation split.
     Fast,
 }
+
+named! { Recipe { Fast = "fast" } }
 
 impl Recipe {
     /// The optimizer and the options, for whatever is not said otherwise.

@@ -3,14 +3,14 @@
 use std::num::IntErrorKind;
 use std::str::FromStr;
 
-use clap::ValueEnum;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::model::Perceptron;
+use crate::names::named;
+
 /// The optimizers by name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[value(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "documented at the optimizers")]
 pub enum OptimizerName {
     Adagrad,
@@ -19,22 +19,23 @@ pub enum OptimizerName {
     Sgd,
 }
 
-impl OptimizerName {
-    /// All of them, in the order of tables and plots.
-    pub const ALL: [Self; 4] = [Self::Adagrad, Self::RmsProp, Self::Adam, Self::Sgd];
-
-    /// The name on the command line and in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Adagrad => "adagrad",
-            Self::RmsProp => "rmsprop",
-            Self::Adam => "adam",
-            Self::Sgd => "sgd",
-        }
+named! {
+    OptimizerName { Adagrad = "adagrad", RmsProp = "rmsprop", Adam = "adam", Sgd = "sgd" }
+    instead of {
+        "adamw" => "weight decay is decoupled here already: use --opt adam --weight-decay X",
+        "momentum" | "sgdm" => "that is sgd here, whose momentum is 0.9: use --opt sgd --momentum X",
+        "nesterov" | "nag" => "the momentum here is the classical one, not Nesterov's: use --opt sgd --momentum X",
+        "gd" | "gradientdescent" => "for gradient descent use --opt sgd --momentum 0, with the training images as one batch \
+                                     (--batch-size)",
+        "adamax" | "nadam" | "amsgrad" | "radam" | "adan" => "of Adam's family there is adam alone: use --opt adam",
+        "adadelta" => "it is not here; rmsprop divides by the same mean square and takes a learning rate: use --opt rmsprop",
+        "lion" => "it is not here; the nearest are --opt adam and --opt sgd --momentum X",
     }
+}
 
+impl OptimizerName {
     /// The peak learning rate unless said otherwise: chosen on a validation split (scripts/choose-defaults).
-    pub(super) fn default_learning_rate(self) -> f64 {
+    pub(in crate::train) fn default_learning_rate(self) -> f64 {
         match self {
             Self::Adagrad => 0.05,
             Self::RmsProp => 0.001,
@@ -55,14 +56,15 @@ impl OptimizerName {
 }
 
 /// How training images are varied.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Augment {
     /// As they are.
     None,
     /// Each moved by −1, 0 or 1 pixel in both directions.
     Shifts,
 }
+
+named! { Augment { None = "none", Shifts = "shifts" } }
 
 /// Where the run computes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,7 +86,7 @@ impl FromStr for Device {
             let number = text.parse().ok().filter(|_| is_number);
             number.map(Self::Cuda).ok_or("must be auto, cpu, cuda or cuda:N")
         };
-        match text {
+        match &text.to_ascii_lowercase()[..] {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
             "cuda" => Ok(Self::Cuda(0)),
@@ -110,8 +112,7 @@ impl Serialize for Device {
 }
 
 /// How the kernels of a step reach a CUDA device.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Plan {
     /// As a graph.
     Auto,
@@ -121,9 +122,10 @@ pub enum Plan {
     Launches,
 }
 
+named! { Plan { Auto = "auto", Graph = "graph", Launches = "launches" } }
+
 /// The number format of products and activations.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs, reason = "the names are the formats'")]
 pub enum Precision {
     F32,
@@ -131,14 +133,12 @@ pub enum Precision {
     Bf16,
 }
 
-impl Precision {
-    /// The name on the command line and in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Tf32 => "tf32",
-            Self::Bf16 => "bf16",
-        }
+named! {
+    Precision { F32 = "f32", Tf32 = "tf32", Bf16 = "bf16" }
+    instead of {
+        "float32" | "fp32" | "single" => "that is called f32 here",
+        "bfloat16" => "that is called bf16 here",
+        "float16" | "fp16" | "f16" | "half" => "of 16 bits there is bf16 alone",
     }
 }
 
@@ -146,11 +146,21 @@ impl Precision {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hidden(pub Vec<usize>);
 
+impl Hidden {
+    /// Those of a network, or the default.
+    pub(super) fn of(model: Option<&Perceptron>) -> Self {
+        match model.map(|model| &model.widths[..]) {
+            Some([_, hidden @ .., _]) => Self(hidden.into()),
+            _ => Self(vec![512, 256]),
+        }
+    }
+}
+
 impl FromStr for Hidden {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "none" {
+        if text.trim().eq_ignore_ascii_case("none") {
             return Ok(Self(Vec::new()));
         }
         let width = |part: &str| match part.trim().parse::<usize>() {
@@ -221,7 +231,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn optimizers_of_other_names_are_answered_with_what_there_is_instead() {
+        let of = |text: &str| text.parse::<OptimizerName>();
+        for text in ["Adam", "ADAM", "adam"] {
+            assert_eq!(of(text), Ok(OptimizerName::Adam));
+        }
+        assert_eq!(of("RMSProp"), Ok(OptimizerName::RmsProp));
+        assert_eq!(of("rms_prop"), Ok(OptimizerName::RmsProp));
+        for (name, words) in [
+            ("AdamW", "use --opt adam --weight-decay X"),
+            ("momentum", "use --opt sgd --momentum X"),
+            ("Nesterov", "use --opt sgd --momentum X"),
+            ("NAG", "use --opt sgd --momentum X"),
+            ("adamax", "use --opt adam"),
+            ("nadam", "use --opt adam"),
+            ("lion", "--opt adam"),
+            ("adadelta", "use --opt rmsprop"),
+            ("sdg", "did you mean sgd?"),
+        ] {
+            let answer = of(name).unwrap_err();
+            assert!(answer.contains(words), "{name}: {answer}");
+        }
+    }
+
+    #[test]
     fn hidden_widths_are_read_as_they_are_written() {
+        assert_eq!("None".parse::<Hidden>(), Ok(Hidden(Vec::new())));
         for text in ["512,256", "7", "none"] {
             assert_eq!(text.parse::<Hidden>().unwrap().to_string(), text);
         }

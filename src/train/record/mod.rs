@@ -76,6 +76,9 @@ impl Record {
             }
             _ => {}
         }
+        if let (Some(summary), Some(last)) = (&summary, rows.last()) {
+            notes.extend(summary.learning.said(last, &options));
+        }
         let confusion = read_confusion(&path.join("confusion.csv")).inspect_err(|error| {
             notes.push(format!("confusion.csv {}: there is no confusion matrix", fault(error)));
         });

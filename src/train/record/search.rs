@@ -10,8 +10,8 @@ use crate::train::files::{CHECKPOINT, MODEL};
 
 const WHAT_TO_NAME: &str = "name the folder that mnist or compare wrote";
 
-/// The runs at these paths, in order: each is a run folder, or a folder of run folders such as `compare`
-/// writes, which are taken by name. A run that is met twice counts once.
+/// The runs at these paths, in order: each is a run folder, a folder of run folders such as `compare` writes, or one
+/// of both, such as `runs`; runs in a folder are taken by name. A run that is met twice counts once.
 ///
 /// # Errors
 /// When a path is no such folder, or a run in it cannot be read at all.
@@ -28,27 +28,58 @@ pub fn records(paths: &[PathBuf]) -> Result<Vec<Record>, TrainError> {
     Ok(records)
 }
 
-/// The run folder that this is, or those in it.
+/// The run folder that this is, or those in it and in its folders.
 fn runs(path: &Path) -> Result<Vec<PathBuf>, TrainError> {
     check_is_folder(path)?;
     if is_run(path)? {
         return Ok(vec![path.into()]);
     }
-    let mut inner = Vec::new();
-    for entry in path.read_dir().map_err(|source| unreadable(path, source))? {
-        let entry = entry.map_err(|source| unreadable(path, source))?.path();
-        if entry.is_dir() && is_run(&entry)? {
-            inner.push(entry);
+    let entries = entries(path)?;
+    let mut found = Vec::new();
+    for folder in entries.iter().filter(|entry| entry.is_dir()) {
+        if is_run(folder)? {
+            found.push(folder.clone());
+            continue;
+        }
+        for inner in self::entries(folder)? {
+            if inner.is_dir() && is_run(&inner)? {
+                found.push(inner);
+            }
         }
     }
-    if inner.is_empty() {
-        return Err(TrainError::Content {
+    match found.is_empty() {
+        false => Ok(found),
+        true => Err(TrainError::Content {
             path: path.into(),
-            problem: format!("holds no run; {WHAT_TO_NAME}"),
-        });
+            problem: format!("{}; {WHAT_TO_NAME}", holds_no_run(&entries)),
+        }),
     }
-    inner.sort();
-    Ok(inner)
+}
+
+/// What is in a folder, by name.
+fn entries(path: &Path) -> Result<Vec<PathBuf>, TrainError> {
+    let failed = |source| unreadable(path, source);
+    let mut paths = Vec::new();
+    for entry in path.read_dir().map_err(failed)? {
+        paths.push(entry.map_err(failed)?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// That a folder holds no run, and what it holds instead.
+fn holds_no_run(entries: &[PathBuf]) -> String {
+    const NAMED: usize = 4;
+    let name = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() { name + "/" } else { name }
+    };
+    let names: Vec<String> = entries.iter().take(NAMED).map(name).collect();
+    match (entries.len(), entries.len().saturating_sub(NAMED)) {
+        (0, _) => "is empty".into(),
+        (_, 0) => format!("holds no run, nor do its folders, but {}", names.join(", ")),
+        (_, more) => format!("holds no run, nor do its folders, but {} and {more} more", names.join(", ")),
+    }
 }
 
 /// Whether a run began in this folder.

@@ -270,6 +270,19 @@ fn runs_are_found_at_and_below_the_paths_and_each_counts_once() {
         names(&["both/sgd-seed0", "both", "both/../alone", "alone"]),
         ["both/sgd-seed0", "both/adam-seed0", "both/../alone"]
     );
+    // The folder of all runs: single ones and comparisons side by side, and no deeper.
+    place.whole("both/charts/too/deep");
+    assert_eq!(names(&["."]), ["alone", "both/adam-seed0", "both/sgd-seed0"]);
+}
+
+#[test]
+fn a_run_that_led_nowhere_is_a_note() {
+    let place = Place::new();
+    let diverged =
+        summary(3, false).replace("\"interrupted\"", "\"learning\": \"diverged\", \"interrupted\"");
+    let record = place.read(&[("summary.json", Some(&diverged))]).unwrap();
+    let [note] = &record.notes[..] else { panic!("{:?}", record.notes) };
+    assert!(note.starts_with("the run diverged") && note.ends_with("such as 0.002"), "{note}");
 }
 
 #[test]
@@ -277,13 +290,16 @@ fn paths_without_a_run_are_refused_with_what_to_name() {
     let place = Place::new();
     fs::create_dir_all(place.path("empty/inner")).unwrap();
     fs::write(place.path("file"), "").unwrap();
+    fs::create_dir_all(place.path("many")).unwrap();
+    (0..6).for_each(|i| fs::write(place.path(&format!("many/{i}")), "").unwrap());
     place.whole("broken/good");
     place.run("broken/bad", &[("config.toml", None), ("summary.json", None)]);
     for (name, problem) in [
         ("nowhere", "nowhere: there is no such folder; name the folder that mnist or compare wrote"),
         ("file", "file: is no folder; name the folder"),
-        ("empty", "empty: holds no run; name the folder"),
-        ("empty/inner", "inner: holds no run; name the folder"),
+        ("empty", "empty: holds no run, nor do its folders, but inner/; name the folder"),
+        ("empty/inner", "inner: is empty; name the folder"),
+        ("many", "many: holds no run, nor do its folders, but 0, 1, 2, 3 and 2 more; name the folder"),
         ("broken", "broken/bad: is no run folder that can be read"),
     ] {
         let error = records(&[place.path(name)]).unwrap_err().to_string();

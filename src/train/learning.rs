@@ -1,0 +1,189 @@
+//! Whether training led anywhere: what is said at the end of a run that got worse, or no better.
+//!
+//! The measure is a network that knows nothing but how frequent each class is. Its objective is the entropy of the training
+//! labels, ln 10 at most for ten classes, and whatever learns something ends below. A run that ends above it has diverged if
+//! it is much worse than it began, and has learnt nothing if it is not. Training and test objective must both be above: the
+//! first is a mean over an epoch and may still hold its beginning, or dropout's noise; the second is far above where a
+//! network knows its training images by heart.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Options, Row};
+
+/// How training went.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Learning {
+    /// The network knows more than how frequent each class is.
+    #[default]
+    Learns,
+    /// It does not, and is not much worse than at its beginning.
+    Nothing,
+    /// It does not, and is much worse than at its beginning.
+    Diverged,
+}
+
+/// Where a run diverged its objective is above that of the beginning, and of a network that gives all classes the same
+/// probability, by more than this factor; or that of the beginning was below the measure by as much, and what the network
+/// knew is forgotten. What moves it without divergence, the noise of batches around the entropy of labels that cannot be
+/// learnt, is a few hundredths.
+const WORSE: f64 = 2.0;
+
+impl Learning {
+    /// How a run with these options went whose last epoch this is. `initial` is asked for the test objective of the network
+    /// at the beginning, and only where the answer depends on it.
+    ///
+    /// # Errors
+    /// Those of `initial`.
+    pub fn of<E>(
+        last: &Row,
+        labels: &[u8],
+        options: &Options,
+        initial: impl FnOnce() -> Result<f64, E>,
+    ) -> Result<Self, E> {
+        let knowing_nothing = entropy(labels);
+        if last.objective.min(last.test_objective) <= knowing_nothing {
+            return Ok(Self::Learns);
+        }
+        // A network whose units have died in the epoch is near the measure again, and its training objective tells.
+        let worst = match options.dropout {
+            0.0 => last.objective.max(last.test_objective),
+            _ => last.test_objective,
+        };
+        let initial = initial()?;
+        let classes = labels.iter().max().map_or(1.0, |&last| f64::from(last) + 1.0);
+        let has_forgotten = WORSE * initial < knowing_nothing;
+        if has_forgotten || worst > WORSE * initial.max(classes.ln()) {
+            return Ok(Self::Diverged);
+        }
+        // Where there is one class alone, there is nothing to learn but that.
+        Ok(if knowing_nothing > 0.0 { Self::Nothing } else { Self::Learns })
+    }
+
+    /// A sentence to say of the run, if there is one, without its full stop.
+    pub fn said(self, last: &Row, options: &Options) -> Option<String> {
+        let (rate, default) = (options.lr, options.opt.default_learning_rate());
+        let smaller = if rate > default { default } else { rounded(rate / 10.0) };
+        let objective = match last.objective {
+            x if x < 1e4 => format!("{x:.3}"),
+            x => format!("{x:.2e}"),
+        };
+        match self {
+            Self::Learns => None,
+            Self::Diverged => Some(format!(
+                "the run diverged: its last epoch's objective, {objective}, is above that of a network that knows \
+                 nothing; try a smaller --lr, such as {smaller}"
+            )),
+            Self::Nothing => {
+                let what_to_try = match rate {
+                    rate if rate > default => format!("a smaller --lr, such as {smaller}"),
+                    rate if rate < default => format!("more --epochs or a larger --lr, such as {default}"),
+                    _ => "more --epochs or another --lr".into(),
+                };
+                Some(format!(
+                    "the network has learnt nothing: the last epoch's objective, {objective}, is no lower than that \
+                     of a network that knows only how frequent each class is; try {what_to_try}"
+                ))
+            }
+        }
+    }
+}
+
+/// The entropy of the classes' shares (nats): −Σ p ln p.
+fn entropy(labels: &[u8]) -> f64 {
+    let mut counts = [0_usize; 256];
+    for &label in labels {
+        counts[usize::from(label)] += 1;
+    }
+    let share = |count: usize| count as f64 / labels.len() as f64;
+    counts.into_iter().filter(|&count| count > 0).map(|count| -share(count) * share(count).ln()).sum()
+}
+
+/// With two digits, as a tenth of 0.07 is 0.007 and not 0.007000000000000001.
+fn rounded(rate: f64) -> f64 {
+    format!("{rate:.1e}").parse().unwrap_or(rate)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::train::{Choices, OptimizerName};
+
+    fn row(objective: f64, test_objective: f64) -> Row {
+        Row { objective, test_objective, ..Row::default() }
+    }
+
+    fn options(choices: Choices) -> Options {
+        choices.resolve(OptimizerName::Adam).unwrap()
+    }
+
+    /// How a run went on labels of ten classes, whose entropy is 2.303.
+    fn with(choices: Choices, objective: f64, test_objective: f64, initial: f64) -> Learning {
+        let labels: Vec<u8> = (0..100).map(|i| i % 10).collect();
+        let initial = || Ok::<_, Infallible>(initial);
+        Learning::of(&row(objective, test_objective), &labels, &options(choices), initial).unwrap()
+    }
+
+    fn of(objective: f64, test_objective: f64, initial: f64) -> Learning {
+        with(Choices::default(), objective, test_objective, initial)
+    }
+
+    #[test]
+    fn a_network_that_got_worse_than_it_began_has_diverged() {
+        assert_eq!(of(5.2e12, 5.3e12, 2.6), Learning::Diverged);
+        assert_eq!(of(9.0, 8.0, 2.6), Learning::Diverged);
+        assert_eq!(of(3e19, 2.34, 2.6), Learning::Diverged, "its units have died since");
+        assert_eq!(of(2.4, 2.31, 0.05), Learning::Diverged, "though from weights that knew much");
+    }
+
+    #[test]
+    fn what_learns_little_nothing_or_by_heart_has_not_diverged() {
+        assert_eq!(of(2.61, 2.58, 2.6), Learning::Nothing, "a tiny learning rate");
+        assert_eq!(of(2.33, 2.35, 2.31), Learning::Nothing, "random labels");
+        assert_eq!(of(2.33, 2.35, 2.28), Learning::Nothing, "random labels and a lucky beginning");
+        assert_eq!(of(0.01, 14.0, 2.6), Learning::Learns, "random labels by heart");
+        assert_eq!(of(3.1, 0.4, 2.6), Learning::Learns, "one epoch, whose beginning still counts");
+        assert_eq!(of(2.30, 2.30, 2.6), Learning::Learns, "barely");
+        let noisy = || Choices { dropout: Some(0.9), ..Choices::default() };
+        assert_eq!(with(noisy(), 31.0, 0.4, 0.1), Learning::Learns, "dropout's noise on what knew much");
+        assert_eq!(with(noisy(), 31.0, 2.6, 2.6), Learning::Nothing, "dropout's noise on what knows nothing");
+    }
+
+    #[test]
+    fn one_class_alone_can_be_learnt_and_can_diverge() {
+        let of = |objective, initial| {
+            let (row, options) = (row(objective, objective), options(Choices::default()));
+            Learning::of(&row, &[5; 20], &options, || Ok::<_, Infallible>(initial)).unwrap()
+        };
+        assert_eq!(of(1e-6, 1.8), Learning::Learns);
+        assert_eq!(of(3e-9, 1e-9), Learning::Learns, "from weights that know it");
+        assert_eq!(of(0.0, 0.0), Learning::Learns);
+        assert_eq!(of(40.0, 1.8), Learning::Diverged);
+    }
+
+    #[test]
+    fn the_network_of_the_beginning_is_asked_for_only_where_it_decides() {
+        let never = || Err::<f64, &str>("asked");
+        let of = |row: &Row| Learning::of(row, &[0, 1], &options(Choices::default()), never);
+        assert_eq!(of(&row(0.3, 0.2)), Ok(Learning::Learns));
+        assert_eq!(of(&row(3.0, 3.0)), Err("asked"));
+    }
+
+    #[test]
+    fn a_rate_to_try_is_named_on_the_right_side() {
+        let said = |learning: Learning, lr: f64| {
+            let options = options(Choices { lr: Some(lr), ..Choices::default() });
+            learning.said(&row(5.2e12, 5.2e12), &options).unwrap_or_default()
+        };
+        assert!(said(Learning::Diverged, 1e6).ends_with(
+            "5.20e12, is above that of a network that knows \
+            nothing; try a smaller --lr, such as 0.002"
+        ));
+        assert!(said(Learning::Diverged, 0.0007).ends_with("such as 0.00007"));
+        assert!(said(Learning::Nothing, 1e6).ends_with("a smaller --lr, such as 0.002"));
+        assert!(said(Learning::Nothing, 1e-9).ends_with("a larger --lr, such as 0.002"));
+        assert_eq!(said(Learning::Learns, 1e6), "");
+    }
+}
