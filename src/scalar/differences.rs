@@ -101,12 +101,13 @@ impl Slope {
 /// Whether the slopes of all operations that are watched have come near their limits; `steepest` are theirs so far.
 fn all_converge([wide, middle, narrow]: [&Slope; 3], steepest: &[f64]) -> bool {
     let ratios = [wide.step / middle.step, middle.step / narrow.step];
+    let step = narrow.step;
     let operations = wide.watched.iter().zip(&middle.watched).zip(&narrow.watched).zip(steepest);
     operations.into_iter().all(|(((wide, middle), narrow), steepest)| {
         let before = extrapolated(wide.0, middle.0, ratios[0]);
         let now = extrapolated(middle.0, narrow.0, ratios[1]);
-        let rounding = 8.0 * f64::EPSILON * narrow.1.max(middle.1);
-        (before - now).abs() * 10.0 <= now.abs() + 10.0 * (FLAT * steepest + rounding)
+        let rounding = 8.0 * f64::EPSILON * narrow.1.max(middle.1) / step;
+        (before - now).abs() <= 0.1 * now.abs() + FLAT * steepest + rounding
     })
 }
 
@@ -230,7 +231,7 @@ impl<'a> Curve<'a> {
             let uncertainty = change + d.rounding;
             // What is small beside the value over the whole size is no slope at all.
             let scale = third.abs() + FLAT * (d.largest / size).max(steepest);
-            let share = uncertainty / scale;
+            let share = if scale > 0.0 { uncertainty / scale } else { f64::MAX };
             let is_trusted = before <= 0.25 * scale + d.rounding && all_converge([b, c, d], &each);
             if is_trusted && share < *best_share {
                 *best_share = share;
@@ -329,11 +330,12 @@ impl<'a> Curve<'a> {
                 let row = &self.trace.rows[kink.row];
                 let operation = self.names.definition(row.node, &at_point);
                 let at = self.names.at(row.node, &at_point);
+                let what = kink.what();
                 return match side {
-                    Side::Of(Ordering::Equal) => format!("{operation} is at its kink{at}"),
-                    Side::Doubtful => format!("{operation} is so near its kink that rounding decides{at}"),
+                    Side::Of(Ordering::Equal) => format!("{operation} is at its {what}{at}"),
+                    Side::Doubtful => format!("{operation} is so near its {what} that rounding decides{at}"),
                     Side::Of(_) => format!(
-                        "{operation} is near its kink{at}: steps of {} and more go beyond it, and shorter ones drown in \
+                        "{operation} is near its {what}{at}: steps of {} and more go beyond it, and shorter ones drown in \
                          rounding",
                         error(step)
                     ),

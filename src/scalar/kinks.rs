@@ -44,9 +44,14 @@ impl Kink {
         value(self.operand).partial_cmp(&self.other.map_or(0.0, value))
     }
 
+    /// What it is called.
+    pub fn what(&self) -> &'static str {
+        if self.is_jump { "jump" } else { "kink" }
+    }
+
     /// Where the kink is, in words: `its kink, v0 = v1`.
     fn place(&self, name: impl Fn(NodeId) -> String) -> String {
-        let what = if self.is_jump { "jump" } else { "kink" };
+        let what = self.what();
         match self.other {
             Some(other) => format!("its {what}, {} = {}", name(self.operand), name(other)),
             None => format!("its {what}, 0"),

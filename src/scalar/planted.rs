@@ -139,7 +139,7 @@ fn planted_mistakes_are_found() {
     let mut random = Random(16);
     let mut counts = [(0, 0); MISTAKES.len()];
     let mut missed = Vec::new();
-    for (formula, found) in traces(700) {
+    for (formula, found) in traces(900) {
         let before = &found.checks.differences;
         for ((name, is_partial, change), (planted, found_out)) in MISTAKES.iter().zip(&mut counts) {
             let rows = found.rows.iter().enumerate().filter(|(_, row)| !row.contributions.is_empty());

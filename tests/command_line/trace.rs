@@ -180,6 +180,40 @@ fn outside_the_domain_is_status_1_and_names_the_node() {
 }
 
 #[test]
+fn what_is_not_asked_for_need_not_exist_and_what_cannot_be_told_is_no_mistake() {
+    let place = Workplace::new();
+    let power = ["trace", "x^y", "--at", "x=-2,y=3"];
+    run(&place, &power).failed(1, &["by y is not defined", "the derivative by x exists", "--wrt x"]);
+    let page = run(&place, &[&power[..], &["--wrt", "x"]].concat()).succeeded().stdout;
+    assert!(page.contains("x      ∂f/∂x = v\u{304}-1       12.0000"), "{page}");
+    assert!(page.contains("y      ∂f/∂y = v\u{304}0              –"), "{page}");
+    let page = run(&place, &["trace", "abs(sin(x))", "--at", "x=pi"]).succeeded().stdout;
+    assert!(
+        page.contains("cannot tell") && page.contains("Cannot tell for x: v2 = abs(v1) is near its kink"),
+        "{page}"
+    );
+    let root = ["trace", "sqrt(x*x+y*y)", "--at", "x=5e-180,y=12e-180"];
+    run(&place, &root).failed(1, &["v1 = x * x underflows to 0 at x = 5e-180", "write hypot(x, y)"]);
+}
+
+#[test]
+fn with_more_than_32_inputs_the_forward_trace_is_left_out_unless_a_direction_is_given() {
+    let place = Workplace::new();
+    let names: Vec<String> = (0..40).map(|i| format!("x{i}")).collect();
+    let point: Vec<String> = names.iter().map(|name| format!("{name}=2")).collect();
+    let (formula, point) = (names.join("+"), point.join(","));
+    let traced = |more: &[&str]| -> serde_json::Value {
+        let arguments = [&["trace", &formula, "--at", &point, "--format", "json"], more].concat();
+        serde_json::from_str(&run(&place, &arguments).succeeded().stdout).unwrap()
+    };
+    let found = traced(&[]);
+    assert_eq!(found["forward"], serde_json::json!([]));
+    assert!(found["forward_omitted"].as_str().unwrap().contains("--wrt NAME"), "{found}");
+    assert_eq!(found["gradient"]["x39"], 1.0);
+    assert_eq!(traced(&["--wrt", "x3"])["forward"]["direction"]["x3"], 1.0);
+}
+
+#[test]
 fn the_graph_is_drawn_into_files_and_on_the_page() {
     let place = Workplace::new();
     let drawn = |graph: &str| run(&place, &[&EXERCISE[..], &["--graph", graph]].concat());

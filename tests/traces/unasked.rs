@@ -52,7 +52,7 @@ fn what_does_not_exist_is_null_in_json_empty_in_csv_and_a_dash_on_the_page() {
     assert!(csv(&found).unwrap().contains("reverse,,v0,y,3,,v1,,\n"), "{}", csv(&found).unwrap());
     let page = |notation| page(&found, notation, 4, None);
     let shown = text(&page(Notation::Griewank), TextStyle::PLAIN);
-    assert!(shown.contains("y      ∂f/∂y = v\u{304}0             –"), "{shown}");
+    assert!(shown.contains("y      ∂f/∂y = v\u{304}0              –"), "{shown}");
     let shown = [
         shown,
         latex(&page(Notation::Latex), Paper::Portrait),
