@@ -205,7 +205,7 @@ pub struct Report {
     /// The page, one self-contained HTML file [default: report.html]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Print it to PDF, too, beside it, by an installed browser
+    /// Print it to PDF, too, beside it, by an installed browser with the fonts of the system
     #[arg(long)]
     pub pdf: bool,
     /// Replace files that exist

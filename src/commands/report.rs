@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cotangent::backprop::format::Results;
 use cotangent::backprop::{Backprop, Problem, torch};
+use cotangent::draw::text::lacking;
 use cotangent::errors::with_causes;
 use cotangent::report::{browser, html};
 use cotangent::scalar::{Request, Trace, parse, parse_point, trace};
@@ -124,8 +125,28 @@ pub fn run(arguments: Report) -> Result<(), Failure> {
         console.say(&format!("printing with {}", browser.display()));
         browser::pdf(&browser, page.path(), printed.path(), &interrupted).map_err(Failure::work)?;
         console.say(&format!("wrote {}", printed.path().display()));
+        if let Some(doubt) = doubtful(&records, &notes) {
+            console.say(&doubt);
+        }
     }
     Ok(())
+}
+
+/// What to look for on paper: a browser prints with the fonts of its system, and a PDF shows nothing, or an empty box,
+/// for a letter that none of them has. Letters of the drawings' own font are in all.
+fn doubtful(records: &[Record], notes: &[String]) -> Option<String> {
+    let mut named = notes.concat();
+    for record in records {
+        named += &record.path.to_string_lossy();
+        named.extend(record.options.data.iter().map(|data| data.to_string_lossy()));
+    }
+    let characters: String = lacking(&named).into_iter().collect();
+    (!characters.is_empty()).then(|| {
+        format!(
+            "the page names {characters}: look whether the PDF shows it, and if not, install a font that has it, or \
+             rename the folder"
+        )
+    })
 }
 
 fn formula() -> Result<Trace, Failure> {

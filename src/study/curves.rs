@@ -91,3 +91,46 @@ pub(super) fn seconds(groups: &[Group<'_>], setting: &str) -> LineChart {
         ..LineChart::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::options::Augment;
+    use crate::train::{Choices, OptimizerName, Record, groups};
+
+    #[test]
+    fn a_chart_with_a_training_and_a_test_curve_says_why_the_second_can_be_the_better_one() {
+        let options = Choices::default().resolve(OptimizerName::Adam).unwrap();
+        let mut record = Record {
+            path: "run".into(),
+            options,
+            setting: "4-3-2, relu, batch 128".into(),
+            version: None,
+            platform: None,
+            card: None,
+            rows: (1..=60)
+                .map(|epoch| Row { epoch, objective: if epoch < 12 { 0.1 } else { 0.0 }, ..Row::default() })
+                .collect(),
+            summary: None,
+            confusion: None,
+            notes: Vec::new(),
+            configured: true,
+        };
+        record.options.augment = Augment::Shifts;
+        let described = |record: &Record| {
+            let groups = groups(std::slice::from_ref(record));
+            [objective(&groups[0], ""), accuracy(&groups[0], "")].map(|chart| chart.svg_of_width(760.0))
+        };
+        for svg in described(&record) {
+            assert!(
+                svg.contains("on images shifted by up to a pixel;") && svg.contains("can be the better one.")
+            );
+        }
+        // the description tells the true end
+        assert!(described(&record)[0].contains("training: from 0.1 to 0 in 60 points."));
+        assert!(described(&record)[0].contains("training at epoch 12 to 60;"));
+        // what is not known of a run is not said of it
+        record.configured = false;
+        assert!(described(&record).iter().all(|svg| !svg.contains("shifted") && svg.contains("better one.")));
+    }
+}

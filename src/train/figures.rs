@@ -10,6 +10,9 @@ use crate::document::number::exact;
 use crate::draw::{ConfusionMatrix, Drawing, End, LineChart, Reference, ScaleKind, Series, YFormat, picture};
 use crate::model::Perceptron;
 
+/// A number of an epoch, if it has it.
+type Value = fn(&Row) -> Option<f64>;
+
 /// Pixels per unit of the drawing: sharp in print.
 const PNG_SCALE: f32 = 2.0;
 
@@ -42,7 +45,7 @@ pub fn write_curves(
     let name = options.opt.name();
     let rate = exact(options.lr);
     let subtitle = format!("{}, learning rate {rate}, seed {}", setting(options, model), options.seed);
-    let series = |curves: [(&str, fn(&Row) -> Option<f64>); 3]| -> Vec<Series> {
+    let series = |curves: [(&str, Value); 3]| -> Vec<Series> {
         let all = curves.map(|(name, value)| curve(name, rows, value, diverged));
         all.into_iter().filter(|series| !series.points.is_empty()).collect()
     };
@@ -72,7 +75,7 @@ pub fn write_curves(
 }
 
 /// A number against the epoch, where the rows have it; `diverged` marks the epoch after them.
-fn curve(name: &str, rows: &[Row], value: fn(&Row) -> Option<f64>, diverged: bool) -> Series {
+fn curve(name: &str, rows: &[Row], value: Value, diverged: bool) -> Series {
     let points = rows.iter().filter_map(|row| Some((row.epoch as f64, value(row)?)));
     let next = rows.last().filter(|_| diverged).map(|row| row.epoch as f64 + 1.0);
     Series {

@@ -155,19 +155,28 @@ fn what_cannot_be_done_is_found_before_anything_is_trained() {
 fn a_browser_prints_the_page_and_one_that_fails_is_quoted() {
     use std::os::unix::fs::PermissionsExt;
     let place = with_runs();
-    let browser = |script: &str| {
+    let browser = |runs: &str, script: &str| {
         let path = place.path("browser");
         fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         let mut command = place.program();
-        command.args(["report", "--runs", "runs", "--pdf", "--force"]).env("COTANGENT_BROWSER", path);
+        command.args(["report", "--runs", runs, "--pdf", "--force"]).env("COTANGENT_BROWSER", path);
         Finished::of(&mut command)
     };
-    browser("for word; do case $word in --print-to-pdf=*) echo %PDF-1.4 > \"${word#*=}\";; esac; done")
-        .succeeded();
+    let prints = "for word; do case $word in --print-to-pdf=*) echo %PDF-1.4 > \"${word#*=}\";; esac; done";
+    let printed = browser("runs", prints).succeeded();
     assert!(place.read("report.pdf").starts_with("%PDF"));
-    browser("echo 'no display' >&2; exit 4").failed(1, &["made no PDF", "no display"]);
+    assert!(!printed.stdout.contains("look whether"), "{}", printed.stdout);
+    browser("runs", "echo 'no display' >&2; exit 4").failed(1, &["made no PDF", "no display"]);
     assert!(place.path("report.html").exists(), "the page is there all the same");
+    // whether the browser's fonts have these letters is seen on paper alone
+    fs::rename(place.path("runs"), place.path("日本")).unwrap();
+    let printed = browser("日本", prints).succeeded();
+    assert!(
+        printed.stdout.contains("the page names 日本: look whether the PDF shows it"),
+        "{}",
+        printed.stdout
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use super::{Finished, Workplace};
+use super::{Finished, Workplace, is_png};
 
 const EXERCISE: [&str; 4] = ["trace", "(x1*x2*sin(x3) + exp(x1*x2))/x3", "--at", "x1=1,x2=1.5,x3=2"];
 
@@ -236,4 +236,29 @@ fn the_graph_is_drawn_into_files_and_on_the_page() {
     drawn("graph.pdf").failed(2, &["graph.pdf", ".svg, .png or .dot"]);
     drawn("made/graph.svg").succeeded();
     run(&place, &[&EXERCISE[..], &["--graph", "-", "--format", "json"]].concat()).failed(2, &["name a file"]);
+}
+
+#[test]
+fn names_in_any_letters_stand_in_every_drawing_of_the_graph() {
+    let place = Workplace::new();
+    let graph = |file: &str| {
+        let arguments = ["trace", "日本*x", "--at", "日本=3,x=2", "--graph", file];
+        Finished::of(place.program().args(arguments)).succeeded().stdout
+    };
+    // a browser has fonts of its own
+    graph("graph.svg");
+    assert!(place.read("graph.svg").contains("日本"));
+    // the picture's font lacks them: it spells them by their codes, and shows no empty box
+    graph("graph.png");
+    assert!(is_png(&place.path("graph.png")));
+    // an ideograph takes two columns: the sides of its box stand above each other
+    let text = graph("-");
+    let top = text.lines().position(|line| line.starts_with('┌')).unwrap();
+    let lines: Vec<&str> = text.lines().skip(top).take(3).collect();
+    let column = |line: &str, side: char| {
+        let before: String = line.chars().skip(1).take_while(|&c| c != side).collect();
+        before.chars().map(|c| if matches!(c, '日' | '本') { 2 } else { 1 }).sum::<usize>()
+    };
+    assert!(lines[1].contains("日本"), "{text}");
+    assert_eq!(column(lines[0], '┐'), column(lines[1], '│'), "{text}");
 }

@@ -13,6 +13,9 @@ const MAX_LINES: usize = 6;
 /// More stretches than this are summed up.
 const MAX_STRETCHES: usize = 4;
 
+/// Which points a note is about.
+type Chosen<'a> = &'a dyn Fn((f64, f64)) -> bool;
+
 /// The notes, broken into lines.
 pub(super) struct Notes {
     lines: Vec<String>,
@@ -65,7 +68,7 @@ fn ends(chart: &LineChart) -> Option<String> {
 /// Which points are not in the drawing, and why.
 fn left_out(chart: &LineChart) -> Option<String> {
     let is_negative = |y: f64| chart.y_scale == ScaleKind::Log && y < 0.0;
-    let reasons: [(&str, &dyn Fn((f64, f64)) -> bool); 4] = [
+    let reasons: [(&str, Chosen<'_>); 4] = [
         ("not a number", &|(x, y)| x.is_nan() || y.is_nan()),
         ("infinite", &|(x, y)| !(x.is_nan() || y.is_nan()) && (x.is_infinite() || y.is_infinite())),
         ("negative, so without a logarithm", &|(x, y)| x.is_finite() && y.is_finite() && is_negative(y)),
@@ -82,7 +85,7 @@ fn left_out(chart: &LineChart) -> Option<String> {
 }
 
 /// Which points of which series: `training at epoch 12 to 60; test at epoch 14`.
-fn places(chart: &LineChart, chosen: &dyn Fn((f64, f64)) -> bool) -> Option<String> {
+fn places(chart: &LineChart, chosen: Chosen<'_>) -> Option<String> {
     let of_series = chart.series.iter().filter_map(|series| {
         let stretches = stretches(&series.points, chosen);
         let (first, last) = (stretches.first()?, stretches.last()?);
@@ -112,7 +115,7 @@ fn label(chart: &LineChart, xs: &str) -> String {
 }
 
 /// Points in a row that are chosen: x of the first and the last, and how many they are.
-fn stretches(points: &[(f64, f64)], chosen: &dyn Fn((f64, f64)) -> bool) -> Vec<(f64, f64, usize)> {
+fn stretches(points: &[(f64, f64)], chosen: Chosen<'_>) -> Vec<(f64, f64, usize)> {
     let runs = points.chunk_by(|a, b| chosen(*a) == chosen(*b)).filter(|run| chosen(run[0]));
     runs.map(|run| (run[0].0, run[run.len() - 1].0, run.len())).collect()
 }
