@@ -17,6 +17,12 @@ pub fn run(arguments: Mnist) -> Result<(), Failure> {
 /// A new run, its folder made, and its line about the device.
 fn begin(arguments: Mnist) -> Result<(Run, String), Failure> {
     let Mnist { opt, recipe, choices, place, .. } = arguments;
+    if let Some(rates) = choices.lr.as_ref().filter(|rates| rates.named().next().is_some()) {
+        return Err(Failure::usage(format!(
+            "--lr {rates}: mnist trains with one optimizer, so write a number alone, such as --lr 0.001; compare takes a \
+             rate for each"
+        )));
+    }
     let request = match recipe {
         Some(recipe) => Request::of_recipe(choices, recipe),
         None => Request::new(choices, &place)?,

@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn optimizers_are_in_the_order_of_tables_and_name_only_the_options_in_which_they_differ() {
         use OptimizerName::{Adagrad, Adam, RmsProp, Sgd};
-        let lr = |lr| Choices { lr: Some(lr), ..Choices::default() };
+        let lr = |lr| Choices { lr: Some(f64::into(lr)), ..Choices::default() };
         let small = Choices { batch_size: Some(64), epsilon: Some(1e-7), ..lr(0.01) };
         let records = [
             record(Sgd, Choices { epochs: Some(2), ..Choices::default() }),
