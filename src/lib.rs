@@ -51,6 +51,7 @@ pub mod graph;
 pub mod model;
 pub mod ops;
 pub mod optim;
+pub mod python;
 pub mod random;
 pub mod report;
 pub mod scalar;
