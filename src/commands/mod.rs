@@ -90,6 +90,29 @@ impl<'a> Request<'a> {
     }
 }
 
+/// What may stand beside --resume: what decides no result.
+fn beside_resume(choices: &Choices) -> Result<Choices, Failure> {
+    let Choices { threads, device, plan, .. } = choices.clone();
+    let allowed = Choices { threads, device, plan, ..Choices::default() };
+    match *choices == allowed {
+        true => Ok(allowed),
+        false => Err(Failure::usage(
+            "--resume goes on with the run's own options: leave out all others but --threads, --device, --plan \
+             and --quiet",
+        )),
+    }
+}
+
+/// What to add to the command that goes on after this error, if going on is the way; nothing where it would only be met
+/// again.
+fn way_on(error: &TrainError) -> Option<&'static str> {
+    match error {
+        TrainError::File { .. } | TrainError::OnDevice { .. } | TrainError::Torch(_) => Some(""),
+        TrainError::DeviceFailed { .. } => Some(" --plan launches"),
+        _ => None,
+    }
+}
+
 /// Why a command failed, and so its exit status.
 pub enum Failure {
     /// What was asked makes no sense: 2.

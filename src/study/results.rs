@@ -44,15 +44,19 @@ fn line(group: &Group<'_>) -> Line {
         shown(of.mean) + &spread
     };
     let or_none = |text: Option<String>| words(text.unwrap_or_else(|| "none".into()));
+    let has_diverged = group.records.iter().any(|record| record.diverged.is_some());
     let reach = accuracies.iter().filter(|&&accuracy| accuracy >= GOAL).count();
     Line {
         accuracy: accuracy.as_ref().map(|of| of.mean),
         cells: vec![
             words(group.name.clone()),
             words(seeds(group.records.iter().map(|record| record.options.seed))),
-            or_none(accuracy.as_ref().map(|of| with_spread(of, &percent))),
+            match &accuracy {
+                None if has_diverged => words("diverged"),
+                of => or_none(of.as_ref().map(|of| with_spread(of, &percent))),
+            },
             or_none(accuracy.as_ref().map(|of| percent(of.minimum))),
-            words(format!("{reach} of {}", accuracies.len())),
+            words(format!("{reach} of {}", if has_diverged { group.records.len() } else { accuracies.len() })),
             or_none(Statistics::of(&to_goal).map(|of| format!("{:.1}", of.mean))),
             or_none(epoch.map(|of| format!("{:.2}", of.mean))),
         ],
@@ -140,6 +144,7 @@ mod tests {
             card: None,
             rows: (1..).zip(accuracies).map(row).collect(),
             summary: None,
+            diverged: None,
             confusion: None,
             notes: Vec::new(),
             configured: true,

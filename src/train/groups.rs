@@ -20,14 +20,14 @@ pub struct Group<'a> {
 struct Key {
     /// The options up to the seed; what decides no result at a value that all share.
     options: Options,
-    /// The epochs of a run that is not whole: with whole ones it would have no common mean.
-    cut_off: Option<usize>,
+    /// Of a run that is not whole the epochs, and whether it diverged: with whole ones it would have no common mean.
+    cut_off: Option<(usize, bool)>,
 }
 
 impl Key {
     fn of(record: &Record) -> Self {
         let options = Options { seed: 0, threads: 1, plan: Plan::Auto, ..record.options.clone() };
-        Self { options, cut_off: (!record.is_whole()).then_some(record.rows.len()) }
+        Self { options, cut_off: (!record.is_whole()).then_some((record.rows.len(), record.diverged.is_some())) }
     }
 
     /// `adam`, or among several of the same optimizer `adam, lr 0.01`.
@@ -41,8 +41,9 @@ impl Key {
                 name += &format!(", {key} {value}");
             }
         }
-        if let Some(epochs) = self.cut_off {
-            name += &format!(", {epochs} of {} epochs", self.options.epochs);
+        if let Some((epochs, diverged)) = self.cut_off {
+            let how = if diverged { "diverged after " } else { "" };
+            name += &format!(", {how}{epochs} of {} epochs", self.options.epochs);
         }
         name
     }
@@ -90,6 +91,7 @@ mod tests {
             card: None,
             rows: vec![Row::default(); 10],
             summary: None,
+            diverged: None,
             confusion: None,
             notes: Vec::new(),
             configured: true,

@@ -9,6 +9,7 @@ use super::engine::cpu::{CpuEngine, memory};
 use super::engine::cuda::CudaEngine;
 use super::engine::{Confusion, Ended, Engine, Epoch, Job, Set, Snapshot, Sums, not_finite_parameter};
 use super::figures;
+use super::divergence::{DIVERGED, Divergence};
 use super::files::{self, CHECKPOINT, Checkpoint};
 use super::hardware::{self, Choice, Hardware};
 use super::log::{Metrics, seconds_to_goal};
@@ -55,6 +56,38 @@ pub struct Outcome {
     pub rows: Vec<Row>,
 }
 
+/// What these options make of the data: the work of any engine.
+///
+/// # Errors
+/// When more images are to be held out than there are.
+pub fn job(options: &Options, data: Arc<Dataset>) -> Result<Job, TrainError> {
+    let (data, validation) = match options.validation {
+        0 => (data, None),
+        count => {
+            let (data, validation) = Arc::unwrap_or_clone(data).hold_out(count, options.seed)?;
+            (Arc::new(data), Some(validation))
+        }
+    };
+    Ok(Job {
+        model: options.model(data.train.pixels(), data.classes),
+        optimizer: options.optimizer(),
+        weight_decay: options.weight_decay,
+        seed: options.seed,
+        batch_size: options.batch_size,
+        normalisation: Normalisation::of(&data.train),
+        shifts: (options.augment == Augment::Shifts).then(|| Shifts::new(options.seed, 1)),
+        data,
+        validation,
+    })
+}
+
+/// The learning rate by update, from 0, where an epoch has so many.
+pub fn learning_rates(options: &Options, steps: u64) -> impl Fn(u64) -> f64 + Send + use<> {
+    let &Options { schedule, lr, epochs, .. } = options;
+    let steps = epochs as u64 * steps;
+    move |step| schedule.learning_rate(lr, step, steps)
+}
+
 impl Setup {
     /// Checks that options and data go together and that the memory suffices, before anything is begun.
     ///
@@ -93,24 +126,7 @@ impl Setup {
     pub fn new(options: Options, data: Arc<Dataset>, choice: &Choice) -> Result<Self, TrainError> {
         Self::check(&options, &data, choice)?;
         let options = Options { device: choice.device(), ..options };
-        let (data, validation) = match options.validation {
-            0 => (data, None),
-            count => {
-                let (data, validation) = Arc::unwrap_or_clone(data).hold_out(count, options.seed)?;
-                (Arc::new(data), Some(validation))
-            }
-        };
-        let job = Job {
-            model: options.model(data.train.pixels(), data.classes),
-            optimizer: options.optimizer(),
-            weight_decay: options.weight_decay,
-            seed: options.seed,
-            batch_size: options.batch_size,
-            normalisation: Normalisation::of(&data.train),
-            shifts: (options.augment == Augment::Shifts).then(|| Shifts::new(options.seed, 1)),
-            data,
-            validation,
-        };
+        let job = job(&options, data)?;
         let (engine, card): (Box<dyn Engine>, _) = match &choice.hardware {
             Hardware::Cpu => {
                 let threads = options.threads;
@@ -174,9 +190,7 @@ impl Setup {
 
     /// The learning rate by update, from 0.
     fn learning_rate(&self) -> impl Fn(u64) -> f64 + Send + use<> {
-        let Options { schedule, lr, epochs, .. } = self.options;
-        let steps = epochs as u64 * self.steps();
-        move |step| schedule.learning_rate(lr, step, steps)
+        learning_rates(&self.options, self.steps())
     }
 
     /// Losses, hits and the confusion matrix of the network as it stands.
@@ -249,9 +263,18 @@ impl Run {
     /// Runs the epochs that are left.
     ///
     /// # Errors
-    /// When the loss is no longer finite, or a file cannot be written. What was logged is kept, and
-    /// the figures show it.
-    pub fn train(mut self, monitor: &mut dyn Monitor) -> Result<Outcome, TrainError> {
+    /// When the loss is no longer finite, which the folder then says, or a file cannot be written. What was logged is
+    /// kept, and the figures show it.
+    pub fn train(self, monitor: &mut dyn Monitor) -> Result<Outcome, TrainError> {
+        let folder = self.folder.clone();
+        folder.remove(DIVERGED)?; // of an earlier try
+        self.to_its_end(monitor).inspect_err(|error| {
+            // Where that cannot be written, the run is only taken for one that was cut off.
+            let _ = Divergence::of(error).map(|divergence| divergence.write(&folder));
+        })
+    }
+
+    fn to_its_end(mut self, monitor: &mut dyn Monitor) -> Result<Outcome, TrainError> {
         let Setup { options, job, card, .. } = &self.setup;
         // A run that is gone on with keeps the configuration it began with.
         if !self.folder.file("config.toml").exists() {
