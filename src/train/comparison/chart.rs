@@ -2,7 +2,7 @@
 
 use super::{Comparison, Course};
 use crate::draw::{LineChart, Series};
-use crate::train::figures::{objective_chart, over_seeds};
+use crate::train::figures::{broken_off, objective_chart, over_seeds};
 
 impl Comparison {
     /// The chart of `compare.svg`: the mean over the seeds and their range, PyTorch's after all of ours.
@@ -24,17 +24,27 @@ impl Comparison {
         let subtitle = format!("{}, {seeds}", self.setting);
         let mut chart = objective_chart("Training objective by optimizer".into(), subtitle, series);
         chart.y_label = "objective: mean training loss (nats)".into();
+        chart.notes = notes;
         chart
     }
 }
 
-/// The line of some runs: of those that were finished, or if none was, of all as far as they go. What a line does not show
-/// is said in the notes.
+/// The line of some runs: of those that were finished, or if none was, of all as far as they go. What a line does not
+/// show is said in the notes.
 fn line(name: &str, runs: Vec<(u64, &Course)>, notes: &mut Vec<String>) -> Series {
-    let finished: Vec<&Course> =
-        runs.iter().map(|(_, course)| *course).filter(|course| course.diverged.is_none()).collect();
-    let all = || runs.iter().map(|(_, course)| *course);
-    let shown = if finished.is_empty() { all().collect() } else { finished };
-    let series = over_seeds(name, shown.iter().map(|course| &course.rows[..]), |row| row.objective);
-    series
+    let (finished, diverged): (Vec<_>, Vec<_>) =
+        runs.into_iter().partition(|(_, course)| course.diverged.is_none());
+    let shown = if finished.is_empty() { &diverged } else { &finished };
+    let line = over_seeds(name, shown.iter().map(|(_, course)| &course.rows[..]), |row| row.objective);
+    // The epoch in which a run diverged is the one after its last.
+    let ends = match finished.is_empty() {
+        true => Some(broken_off(diverged.iter().map(|(_, course)| course.rows.len()).min().unwrap_or(0))),
+        false => None,
+    };
+    let left_out = diverged.iter().map(|(seed, course)| format!("seed {seed} in epoch {}", course.rows.len() + 1));
+    let left_out: Vec<String> = left_out.collect();
+    if !finished.is_empty() && !left_out.is_empty() {
+        notes.push(format!("{name} is shown without the runs that diverged: {}.", left_out.join(", ")));
+    }
+    Series { ends, ..line }
 }
