@@ -49,10 +49,8 @@ pub struct Mnist {
 }
 
 #[derive(Args)]
-#[command(
-    after_help = "A run that diverges is shown as such, and the others run.\n\
-    Exit status: 0 done, 1 a run diverged or the work failed, 2 bad usage."
-)]
+#[command(after_help = "A run that diverges is shown as such, and the others run.\n\
+    Exit status: 0 done, 1 a run diverged or the work failed, 2 bad usage.")]
 pub struct Compare {
     /// Optimizers, comma-separated [default: adagrad,rmsprop,adam,sgd]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', hide_possible_values = true)]

@@ -142,7 +142,9 @@ impl Work {
         let name = options.run_name();
         let folder = self.folder.inner_or_new(&name)?;
         let failed = |name: &str, source| match way_on(&source) {
-            None => Failure::work(Failed { name: name.into(), done: done.into(), way: String::new(), source }),
+            None => {
+                Failure::work(Failed { name: name.into(), done: done.into(), way: String::new(), source })
+            }
             Some(more) => {
                 let way = resume_comparison(self.folder.path());
                 let way = format!(" (mend the cause and go on with: {way}{more})");
@@ -166,7 +168,8 @@ impl Work {
                 console.say(&format!("\n{name}, by PyTorch"));
                 console.say_columns();
                 let peer = torch::train(options, self.data.clone(), python, console);
-                let peer = peer.and_then(|peer| peer.map(|peer| peer.write(&folder).map(|()| peer)).transpose());
+                let peer =
+                    peer.and_then(|peer| peer.map(|peer| peer.write(&folder).map(|()| peer)).transpose());
                 let peer = peer.map_err(|error| failed(&format!("{name} by PyTorch"), error))?;
                 let Some(peer) = peer else { return Ok(None) };
                 say_divergence(&peer.course, console);
@@ -287,7 +290,7 @@ fn table(comparison: &Comparison) -> String {
     }
     for (optimizer, apart) in comparison.apart() {
         table += &format!(
-            "\n{optimizer}: objective {:.1e} of PyTorch's apart in the first epoch, {:.1e} at most",
+            "\n{optimizer}: the objective differs from PyTorch's by {:.1e} of it in the first epoch, by {:.1e} at most",
             apart.first_epoch, apart.largest
         );
     }
@@ -298,7 +301,9 @@ fn table(comparison: &Comparison) -> String {
 fn reached(results: &Results) -> String {
     let Results { test_accuracy, train_seconds, diverged, .. } = results;
     let mut text = String::new();
-    if let (Some(Statistics { mean, standard_deviation, minimum }), Some(seconds)) = (test_accuracy, train_seconds) {
+    if let (Some(Statistics { mean, standard_deviation, minimum }), Some(seconds)) =
+        (test_accuracy, train_seconds)
+    {
         let spread = standard_deviation.map_or(String::new(), |sd| format!(" ± {:.2}%", 100.0 * sd));
         let accuracy = format!("{:.2}%{spread}", 100.0 * mean);
         text = format!("{accuracy:16}  {:.2}%  {:8.1}", 100.0 * minimum, seconds.mean);

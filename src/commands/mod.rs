@@ -73,7 +73,8 @@ impl<'a> Request<'a> {
     fn resolve(&self, opt: OptimizerName, among: &[OptimizerName]) -> Result<Options, Failure> {
         let rates = self.line.lr.iter().flat_map(LearningRates::named);
         if let Some(other) = rates.into_iter().find(|name| !among.contains(name)) {
-            let (other, among) = (other.name(), among.iter().map(|opt| opt.name()).collect::<Vec<_>>().join(","));
+            let (other, among) =
+                (other.name(), among.iter().map(|opt| opt.name()).collect::<Vec<_>>().join(","));
             return Err(Failure::usage(format!(
                 "--lr has a rate for {other}, which does not run: leave it out, or name it beside --opt {among}"
             )));

@@ -184,7 +184,10 @@ fn learning(groups: &[Group<'_>], setting: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     // A curve that is not there is missed by nobody who does not know of it.
     let without = groups.iter().filter(|group| with_rows.iter().all(|other| other.name != group.name));
-    parts.extend(without.map(|group| paragraph(format!("{}: there is no curve, as no epoch was finished.", group.name))));
+    parts.extend(
+        without
+            .map(|group| paragraph(format!("{}: there is no curve, as no epoch was finished.", group.name))),
+    );
     for (number, some) in with_rows.chunks(LINES).enumerate() {
         let id = |name: &str| if number == 0 { name.to_string() } else { format!("{name}-{}", number + 1) };
         let caption = "The objective as training met it, batch by batch, the mean of each epoch.";

@@ -56,7 +56,10 @@ fn line(group: &Group<'_>) -> Line {
                 of => or_none(of.as_ref().map(|of| with_spread(of, &percent))),
             },
             or_none(accuracy.as_ref().map(|of| percent(of.minimum))),
-            words(format!("{reach} of {}", if has_diverged { group.records.len() } else { accuracies.len() })),
+            words(format!(
+                "{reach} of {}",
+                if has_diverged { group.records.len() } else { accuracies.len() }
+            )),
             or_none(Statistics::of(&to_goal).map(|of| format!("{:.1}", of.mean))),
             or_none(epoch.map(|of| format!("{:.2}", of.mean))),
         ],

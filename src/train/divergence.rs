@@ -34,8 +34,10 @@ impl Divergence {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, folder: &RunFolder) -> Result<(), TrainError> {
-        let text = serde_json::to_string_pretty(self)
-            .map_err(|error| TrainError::Content { path: folder.file(DIVERGED), problem: error.to_string() })?;
+        let text = serde_json::to_string_pretty(self).map_err(|error| TrainError::Content {
+            path: folder.file(DIVERGED),
+            problem: error.to_string(),
+        })?;
         folder.write(DIVERGED, format!("{text}\n").as_bytes())
     }
 
@@ -57,6 +59,9 @@ impl Divergence {
 impl std::fmt::Display for Divergence {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { step, place, learning_rate } = self;
-        write!(f, "at step {step}, where {place} holds an infinite number or NaN (learning rate {learning_rate:?})")
+        write!(
+            f,
+            "at step {step}, where {place} holds an infinite number or NaN (learning rate {learning_rate:?})"
+        )
     }
 }

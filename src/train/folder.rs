@@ -72,7 +72,9 @@ impl RunFolder {
         let folder = Self { path: path.into() };
         let problem = match path.is_dir() {
             true if folder.file(file).exists() => return Ok(folder),
-            true => format!("is no {what} folder, as it holds no {file}; name the folder that a {what} wrote"),
+            true => {
+                format!("is no {what} folder, as it holds no {file}; name the folder that a {what} wrote")
+            }
             false => format!("there is no such {what} folder; name the folder that a {what} wrote"),
         };
         Err(TrainError::Content { path: path.into(), problem })

@@ -27,7 +27,10 @@ struct Key {
 impl Key {
     fn of(record: &Record) -> Self {
         let options = Options { seed: 0, threads: 1, plan: Plan::Auto, ..record.options.clone() };
-        Self { options, cut_off: (!record.is_whole()).then_some((record.rows.len(), record.diverged.is_some())) }
+        Self {
+            options,
+            cut_off: (!record.is_whole()).then_some((record.rows.len(), record.diverged.is_some())),
+        }
     }
 
     /// `adam`, or among several of the same optimizer `adam, lr 0.01`.

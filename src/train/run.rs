@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
+use super::divergence::{DIVERGED, Divergence};
 use super::engine::cpu::{CpuEngine, memory};
 use super::engine::cuda::CudaEngine;
 use super::engine::{Confusion, Ended, Engine, Epoch, Job, Set, Snapshot, Sums, not_finite_parameter};
 use super::figures;
-use super::divergence::{DIVERGED, Divergence};
 use super::files::{self, CHECKPOINT, Checkpoint};
 use super::hardware::{self, Choice, Hardware};
 use super::log::{Metrics, seconds_to_goal};

@@ -13,7 +13,11 @@ impl Comparison {
             series.push(line(group.optimizer, group.ours().collect(), &mut notes));
         }
         for group in groups.iter().filter(|group| group.version().is_some()) {
-            series.push(line(&format!("{} (PyTorch)", group.optimizer), group.pytorch().collect(), &mut notes));
+            series.push(line(
+                &format!("{} (PyTorch)", group.optimizer),
+                group.pytorch().collect(),
+                &mut notes,
+            ));
         }
         let seeds: Vec<u64> = self.runs.iter().map(|run| run.options.seed).collect();
         let seeds = match (seeds.iter().min(), seeds.iter().max()) {
@@ -41,7 +45,8 @@ fn line(name: &str, runs: Vec<(u64, &Course)>, notes: &mut Vec<String>) -> Serie
         true => Some(broken_off(diverged.iter().map(|(_, course)| course.rows.len()).min().unwrap_or(0))),
         false => None,
     };
-    let left_out = diverged.iter().map(|(seed, course)| format!("seed {seed} in epoch {}", course.rows.len() + 1));
+    let left_out =
+        diverged.iter().map(|(seed, course)| format!("seed {seed} in epoch {}", course.rows.len() + 1));
     let left_out: Vec<String> = left_out.collect();
     if !finished.is_empty() && !left_out.is_empty() {
         notes.push(format!("{name} is shown without the runs that diverged: {}.", left_out.join(", ")));

@@ -159,7 +159,11 @@ impl Course {
 fn other_options(found: &Options, planned: &Options) -> Option<String> {
     let (found, planned) = (found.by_name(), planned.by_name());
     let decides = |name: &&String| !["threads", "plan", "device"].contains(&&name[..]);
-    let name = found.keys().chain(planned.keys()).filter(decides).find(|name| found.get(*name) != planned.get(*name))?;
+    let name = found
+        .keys()
+        .chain(planned.keys())
+        .filter(decides)
+        .find(|name| found.get(*name) != planned.get(*name))?;
     let said = |value: Option<&serde_json::Value>| value.map_or("nothing".into(), |value| value.to_string());
     let (found, planned) = (said(found.get(name)), said(planned.get(name)));
     Some(format!(

@@ -75,14 +75,21 @@ impl Plan {
     /// When it cannot be read, or is no plan.
     pub fn read(folder: &RunFolder) -> Result<Self, TrainError> {
         let path = folder.file(PLAN);
-        let failed = |problem: String| TrainError::Content { path: path.clone(), problem: problem.trim_end().replace('\n', "; ") };
+        let failed = |problem: String| TrainError::Content {
+            path: path.clone(),
+            problem: problem.trim_end().replace('\n', "; "),
+        };
         let bytes = files::read(&path)?;
         let text = String::from_utf8(bytes).map_err(|error| failed(error.to_string()))?;
         let written: Written<Table> = toml::from_str(&text).map_err(|error| failed(error.to_string()))?;
         let options = |mut table: Table| -> Result<Options, TrainError> {
-            let opt = table.remove("opt").ok_or_else(|| failed("an optimizer has no name: opt = \"adam\"".into()))?;
-            let opt: OptimizerName = opt.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
-            let choices: Choices = table.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
+            let opt = table
+                .remove("opt")
+                .ok_or_else(|| failed("an optimizer has no name: opt = \"adam\"".into()))?;
+            let opt: OptimizerName =
+                opt.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
+            let choices: Choices =
+                table.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
             choices.resolve(opt).map_err(|error| failed(error.to_string()))
         };
         let Written { seeds, check_torch, optimizer } = written;

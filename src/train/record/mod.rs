@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 
 pub use search::records;
 
+use super::divergence::DIVERGED;
 use super::engine::Confusion;
 use super::figures::{read_confusion, setting_of};
-use super::divergence::DIVERGED;
 use super::files::{About, MODEL, read_configuration_with_about};
 use super::log::{LeftOut, Metrics, Readable};
 use super::{Choices, Divergence, OptimizerName, Options, Row, Summary, TrainError};
@@ -67,7 +67,9 @@ impl Record {
         };
         let done = summary.as_ref().map_or(0, |summary| summary.epochs).max(rows.len());
         match left_out {
-            None if done == 0 && diverged.is_none() => notes.push("metrics.csv holds no row: no epoch was finished".into()),
+            None if done == 0 && diverged.is_none() => {
+                notes.push("metrics.csv holds no row: no epoch was finished".into())
+            }
             None if rows.len() < done => {
                 notes.push(format!("metrics.csv holds {} of the {done} epochs of summary.json", rows.len()));
             }

@@ -65,11 +65,13 @@ struct Measured {
 /// The option that keeps it from that, and what to do.
 pub fn check(options: &Options) -> Result<(), OptionError> {
     if options.dropout != 0.0 {
-        let rule = "cannot stand beside --check-torch, as PyTorch would drop other units: leave one of them out";
+        let rule =
+            "cannot stand beside --check-torch, as PyTorch would drop other units: leave one of them out";
         return Err(OptionError::new("--dropout", options.dropout, rule));
     }
     if options.precision != Precision::F32 {
-        let rule = "cannot stand beside --check-torch, which compares float32 with float32: use --precision f32";
+        let rule =
+            "cannot stand beside --check-torch, which compares float32 with float32: use --precision f32";
         return Err(OptionError::new("--precision", options.precision.name(), rule));
     }
     Ok(())

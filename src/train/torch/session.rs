@@ -71,7 +71,9 @@ impl<'p> Session<'p> {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) => {
                     let said = serde_json::from_str(&line);
-                    return said.map(Some).map_err(|error| TorchError::Results(format!("{error} in {line:?}")));
+                    return said
+                        .map(Some)
+                        .map_err(|error| TorchError::Results(format!("{error} in {line:?}")));
                 }
                 Err(RecvTimeoutError::Timeout) if stop() => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {}
