@@ -65,8 +65,8 @@ pub struct Compare {
     pub choices: Choices,
     #[command(flatten)]
     pub place: Place,
-    /// Go on with a comparison that was cut off, in its folder, to the result it would have had;
-    /// only --threads, --device, --plan and --quiet may stand beside it
+    /// Go on with a comparison that was cut off, in its folder, to the result it would have had; beside it may stand what
+    /// mnist allows there
     #[arg(long, value_name = "DIR", conflicts_with_all = ["opt", "seeds", "config", "out"])]
     pub resume: Option<PathBuf>,
 }

@@ -127,7 +127,7 @@ pub(super) fn runs(groups: &[Group<'_>]) -> Block {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::{Choices, OptimizerName, Row, groups};
+    use crate::train::{Choices, Divergence, OptimizerName, Row, groups};
 
     fn record(opt: OptimizerName, seed: u64, accuracies: &[f64]) -> Record {
         let choices = Choices { seed: Some(seed), epochs: Some(accuracies.len()), ..Choices::default() };
@@ -177,6 +177,17 @@ mod tests {
         assert_eq!(first, ["adam", "rmsprop", "98% line", "adagrad"]);
         assert_eq!(table[1][1..], ["0, 1", "98.50% ± 0.71%", "98.00%", "2 of 2", "3.0", "2.00"]);
         assert_eq!(table[4][1..], ["0", "97.99%", "97.99%", "0 of 1", "none", "2.00"]);
+    }
+
+    #[test]
+    fn a_run_that_diverged_reached_nothing_however_good_it_was_before() {
+        let mut records =
+            [record(OptimizerName::Sgd, 0, &[0.99, 0.99]), record(OptimizerName::Adam, 0, &[0.9, 0.91])];
+        records[0].rows.truncate(1);
+        records[0].diverged = Some(Divergence { step: 9, place: "the loss".into(), learning_rate: 1.0 });
+        let table = cells(table(&groups(&records)));
+        let last = table.last().unwrap();
+        assert_eq!(last[..5], ["sgd, diverged after 1 of 2 epochs", "0", "diverged", "none", "0 of 1"]);
     }
 
     #[test]

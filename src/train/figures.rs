@@ -94,9 +94,9 @@ pub fn over_seeds<'r>(name: &str, runs: impl Iterator<Item = &'r [Row]>, value: 
     }
 }
 
-/// The end of the line of a run that diverged after so many whole epochs: in the next.
-pub fn broken_off(epochs: usize) -> End {
-    End { x: (epochs + 1) as f64, word: "diverged".into() }
+/// The end of the line of a run that diverged after so many whole epochs: in the next. `word` is what the line does there.
+pub fn broken_off(epochs: usize, word: &str) -> End {
+    End { x: (epochs + 1) as f64, word: word.into() }
 }
 
 /// Writes a chart as SVG and as PNG.

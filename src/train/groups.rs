@@ -82,7 +82,7 @@ pub fn groups(records: &[Record]) -> Vec<Group<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::{Choices, Row};
+    use crate::train::{Choices, Divergence, Row};
 
     fn record(opt: OptimizerName, choices: Choices) -> Record {
         Record {
@@ -139,6 +139,19 @@ mod tests {
             "adam, data /other, device auto",
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_run_that_diverged_is_a_group_with_those_that_did_after_as_many_epochs() {
+        let mut records = [seed(0), seed(1), seed(2)].map(|choices| record(OptimizerName::Sgd, choices));
+        for record in &mut records[1..] {
+            record.rows.truncate(4);
+            record.diverged = Some(Divergence { step: 9, place: "the loss".into(), learning_rate: 1.0 });
+        }
+        let groups = groups(&records);
+        let names: Vec<&str> = groups.iter().map(|group| &group.name[..]).collect();
+        assert_eq!(names, ["sgd", "sgd, diverged after 4 of 10 epochs"]);
+        assert_eq!(groups[1].records.len(), 2);
     }
 
     #[test]

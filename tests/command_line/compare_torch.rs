@@ -16,7 +16,7 @@ const EPOCH: usize = 10 * 16 + 4 * TRAIN * (144 + 1);
 const SAID: &str = r#"{"epoch": {"objective": 0.5, "train_accuracy": 0.8, "test_objective": 0.4, "test_accuracy": 0.9, "seconds": 2}}"#;
 
 /// A stand-in for Python that names its version, and if there is work keeps the first line and goes on with `script`.
-fn python(place: &Workplace, script: &str) -> String {
+pub(super) fn python(place: &Workplace, script: &str) -> String {
     use std::os::unix::fs::PermissionsExt;
     let path = place.path("python");
     let start = place.path("start.json").display().to_string();

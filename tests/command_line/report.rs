@@ -241,9 +241,12 @@ fn a_run_that_diverges_is_on_the_page_as_such_and_the_status_says_so() {
     assert_eq!(diverged[1..4], ["0", "diverged", "none"]);
     assert_eq!(row(&page, "adam")[1], "0");
     assert!(
-        page.contains("the run diverged after 0 of 2 epochs, at step 2, where the parameter 0.weight holds")
+        page.contains("the run diverged after 0 of 2 epochs, at step 2, where the output of layer 2 holds")
     );
-    assert!(page.contains("×: sgd, diverged after 0 of 2 epochs diverged at epoch 1"), "the chart marks it");
+    assert!(
+        page.contains("×: sgd, diverged after 0 of 2 epochs breaks off at epoch 1"),
+        "the chart marks it"
+    );
     assert!(!page.contains("sgd-seed0: model.safetensors is missing"), "nobody expects a model");
     // Of runs that exist it is a page like any other.
     let runs = format!("runs/{}", place.names("runs")[0]);

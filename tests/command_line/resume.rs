@@ -204,6 +204,19 @@ fn a_comparison_that_cannot_go_on_is_refused_and_left_as_it_is() {
 }
 
 #[test]
+fn an_interrupt_ends_pytorch_too_even_where_it_does_nothing() {
+    let place = Workplace::new();
+    let pid = place.path("pid").display().to_string();
+    let python = compare_torch::python(&place, &format!("echo $$ > '{pid}'; exec sleep 600"));
+    let options = format!("compare {} --opt adam --out both --check-torch {python}", small("--opt adam"));
+    cut_off(&place, &options, "adam-seed0, by PyTorch", "INT")
+        .failed(1, &["interrupted after 0 of 1 run.", "compare --resume both"]);
+    // It may have been ended before it wrote its number.
+    let gone = place.shell(&format!("test ! -s '{pid}' || ! kill -0 $(cat '{pid}')"));
+    assert_eq!(gone.status, Some(0), "it goes on");
+}
+
+#[test]
 fn a_report_whose_training_was_cut_off_says_how_to_finish_it() {
     let place = Workplace::new();
     let options = format!("report {} {LONG}", small(LONG)).replace("adam", "adam,sgd");

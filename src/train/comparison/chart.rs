@@ -41,10 +41,8 @@ fn line(name: &str, runs: Vec<(u64, &Course)>, notes: &mut Vec<String>) -> Serie
     let shown = if finished.is_empty() { &diverged } else { &finished };
     let line = over_seeds(name, shown.iter().map(|(_, course)| &course.rows[..]), |row| row.objective);
     // The epoch in which a run diverged is the one after its last.
-    let ends = match finished.is_empty() {
-        true => Some(broken_off(diverged.iter().map(|(_, course)| course.rows.len()).min().unwrap_or(0))),
-        false => None,
-    };
+    let shortest = diverged.iter().map(|(_, course)| course.rows.len()).min();
+    let ends = shortest.filter(|_| finished.is_empty()).map(|epochs| broken_off(epochs, "diverged"));
     let left_out =
         diverged.iter().map(|(seed, course)| format!("seed {seed} in epoch {}", course.rows.len() + 1));
     let left_out: Vec<String> = left_out.collect();

@@ -7,8 +7,8 @@
 
 mod session;
 
-use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytemuck::cast_slice;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ use super::run::{job, learning_rates};
 use super::{Divergence, Monitor, Options, Row, RunFolder, TrainError, files};
 use crate::data::{Dataset, Gather, batches, shuffled};
 use crate::python::{Python, TorchError};
-use session::{Said, Session};
+use session::{Said, Sent, Session};
 
 /// The script that trains.
 pub const SCRIPT: &str = include_str!("train.py");
@@ -94,7 +94,7 @@ pub fn version(python: &Path) -> Result<String, TorchError> {
 /// When Python or its PyTorch fails.
 pub fn train(
     options: &Options,
-    data: std::sync::Arc<Dataset>,
+    data: Arc<Dataset>,
     python: &Path,
     monitor: &mut dyn Monitor,
 ) -> Result<Option<Peer>, TrainError> {
@@ -102,8 +102,8 @@ pub fn train(
     let python = Python::new(python)?;
     let mut session = Session::start(&python)?;
     let Some(version) = session.version(&|| monitor.stop())? else { return Ok(None) };
-    // Whether the script has left is asked where its next line is waited for: it says why.
-    let mut listens = send_start(&mut session, options, &job).is_ok();
+    // Where the script has left, its next line is waited for all the same: it may say why.
+    let mut sent = session.send(start(options, &job), &|| monitor.stop());
     let gather = Gather::new(&job.data.train, job.normalisation, job.shifts);
     let mut order = vec![0; job.data.train.len()];
     let ranges = batches(order.len(), job.batch_size);
@@ -124,11 +124,14 @@ pub fn train(
             labels.resize(indices.len(), 0.0_f32);
             gather.batch(step, indices, &mut images, &mut labels);
             let head = (indices.len() as u32, u32::from(number + 1 == steps), learning_rate_of(step));
-            listens = listens && send_step(&mut session, head, &images, &labels).is_ok();
-            if !listens {
-                break;
+            if sent == Sent::Taken {
+                sent = session.send(step_of(head, &images, &labels), &|| monitor.stop());
             }
-            monitor.step_done(number + 1);
+            match sent {
+                Sent::Taken => monitor.step_done(number + 1),
+                Sent::Left => break,
+                Sent::Stopped => return Ok(None),
+            }
         }
         let learning_rate = |step: u64| learning_rate_of(step.saturating_sub(1));
         match session.said(&|| monitor.stop())? {
@@ -165,9 +168,9 @@ fn row(epoch: usize, measured: Measured, learning_rate: f64, images: usize) -> R
 }
 
 /// What the script needs before the first step.
-fn send_start(session: &mut Session<'_>, options: &Options, job: &Job) -> io::Result<()> {
+fn start(options: &Options, job: &Job) -> Vec<u8> {
     let test = &job.data.test;
-    let start = json!({
+    let about = json!({
         "widths": job.model.widths,
         "activation": job.model.activation.name(),
         "optimizer": options.opt.name(),
@@ -176,25 +179,19 @@ fn send_start(session: &mut Session<'_>, options: &Options, job: &Job) -> io::Re
         "tests": test.len(),
         "threads": options.threads,
     });
-    session.send(format!("{start}\n").as_bytes())?;
-    session.send(cast_slice(&job.model.initial_parameters(job.seed)))?;
+    let parameters = job.model.initial_parameters(job.seed);
     let (mut images, mut labels) = (vec![0.0_f32; test.len() * test.pixels()], vec![0.0_f32; test.len()]);
     let all: Vec<u32> = (0..test.len() as u32).collect();
     Gather::new(test, job.normalisation, None).batch(0, &all, &mut images, &mut labels);
-    session.send(cast_slice(&images))?;
-    session.send(cast_slice(&labels))
+    let about = format!("{about}\n");
+    [about.as_bytes(), cast_slice(&parameters), cast_slice(&images), cast_slice(&labels)].concat()
 }
 
-fn send_step(
-    session: &mut Session<'_>,
-    (count, is_last, learning_rate): (u32, u32, f64),
-    images: &[f32],
-    labels: &[f32],
-) -> io::Result<()> {
+/// A step: how many images, whether it is the epoch's last, the learning rate; images and labels.
+fn step_of((count, is_last, learning_rate): (u32, u32, f64), images: &[f32], labels: &[f32]) -> Vec<u8> {
     let [count, is_last] = [count, is_last].map(u32::to_ne_bytes);
-    session.send(&[&count[..], &is_last, &learning_rate.to_ne_bytes()].concat())?;
-    session.send(cast_slice(images))?;
-    session.send(cast_slice(labels))
+    let rate = learning_rate.to_ne_bytes();
+    [&count[..], &is_last, &rate, cast_slice(images), cast_slice(labels)].concat()
 }
 
 impl Peer {

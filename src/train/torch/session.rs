@@ -1,8 +1,8 @@
 //! A Python that trains: what it is sent, what it says, and that it never outlives us.
 
-use std::io::{self, BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -10,8 +10,14 @@ use serde::Deserialize;
 use super::{Measured, SCRIPT};
 use crate::python::{Python, TorchError};
 
-/// So often it is asked whether to go on waiting.
+/// So often it is asked whether to go on waiting for a line.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// So many pieces of work wait for the script, so that it never waits for us; batches may be large.
+const WAITING: usize = 2;
+
+/// So often it is looked whether one more can.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A line of the script's.
 #[derive(Deserialize)]
@@ -25,11 +31,22 @@ pub(super) enum Said {
     Diverged { step: u64, place: String },
 }
 
+/// What became of a piece of work.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The script has it, or will.
+    Taken,
+    /// The script no longer listens.
+    Left,
+    /// It was not waited for.
+    Stopped,
+}
+
 /// The script as it runs.
 pub(super) struct Session<'p> {
     python: &'p Python<'p>,
     child: Child,
-    stdin: Option<ChildStdin>,
+    work: Option<SyncSender<Vec<u8>>>,
     lines: Receiver<String>,
 }
 
@@ -44,25 +61,36 @@ impl<'p> Session<'p> {
         let mut child = command.spawn().map_err(|error| python.not_started(error))?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (sender, lines) = channel();
-        // By a thread of its own, so that waiting for a line can be given up.
+        // By threads of their own, so that waiting for either can be given up.
         std::thread::spawn(move || {
             let lines = stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines());
             lines.map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
-        Ok(Self { python, child, stdin, lines })
+        let (work, pieces) = sync_channel::<Vec<u8>>(WAITING);
+        std::thread::spawn(move || {
+            // Where the script has left, the other end learns of it by the next piece.
+            stdin.is_some_and(|mut stdin| pieces.iter().all(|piece| stdin.write_all(&piece).is_ok()))
+        });
+        Ok(Self { python, child, work: Some(work), lines })
     }
 
-    /// Sends some bytes; an error means that it no longer listens.
-    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match &mut self.stdin {
-            Some(stdin) => stdin.write_all(bytes),
-            None => Err(io::ErrorKind::BrokenPipe.into()),
+    /// Sends a piece of work, unless it was to stop before that.
+    pub fn send(&mut self, mut piece: Vec<u8>, stop: &dyn Fn() -> bool) -> Sent {
+        let Some(work) = &self.work else { return Sent::Left };
+        loop {
+            match work.try_send(piece) {
+                Ok(()) => return Sent::Taken,
+                Err(TrySendError::Disconnected(_)) => return Sent::Left,
+                Err(TrySendError::Full(_)) if stop() => return Sent::Stopped,
+                Err(TrySendError::Full(back)) => piece = back,
+            }
+            std::thread::sleep(PAUSE);
         }
     }
 
     /// Lets it know that nothing follows.
     pub fn hang_up(&mut self) {
-        self.stdin = None;
+        self.work = None;
     }
 
     /// What it says next; nothing, if it was to stop before that.
