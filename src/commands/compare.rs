@@ -167,7 +167,8 @@ impl Work {
             (Some(python), None) => {
                 console.say(&format!("\n{name}, by PyTorch"));
                 console.say_columns();
-                let peer = torch::train(options, self.data.clone(), python, console);
+                let setup = Setup::new(options.clone(), self.data.clone(), &self.choice)?;
+                let peer = torch::train(options, setup, python, console);
                 let peer =
                     peer.and_then(|peer| peer.map(|peer| peer.write(&folder).map(|()| peer)).transpose());
                 let peer = peer.map_err(|error| failed(&format!("{name} by PyTorch"), error))?;

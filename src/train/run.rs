@@ -56,31 +56,6 @@ pub struct Outcome {
     pub rows: Vec<Row>,
 }
 
-/// What these options make of the data: the work of any engine.
-///
-/// # Errors
-/// When more images are to be held out than there are.
-pub fn job(options: &Options, data: Arc<Dataset>) -> Result<Job, TrainError> {
-    let (data, validation) = match options.validation {
-        0 => (data, None),
-        count => {
-            let (data, validation) = Arc::unwrap_or_clone(data).hold_out(count, options.seed)?;
-            (Arc::new(data), Some(validation))
-        }
-    };
-    Ok(Job {
-        model: options.model(data.train.pixels(), data.classes),
-        optimizer: options.optimizer(),
-        weight_decay: options.weight_decay,
-        seed: options.seed,
-        batch_size: options.batch_size,
-        normalisation: Normalisation::of(&data.train),
-        shifts: (options.augment == Augment::Shifts).then(|| Shifts::new(options.seed, 1)),
-        data,
-        validation,
-    })
-}
-
 /// The learning rate by update, from 0, where an epoch has so many.
 pub fn learning_rates(options: &Options, steps: u64) -> impl Fn(u64) -> f64 + Send + use<> {
     let &Options { schedule, lr, epochs, .. } = options;
@@ -126,7 +101,24 @@ impl Setup {
     pub fn new(options: Options, data: Arc<Dataset>, choice: &Choice) -> Result<Self, TrainError> {
         Self::check(&options, &data, choice)?;
         let options = Options { device: choice.device(), ..options };
-        let job = job(&options, data)?;
+        let (data, validation) = match options.validation {
+            0 => (data, None),
+            count => {
+                let (data, validation) = Arc::unwrap_or_clone(data).hold_out(count, options.seed)?;
+                (Arc::new(data), Some(validation))
+            }
+        };
+        let job = Job {
+            model: options.model(data.train.pixels(), data.classes),
+            optimizer: options.optimizer(),
+            weight_decay: options.weight_decay,
+            seed: options.seed,
+            batch_size: options.batch_size,
+            normalisation: Normalisation::of(&data.train),
+            shifts: (options.augment == Augment::Shifts).then(|| Shifts::new(options.seed, 1)),
+            data,
+            validation,
+        };
         let (engine, card): (Box<dyn Engine>, _) = match &choice.hardware {
             Hardware::Cpu => {
                 let threads = options.threads;
@@ -140,6 +132,15 @@ impl Setup {
             }
         };
         Ok(Self { options, job, engine, card })
+    }
+
+    /// The work, and the parameters that it starts from: for somebody else to do the same.
+    ///
+    /// # Errors
+    /// When a device fails.
+    pub fn into_work(mut self) -> Result<(Job, Vec<f32>), TrainError> {
+        let parameters = self.engine.snapshot()?.parameters.to_vec();
+        Ok((self.job, parameters))
     }
 
     /// A run from the beginning, in a folder of its own.
@@ -268,13 +269,13 @@ impl Run {
     pub fn train(self, monitor: &mut dyn Monitor) -> Result<Outcome, TrainError> {
         let folder = self.folder.clone();
         folder.remove(DIVERGED)?; // of an earlier try
-        self.to_its_end(monitor).inspect_err(|error| {
+        self.finish(monitor).inspect_err(|error| {
             // Where that cannot be written, the run is only taken for one that was cut off.
             let _ = Divergence::of(error).map(|divergence| divergence.write(&folder));
         })
     }
 
-    fn to_its_end(mut self, monitor: &mut dyn Monitor) -> Result<Outcome, TrainError> {
+    fn finish(mut self, monitor: &mut dyn Monitor) -> Result<Outcome, TrainError> {
         let Setup { options, job, card, .. } = &self.setup;
         // A run that is gone on with keeps the configuration it began with.
         if !self.folder.file("config.toml").exists() {

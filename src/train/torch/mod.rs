@@ -8,7 +8,6 @@
 mod session;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use bytemuck::cast_slice;
 use serde::{Deserialize, Serialize};
@@ -18,9 +17,9 @@ use super::comparison::Course;
 use super::engine::Job;
 use super::log::{Metrics, lines};
 use super::options::{OptionError, Precision};
-use super::run::{job, learning_rates};
-use super::{Divergence, Monitor, Options, Row, RunFolder, TrainError, files};
-use crate::data::{Dataset, Gather, batches, shuffled};
+use super::run::learning_rates;
+use super::{Divergence, Monitor, Options, Row, RunFolder, Setup, TrainError, files};
+use crate::data::{Gather, batches, shuffled};
 use crate::python::{Python, TorchError};
 use session::{Said, Sent, Session};
 
@@ -88,22 +87,23 @@ pub fn version(python: &Path) -> Result<String, TorchError> {
     session.version(&|| false).map(Option::unwrap_or_default)
 }
 
-/// Trains PyTorch's optimizer as these options say, under this Python. Nothing, when the monitor ended it.
+/// Trains PyTorch's optimizer as a run of ours, whose options these are, under this Python. Nothing, when the monitor
+/// ended it.
 ///
 /// # Errors
 /// When Python or its PyTorch fails.
 pub fn train(
     options: &Options,
-    data: Arc<Dataset>,
+    setup: Setup,
     python: &Path,
     monitor: &mut dyn Monitor,
 ) -> Result<Option<Peer>, TrainError> {
-    let job = job(options, data)?;
+    let (job, parameters) = setup.into_work()?;
     let python = Python::new(python)?;
     let mut session = Session::start(&python)?;
     let Some(version) = session.version(&|| monitor.stop())? else { return Ok(None) };
     // Where the script has left, its next line is waited for all the same: it may say why.
-    let mut sent = session.send(start(options, &job), &|| monitor.stop());
+    let mut sent = session.send(start(options, &job, &parameters), &|| monitor.stop());
     let gather = Gather::new(&job.data.train, job.normalisation, job.shifts);
     let mut order = vec![0; job.data.train.len()];
     let ranges = batches(order.len(), job.batch_size);
@@ -168,7 +168,7 @@ fn row(epoch: usize, measured: Measured, learning_rate: f64, images: usize) -> R
 }
 
 /// What the script needs before the first step.
-fn start(options: &Options, job: &Job) -> Vec<u8> {
+fn start(options: &Options, job: &Job, parameters: &[f32]) -> Vec<u8> {
     let test = &job.data.test;
     let about = json!({
         "widths": job.model.widths,
@@ -179,12 +179,11 @@ fn start(options: &Options, job: &Job) -> Vec<u8> {
         "tests": test.len(),
         "threads": options.threads,
     });
-    let parameters = job.model.initial_parameters(job.seed);
     let (mut images, mut labels) = (vec![0.0_f32; test.len() * test.pixels()], vec![0.0_f32; test.len()]);
     let all: Vec<u32> = (0..test.len() as u32).collect();
     Gather::new(test, job.normalisation, None).batch(0, &all, &mut images, &mut labels);
     let about = format!("{about}\n");
-    [about.as_bytes(), cast_slice(&parameters), cast_slice(&images), cast_slice(&labels)].concat()
+    [about.as_bytes(), cast_slice(parameters), cast_slice(&images), cast_slice(&labels)].concat()
 }
 
 /// A step: how many images, whether it is the epoch's last, the learning rate; images and labels.
