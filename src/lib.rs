@@ -52,6 +52,7 @@ pub mod model;
 mod names;
 pub mod ops;
 pub mod optim;
+pub mod python;
 pub mod random;
 pub mod report;
 pub mod scalar;

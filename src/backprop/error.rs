@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::exec::cuda::CudaError;
 use crate::ops::GraphError;
+use crate::python::TorchError;
 
 /// Why there is no gradient, or no comparison.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +46,11 @@ pub enum BackpropError {
     #[error("{}: {problem}", path.display())]
     Content { path: PathBuf, problem: String },
 
-    #[error("{0}")]
-    Torch(String),
+    #[error("the numbers for PyTorch cannot be written: {0}")]
+    Numbers(String),
+
+    #[error(transparent)]
+    Torch(#[from] TorchError),
 
     #[error("the work on {device} failed")]
     Device { device: String, source: CudaError },

@@ -2,20 +2,18 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use safetensors::{Dtype, SafeTensors};
 
 use super::problem::largest;
 use super::sensitivity::is_extreme;
 use super::{Backprop, BackpropError, Matrix, together};
+use crate::python::{Python, TorchError};
 
 /// Reads a safetensors file, runs PyTorch's autograd in float64, writes one with values and gradients. Also what
 /// made the values in `tests/golden`.
 pub const SCRIPT: &str = include_str!("check_torch.py");
-
-/// The script's exit status where Python has no PyTorch.
-const NO_TORCH: i32 = 3;
 
 /// Above this part of a tensor's largest entry, rounding hides so much that nothing can be told.
 const HIDDEN: f64 = 1e-9;
@@ -62,57 +60,18 @@ impl Comparison {
 /// # Errors
 /// When there is no such Python, or it has no PyTorch, each with what to do; when the script fails.
 pub fn compare(found: &Backprop, python: &Path) -> Result<Comparison, BackpropError> {
-    let shown = python.display();
-    let failed = |problem: String| BackpropError::Torch(problem);
-    let folder = tempfile::tempdir()
-        .map_err(|error| failed(format!("no temporary folder for PyTorch could be made: {error}")))?;
-    // From there, no file of the folder that this runs in is taken for a module of Python's.
-    let python = if python.components().count() > 1 {
-        &std::path::absolute(python).unwrap_or(python.into())
-    } else {
-        python
-    };
-    let (input, output) = (folder.path().join("in.safetensors"), folder.path().join("out.safetensors"));
-    let tensors = found.tensors().map_err(|error| failed(error.to_string()))?;
-    std::fs::write(&input, tensors).map_err(|source| BackpropError::File {
-        action: "write",
-        path: input.clone(),
-        source,
-    })?;
-    let child = Command::new(python)
-        .arg("-")
-        .args([&input, &output])
-        .current_dir(folder.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = child.map_err(|error| {
-        failed(format!("cannot start {shown}: {error}; name a Python that has PyTorch: --check-torch PYTHON"))
-    })?;
+    let python = Python::new(python)?;
+    let (input, output) = (python.file("in.safetensors"), python.file("out.safetensors"));
+    let tensors = found.tensors().map_err(|error| BackpropError::Numbers(error.to_string()))?;
+    std::fs::write(&input, tensors).map_err(|source| TorchError::File { path: input.clone(), source })?;
+    let mut command = python.command()?;
+    let child = command.arg("-").args([&input, &output]).stdout(Stdio::null()).spawn();
+    let mut child = child.map_err(|error| python.not_started(error))?;
     // A Python that ends before it has read the script says why on its standard error.
     let _ = child.stdin.take().map(|mut stdin| stdin.write_all(SCRIPT.as_bytes()));
-    let ended = child.wait_with_output().map_err(|error| failed(format!("{shown}: {error}")))?;
-    if ended.status.code() == Some(NO_TORCH) {
-        return Err(failed(format!(
-            "{shown} has no PyTorch ({}): install it with {shown} -m pip install torch, or name a Python that has it: \
-             --check-torch PYTHON",
-            last_line(&ended.stderr)
-        )));
-    }
-    if !ended.status.success() {
-        let last = last_line(&ended.stderr);
-        return Err(failed(format!("PyTorch's script failed under {shown} ({}): {last}", ended.status)));
-    }
-    let bytes = std::fs::read(&output)
-        .map_err(|error| failed(format!("PyTorch's script under {shown} wrote no results: {error}")))?;
+    python.ended(child.wait().map_err(|error| python.lost(error))?)?;
+    let bytes = std::fs::read(&output).map_err(|error| python.silent(error.to_string()))?;
     read(found, &bytes)
-}
-
-/// What a program said last.
-fn last_line(said: &[u8]) -> String {
-    let said = String::from_utf8_lossy(said);
-    said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing was said").into()
 }
 
 /// Compares with the results in a file that the script wrote.
@@ -120,7 +79,7 @@ fn last_line(said: &[u8]) -> String {
 /// # Errors
 /// When the file is damaged or does not hold the same variables in the same shapes.
 pub fn read(found: &Backprop, bytes: &[u8]) -> Result<Comparison, BackpropError> {
-    let failed = |problem: String| BackpropError::Torch(format!("PyTorch's results: {problem}"));
+    let failed = |problem: String| BackpropError::Torch(TorchError::Results(problem));
     let file = SafeTensors::deserialize(bytes).map_err(|error| failed(error.to_string()))?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| failed(error.to_string()))?;
     let version = header.metadata().as_ref().and_then(|metadata| metadata.get("torch").cloned());

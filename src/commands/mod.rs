@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use cotangent::errors::with_causes;
 use cotangent::train::files::read_configuration;
-use cotangent::train::options::{Device, Recipe};
+use cotangent::train::options::{Device, LearningRates, Recipe};
 use cotangent::train::{Choice, Choices, OptimizerName, Options, TrainError};
 
 use crate::cli::{Command, Place};
@@ -78,12 +78,20 @@ impl<'a> Request<'a> {
 
     /// The options for one optimizer out of those that run. Constants of the others are passed over;
     /// the file may hold those of any optimizer, as another may have been named on the command line.
-    /// Where the file is of another optimizer, its learning rate is that one's and not taken either.
+    /// Where the file is of another optimizer, a learning rate without a name is that one's and not taken either.
     fn resolve(&self, opt: OptimizerName, among: &[OptimizerName]) -> Result<Options, Failure> {
+        let rates = self.line.lr.iter().flat_map(LearningRates::named);
+        if let Some(other) = rates.into_iter().find(|name| !among.contains(name)) {
+            let (other, among) =
+                (other.name(), among.iter().map(|opt| opt.name()).collect::<Vec<_>>().join(","));
+            return Err(Failure::usage(format!(
+                "--lr has a rate for {other}, which does not run: leave it out, or name it beside --opt {among}"
+            )));
+        }
         let line = self.line.clone().without_constants_of(among, opt);
         let mut file = self.file.clone().without_constants_of(&OptimizerName::ALL, opt);
         if self.opt.is_some_and(|other| other != opt) {
-            file.lr = None;
+            file.lr = file.lr.and_then(LearningRates::named_alone);
         }
         line.clone().or(file).resolve(opt).map_err(|error| match self.config {
             Some(path) if line.resolve(opt).is_ok() && !error.is_of_file() => {
@@ -91,6 +99,29 @@ impl<'a> Request<'a> {
             }
             _ => TrainError::from(error).into(),
         })
+    }
+}
+
+/// What may stand beside --resume: what decides no result.
+fn beside_resume(choices: &Choices) -> Result<Choices, Failure> {
+    let Choices { threads, device, plan, .. } = choices.clone();
+    let allowed = Choices { threads, device, plan, ..Choices::default() };
+    match *choices == allowed {
+        true => Ok(allowed),
+        false => Err(Failure::usage(
+            "--resume goes on with the run's own options: leave out all others but --threads, --device, --plan \
+             and --quiet",
+        )),
+    }
+}
+
+/// What to add to the command that goes on after this error, if going on is the way; nothing where it would only be met
+/// again.
+fn way_on(error: &TrainError) -> Option<&'static str> {
+    match error {
+        TrainError::File { .. } | TrainError::OnDevice { .. } | TrainError::Torch(_) => Some(""),
+        TrainError::DeviceFailed { .. } => Some(" --plan launches"),
+        _ => None,
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::results;
 use crate::draw::{LineChart, Series};
-use crate::train::figures::{accuracy_chart, objective_chart, over_seeds, why_the_test_may_be_better};
+use crate::train::figures::{
+    accuracy_chart, broken_off, objective_chart, over_seeds, why_the_test_may_be_better,
+};
 use crate::train::{Group, Row};
 
 /// A number of an epoch.
@@ -28,7 +30,12 @@ pub(super) fn seeds<'a>(groups: impl IntoIterator<Item = &'a Group<'a>>) -> Stri
 
 /// The training objective of all groups.
 pub(super) fn objectives(groups: &[Group<'_>], setting: &str) -> LineChart {
-    let series = groups.iter().map(|group| curve(&group.name, group, |row| row.objective));
+    let series = groups.iter().map(|group| {
+        // All runs of a group diverged after as many epochs, or none did.
+        let diverged = group.records.first().filter(|record| record.diverged.is_some());
+        let ends = diverged.map(|record| broken_off(record.rows.len(), "breaks off"));
+        Series { ends, ..curve(&group.name, group, |row| row.objective) }
+    });
     let mut chart = objective_chart(
         "Training objective by optimizer".into(),
         format!("{setting}, {}", seeds(groups)),
@@ -115,6 +122,7 @@ mod tests {
             confusion: None,
             notes: Vec::new(),
             configured: true,
+            diverged: None,
         };
         record.options.augment = Augment::Shifts;
         let described = |record: &Record| {

@@ -77,11 +77,10 @@ pub fn write_curves(
 /// A number against the epoch, where the rows have it; `diverged` marks the epoch after them.
 fn curve(name: &str, rows: &[Row], value: Value, diverged: bool) -> Series {
     let points = rows.iter().filter_map(|row| Some((row.epoch as f64, value(row)?)));
-    let next = rows.last().filter(|_| diverged).map(|row| row.epoch as f64 + 1.0);
     Series {
         name: name.into(),
         points: points.collect(),
-        ends: next.map(|x| End { x, word: "diverged".into() }),
+        ends: diverged.then(|| broken_off(rows.len(), "diverged")),
         ..Series::default()
     }
 }
@@ -152,6 +151,11 @@ pub fn over_seeds<'r>(name: &str, runs: impl Iterator<Item = &'r [Row]>, value: 
         band: (runs.len() > 1).then(|| (0..epochs).map(range).collect()),
         ..Series::default()
     }
+}
+
+/// The end of the line of a run that diverged after so many whole epochs: in the next. `word` is what the line does there.
+pub fn broken_off(epochs: usize, word: &str) -> End {
+    End { x: (epochs + 1) as f64, word: word.into() }
 }
 
 /// Writes a chart as SVG and as PNG.

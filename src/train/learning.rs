@@ -9,6 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Options, Row};
+use crate::document::number::exact;
 
 /// How training went.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
@@ -63,7 +64,7 @@ impl Learning {
     /// A sentence to say of the run, if there is one, without its full stop.
     pub fn said(self, last: &Row, options: &Options) -> Option<String> {
         let (rate, default) = (options.lr, options.opt.default_learning_rate());
-        let smaller = if rate > default { default } else { rounded(rate / 10.0) };
+        let smaller = exact(smaller_rate(options));
         let objective = match last.objective {
             x if x < 1e4 => format!("{x:.3}"),
             x => format!("{x:.2e}"),
@@ -97,6 +98,12 @@ fn entropy(labels: &[u8]) -> f64 {
     }
     let share = |count: usize| count as f64 / labels.len() as f64;
     counts.into_iter().filter(|&count| count > 0).map(|count| -share(count) * share(count).ln()).sum()
+}
+
+/// The learning rate to try where this one was too large: the default, or a tenth of what was no larger than that.
+pub fn smaller_rate(options: &Options) -> f64 {
+    let default = options.opt.default_learning_rate();
+    if options.lr > default { default } else { rounded(options.lr / 10.0) }
 }
 
 /// With two digits, as a tenth of 0.07 is 0.007 and not 0.007000000000000001.
@@ -174,7 +181,7 @@ mod tests {
     #[test]
     fn a_rate_to_try_is_named_on_the_right_side() {
         let said = |learning: Learning, lr: f64| {
-            let options = options(Choices { lr: Some(lr), ..Choices::default() });
+            let options = options(Choices { lr: Some(lr.into()), ..Choices::default() });
             learning.said(&row(5.2e12, 5.2e12), &options).unwrap_or_default()
         };
         assert!(said(Learning::Diverged, 1e6).ends_with(

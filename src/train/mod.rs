@@ -6,9 +6,12 @@
 //! - [`engine`]: one epoch, one evaluation, on the CPU or on a CUDA device;
 //! - `memory`: whether there is enough of it for a run;
 //! - [`run`]: the epochs of a run, from its first file to its last; [`learning`]: whether they led anywhere;
-//! - [`folder`], [`log`], [`files`], [`figures`]: what stands in a run folder, and how it gets there;
-//! - [`record`], [`groups`](mod@groups), [`statistics`], [`mistakes`]: runs read back from their folders, to be shown.
+//! - [`folder`], [`log`], [`files`], [`figures`], [`divergence`]: what stands in a run folder, and how it gets there;
+//! - [`record`], [`groups`](mod@groups), [`statistics`], [`mistakes`]: runs read back from their folders, to be shown;
+//! - [`comparison`]: several runs beside one another; [`torch`]: the same training by PyTorch.
 
+pub mod comparison;
+pub mod divergence;
 pub mod engine;
 pub mod figures;
 pub mod files;
@@ -24,7 +27,10 @@ pub mod record;
 pub mod run;
 pub mod schedule;
 pub mod statistics;
+pub mod torch;
 
+pub use comparison::Comparison;
+pub use divergence::Divergence;
 pub use folder::RunFolder;
 pub use groups::{Group, groups};
 pub use hardware::{Choice, Hardware};
@@ -44,6 +50,7 @@ use crate::data::DataError;
 use crate::draw::DrawError;
 use crate::exec::cuda::CudaError;
 use crate::ops::GraphError;
+use crate::python::TorchError;
 
 /// Why a run ended before its time, or never began.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +101,9 @@ pub enum TrainError {
          that fails is named. What earlier epochs logged is kept"
     )]
     DeviceFailed { device: String, source: CudaError },
+
+    #[error(transparent)]
+    Torch(#[from] TorchError),
 
     #[error("could not start {threads} threads: try fewer --threads")]
     Threads { threads: usize, source: std::io::Error },

@@ -50,7 +50,7 @@ mod tests {
         let elsewhere = Choices { threads: Some(3), device: Some("cpu".into()), ..Choices::default() };
         assert_eq!(command(elsewhere), "cotangent mnist --opt adam --seed 0");
         let other = Choices {
-            lr: Some(0.01),
+            lr: Some(0.01.into()),
             hidden: Some("30,20".parse().unwrap()),
             seed: Some(4),
             data: Some("/a folder".into()),

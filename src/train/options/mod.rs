@@ -6,6 +6,7 @@
 
 mod command;
 mod init;
+mod learning_rates;
 mod recipe;
 mod values;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use command::said;
 pub use init::Init;
+pub use learning_rates::LearningRates;
 pub use recipe::Recipe;
 pub use values::{Augment, Device, Hidden, OptimizerName, Plan, Precision};
 use values::{number, whole_number};
@@ -29,9 +31,10 @@ use crate::optim::{Adagrad, Adam, Optimizer, RmsProp, Sgd};
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[command(allow_negative_numbers = true)]
 pub struct Choices {
-    /// Learning rate at its peak [default: adagrad 0.05, rmsprop 0.001, adam 0.002, sgd 0.1]
-    #[arg(long, value_parser = number, value_name = "X")]
-    pub lr: Option<f64>,
+    /// Learning rate at its peak; for several optimizers also one each, such as adam=0.001,sgd=0.1 [default: adagrad
+    /// 0.05, rmsprop 0.001, adam 0.002, sgd 0.1]
+    #[arg(long, value_name = "X")]
+    pub lr: Option<LearningRates>,
     /// Course of the learning rate: constant, linear, cosine or one-cycle [default: one-cycle]
     #[arg(long, value_name = "NAME")]
     pub schedule: Option<Schedule>,
@@ -107,11 +110,14 @@ impl Choices {
         if self.init.is_some() {
             (others.hidden, others.activation) = (None, None);
         }
+        let lr = match (self.lr, others.lr) {
+            (Some(rates), Some(others)) => Some(rates.or(others)),
+            (rates, others) => rates.or(others),
+        };
         macro_rules! each {
-            ($($field:ident),*) => { Self { $($field: self.$field.or(others.$field)),* } };
+            ($($field:ident),*) => { Self { lr, $($field: self.$field.or(others.$field)),* } };
         }
         each!(
-            lr,
             schedule,
             weight_decay,
             momentum,
@@ -169,10 +175,12 @@ impl Choices {
             false => Err(OptionError::new(option, value, rule)),
         };
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let lr = self.lr.unwrap_or(opt.default_learning_rate());
+        let rates = self.lr.unwrap_or_default();
+        let lr = rates.of(opt).unwrap_or(opt.default_learning_rate());
         // What float32 rounds to zero would train nothing.
         if !(lr.is_finite() && lr >= f64::from(f32::MIN_POSITIVE)) {
-            return Err(OptionError::new("--lr", lr, "must be a positive number of float32, such as 0.001"));
+            let rule = "must be a positive number of float32, such as 0.001";
+            return Err(OptionError::new("--lr", rates.said(opt), rule));
         }
         let weight_decay = self.weight_decay.unwrap_or(0.0);
         if !(weight_decay >= 0.0 && lr * weight_decay < 1.0) {
@@ -413,7 +421,7 @@ impl Options {
     pub fn choices(&self) -> Choices {
         let options = self.clone();
         Choices {
-            lr: Some(options.lr),
+            lr: Some(options.lr.into()),
             schedule: Some(options.schedule),
             weight_decay: Some(options.weight_decay),
             momentum: options.momentum,
@@ -457,7 +465,7 @@ mod tests {
         assert_eq!(refused(|c| c.dropout = Some(1.0)), "--dropout 1: must be in [0, 1)");
         assert!(refused(|c| c.dropout = Some(f64::NAN)).starts_with("--dropout NaN"));
         for lr in [f64::NAN, -0.1, 0.0, 1e-50, f64::INFINITY] {
-            let error = Choices { lr: Some(lr), ..Choices::default() }.resolve(OptimizerName::Sgd);
+            let error = Choices { lr: Some(lr.into()), ..Choices::default() }.resolve(OptimizerName::Sgd);
             assert!(error.unwrap_err().to_string().contains("must be a positive number"), "lr {lr}");
         }
         assert!(refused(|c| c.weight_decay = Some(f64::NAN)).starts_with("--weight-decay NaN"));
@@ -500,7 +508,7 @@ mod tests {
 
     #[test]
     fn resolved_options_resolve_to_themselves() {
-        let choices = Choices { lr: Some(0.1), rho: Some(0.5), seed: Some(3), ..Choices::default() };
+        let choices = Choices { lr: Some(0.1.into()), rho: Some(0.5), seed: Some(3), ..Choices::default() };
         let options = choices.resolve(OptimizerName::RmsProp).unwrap();
         assert_eq!(options.choices().resolve(OptimizerName::RmsProp).unwrap(), options);
     }

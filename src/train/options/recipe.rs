@@ -20,7 +20,7 @@ impl Recipe {
         let choices = Choices {
             hidden: Some(Hidden(vec![256])),
             batch_size: Some(256),
-            lr: Some(0.006),
+            lr: Some(0.006.into()),
             epochs: Some(5),
             schedule: Some(Schedule::OneCycle),
             augment: Some(Augment::Shifts),
