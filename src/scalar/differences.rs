@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 
 use super::checks::{Difference, FLAT};
-use super::domain::Names;
+use super::domain::{NodeNames, value_name};
 use super::kinks::Kink;
 use super::parse::Formula;
 use super::trace::Trace;
@@ -29,7 +29,7 @@ const SHORTEST: i32 = -54;
 /// The formula along lines through the point.
 pub(super) struct Curve<'a> {
     formula: &'a Formula,
-    names: Names<'a>,
+    names: NodeNames<'a>,
     trace: &'a Trace,
     values: Interpreter<'a, f64>,
     inputs: &'a [NodeId],
@@ -148,7 +148,7 @@ impl<'a> Curve<'a> {
         let rows: Vec<(NodeId, i64)> = trace.rows.iter().map(|row| (row.node, row.number)).collect();
         Self {
             formula,
-            names: Names::of_rows(formula, &rows),
+            names: NodeNames::of_rows(formula, &rows),
             trace,
             values,
             inputs,
@@ -329,6 +329,7 @@ impl<'a> Curve<'a> {
     /// Why the best difference tells nothing; `name` is what moves.
     fn why(&self, best: &Difference, obstacles: &Obstacles, name: &str) -> String {
         let at_point = |node: NodeId| self.at_point[node.index()];
+        let f = value_name(self.formula);
         match obstacles.kink {
             Some((kink, step)) => {
                 let (kink, side) = self.kinks[kink];
@@ -347,7 +348,7 @@ impl<'a> Curve<'a> {
                 };
             }
             None if best.central.is_none() && !obstacles.slopes && obstacles.no_value => {
-                return "f has no value on one side of the point".into();
+                return format!("{f} has no value on one side of the point");
             }
             None => {}
         }
@@ -356,13 +357,13 @@ impl<'a> Curve<'a> {
             Some(row) if best.central.is_some() && obstacles.rounding > 0.5 => {
                 let operation = self.names.definition(row.node, &at_point);
                 format!(
-                    "rounding hides the slope: {operation} is {} there, and f is rounded by about {}",
+                    "rounding hides the slope: {operation} is {} there, and {f} is rounded by about {}",
                     exact(row.value),
                     error(self.rounding)
                 )
             }
             _ if obstacles.unrepresentable => format!(
-                "f changes too much between {name} and the nearest numbers of float64 for a difference to follow"
+                "{f} changes too much between {name} and the nearest numbers of float64 for a difference to follow"
             ),
             _ => "differences with longer and shorter steps do not agree".into(),
         }

@@ -21,8 +21,8 @@ pub enum DomainError {
     Partial(TextError),
     #[error("{0}")]
     Derivative(TextError),
-    #[error("the second derivative of f by {by} and {and} {why}; leave --hessian out, or move the point")]
-    Second { by: String, and: String, why: String },
+    #[error("the second derivative of {of} by {by} and {and} {why}; leave --hessian out, or move the point")]
+    Second { of: String, by: String, and: String, why: String },
 }
 
 /// The numbers for which an operation has a value.
@@ -38,23 +38,28 @@ fn domain(op: &Op) -> &'static str {
 }
 
 /// What a row is called in messages.
-pub(super) fn row_name(number: i64) -> String {
+pub(super) fn row_name(_: &Formula, number: i64) -> String {
     Notation::Plain.primal(number)
 }
 
+/// What the formula's value is called in messages.
+pub(super) fn value_name(_: &Formula) -> &str {
+    "f"
+}
+
 /// What the nodes of a formula are called in messages.
-pub(super) struct Names<'f> {
+pub(super) struct NodeNames<'f> {
     formula: &'f Formula,
     /// Nothing for constants, which stand inline.
     names: Vec<Option<String>>,
 }
 
-impl<'f> Names<'f> {
+impl<'f> NodeNames<'f> {
     /// As the tables call them.
     pub fn of_rows(formula: &'f Formula, rows: &[(NodeId, i64)]) -> Self {
         let mut names = vec![None; formula.graph().len()];
         for &(node, number) in rows {
-            names[node.index()] = Some(row_name(number));
+            names[node.index()] = Some(row_name(formula, number));
         }
         Self { formula, names }
     }
@@ -116,7 +121,7 @@ impl<'f> Names<'f> {
 /// Says why a number of a trace is not finite.
 pub(super) struct Explain<'e> {
     pub formula: &'e Formula,
-    pub names: &'e Names<'e>,
+    pub names: &'e NodeNames<'e>,
     pub values: &'e Interpreter<'e, f64>,
     pub survey: &'e Survey,
 }
@@ -289,6 +294,7 @@ impl Explain<'_> {
                 "has no finite value, because a number on the way to it underflows to 0".into()
             }
         };
-        DomainError::Second { by: shortened(by), and: shortened(and), why }
+        let of = value_name(self.formula).into();
+        DomainError::Second { of, by: shortened(by), and: shortened(and), why }
     }
 }

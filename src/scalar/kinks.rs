@@ -67,7 +67,7 @@ pub(super) fn notes(
     at: impl Fn(NodeId) -> (Option<i64>, f64),
 ) -> Vec<String> {
     let name = |id: NodeId| match at(id) {
-        (Some(number), _) => row_name(number),
+        (Some(number), _) => row_name(formula, number),
         (None, value) => exact(value),
     };
     let kinks = rows.iter().enumerate().filter_map(|(position, row)| Kink::of(formula, position, row));
@@ -80,7 +80,7 @@ pub(super) fn notes(
             _ => "the derivative used there is 0",
         };
         let operation = formula.graph()[row.node].op.name();
-        let number = row_name(row.number);
+        let number = row_name(formula, row.number);
         format!("{number} = {operation}({operands}) is at {}: {used}", kink.place(name))
     };
     kinks.filter(|kink| kink.side(|id| at(id).1) == Some(Ordering::Equal)).map(note).collect()

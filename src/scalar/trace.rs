@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::asked::{Asked, MOST_SECOND, Request, unit};
 use super::checks::Checks;
-use super::domain::{DomainError, Explain, Names};
+use super::domain::{DomainError, Explain, NodeNames};
 use super::error::TextError;
 use super::kinks;
 use super::notes::{self, Losses};
@@ -236,7 +236,7 @@ struct Computed<'c> {
     /// Whether a node of the formula depends on an input that moves: its adjoint and its tangent must exist.
     needed: Vec<bool>,
     /// What rows are called in errors and in notes.
-    names: [Names<'c>; 2],
+    names: [NodeNames<'c>; 2],
     /// Numbers that left the range of float64.
     losses: Losses,
 }
@@ -247,7 +247,7 @@ impl<'c> Computed<'c> {
         for (position, (node, _)) in steps.rows.iter().enumerate() {
             places[node.index()] = position;
         }
-        let names = [Names::of_inputs(formula, &steps.rows), Names::of_rows(formula, &steps.rows)];
+        let names = [NodeNames::of_inputs(formula, &steps.rows), NodeNames::of_rows(formula, &steps.rows)];
         let needed = formula.graph().descendants(&asked.moving_inputs());
         let (values, survey) = (Interpreter::new(graph), Survey::new(graph));
         Self {
