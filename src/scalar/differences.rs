@@ -1,7 +1,7 @@
 //! Central differences that know what they cannot tell.
 //!
 //! Each slope is divided by the distance that its two points really have, as numbers of float64. Two slopes, one of half the
-//! other's step, give one of fourth order (Richardson 1911), and three of those in a row must agree before a step is
+//! other's step, give one of fourth order (Richardson 1911), and a few of those in a row must agree before a step is
 //! trusted; and those of every operation, too: a ripple on a slope is in no difference of the whole whose step is longer. A
 //! step is not taken at all where an operation with a kink is not on the same side at both ends as at the point.
 
@@ -98,16 +98,20 @@ impl Slope {
     }
 }
 
-/// Whether the slopes of all operations that are watched have come near their limits; `steepest` are theirs so far.
-fn all_converge([wide, middle, narrow]: [&Slope; 3], steepest: &[f64]) -> bool {
-    let ratios = [wide.step / middle.step, middle.step / narrow.step];
-    let step = narrow.step;
-    let operations = wide.watched.iter().zip(&middle.watched).zip(&narrow.watched).zip(steepest);
-    operations.into_iter().all(|(((wide, middle), narrow), steepest)| {
-        let before = extrapolated(wide.0, middle.0, ratios[0]);
-        let now = extrapolated(middle.0, narrow.0, ratios[1]);
-        let rounding = 8.0 * f64::EPSILON * narrow.1.max(middle.1) / step;
-        (before - now).abs() <= 0.1 * now.abs() + FLAT * steepest + rounding
+/// How near each other extrapolated slopes of an operation must come with halved steps, as a share of the last. Errors
+/// fall to a sixteenth; slopes that come near each other by chance, where the operation ripples within the step, do not.
+const NEARER: [f64; 3] = [0.1, 0.02, 0.005];
+
+/// Whether the slopes of all operations that are watched come near their limits; `steepest` are theirs so far.
+fn all_converge(slopes: &[Slope; 5], steepest: &[f64]) -> bool {
+    steepest.iter().enumerate().all(|(operation, steepest)| {
+        let at = |k: usize| slopes[k].watched[operation];
+        let limit = |k: usize| extrapolated(at(k).0, at(k + 1).0, slopes[k].step / slopes[k + 1].step);
+        let last = limit(3).abs();
+        NEARER.iter().enumerate().all(|(k, share)| {
+            let rounding = 8.0 * f64::EPSILON * at(k + 1).1.max(at(k + 2).1) / slopes[k + 2].step;
+            (limit(k) - limit(k + 1)).abs() <= share * last + FLAT * steepest + rounding
+        })
     })
 }
 
@@ -219,10 +223,11 @@ impl<'a> Curve<'a> {
                     *steepest = slope.abs().max(*steepest);
                 }
             }
-            if slopes.len() > 4 {
+            if slopes.len() > 5 {
                 slopes.remove(0);
             }
-            let [a, b, c, d] = &slopes[..] else { continue };
+            let Ok(slopes) = <&[Slope; 5]>::try_from(&slopes[..]) else { continue };
+            let [_, a, b, c, d] = slopes;
             obstacles.slopes = true;
             let [first, second, third] =
                 [(a, b), (b, c), (c, d)].map(|(wide, narrow)| narrow.extrapolated(wide));
@@ -232,7 +237,7 @@ impl<'a> Curve<'a> {
             // What is small beside the value over the whole size is no slope at all.
             let scale = third.abs() + FLAT * (d.largest / size).max(steepest);
             let share = if scale > 0.0 { uncertainty / scale } else { f64::MAX };
-            let is_trusted = before <= 0.25 * scale + d.rounding && all_converge([b, c, d], &each);
+            let is_trusted = before <= 0.25 * scale + d.rounding && all_converge(slopes, &each);
             if is_trusted && share < *best_share {
                 *best_share = share;
                 obstacles.rounding = d.rounding / uncertainty;
@@ -324,6 +329,7 @@ impl<'a> Curve<'a> {
     /// Why the best difference tells nothing; `name` is what moves.
     fn why(&self, best: &Difference, obstacles: &Obstacles, name: &str) -> String {
         let at_point = |node: NodeId| self.at_point[node.index()];
+        let f = self.formula.names().value();
         match obstacles.kink {
             Some((kink, step)) => {
                 let (kink, side) = self.kinks[kink];
@@ -342,7 +348,7 @@ impl<'a> Curve<'a> {
                 };
             }
             None if best.central.is_none() && !obstacles.slopes && obstacles.no_value => {
-                return "f has no value on one side of the point".into();
+                return format!("{f} has no value on one side of the point");
             }
             None => {}
         }
@@ -351,13 +357,13 @@ impl<'a> Curve<'a> {
             Some(row) if best.central.is_some() && obstacles.rounding > 0.5 => {
                 let operation = self.names.definition(row.node, &at_point);
                 format!(
-                    "rounding hides the slope: {operation} is {} there, and f is rounded by about {}",
+                    "rounding hides the slope: {operation} is {} there, and {f} is rounded by about {}",
                     exact(row.value),
                     error(self.rounding)
                 )
             }
             _ if obstacles.unrepresentable => format!(
-                "f changes too much between {name} and the nearest numbers of float64 for a difference to follow"
+                "{f} changes too much between {name} and the nearest numbers of float64 for a difference to follow"
             ),
             _ => "differences with longer and shorter steps do not agree".into(),
         }
