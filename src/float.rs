@@ -28,6 +28,14 @@ pub trait Float:
     /// As many of these numbers as a register of the instruction set `S` holds.
     type Lanes<S: Simd>: Pod;
 
+    /// Squares of numbers up to this one do not overflow.
+    const LARGE: Self;
+    /// Squares of numbers from this one on lose no digits to underflow.
+    const SMALL: Self;
+    /// A power of two that takes every number below [`SMALL`](Self::SMALL), and its inverse every number above
+    /// [`LARGE`](Self::LARGE), in between.
+    const SCALE: Self;
+
     /// `x`, rounded to this type.
     fn of(x: f64) -> Self;
     /// The number that a byte stands for, exactly.
@@ -58,6 +66,10 @@ pub trait Float:
 
 impl Float for f32 {
     type Lanes<S: Simd> = S::f32s;
+
+    const LARGE: Self = Self::from_bits((127 + 60) << 23); // 2⁶⁰
+    const SMALL: Self = Self::from_bits((127 - 50) << 23);
+    const SCALE: Self = Self::from_bits((127 + 100) << 23);
 
     #[inline(always)]
     fn of(x: f64) -> Self {
@@ -103,6 +115,10 @@ impl Float for f32 {
 
 impl Float for f64 {
     type Lanes<S: Simd> = S::f64s;
+
+    const LARGE: Self = Self::from_bits((1023 + 500) << 52); // 2⁵⁰⁰
+    const SMALL: Self = Self::from_bits((1023 - 480) << 52);
+    const SCALE: Self = Self::from_bits((1023 + 600) << 52);
 
     #[inline(always)]
     fn of(x: f64) -> Self {

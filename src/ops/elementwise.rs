@@ -4,6 +4,13 @@
 //! elementwise operation is diagonal, so its derivative is one rule for both modes: given `t`, the
 //! tangent of the operand or the adjoint of the output, it returns t · ∂output/∂operand.
 
+mod values;
+
+use values::{
+    above, cbrt_slope, direction, gaussian, inversion, larger, power_below, power_log, sech2, sigmoid,
+    sigmoid_slope, sign, softplus, xlogy,
+};
+
 use super::{At, Draw, Op, Rule, Tensor, Var};
 use crate::float::Float;
 use crate::graph::Shape;
@@ -57,20 +64,20 @@ unary_operations! {
     Neg     negate  "-x"                         |x| -x,                       |t, _, _| Some(-t);
     Exp     exp     "eˣ"                         |x| x.exp(),                  |t, _, y| Some(t * y);
     Ln      ln      "The natural logarithm."     |x| x.ln(),                   |t, x, _| Some(t / x);
-    Log10   log10   "The logarithm to base 10."  |x| x.log10(),                |t, x, _| Some(t / (std::f64::consts::LN_10 * x));
+    Log10   log10   "The logarithm to base 10."  |x| x.log10(),                |t, x, _| Some(t / std::f64::consts::LN_10 / x);
     Sin     sin     "The sine of radians."       |x| x.sin(),                  |t, x, _| Some(t * x.cos());
     Cos     cos     "The cosine of radians."     |x| x.cos(),                  |t, x, _| Some(-(t * x.sin()));
     Tan     tan     "The tangent of radians."    |x| x.tan(),                  |t, _, y| Some(t * (1.0 + y * y));
     Sqrt    sqrt    "√x"                         |x| x.sqrt(),                 |t, _, y| Some(t / (2.0 * y));
-    Asin    asin    "The angle whose sine is x." |x| x.asin(),                 |t, x, _| Some(t / (1.0 - x * x).sqrt());
+    Asin    asin    "The angle whose sine is x." |x| x.asin(),                 |t, x, _| Some(t * x.one_minus_square().pow(-0.5));
     Acos    acos    "The angle whose cosine is x."
-                                                 |x| x.acos(),                 |t, x, _| Some(-(t / (1.0 - x * x).sqrt()));
+                                                 |x| x.acos(),                 |t, x, _| Some(-(t * x.one_minus_square().pow(-0.5)));
     Atan    atan    "The angle whose tangent is x."
-                                                 |x| x.atan(),                 |t, x, _| Some(t / (1.0 + x * x));
+                                                 |x| x.atan(),                 |t, x, _| Some(t * x.inversion(1.0));
     Sinh    sinh    "The hyperbolic sine."       |x| x.sinh(),                 |t, x, _| Some(t * x.cosh());
     Cosh    cosh    "The hyperbolic cosine."     |x| x.cosh(),                 |t, x, _| Some(t * x.sinh());
-    Tanh    tanh    "The hyperbolic tangent."    |x| x.tanh(),                 |t, _, y| Some(t * (1.0 - y * y));
-    Sigmoid sigmoid "1 / (1 + e⁻ˣ)"              |x| sigmoid(x),               |t, _, y| Some(t * (y * (1.0 - y)));
+    Tanh    tanh    "The hyperbolic tangent."    |x| x.tanh(),                 |t, x, _| Some(t * x.sech2());
+    Sigmoid sigmoid "1 / (1 + e⁻ˣ)"              |x| sigmoid(x),               |t, x, _| Some(t * x.sigmoid_slope());
     Relu    relu    "max(x, 0), NaN where x is." |x| if x <= T::zero() { T::zero() } else { x },
                                                                                |t, _, y| Some(t * y.step());
     Step    step    "1 where x > 0, else 0: the derivative of relu, 0 at the kink."
@@ -82,64 +89,30 @@ unary_operations! {
     Log2    log2    "The logarithm to base 2."   |x| x.log2(),                 |t, x, _| Some(t / std::f64::consts::LN_2 / x);
     Log1p   log1p   "ln(1 + x), exact near 0."   |x| x.ln_1p(),                |t, x, _| Some(t / (1.0 + x));
     Expm1   expm1   "eˣ - 1, exact near 0."      |x| x.exp_m1(),               |t, x, _| Some(t * x.exp());
-    Cbrt    cbrt    "The cube root."             |x| x.cube_root(),            |t, _, y| Some(t / (3.0 * (y * y)));
-    Softplus softplus "ln(1 + eˣ)"               |x| x.max(T::zero()) + (-x.abs()).exp().ln_1p(),
-                                                                               |t, x, _| Some(t * x.sigmoid());
+    Cbrt    cbrt    "The cube root."             |x| x.cube_root(),            |t, x, _| Some(t * x.cbrt_slope());
+    Softplus softplus "ln(1 + eˣ)"               |x| softplus(x),              |t, x, _| Some(t * x.sigmoid());
     Asinh   asinh   "The number whose hyperbolic sine is x."
-                                                 |x| x.inverse_sinh(),         |t, x, _| Some(t / x.hypot(1.0));
+                                                 |x| x.inverse_sinh(),         |t, x, _| Some(t * x.builder().constant(1.0).direction(x));
     Acosh   acosh   "The number ≥ 0 whose hyperbolic cosine is x."
-                                                 |x| x.inverse_cosh(),         |t, x, _| Some(t / ((x - 1.0).sqrt() * (x + 1.0).sqrt()));
+                                                 |x| x.inverse_cosh(),         |t, x, _| Some(t * ((x - 1.0).pow(-0.5) * (x + 1.0).pow(-0.5)));
     Atanh   atanh   "The number whose hyperbolic tangent is x."
-                                                 |x| x.inverse_tanh(),         |t, x, _| Some(t / ((1.0 - x) * (1.0 + x)));
+                                                 |x| x.inverse_tanh(),         |t, x, _| Some(t / x.one_minus_square());
     Sec     sec     "1 / cos x"                  |x| x.cos().recip(),          |t, x, y| Some(t * (y * x.tan()));
-    Csc     csc     "1 / sin x"                  |x| x.sin().recip(),          |t, x, y| Some(-(t * (y * x.cot())));
-    Cot     cot     "1 / tan x"                  |x| x.tan().recip(),          |t, _, y| Some(-(t * (1.0 + y * y)));
+    Csc     csc     "1 / sin x"                  |x| x.sin().recip(),          |t, x, y| Some(-(t * (y / x.tan())));
+    Cot     cot     "1 / tan x"                  |x| x.tan().recip(),          |t, x, _| Some(-(t * (x.csc() * x.csc())));
     Erf     erf     "The error function, 2/√π ∫₀ˣ e^(-u²) du."
-                                                 |x| x.error_function(),       |t, x, _| Some(t * (std::f64::consts::FRAC_2_SQRT_PI * (-(x * x)).exp()));
-}
-
-/// The logistic function without overflow: `exp` is only ever taken of a number ≤ 0.
-#[inline(always)]
-fn sigmoid<T: Float>(x: T) -> T {
-    let e = (-x.abs()).exp();
-    let denominator = T::one() + e;
-    if x >= T::zero() { T::one() / denominator } else { e / denominator }
-}
-
-/// 0 for NaN too, as for [`Unary::Step`].
-#[inline(always)]
-fn sign<T: Float>(x: T) -> T {
-    if x > T::zero() {
-        T::one()
-    } else if x < T::zero() {
-        -T::one()
-    } else {
-        T::zero()
-    }
-}
-
-/// The larger of two, or NaN where one is; unlike [`f64::max`], which then returns the other.
-#[inline(always)]
-fn larger<T: Float>(a: T, b: T) -> T {
-    if a >= b {
-        a
-    } else if a < b {
-        b
-    } else {
-        a + b
-    }
-}
-
-/// 1 where a > b, ½ where they are equal, else 0.
-#[inline(always)]
-fn above<T: Float>(a: T, b: T) -> T {
-    if a > b {
-        T::one()
-    } else if a == b {
-        T::of(0.5)
-    } else {
-        T::zero()
-    }
+                                                 |x| x.error_function(),       |t, x, _| Some(t * (std::f64::consts::FRAC_2_SQRT_PI * x.gaussian()));
+    // What rules are made of, where a formula of other operations would lose digits or overflow on the way.
+    Gaussian gaussian "e^(-x²): the derivative of erf, but for its factor."
+                                                 |x| gaussian(x),              |t, x, y| Some(-(t * (2.0 * x * y)));
+    CbrtSlope cbrt_slope "1 / (3 ∛x²): the derivative of the cube root."
+                                                 |x| cbrt_slope(x),            |t, x, y| Some(-(t * (2.0 / 3.0 * (y / x))));
+    SigmoidSlope sigmoid_slope "σ(x) σ(-x): the derivative of the logistic function σ."
+                                                 |x| sigmoid_slope(x),         |t, x, y| Some(-(t * ((0.5 * x).tanh() * y)));
+    Sech2   sech2   "1 / cosh² x: the derivative of tanh."
+                                                 |x| sech2(x),                 |t, x, y| Some(-(t * (2.0 * x.tanh() * y)));
+    OneMinusSquare one_minus_square "1 - x², rounded once: the inverse of the derivative of atanh."
+                                                 |x| (-x).mul_add(x, T::one()), |t, x, _| Some(-(t * (2.0 * x)));
 }
 
 macro_rules! binary_operations {
@@ -190,8 +163,8 @@ binary_operations! {
     Add "add" "a + b" |a, b| a + b,     |t, _, _, _| [Some(t), Some(t)];
     Sub "sub" "a - b" |a, b| a - b,     |t, _, _, _| [Some(t), Some(-t)];
     Mul "mul" "a · b" |a, b| a * b,     |t, a, b, _| [Some(t * b), Some(t * a)];
-    Div "div" "a / b" |a, b| a / b,     |t, _, b, y| [Some(t / b), Some(-(t / b * y))];
-    Pow "pow" "aᵇ"    |a, b| a.powf(b), |t, a, b, y| [power_rule(t, a, b), Some(t * (y * a.ln()))];
+    Div "div" "a / b" |a, b| a / b,     |t, _, b, y| [Some(t / b), Some(-(t * (y / b)))];
+    Pow "pow" "aᵇ"    |a, b| a.powf(b), |t, a, b, _| [power_rule(t, a, b), Some(t * a.power_log(b))];
     // Where the operands are equal each takes half of what flows, so that max(x, x) has derivative 1.
     Max   "max"   "The larger, NaN where an operand is."
                   |a, b| larger(a, b),   |t, a, b, _| [Some(t * a.above(b)), Some(t - t * a.above(b))];
@@ -200,10 +173,26 @@ binary_operations! {
     Above "above" "1 where a > b, ½ where a = b, else 0: the derivative of max by a."
                   |a, b| above(a, b),    |_, _, _, _| [None, None];
     Hypot "hypot" "√(a² + b²), without overflow on the way."
-                  |a, b| a.hypot(b),     |t, a, b, y| [Some(t * (a / y)), Some(t * (b / y))];
+                  |a, b| a.hypot(b),     |t, a, b, _| [Some(t * a.direction(b)), Some(t * b.direction(a))];
     Atan2 "atan2" "The angle of the point at a upwards and b to the right, from -π to π."
-                  |a, b| a.atan2(b),     |t, a, b, _| [Some(t * (b / a.hypot(b) / a.hypot(b))),
-                                                       Some(-(t * (a / a.hypot(b) / a.hypot(b))))];
+                  |a, b| a.atan2(b),     |t, a, b, _| [Some(t * a.inversion(b)), Some(-(t * b.inversion(a)))];
+    // What rules are made of.
+    Direction "direction" "a / √(a² + b²): the derivative of hypot by a."
+                  |a, b| direction(a, b), |t, a, b, _| [Some(t * (b.direction(a) * a.inversion(b))),
+                                                        Some(-(t * (b.direction(a) * b.inversion(a))))];
+    Inversion "inversion" "b / (a² + b²): the derivative of atan2 by a, and of atan at b = 1."
+                  |a, b| inversion(a, b), |t, a, b, y| [Some(-(t * (2.0 * y * b.inversion(a)))),
+                                                        Some(t * (b.inversion(a) * b.inversion(a) - y * y))];
+    PowerBelow "power_below" "aᵇ⁻¹, also where b - 1 is not exact; 0 at a = b = 0."
+                  |a, b| power_below(a, b, 1), |t, a, b, y| [Some(t * ((b - 1.0) * a.power_below2(b))),
+                                                             Some(t * y.xlogy(a))];
+    PowerBelow2 "power_below2" "aᵇ⁻², also where b - 2 is not exact; 0 at a = 0 and b of 0 or 1."
+                  |a, b| power_below(a, b, 2), |t, a, b, y| [Some(t * ((b - 2.0) * (y / a))), Some(t * y.xlogy(a))];
+    PowerLog "power_log" "aᵇ ln a, 0 at a = 0 and b > 0: the derivative of aᵇ by b."
+                  |a, b| power_log(a, b), |t, a, b, y| [Some(t * (a.power_below(b) + b * a.power_below(b).xlogy(a))),
+                                                        Some(t * y.xlogy(a))];
+    XLogY "xlogy" "a ln b, 0 at a = b = 0."
+                  |a, b| xlogy(a, b),    |t, a, b, _| [Some(t.xlogy(b)), Some(t * (a / b))];
 }
 
 /// t · b aᵇ⁻¹. A constant exponent of 0 lets nothing through, where the product would be 0 · ∞ at a = 0; so
@@ -213,8 +202,8 @@ fn power_rule<'g>(t: Var<'g>, a: Var<'g>, b: Var<'g>) -> Option<Var<'g>> {
         Some(0.0) => None,
         Some(1.0) => Some(t),
         Some(2.0) => Some(t * (2.0 * a)),
-        Some(exponent) => Some(t * (exponent * a.pow(exponent - 1.0))),
-        None => Some(t * (b * a.pow(b - 1.0))),
+        Some(exponent) if exponent - 1.0 + 1.0 == exponent => Some(t * (exponent * a.pow(exponent - 1.0))),
+        _ => Some(t * (b * a.power_below(b))),
     }
 }
 
@@ -305,6 +294,42 @@ impl<'g> Var<'g> {
     #[track_caller]
     pub fn atan2(self, x: impl Into<Operand<'g>>) -> Var<'g> {
         self.apply_binary(Binary::Atan2, x)
+    }
+
+    /// `self` / √(`self`² + `other`²), elementwise, broadcast where shapes differ.
+    #[track_caller]
+    pub fn direction(self, other: impl Into<Operand<'g>>) -> Var<'g> {
+        self.apply_binary(Binary::Direction, other)
+    }
+
+    /// `other` / (`self`² + `other`²), elementwise, broadcast where shapes differ.
+    #[track_caller]
+    pub fn inversion(self, other: impl Into<Operand<'g>>) -> Var<'g> {
+        self.apply_binary(Binary::Inversion, other)
+    }
+
+    /// `self` to the power `exponent` - 1, elementwise, broadcast where shapes differ.
+    #[track_caller]
+    pub fn power_below(self, exponent: impl Into<Operand<'g>>) -> Var<'g> {
+        self.apply_binary(Binary::PowerBelow, exponent)
+    }
+
+    /// `self` to the power `exponent` - 2, elementwise, broadcast where shapes differ.
+    #[track_caller]
+    pub fn power_below2(self, exponent: impl Into<Operand<'g>>) -> Var<'g> {
+        self.apply_binary(Binary::PowerBelow2, exponent)
+    }
+
+    /// `self` to the power `exponent`, times the logarithm of `self`, elementwise, broadcast where shapes differ.
+    #[track_caller]
+    pub fn power_log(self, exponent: impl Into<Operand<'g>>) -> Var<'g> {
+        self.apply_binary(Binary::PowerLog, exponent)
+    }
+
+    /// `self` times the logarithm of `other`, 0 where `self` is; elementwise, broadcast where shapes differ.
+    #[track_caller]
+    pub fn xlogy(self, other: impl Into<Operand<'g>>) -> Var<'g> {
+        self.apply_binary(Binary::XLogY, other)
     }
 
     #[track_caller]

@@ -167,8 +167,47 @@ impl Expression {
             (Op::Leaf(Leaf::Constant(value)), ..) => constant(value.get()),
             (Op::Unary(Unary::Neg), Some(x), _) => Negate(Box::new(x)),
             (Op::Binary(op), Some(a), Some(b)) if is_infix(*op) => Infix(*op, Box::new(a), Box::new(b)),
+            (Op::Unary(op), Some(x), _) => x.put_into(*op),
+            (Op::Binary(op), Some(a), Some(b)) => Self::of_both(*op, a, b),
             (op, a, b) => Call(op.name(), a.into_iter().chain(b).collect()),
         }
+    }
+
+    /// A function of one operand; those that only derivative rules are made of as the formulas that they stand for.
+    fn put_into(self, function: Unary) -> Self {
+        match function {
+            Unary::Gaussian => Call("exp", vec![Negate(Box::new(self.squared()))]),
+            Unary::CbrtSlope => {
+                let square = Call("cbrt", vec![self]).squared();
+                infix(Binary::Div, Number(1.0), infix(Binary::Mul, Number(3.0), square))
+            }
+            Unary::SigmoidSlope => {
+                let side = |x| Call("sigmoid", vec![x]);
+                infix(Binary::Mul, side(self.clone()), side(Negate(Box::new(self))))
+            }
+            Unary::Sech2 => infix(Binary::Div, Number(1.0), Call("cosh", vec![self]).squared()),
+            Unary::OneMinusSquare => infix(Binary::Sub, Number(1.0), self.squared()),
+            _ => Call(function.name(), vec![self]),
+        }
+    }
+
+    /// A function of two operands, likewise.
+    fn of_both(function: Binary, a: Self, b: Self) -> Self {
+        let lowered = |a, b, n| infix(Binary::Pow, a, infix(Binary::Sub, b, Number(n)));
+        let ln = |x| Call("ln", vec![x]);
+        match function {
+            Binary::Direction => infix(Binary::Div, a.clone(), Call("hypot", vec![a, b])),
+            Binary::Inversion => infix(Binary::Div, b.clone(), infix(Binary::Add, a.squared(), b.squared())),
+            Binary::PowerBelow => lowered(a, b, 1.0),
+            Binary::PowerBelow2 => lowered(a, b, 2.0),
+            Binary::PowerLog => infix(Binary::Mul, infix(Binary::Pow, a.clone(), b), ln(a)),
+            Binary::XLogY => infix(Binary::Mul, a, ln(b)),
+            _ => Call(function.name(), vec![a, b]),
+        }
+    }
+
+    fn squared(self) -> Self {
+        if self == Number(1.0) { self } else { infix(Binary::Pow, self, Number(2.0)) }
     }
 
     /// A product with 1, and a sum with what is negated, as one writes them by hand.
@@ -183,6 +222,10 @@ impl Expression {
             (op, a, b) => Infix(op, Box::new(a), Box::new(b)),
         }
     }
+}
+
+fn infix(op: Binary, a: Expression, b: Expression) -> Expression {
+    Infix(op, Box::new(a), Box::new(b))
 }
 
 fn is_infix(op: Binary) -> bool {

@@ -48,7 +48,11 @@ pub(super) fn unary_ulps(operation: Unary) -> f64 {
         Unary::Sinh | Unary::Asinh | Unary::Acosh => 4.0,
         Unary::Sec | Unary::Csc => 3.0, // of cos or sin, and a quotient
         Unary::Cot => 5.0,
-        Unary::Softplus => 4.0, // of exp, log1p and a sum
+        Unary::Softplus => 4.0,                    // of exp, log1p and a sum
+        Unary::OneMinusSquare => 0.5, // rounded once; so is float64's, before it is rounded to float32
+        Unary::Gaussian => 4.0,       // of exp and what x² loses
+        Unary::CbrtSlope => 3.0,      // of cbrt and two quotients
+        Unary::Sech2 | Unary::SigmoidSlope => 5.0, // of exp, a square and a quotient
         Unary::Exp | Unary::Sin | Unary::Cos | Unary::Tanh => 2.0,
         Unary::Tan => 4.0,
         Unary::Sigmoid => 4.0, // of exp, a sum and a quotient
@@ -61,7 +65,12 @@ pub(super) fn binary_ulps(operation: Binary) -> f64 {
             0.0
         }
         Binary::Hypot | Binary::Atan2 => 3.0,
+        Binary::Direction | Binary::Inversion => 5.0, // of hypot or two squares, a quotient and a scale
+        Binary::XLogY => 3.0,
         Binary::Pow => 8.0,
+        Binary::PowerBelow => 9.0, // of pow and a quotient; so with the next two
+        Binary::PowerBelow2 => 11.0,
+        Binary::PowerLog => 20.0,
     }
 }
 

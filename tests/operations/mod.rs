@@ -5,6 +5,7 @@
 //! operation in the middle of a graph, between factors other than one, so that a rule that forgets
 //! what flows in, or what flows out, fails.
 
+mod derivatives;
 mod table;
 
 use cotangent::autodiff::{jvp, vjp};

@@ -127,6 +127,11 @@ fn unary() -> Vec<Case> {
         Unary::Csc => 1.0 / (x - std::f64::consts::FRAC_PI_2).cos(),
         Unary::Cot => x.cos() / x.sin(),
         Unary::Erf => error_function(x),
+        Unary::Gaussian => (-x.powi(2)).exp(),
+        Unary::CbrtSlope => x.powi(2).powf(-1.0 / 3.0) / 3.0,
+        Unary::SigmoidSlope => 1.0 / (2.0 + x.exp() + (-x).exp()),
+        Unary::Sech2 => x.cosh().powi(-2),
+        Unary::OneMinusSquare => (1.0 - x) * (1.0 + x),
     };
     let values = |operation| match operation {
         Unary::Ln | Unary::Log10 | Unary::Log2 | Unary::Sqrt => Values::Between(0.3, 3.0),
@@ -134,10 +139,15 @@ fn unary() -> Vec<Case> {
         Unary::Acosh => Values::Between(1.5, 3.0),
         Unary::Tan | Unary::Sec | Unary::Erf => Values::Between(-1.0, 1.0),
         Unary::Csc | Unary::Cot => Values::Between(0.5, 2.5),
-        Unary::Asin | Unary::Acos | Unary::Atanh => Values::Between(-0.8, 0.8),
-        Unary::Relu | Unary::Step | Unary::Sign | Unary::Abs | Unary::Tanh | Unary::Cbrt | Unary::Asinh => {
-            Values::AwayFromZero
-        }
+        Unary::Asin | Unary::Acos | Unary::Atanh | Unary::OneMinusSquare => Values::Between(-0.8, 0.8),
+        Unary::Relu
+        | Unary::Step
+        | Unary::Sign
+        | Unary::Abs
+        | Unary::Tanh
+        | Unary::Cbrt
+        | Unary::CbrtSlope
+        | Unary::Asinh => Values::AwayFromZero,
         _ => ANY,
     };
     let case = |operation: Unary, shape: &[usize]| {
@@ -183,11 +193,20 @@ fn binary() -> Vec<Case> {
         Binary::Above => (0.5 + 0.5 * (a - b).signum()).into(),
         Binary::Hypot => (a * a + b * b).sqrt().into(),
         Binary::Atan2 => (2.0 * (a / ((a * a + b * b).sqrt() + b)).atan()).into(),
+        Binary::Direction => (a / (a * a + b * b).sqrt()).into(),
+        Binary::Inversion => (b / (a * a + b * b)).into(),
+        Binary::PowerBelow => (a.powf(b) / a).into(),
+        Binary::PowerBelow2 => (a.powf(b) / (a * a)).into(),
+        Binary::PowerLog => (a.powf(b) * a.ln()).into(),
+        Binary::XLogY => (a * b.ln()).into(),
     };
     let values = |operation| match operation {
         Binary::Div => [ANY, Values::AwayFromZero],
-        Binary::Pow => [Values::Between(0.5, 2.0), ANY],
-        Binary::Hypot => [Values::AwayFromZero, ANY],
+        Binary::Pow | Binary::PowerBelow | Binary::PowerBelow2 | Binary::PowerLog => {
+            [Values::Between(0.5, 2.0), ANY]
+        }
+        Binary::XLogY => [ANY, Values::Between(0.5, 2.0)],
+        Binary::Hypot | Binary::Direction | Binary::Inversion => [Values::AwayFromZero, ANY],
         Binary::Atan2 => [Values::AwayFromZero, Values::Between(0.1, 2.0)],
         // Never equal, and a kink on either side.
         Binary::Max | Binary::Min | Binary::Above => [Values::AwayFromZero, Values::Between(-0.05, 0.05)],
@@ -209,6 +228,12 @@ fn binary() -> Vec<Case> {
                 Binary::Above => x[0].above(x[1]),
                 Binary::Hypot => x[0].hypot(x[1]),
                 Binary::Atan2 => x[0].atan2(x[1]),
+                Binary::Direction => x[0].direction(x[1]),
+                Binary::Inversion => x[0].inversion(x[1]),
+                Binary::PowerBelow => x[0].power_below(x[1]),
+                Binary::PowerBelow2 => x[0].power_below2(x[1]),
+                Binary::PowerLog => x[0].power_log(x[1]),
+                Binary::XLogY => x[0].xlogy(x[1]),
             },
             move |x| {
                 // NumPy's rule: aligned at the last axis, an extent of 1 is repeated.

@@ -221,7 +221,7 @@ impl<'g> Generator<'g> {
 
     /// A function of mathematical libraries, where it has a value and no pole is near.
     fn function(&mut self, x: Var<'g>, b: f64) -> (Var<'g>, f64) {
-        match self.random.below(14) {
+        match self.random.below(25) {
             0 => ((1.0 + x * x).log2(), (1.0 + b * b).log2()),
             1 => ((x * x).log1p(), (b * b).ln_1p()),
             2 => (x.tanh().expm1(), 2.0),
@@ -234,10 +234,25 @@ impl<'g> Generator<'g> {
             9 => ((1.5 + 0.5 * x.sin()).csc(), 1.2),
             10 => ((1.5 + 0.5 * x.sin()).cot(), 0.7),
             11 => (x.erf(), 1.0),
+            12 => (x.gaussian(), 1.0),
+            13 => (x.sech2(), 1.0),
+            14 => (x.one_minus_square(), 1.0 + b * b),
+            15 => ((1.0 + x * x).cbrt_slope(), 1.0),
+            16 => (x.sigmoid_slope(), 0.25),
             kind => {
                 let (y, c) = self.partner(x);
-                let y = 1.0 + y * y;
-                if kind == 12 { (x.hypot(y), b + 1.0 + c * c) } else { (x.atan2(y), 1.6) }
+                let (y, c) = (1.0 + y * y, 1.0 + c * c);
+                let exponent = x.sin();
+                match kind {
+                    17 => (x.hypot(y), b + c),
+                    18 => (x.atan2(y), 1.6),
+                    19 => (x.direction(y), 1.0),
+                    20 => (x.inversion(y), 1.0),
+                    21 => (y.power_below(exponent), 1.0),
+                    22 => (y.power_below2(exponent), 1.0),
+                    23 => (y.power_log(exponent), c * c),
+                    _ => (x.xlogy(y), b * c),
+                }
             }
         }
     }
