@@ -25,7 +25,7 @@ pub trait Drawing: Clone {
 /// drawing is laid out for that.
 ///
 /// # Errors
-/// As those of [`png`].
+/// As those of [`png()`].
 pub fn picture<D: Drawing>(drawing: &D, scale: f32) -> Result<Vec<u8>, DrawError> {
     let mut spelled = drawing.clone();
     spelled.change_texts(&|written| *written = text::spelled(written));
