@@ -65,9 +65,10 @@ impl fmt::Display for TextError {
         let piece: String = shown[start..end].iter().map(|c| if c.is_control() { ' ' } else { *c }).collect();
         let (before, after) = (if start > 0 { "…" } else { "" }, if end < shown.len() { "…" } else { "" });
         let marked = self.text[self.at.clone()].lines().next().unwrap_or_default().chars().count();
-        let carets = marked.clamp(1, (end + 1).saturating_sub(column).max(1));
-        let ahead: String = piece.chars().take(column - 1 - start).collect();
-        let indent = before.width() + ahead.width(); // some characters take two columns
+        // Some characters take two columns, and some none.
+        let part = |from: usize, count: usize| piece.chars().skip(from).take(count).collect::<String>().width();
+        let indent = before.width() + part(0, column - 1 - start);
+        let carets = part(column - 1 - start, marked).max(1);
         write!(f, "\n\n    {before}{piece}{after}\n    {:indent$}{}", "", "^".repeat(carets))
     }
 }

@@ -71,6 +71,7 @@ fn a_caret_stands_under_the_mistake_also_in_long_and_several_lines() {
     };
     assert_eq!(lines("äx + sine(x)")[2..], ["    äx + sine(x)", "         ^^^^"]);
     assert_eq!(lines("日本 + $")[2..], ["    日本 + $", "           ^"]); // two columns each
+    assert_eq!(lines("日本(x)")[2..], ["    日本(x)", "    ^^^^"]);
     let several = lines("x +\n y + $");
     assert!(several[0].ends_with("(line 2, column 6)"), "{several:?}");
     assert_eq!(several[2..], ["     y + $", "         ^"]);

@@ -1,5 +1,7 @@
 //! What a trace's page shows, from top to bottom, for every format that is read by eye.
 
+use unicode_width::UnicodeWidthStr;
+
 use super::notation::{Notation, Script};
 use crate::document::number::{error, latex_number, rounded};
 use crate::document::{Align, Block, Span, math, words};
@@ -159,7 +161,7 @@ impl Writer<'_> {
 
     /// How many columns of numbers, one for each input, a table has.
     fn columns_of_numbers(&self) -> usize {
-        let titles = self.trace.point.iter().map(|(name, _)| name.chars().count() + 6);
+        let titles = self.trace.point.iter().map(|(name, _)| name.width() + 6);
         (TANGENTS / titles.fold(self.digits + 7, usize::max)).max(1)
     }
 
