@@ -9,6 +9,7 @@ use crate::data::{Dataset, Normalisation, Split};
 use crate::exec::Arena;
 use crate::model::{Activation, Perceptron};
 use crate::optim::{Adam, Optimizer, Sgd};
+use crate::random::{Purpose, below, chacha};
 
 /// Images of so many pixels, few of them black, in ten classes.
 fn images(count: usize, pixels: usize) -> Split {
@@ -97,9 +98,18 @@ fn an_evaluation_finds_the_same_bits_however_many_images_it_takes_at_once() {
         (&[70, 4, 3], Activation::Relu),
     ] {
         let model = network(widths, activation);
-        let split = images(1237, widths[0]);
-        let gather = Gather::new(&split, Normalisation { mean: 0.3, std: 0.4 }, None);
-        let parameters = model.initial_parameters(5);
+        let mut split = images(1237, widths[0]);
+        let mut rng = chacha(1, Purpose::Weights, 0);
+        split.images.fill_with(|| below(&mut rng, 256) as u8);
+        let normalisation = Normalisation { mean: 0.3, std: 0.4 };
+        let parameters: Vec<f32> = model.initial_parameters(5).iter().map(|x| 2.0 * x).collect();
+        // Labelled as the network has it: so losses are of all sizes down to the smallest, and the order of a sum shows.
+        let mut classes = Vec::new();
+        let gather = Gather::new(&split, normalisation, None);
+        evaluate(&model, &parameters, (&gather, split.len()), |_, class, _| classes.push(class as u8))
+            .unwrap();
+        split.labels = classes;
+        let gather = Gather::new(&split, normalisation, None);
         let reserved = reserved(&model, &Optimizer::Adam(Adam::default()));
         let found = |rows: usize| {
             let mut evaluator = Evaluator::of_batches(&model, split.len(), reserved, rows).unwrap();
