@@ -163,7 +163,7 @@ binary_operations! {
     Add "add" "a + b" |a, b| a + b,     |t, _, _, _| [Some(t), Some(t)];
     Sub "sub" "a - b" |a, b| a - b,     |t, _, _, _| [Some(t), Some(-t)];
     Mul "mul" "a · b" |a, b| a * b,     |t, a, b, _| [Some(t * b), Some(t * a)];
-    Div "div" "a / b" |a, b| a / b,     |t, _, b, y| [Some(t / b), Some(-(t * (y / b)))];
+    Div "div" "a / b" |a, b| a / b,     |t, _, b, y| [Some(t / b), Some(-(t * y / b))];
     Pow "pow" "aᵇ"    |a, b| a.powf(b), |t, a, b, _| [power_rule(t, a, b), Some(t * a.power_log(b))];
     // Where the operands are equal each takes half of what flows, so that max(x, x) has derivative 1.
     Max   "max"   "The larger, NaN where an operand is."

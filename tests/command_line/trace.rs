@@ -21,7 +21,7 @@ fn the_exercise_is_printed_with_both_traces_gradient_and_checks() {
     for words in [
         "= 2.9228",
         "Forward trace",
-        "v6    v5 / v0     2.9228  v\u{307}6 = v\u{307}5 / v0 - v\u{307}0 · (v6 / v0)   2.6955",
+        "v6    v5 / v0     2.9228  v\u{307}6 = v\u{307}5 / v0 - v\u{307}0 · v6 / v0   2.6955",
         "= 0.5000 · 0.9093      = 0.4546   2.6955",
         "∂f/∂x3 = v\u{304}0        -1.7735",
         "4.0432",

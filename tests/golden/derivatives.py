@@ -173,7 +173,7 @@ UNARY: dict[str, Row] = {
     "sech2": (
         lambda x: sech(x) ** 2,
         lambda x: -2 * mp.tanh(x) * sech(x) ** 2,
-        lambda x: [-2 * sech(x) ** 4, 4 * mp.tanh(x) ** 2 * sech(x) ** 2],
+        lambda x: [4 * sech(x) ** 2, -6 * sech(x) ** 4],
     ),
     "one_minus_square": (lambda x: 1 - x * x, lambda x: -2 * x, lambda x: [mpf(-2)]),
 }

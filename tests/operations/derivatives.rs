@@ -51,7 +51,7 @@ impl Errors {
             let Some((exact, size)) = exact(point) else { continue };
             let error = if *found == exact { 0.0 } else { (found - exact).abs() / unit(size) };
             let largest = if what.len() == 2 { &mut self.first } else { &mut self.second };
-            if !(error <= ULPS) {
+            if error.is_nan() || error > ULPS {
                 self.bad.push(format!("{what} at {point:?}: {found:e}, not {exact:e}: {error} units"));
             }
             *largest = if error.is_nan() || largest.is_nan() { f64::NAN } else { largest.max(error) };

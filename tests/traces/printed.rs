@@ -251,7 +251,7 @@ fn the_exercise_is_printed_as_in_a_textbook() {
     let shown = printed(&trace, Notation::Griewank);
     for line in [
         "f = (x1 · x2 · sin(x3) + exp(x1 · x2)) / x3 = 2.9228",
-        "v1    v-2 · v-1   1.5000  v\u{307}1 = v\u{307}-2 · v-1 + v\u{307}-1 · v-2     1.5000  1.0000   0.0000",
+        "v1    v-2 · v-1   1.5000  v\u{307}1 = v\u{307}-2 · v-1 + v\u{307}-1 · v-2   1.5000  1.0000   0.0000",
         "v\u{304}1 += v\u{304}3 · ∂v3/∂v1    = v\u{304}3 · v2          = 0.5000 · 0.9093      = 0.4546   2.6955",
     ] {
         assert!(shown.lines().any(|found| found == line), "{line:?} is not in\n{shown}");

@@ -119,7 +119,7 @@ pub(super) fn power_below<T: Float>(a: T, b: T, n: u8) -> T {
     let lowered = b - T::of_byte(n);
     if a == T::zero() && (b == T::zero() || b == T::one()) && lowered < T::zero() {
         T::zero()
-    } else if lowered + T::of_byte(n) == b {
+    } else if lowered + T::of_byte(n) == b || a == T::zero() || a.is_infinite() {
         a.powf(lowered)
     } else {
         (0..n).fold(a.powf(b), |power, _| power / a)
