@@ -153,7 +153,7 @@ fn report(name: &str, x: &str, setting: &str, xs: &[usize], costs: &[Cost], ceil
     let series = |name: &str, y: fn(&Cost) -> f64| Series {
         name: name.into(),
         points: xs.iter().zip(costs).map(|(&x, cost)| (x as f64, y(cost))).collect(),
-        band: None,
+        ..Series::default()
     };
     let chart = LineChart {
         title: format!("Training time of an MNIST epoch by {x}"),

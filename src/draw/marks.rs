@@ -87,16 +87,47 @@ pub(super) fn line(svg: &mut Svg, style: Style, places: &[Place]) {
     element.close();
 }
 
+/// Draws a thin dotted line to a place beside the scale.
+pub(super) fn lead(svg: &mut Svg, style: Style, from: (f64, f64), to: (f64, f64)) {
+    svg.element("path")
+        .attr("d", trace([from, to].into_iter()))
+        .attr("fill", "none")
+        .attr("stroke", style.colour.to_string())
+        .num("stroke-width", 1.25)
+        .attr("stroke-dasharray", "1.5 3")
+        .close();
+}
+
+/// Draws an × in the colour of a series.
+pub(super) fn cross(svg: &mut Svg, style: Style, x: f64, y: f64) {
+    let arm = 1.2 * MARKER;
+    let strokes = [arm, -arm].map(|dy| trace([(x - arm, y - dy), (x + arm, y + dy)].into_iter()));
+    svg.element("path")
+        .attr("d", strokes.concat())
+        .attr("stroke", style.colour.to_string())
+        .num("stroke-width", 2.5)
+        .close();
+}
+
 /// Draws markers at `every`-th place, beginning at `first`, and at each place between two gaps,
-/// where there is no line to see.
-pub(super) fn markers(svg: &mut Svg, style: Style, places: &[Place], first: usize, every: usize) {
+/// where there is no line to see. Those of places beside the scale are open, and the first of a row of them has one always.
+pub(super) fn markers(
+    svg: &mut Svg,
+    style: Style,
+    places: &[Place],
+    is_beside: &dyn Fn(usize) -> bool,
+    first: usize,
+    every: usize,
+) {
     let is_gap = |i: Option<usize>| i.and_then(|i| places.get(i)).is_none_or(Option::is_none);
     for (i, place) in places.iter().enumerate() {
         let Some((x, y)) = *place else { continue };
         let chosen = i >= first && (i - first).is_multiple_of(every);
         let alone = is_gap(i.checked_sub(1)) && is_gap(Some(i + 1));
-        if chosen || alone {
-            marker(svg, style, x, y);
+        let begins = is_beside(i) && i.checked_sub(1).is_none_or(|before| !is_beside(before));
+        if chosen || alone || begins {
+            let hollow = style.hollow || is_beside(i);
+            marker(svg, Style { hollow, ..style }, x, y);
         }
     }
 }
@@ -167,7 +198,7 @@ mod tests {
     #[test]
     fn a_place_between_gaps_has_a_marker_though_markers_are_sparse() {
         let places = [Some((1.0, 1.0)), Some((2.0, 2.0)), None, Some((44.0, 4.0)), None];
-        let svg = drawn(|svg| markers(svg, style(0, 10), &places, 0, 1000));
+        let svg = drawn(|svg| markers(svg, style(0, 10), &places, &|_| false, 0, 1000));
         assert_eq!(svg.matches("<circle").count(), 2);
         assert!(svg.contains("cx=\"44\""), "{svg}");
     }

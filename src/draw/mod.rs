@@ -29,7 +29,7 @@ mod testing;
 pub mod text;
 
 pub use diagram::{Diagram, DiagramEdge, DiagramKind, DiagramLegend, DiagramNode};
-pub use line_chart::{LineChart, Reference, Series, YFormat};
+pub use line_chart::{End, LineChart, Reference, Series, YFormat};
 pub use matrix::ConfusionMatrix;
 pub use png::{DrawError, grayscale_png, png};
 pub use scale::ScaleKind;

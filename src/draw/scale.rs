@@ -47,6 +47,11 @@ impl ScaleKind {
         }
     }
 
+    /// Whether a value is too small for such an axis, but not negative: 0 on a logarithmic axis.
+    pub fn is_below(self, value: f64) -> bool {
+        self == ScaleKind::Log && (0.0..SMALLEST_LOG).contains(&value)
+    }
+
     /// The values an axis must cover so that all `values` (those that it shows) lie inside with a
     /// little air. A linear axis of values near zero begins at zero. Without values: 0 to 1, or a
     /// decade.
@@ -108,6 +113,11 @@ impl Scale {
     /// The position of the lowest value of the domain.
     pub fn lowest(&self) -> f64 {
         self.from
+    }
+
+    /// The position of the highest value of the domain.
+    pub fn highest(&self) -> f64 {
+        self.to
     }
 
     /// Round ticks within the domain, about `at_most` of them labelled; shown as percentages if

@@ -16,6 +16,7 @@ function read(svg) {
   const [top, bottom] = plot.dataset.plot.split(",").map(Number);
   const series = [...plot.querySelectorAll("[data-points]")].map((group) => ({
     number: group.dataset.series,
+    end: group.dataset.end, // what happened where the line breaks off: of that point y is no number
     points: group.dataset.points.split(" ").filter(Boolean).map((point) => {
       const [x, y, left, top] = point.split(",").map(Number);
       return { x, y, left, top };
@@ -52,7 +53,7 @@ function interactive(figure) {
   function show(drawing, x) {
     const found = visible(drawing).flatMap((series) => {
       const point = series.points.find((point) => point.x === x);
-      return point ? [{ point, key: keys[series.number] }] : [];
+      return point ? [{ point, key: keys[series.number], end: series.end }] : [];
     });
     if (found.length === 0) return hide();
     shown = x;
@@ -62,10 +63,10 @@ function interactive(figure) {
       make("line", { x1: left, x2: left, y1: top, y2: bottom }),
       ...found.map(({ point }) => make("circle", { cx: point.left, cy: point.top, r: 7 })),
     );
-    const rows = found.flatMap(({ point, key }) => [
+    const rows = found.flatMap(({ point, key, end }) => [
       key.querySelector("svg").cloneNode(true),
       make("span", {}, key.textContent.trim()),
-      make("b", {}, value(point.y)),
+      make("b", {}, Number.isNaN(point.y) ? end : value(point.y)),
     ]);
     tip.replaceChildren(`${stage.dataset.x} ${written(x, 8)}`, make("div", {}, ...rows));
     tip.hidden = false;

@@ -41,7 +41,7 @@ pub fn write_curves(
     let curve = |name: &str, value: fn(&Row) -> f64| Series {
         name: name.into(),
         points: rows.iter().map(|row| (row.epoch as f64, value(row))).collect(),
-        band: None,
+        ..Series::default()
     };
     let objective = objective_chart(
         format!("Objective of {}", options.opt.name()),
@@ -90,6 +90,7 @@ pub fn over_seeds<'r>(name: &str, runs: impl Iterator<Item = &'r [Row]>, value: 
         name: name.into(),
         points: (0..epochs).map(|epoch| ((epoch + 1) as f64, mean(epoch))).collect(),
         band: (runs.len() > 1).then(|| (0..epochs).map(range).collect()),
+        ..Series::default()
     }
 }
 

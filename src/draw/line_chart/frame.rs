@@ -5,13 +5,13 @@ use super::super::heading::Heading;
 use super::super::scale::{Scale, ScaleKind, Tick};
 use super::super::svg::{Anchor, Svg, TextStyle};
 use super::super::text::{self, CAP_HEIGHT, Face};
-use super::{LineChart, MARGIN, Room, YFormat};
+use super::y_axis::{YAxis, YScale};
+use super::{LineChart, MARGIN, Room};
 
 const AXIS_LABEL: TextStyle = TextStyle::new(15.0, INK).anchored(Anchor::Middle);
 const TICK_LABEL: TextStyle = TextStyle::new(14.0, MUTED);
 /// Below the plot: tick marks, tick labels, axis label, margin.
 const BELOW: f64 = 70.0;
-const Y_TICKS: usize = 8;
 
 /// The rectangle between the axes.
 #[derive(Clone, Copy)]
@@ -26,9 +26,7 @@ pub(super) struct Plot {
 pub(super) struct Axes {
     pub room: Room,
     x: (f64, f64),
-    y: (f64, f64),
-    y_kind: ScaleKind,
-    y_ticks: Vec<Tick>,
+    y: YAxis,
     /// All points share one x: there are no lines to draw.
     pub single_x: bool,
     integers: bool,
@@ -36,7 +34,10 @@ pub(super) struct Axes {
 
 impl Axes {
     pub fn of(chart: &LineChart, room: Room) -> Axes {
-        let xs = || chart.shown_points().map(|(_, (x, _))| x);
+        // all that there are: the axis runs as far as the series do, whatever became of their values
+        let points = || chart.series.iter().flat_map(|series| series.points.iter().map(|(x, _)| *x));
+        let ends = || chart.series.iter().filter_map(|series| Some(series.ends.as_ref()?.x));
+        let xs = || points().chain(ends()).filter(|&x| ScaleKind::Linear.shows(x));
         let low = xs().fold(f64::INFINITY, f64::min);
         let high = xs().fold(f64::NEG_INFINITY, f64::max);
         let integers = xs().all(|x| x.fract() == 0.0);
@@ -49,29 +50,12 @@ impl Axes {
             let pad = (high - low) * 0.025;
             (low - pad, high + pad)
         };
-
-        let percent = chart.y_format == YFormat::Percent;
-        let values = chart.y_values();
-        let mut y = chart.y_scale.domain(values.iter().copied());
-        // no axis shows 102% of the test set
-        if percent && values.iter().all(|&v| !chart.y_scale.shows(v) || v <= 1.0) {
-            y.1 = y.1.min(1.0);
-        }
-        let scale = Scale::new(chart.y_scale, y, (0.0, 1.0));
-        Axes {
-            room,
-            x,
-            y,
-            y_kind: chart.y_scale,
-            y_ticks: scale.ticks(Y_TICKS, percent, false),
-            single_x: low == high,
-            integers,
-        }
+        Axes { room, x, y: YAxis::of(chart), single_x: low == high, integers }
     }
 
     /// The y axis of a plot whose top and bottom are given.
-    pub fn y_scale(&self, top: f64, bottom: f64) -> Scale {
-        Scale::new(self.y_kind, self.y, (bottom, top))
+    pub fn y_scale(&self, top: f64, bottom: f64) -> YScale {
+        self.y.placed(top, bottom)
     }
 
     /// How much of the x axis lies to the left of `x`, 0 to 1.
@@ -89,15 +73,15 @@ pub(super) struct Frame {
 impl Frame {
     /// The plot begins at `top` and leaves `right` pixels for labels at its right.
     pub fn new(axes: Axes, top: f64, right: f64) -> Frame {
-        let labels = axes.y_ticks.iter().filter_map(|tick| tick.label.as_deref());
-        let widest = labels.map(tick_width).fold(0.0, f64::max);
+        let labels = axes.y.ticks.iter().filter_map(|tick| tick.label.as_deref());
+        let widest = labels.chain(axes.y.foot).map(tick_width).fold(0.0, f64::max);
         let left = MARGIN + AXIS_LABEL.size + 12.0 + widest + 10.0;
         let plot =
             Plot { left, right: axes.room.width - MARGIN - right, top, bottom: top + axes.room.plot_height };
         Frame { axes, plot }
     }
 
-    /// Height of the whole drawing.
+    /// Height of the drawing but for its notes.
     pub fn height(&self) -> f64 {
         self.plot.bottom + BELOW
     }
@@ -106,7 +90,7 @@ impl Frame {
         Scale::new(ScaleKind::Linear, self.axes.x, (self.plot.left, self.plot.right))
     }
 
-    pub fn y_scale(&self) -> Scale {
+    pub fn y_scale(&self) -> YScale {
         self.axes.y_scale(self.plot.top, self.plot.bottom)
     }
 
@@ -127,7 +111,7 @@ impl Frame {
         }
         // minor lines first, so that no faint line crosses a labelled one
         for (labelled, colour) in [(false, FAINT), (true, GRID)] {
-            let ticks = self.axes.y_ticks.iter().filter(|t| t.label.is_some() == labelled);
+            let ticks = self.axes.y.ticks.iter().filter(|t| t.label.is_some() == labelled);
             for y in ticks.filter_map(|tick| self.y_scale().position(tick.value)) {
                 svg.line((left, y), (right, y), colour);
             }
@@ -136,15 +120,15 @@ impl Frame {
 
     /// The axes' lines, over the grid, and their numbers.
     fn draw_ticks(&self, svg: &mut Svg, x_ticks: &[Tick]) {
-        let Plot { left, right, top, bottom } = self.plot;
-        svg.line((left, top), (left, bottom), AXIS);
+        let Plot { left, right, bottom, .. } = self.plot;
+        self.draw_y_line(svg);
         svg.line((left, bottom), (right, bottom), AXIS);
         let style = TICK_LABEL.anchored(Anchor::End);
-        for tick in &self.axes.y_ticks {
-            if let (Some(label), Some(y)) = (&tick.label, self.y_scale().position(tick.value)) {
-                svg.line((left - 5.0, y), (left, y), AXIS);
-                svg.text(left - 9.0, y + style.size * CAP_HEIGHT / 2.0, style, label);
-            }
+        let ticks = self.axes.y.ticks.iter();
+        let ticks = ticks.filter_map(|tick| tick.label.as_deref().zip(self.y_scale().position(tick.value)));
+        for (label, y) in ticks.chain(self.axes.y.foot.map(|label| (label, bottom))) {
+            svg.line((left - 5.0, y), (left, y), AXIS);
+            svg.text(left - 9.0, y + style.size * CAP_HEIGHT / 2.0, style, label);
         }
         let style = TICK_LABEL.anchored(Anchor::Middle);
         for tick in x_ticks {
@@ -152,6 +136,19 @@ impl Frame {
                 svg.line((x, bottom), (x, bottom + 5.0), AXIS);
                 svg.text(x, bottom + 21.0, style, label);
             }
+        }
+    }
+
+    /// The y axis, broken between its decades and the zeros below them.
+    fn draw_y_line(&self, svg: &mut Svg) {
+        let Plot { left, top, bottom, .. } = self.plot;
+        let Some(end) = self.y_scale().broken_at().filter(|_| !self.axes.y.ticks.is_empty()) else {
+            return svg.line((left, top), (left, bottom), AXIS);
+        };
+        let middle = (end + bottom) / 2.0;
+        for (from, to, end) in [(top, middle - 3.0, middle - 3.0), (middle + 3.0, bottom, middle + 3.0)] {
+            svg.line((left, from), (left, to), AXIS);
+            svg.line((left - 5.0, end + 2.5), (left + 5.0, end - 2.5), AXIS);
         }
     }
 

@@ -178,10 +178,14 @@ impl Legend {
         let mut x = page;
         for (i, series) in chart.series.iter().enumerate() {
             let is_empty = !chart.shown_points().any(|(of, _)| of == i);
-            let suffix = if is_empty { " (no data)" } else { "" };
+            let suffix = match &series.ends {
+                Some(end) => format!(" ({})", end.word),
+                None if is_empty => " (no data)".to_owned(),
+                None => String::new(),
+            };
             let measured = |text: &str| text::width(text, SIZE, Face::Regular);
-            let room = page - 2.0 * MARGIN - SAMPLE - 8.0 - measured(suffix);
-            let text = text::elide(&series.name, SIZE, Face::Regular, room) + suffix;
+            let room = page - 2.0 * MARGIN - SAMPLE - 8.0 - measured(&suffix);
+            let text = text::elide(&series.name, SIZE, Face::Regular, room) + &suffix;
             let width = SAMPLE + 8.0 + measured(&text);
             if x + width > page - MARGIN {
                 rows.push(Vec::new());

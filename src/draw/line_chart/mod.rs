@@ -4,32 +4,47 @@
 //! at the right a margin for labels at the lines' ends; what is left over in width is the plot.
 //! A label at the end of its line is read sooner than a legend, so it is preferred wherever all
 //! labels can stand near their lines without touching (`labels.rs`). `frame.rs` draws everything
-//! around the lines.
+//! around the lines. Below the plot stand notes: the caller's, and what became of values that the axes have no place
+//! for (`notes.rs`).
 
 mod frame;
 mod labels;
+mod notes;
 #[cfg(test)]
 mod tests;
+mod y_axis;
 
 use super::colour::MUTED;
 use super::heading::MARGIN;
 use super::marks::{self, MARKER, Place, SAMPLE, Style};
-use super::scale::{Scale, ScaleKind};
+use super::scale::ScaleKind;
 use super::svg::{Anchor, Element, Svg, TextStyle, number};
 use frame::{Axes, Frame, Header, Plot};
 use labels::{EndLabels, Legend};
+use notes::Notes;
 
 /// One line of a chart.
 #[derive(Clone, Debug, Default)]
 pub struct Series {
     /// What the legend or the label at its end says.
     pub name: String,
-    /// (x, y) in drawing order. A point that has no place (not finite, or not positive on a
-    /// logarithmic axis) leaves a gap.
+    /// (x, y) in drawing order. A point that has no place (not finite, or negative on a logarithmic axis) leaves a gap,
+    /// and a note says so; 0 on a logarithmic axis is marked at its foot.
     pub points: Vec<(f64, f64)>,
     /// (low, high) at each point, such as minimum and maximum over seeds. Where `low` has no
     /// place on a logarithmic axis, the band reaches to the axis.
     pub band: Option<Vec<(f64, f64)>>,
+    /// Where the line breaks off, if it does.
+    pub ends: Option<End>,
+}
+
+/// The end of a series whose values left the axis: a × at the top of the plot, which a note explains.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct End {
+    /// Where on the x axis.
+    pub x: f64,
+    /// What happened, as it follows the series' name: `diverged`.
+    pub word: String,
 }
 
 /// A horizontal line that the series are compared with, such as 98% accuracy.
@@ -72,6 +87,8 @@ pub struct LineChart {
     pub series: Vec<Series>,
     /// Horizontal lines for comparison.
     pub references: Vec<Reference>,
+    /// What a reader must know, in sentences below the plot.
+    pub notes: Vec<String>,
 }
 
 /// Width of the drawing if nobody asks for another.
@@ -112,7 +129,8 @@ impl LineChart {
     /// The chart for a page that has room for so many units and says itself which line is which: it shows
     /// [`keys`](LineChart::keys). Every group of a series has its number as `data-series`, the group of its line
     /// its points as `data-points`, each as x, y and the place of both in the drawing; the group of all has the plot's
-    /// top and bottom as `data-plot`.
+    /// top and bottom as `data-plot`. The mark at the end of a line that breaks off is a point with `end` as y, and
+    /// `data-end` says what happened.
     pub fn svg_of_width(&self, width: f64) -> String {
         self.drawn(Room::of_width(width), false)
     }
@@ -131,9 +149,11 @@ impl LineChart {
         let end_labels = EndLabels::of(self, &axes);
         let legend = (with_legend && end_labels.needs_legend).then(|| Legend::of(self, room.width));
         header.reserve(legend.as_ref().map_or(0.0, Legend::height));
+        let notes = Notes::of(self, room.width);
         let frame = Frame::new(axes, header.bottom(), end_labels.width());
 
-        Svg::document(room.width, frame.height(), &self.title, &self.description(), |svg| {
+        let height = frame.height() + notes.height();
+        Svg::document(room.width, height, &self.title, &self.description(), |svg| {
             header.draw(svg);
             if let Some(legend) = &legend {
                 legend.draw(svg, header.legend_top());
@@ -144,11 +164,12 @@ impl LineChart {
             let group = svg.element("g").attr("data-plot", format!("{},{}", number(top), number(bottom)));
             group.children(|svg| self.draw_series(svg, &frame));
             end_labels.draw(svg, frame.plot);
-            if self.shown_points().next().is_none() {
+            if let Some(why) = self.why_empty() {
                 let Plot { left, right, top, bottom } = frame.plot;
                 let style = TextStyle::new(15.0, MUTED).anchored(Anchor::Middle);
-                svg.text((left + right) / 2.0, (top + bottom) / 2.0, style, "no data");
+                svg.text((left + right) / 2.0, (top + bottom) / 2.0, style, why);
             }
+            notes.draw(svg, frame.height());
         })
     }
 
@@ -167,10 +188,19 @@ impl LineChart {
             };
             // staggered, so that markers of neighbouring lines do not coincide
             let first = i * every / self.series.len() % every;
-            of_series(svg, i).attr("data-points", places.data(series)).children(|svg| {
+            let mut group = of_series(svg, i).attr("data-points", places.data(series));
+            if let Some(End { word, .. }) = &series.ends {
+                group = group.attr("data-end", word);
+            }
+            group.children(|svg| {
                 svg.element("title").text(&series.name);
-                marks::line(svg, self.style(i), &places.line);
-                marks::markers(svg, self.style(i), &places.line, first, every);
+                let style = self.style(i);
+                marks::line(svg, style, &places.levels());
+                places.leads().for_each(|(from, to)| marks::lead(svg, style, from, to));
+                marks::markers(svg, style, &places.line, &|at| places.is_at_foot(at), first, every);
+                if let Some((x, y)) = places.end {
+                    marks::cross(svg, style, x, y);
+                }
             });
         }
     }
@@ -180,11 +210,26 @@ impl LineChart {
         marks::style(index, longest.unwrap_or(0))
     }
 
-    /// Points that have a place on both axes, with the number of their series.
+    /// Points that have a place, on the y axis or at its foot, with the number of their series.
     fn shown_points(&self) -> impl Iterator<Item = (usize, (f64, f64))> {
         let points = self.series.iter().enumerate();
         let points = points.flat_map(|(i, series)| series.points.iter().map(move |&p| (i, p)));
-        points.filter(|(_, (x, y))| ScaleKind::Linear.shows(*x) && self.y_scale.shows(*y))
+        points.filter(|(_, point)| self.shows(*point))
+    }
+
+    fn shows(&self, (x, y): (f64, f64)) -> bool {
+        ScaleKind::Linear.shows(x) && (self.y_scale.shows(y) || self.y_scale.is_below(y))
+    }
+
+    /// What the plot says where there are no lines to see.
+    fn why_empty(&self) -> Option<&'static str> {
+        let all = |is_so: &dyn Fn(f64) -> bool| self.shown_points().all(|(_, (_, y))| is_so(y));
+        match self.shown_points().next() {
+            None => Some("no data"),
+            Some(_) if !all(&|y| self.y_scale.is_below(y)) => None,
+            Some(_) if all(&|y| y == 0.0) => Some("every value is 0"),
+            Some(_) => Some("no value is above 10⁻³⁰⁰"),
+        }
     }
 
     /// All that the y axis must cover.
@@ -192,12 +237,12 @@ impl LineChart {
         let bands = self.series.iter().flat_map(|series| {
             let bands = series.band.iter().flatten();
             let shown = series.points.iter().zip(bands);
-            shown.filter(|((x, y), _)| ScaleKind::Linear.shows(*x) && self.y_scale.shows(*y))
+            shown.filter(|(point, _)| self.shows(**point))
         });
         let mut values: Vec<f64> = self.shown_points().map(|(_, (_, y))| y).collect();
         values.extend(bands.flat_map(|(_, &(low, high))| [low, high]));
         values.extend(self.references.iter().map(|reference| reference.value));
-        values.extend(self.y_from_zero.then_some(0.0)); // a logarithmic axis does not show it
+        values.extend((self.y_from_zero && self.y_scale == ScaleKind::Linear).then_some(0.0));
         values
     }
 
@@ -214,6 +259,9 @@ impl LineChart {
                 }
             };
             text.push_str(&format!(" {}: {summary}.", series.name));
+        }
+        for note in notes::all(self) {
+            text.push_str(&format!(" {note}"));
         }
         text
     }
@@ -234,6 +282,10 @@ struct SeriesPlaces {
     line: Vec<Place>,
     low: Vec<Place>,
     high: Vec<Place>,
+    /// The line of zeros below a logarithmic axis.
+    foot: Option<f64>,
+    /// Where the line breaks off.
+    end: Place,
 }
 
 impl SeriesPlaces {
@@ -253,11 +305,35 @@ impl SeriesPlaces {
         let edge = |value: fn(&(f64, f64)) -> f64| -> Vec<Place> {
             let bands = series.band.iter().flatten();
             let of =
-                |(place, band): (&Place, &(f64, f64))| Some(((*place)?.0, band_edge(&y_scale, value(band))?));
+                |(place, band): (&Place, &(f64, f64))| Some(((*place)?.0, y_scale.band_edge(value(band))?));
             line.iter().zip(bands).map(of).collect()
         };
         let (low, high) = (edge(|band| band.0.min(band.1)), edge(|band| band.0.max(band.1)));
-        SeriesPlaces { line, low, high }
+        let end = series.ends.as_ref().and_then(|end| Some((x_of(end.x)?, frame.plot.top)));
+        SeriesPlaces { line, low, high, foot: y_scale.foot, end }
+    }
+
+    fn is_at_foot(&self, at: usize) -> bool {
+        self.line[at].is_some_and(|(_, y)| Some(y) == self.foot)
+    }
+
+    /// The line in pieces that lie on the axis or at its foot, with gaps between.
+    fn levels(&self) -> Vec<Place> {
+        let mut levels = Vec::with_capacity(self.line.len());
+        for (at, &place) in self.line.iter().enumerate() {
+            if at > 0 && self.is_at_foot(at) != self.is_at_foot(at - 1) {
+                levels.push(None);
+            }
+            levels.push(place);
+        }
+        levels
+    }
+
+    /// What leads from one piece to the next, and to where the line breaks off: of these lengths the axis says nothing.
+    fn leads(&self) -> impl Iterator<Item = ((f64, f64), (f64, f64))> {
+        let changes = (1..self.line.len()).filter(|&at| self.is_at_foot(at) != self.is_at_foot(at - 1));
+        let between = changes.filter_map(|at| self.line[at - 1].zip(self.line[at]));
+        between.chain(self.line.iter().rev().find_map(|place| *place).zip(self.end))
     }
 
     /// The points that have a place, with it: `x,y,left,top` each.
@@ -267,14 +343,9 @@ impl SeriesPlaces {
         let points = places.map(|(&(x, y), (left, top))| {
             format!("{},{},{},{}", exact(x), exact(y), number(left), number(top))
         });
-        points.collect::<Vec<_>>().join(" ")
+        let end = series.ends.as_ref().zip(self.end);
+        let end =
+            end.map(|(end, (left, top))| format!("{},end,{},{}", exact(end.x), number(left), number(top)));
+        points.chain(end).collect::<Vec<_>>().join(" ")
     }
-}
-
-/// A band may reach to zero, which a logarithmic axis does not: it is held to the axis.
-fn band_edge(scale: &Scale, value: f64) -> Option<f64> {
-    if value.is_nan() {
-        return None;
-    }
-    Some(scale.position(value).unwrap_or_else(|| scale.lowest()))
 }

@@ -3,7 +3,7 @@ use super::*;
 
 fn series(name: &str, ys: &[f64]) -> Series {
     let points = ys.iter().enumerate().map(|(i, &y)| (i as f64 + 1.0, y)).collect();
-    Series { name: name.to_owned(), points, band: None }
+    Series { name: name.to_owned(), points, ..Series::default() }
 }
 
 fn chart(series: Vec<Series>) -> LineChart {
@@ -109,24 +109,174 @@ fn a_value_that_is_not_finite_leaves_a_gap() {
     }
 }
 
-#[test]
-fn a_logarithmic_axis_skips_what_is_not_positive() {
-    let mut chart = chart(vec![series("Adam", &[0.3, 0.0, -1.0, 0.1, 0.01])]);
-    chart.y_scale = ScaleKind::Log;
-    let svg = chart.svg();
-    assert!(check(&svg).says("0.01"));
-    assert_eq!(svg.matches("<circle").count(), 3);
+/// An objective that falls for 11 epochs and is 0 in the 49 after.
+fn learnt_perfectly(name: &str) -> Series {
+    let ys: Vec<f64> =
+        (0..60).map(|i| if i < 11 { 0.3 * (-2.0 * f64::from(i)).exp() } else { 0.0 }).collect();
+    series(name, &ys)
+}
+
+fn logarithmic(series: Vec<Series>) -> LineChart {
+    LineChart { y_scale: ScaleKind::Log, ..chart(series) }
+}
+
+/// All sentences of a drawing, whatever lines they are broken into.
+fn said(drawn: &Checked) -> String {
+    drawn.texts.join(" ")
+}
+
+/// The points that a page finds: x, y, left, top.
+fn points(svg: &str, number: &str) -> Vec<[f64; 4]> {
+    let xml = roxmltree::Document::parse(svg).unwrap();
+    let groups = xml.descendants().filter(|n| n.attribute("data-series") == Some(number));
+    let data = groups.filter_map(|n| n.attribute("data-points")).next().unwrap();
+    let point = |point: &str| point.split(',').map(|x| x.parse().unwrap()).collect::<Vec<f64>>();
+    data.split(' ').map(|text| point(text).try_into().unwrap()).collect()
 }
 
 #[test]
-fn a_band_that_reaches_to_zero_reaches_to_the_logarithmic_axis() {
+fn zeros_are_marked_at_the_foot_of_a_logarithmic_axis_which_runs_to_the_last() {
+    let chart = logarithmic(vec![learnt_perfectly("training"), falling("test", 0.1)]);
+    let svg = chart.svg();
+    let drawn = check(&svg);
+    assert!(drawn.says("60") && drawn.says("0"), "{:?}", drawn.texts);
+    let note = "0 has no place on a logarithmic axis: marked at its foot, training at epoch 12 to 60.";
+    assert!(said(&drawn).contains(note), "{:?}", drawn.texts);
+    // the pointer finds all 60, the zeros on the bottom line and all others above it
+    let points = points(&svg, "0");
+    assert_eq!(points.len(), 60);
+    let xml = roxmltree::Document::parse(&svg).unwrap();
+    let plot = xml.descendants().find_map(|n| n.attribute("data-plot")).unwrap();
+    let bottom: f64 = plot.split(',').next_back().unwrap().parse().unwrap();
+    for [x, y, _, top] in points {
+        assert_eq!((x > 11.0, y == 0.0, top == bottom), (x > 11.0, x > 11.0, x > 11.0), "{x} {y} {top}");
+    }
+    // open markers, the first where the zeros begin, and a dotted line down to it
+    let open = xml.descendants().filter(|n| {
+        n.attribute("fill") == Some("#fdfdfc") && n.has_tag_name(("http://www.w3.org/2000/svg", "circle"))
+    });
+    let open: Vec<_> = open.map(|n| n.attribute("cy").unwrap().parse::<f64>().unwrap()).collect();
+    assert!(open.len() > 5 && open.iter().all(|&y| y == bottom), "{open:?}");
+    assert_eq!(svg.matches("stroke-dasharray=\"1.5 3\"").count(), 1);
+    for text in ["training: from 0.3 to 0 in 60 points.", note] {
+        assert!(svg.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn a_label_stands_at_the_end_of_a_line_that_ends_in_zeros() {
+    let svg = logarithmic(vec![learnt_perfectly("training"), series("test", &[0.5; 60])]).svg();
+    assert!(check(&svg).says("training"));
+    // no samples of a legend
+    assert_eq!(lines(&svg).len(), 2);
+}
+
+#[test]
+fn zeros_alone_have_no_decades() {
+    let chart = logarithmic(vec![series("training", &[0.0; 5])]);
+    for svg in [chart.svg(), chart.svg_of_width(360.0)] {
+        let drawn = check(&svg);
+        assert!(drawn.says("every value is 0") && drawn.says("0") && drawn.says("5"), "{:?}", drawn.texts);
+        assert!(!drawn.texts.iter().any(|text| text.starts_with("0.") || text.starts_with("10")));
+        assert!(said(&drawn).contains("marked at its foot, training at epoch 1 to 5."), "{:?}", drawn.texts);
+    }
+    assert!(chart.svg().contains("training: from 0 to 0 in 5 points."));
+    // a linear axis has a place for it
+    let linear = check(&LineChart { y_scale: ScaleKind::Linear, ..chart }.svg());
+    assert!(!linear.says("every value is 0") && !said(&linear).contains("logarithmic"));
+}
+
+#[test]
+fn smaller_than_an_axis_can_be_is_marked_with_the_zeros() {
+    let drawn = check(&logarithmic(vec![series("Adam", &[0.3, 5e-324, 1e-305, 0.0])]).svg());
+    let alone = check(&logarithmic(vec![series("Adam", &[5e-324])]).svg());
+    assert!(alone.says("no value is above 10⁻³⁰⁰"), "{:?}", alone.texts);
+    assert!(said(&drawn).contains("0 and what is below 10⁻³⁰⁰ have no place"), "{:?}", drawn.texts);
+}
+
+#[test]
+fn many_stretches_of_zeros_are_summed_up() {
+    let ys: Vec<f64> = (0..30).map(|i| if i % 3 == 1 { 0.0 } else { 0.1 }).collect();
+    let drawn = check(&logarithmic(vec![series("Adam", &ys)]).svg());
+    assert!(said(&drawn).contains("Adam at 10 of 30 points from epoch 2 to 29."), "{:?}", drawn.texts);
+}
+
+#[test]
+fn what_is_left_out_is_said_and_why() {
+    let ys = [0.3, f64::NAN, f64::NAN, 0.1, f64::INFINITY, -1.0, 1e305, 0.01, f64::NEG_INFINITY];
+    let mut chart = logarithmic(vec![series("Adam", &ys), series("SGD", &[0.5, -2.0])]);
+    let svg = chart.svg();
+    let drawn = check(&svg);
+    let note = "Left out: Adam at epoch 2 to 3 (not a number); Adam at epoch 5, 9 (infinite); Adam at epoch 6; SGD \
+                at epoch 2 (negative, so without a logarithm); Adam at epoch 7 (too large to draw).";
+    assert!(said(&drawn).contains(note), "{:?}", drawn.texts);
+    assert!(svg.contains(note));
+    // the axis runs to what is left out at its end
+    assert!(drawn.says("9") && drawn.says("0.01"));
+    assert_eq!(points(&svg, "0").len(), 3);
+    chart.y_scale = ScaleKind::Linear;
+    assert!(!said(&check(&chart.svg())).contains("negative"));
+}
+
+#[test]
+fn a_line_that_breaks_off_is_marked_where_it_does() {
+    let mut diverged = series("SGD", &[2.0, 40.0]);
+    diverged.ends = Some(End { x: 3.0, word: "diverged".to_owned() });
+    let mut at_once = series("Adam", &[]);
+    at_once.ends = Some(End { x: 1.0, word: "diverged".to_owned() });
+    let chart = logarithmic(vec![falling("RMSprop", 0.2), diverged, at_once]);
+    let svg = chart.svg();
+    let drawn = check(&svg);
+    assert!(
+        said(&drawn).contains("×: SGD diverged at epoch 3; Adam diverged at epoch 1."),
+        "{:?}",
+        drawn.texts
+    );
+    assert!(
+        drawn.says("Adam (diverged)") && drawn.says("SGD (diverged)") && !said(&drawn).contains("no data")
+    );
+    let top = svg.split_once("data-plot=\"").unwrap().1.split(',').next().unwrap();
+    assert!(svg.contains("3,end,"), "{svg}");
+    assert!(svg.contains(&format!(",{top}\" data-end=\"diverged\"")), "{svg}");
+}
+
+#[test]
+fn notes_stand_below_the_plot_in_lines_of_its_width() {
+    let mut chart = chart(vec![falling("Adam", 0.3)]);
+    let without = chart.svg_of_width(360.0);
+    chart.notes =
+        vec!["A sentence that is longer than a narrow chart is wide, so that it is broken.".to_owned()];
+    let with = chart.svg_of_width(360.0);
+    let drawn = check(&with);
+    assert!(said(&drawn).contains(&chart.notes[0]) && !drawn.says(&chart.notes[0]), "{:?}", drawn.texts);
+    let height = |svg: &str| -> f64 {
+        let xml = roxmltree::Document::parse(svg).unwrap();
+        xml.root_element().attribute("height").unwrap().parse().unwrap()
+    };
+    assert!(height(&with) > height(&without));
+}
+
+#[test]
+fn a_band_that_reaches_to_zero_reaches_to_the_foot_of_a_logarithmic_axis() {
     let mut adam = series("Adam", &[0.3, 0.1, 0.01]);
     adam.band = Some(vec![(0.2, 0.4), (0.0, 0.2), (-0.01, 0.03)]);
-    let mut chart = chart(vec![adam]);
-    chart.y_scale = ScaleKind::Log;
-    let svg = chart.svg();
-    check(&svg);
+    let svg = logarithmic(vec![adam]).svg();
+    assert!(check(&svg).says("0"));
     assert_eq!(svg.matches("fill-opacity").count(), 1);
+}
+
+#[test]
+fn a_band_without_an_upper_end_reaches_to_the_top() {
+    let mut adam = series("Adam", &[0.3, 0.1]);
+    adam.band = Some(vec![(0.2, f64::INFINITY); 2]);
+    for kind in [ScaleKind::Linear, ScaleKind::Log] {
+        let svg = LineChart { y_scale: kind, ..chart(vec![adam.clone()]) }.svg();
+        let xml = roxmltree::Document::parse(&svg).unwrap();
+        let plot = xml.descendants().find_map(|n| n.attribute("data-plot")).unwrap();
+        let top = plot.split(',').next().unwrap();
+        let band = xml.descendants().find(|n| n.attribute("fill-opacity").is_some()).unwrap();
+        assert!(band.attribute("d").unwrap().contains(&format!(" {top}L")), "{svg}");
+    }
 }
 
 #[test]
@@ -206,7 +356,7 @@ fn extreme_values_stay_inside() {
     }
     for xs in [[0.5, 0.75], [-3.0, 1e6], [1e-9, 2e-9], [1e300, -1e300], [5e15, 5e15]] {
         let points = xs.into_iter().zip([0.1, 0.2]).collect();
-        checked_both_ways(chart(vec![Series { name: "Adam".to_owned(), points, band: None }]));
+        checked_both_ways(chart(vec![Series { name: "Adam".to_owned(), points, ..Series::default() }]));
     }
 }
 

@@ -61,7 +61,7 @@ fn every_text_is_text() {
     let chart = LineChart {
         title: hostile.into(),
         x_label: hostile.into(),
-        series: vec![Series { name: hostile.into(), points: vec![(1.0, 2.0)], band: None }],
+        series: vec![Series { name: hostile.into(), points: vec![(1.0, 2.0)], ..Series::default() }],
         ..LineChart::default()
     };
     let image = Image { png: png(), alt: hostile.into(), caption: hostile.into() };
@@ -224,8 +224,11 @@ fn the_style_sheet_knows_how_wide_a_drawing_is_and_whether_it_is_long() {
 
 #[test]
 fn a_chart_has_a_button_for_each_series_and_a_drawing_for_each_width() {
-    let series =
-        ["a", "b"].map(|name| Series { name: name.into(), points: vec![(1.0, 2.0), (2.0, 1.0)], band: None });
+    let series = ["a", "b"].map(|name| Series {
+        name: name.into(),
+        points: vec![(1.0, 2.0), (2.0, 1.0)],
+        ..Series::default()
+    });
     let chart = LineChart { series: series.to_vec(), ..LineChart::default() };
     let html = html(&section(vec![figure(Content::Chart(chart))])).unwrap();
     let document = parse(&html);

@@ -102,7 +102,11 @@ fn digits() -> Vec<Part> {
         y_label: "mean training loss (nats)".into(),
         y_scale: ScaleKind::Log,
         series: series
-            .map(|(name, rate, floor)| Series { name: name.into(), points: epochs(rate, floor), band: None })
+            .map(|(name, rate, floor)| Series {
+                name: name.into(),
+                points: epochs(rate, floor),
+                ..Series::default()
+            })
             .to_vec(),
         ..LineChart::default()
     };
@@ -120,7 +124,7 @@ fn digits() -> Vec<Part> {
             .map(|series| {
                 let points: Vec<(f64, f64)> = series.points.iter().map(right).collect();
                 let band = points.iter().map(|(_, y)| (y - 0.002, y + 0.0015)).collect();
-                Series { name: series.name.clone(), points, band: Some(band) }
+                Series { name: series.name.clone(), points, band: Some(band), ..Series::default() }
             })
             .collect(),
         ..LineChart::default()

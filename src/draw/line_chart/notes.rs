@@ -1,0 +1,118 @@
+//! Sentences below the plot: the caller's, and before them what became of values that the axes have no place for.
+
+use super::super::colour::MUTED;
+use super::super::scale::ScaleKind;
+use super::super::svg::{Svg, TextStyle};
+use super::super::text;
+use super::{End, LineChart, MARGIN, exact};
+
+const STYLE: TextStyle = TextStyle::new(13.0, MUTED);
+const LINE: f64 = 18.0;
+/// Of one note; the rest is cut.
+const MAX_LINES: usize = 6;
+/// More stretches than this are summed up.
+const MAX_STRETCHES: usize = 4;
+
+/// The notes, broken into lines.
+pub(super) struct Notes {
+    lines: Vec<String>,
+}
+
+impl Notes {
+    pub fn of(chart: &LineChart, width: f64) -> Notes {
+        let room = width - 2.0 * MARGIN;
+        let lines = all(chart);
+        let lines = lines.iter().flat_map(|note| text::wrap(note, STYLE.size, STYLE.face, room, MAX_LINES));
+        Notes { lines: lines.collect() }
+    }
+
+    pub fn height(&self) -> f64 {
+        self.lines.len() as f64 * LINE
+    }
+
+    pub fn draw(&self, svg: &mut Svg, top: f64) {
+        for (i, line) in self.lines.iter().enumerate() {
+            svg.text(MARGIN, top + (i as f64 + 0.25) * LINE, STYLE, line);
+        }
+    }
+}
+
+/// All notes, in order.
+pub(super) fn all(chart: &LineChart) -> Vec<String> {
+    let zeros = at_foot(chart);
+    let ends = ends(chart);
+    zeros.into_iter().chain(ends).chain(left_out(chart)).chain(chart.notes.iter().cloned()).collect()
+}
+
+/// What is marked at the foot of a logarithmic axis.
+fn at_foot(chart: &LineChart) -> Option<String> {
+    let places = places(chart, &|(x, y)| ScaleKind::Linear.shows(x) && chart.y_scale.is_below(y))?;
+    let all_zero = chart.shown_points().all(|(_, (_, y))| y == 0.0 || !chart.y_scale.is_below(y));
+    let what = if all_zero { "0 has" } else { "0 and what is below 10⁻³⁰⁰ have" };
+    Some(format!("{what} no place on a logarithmic axis: marked at its foot, {places}."))
+}
+
+/// Which lines break off, and where.
+fn ends(chart: &LineChart) -> Option<String> {
+    let ends = chart.series.iter().filter_map(|series| {
+        let End { x, word } = series.ends.as_ref()?;
+        Some(format!("{} {word} at {}", series.name, label(chart, &exact(*x))))
+    });
+    let ends: Vec<String> = ends.collect();
+    (!ends.is_empty()).then(|| format!("×: {}.", ends.join("; ")))
+}
+
+/// Which points are not in the drawing, and why.
+fn left_out(chart: &LineChart) -> Option<String> {
+    let is_negative = |y: f64| chart.y_scale == ScaleKind::Log && y < 0.0;
+    let reasons: [(&str, &dyn Fn((f64, f64)) -> bool); 4] = [
+        ("not a number", &|(x, y)| x.is_nan() || y.is_nan()),
+        ("infinite", &|(x, y)| !(x.is_nan() || y.is_nan()) && (x.is_infinite() || y.is_infinite())),
+        ("negative, so without a logarithm", &|(x, y)| x.is_finite() && y.is_finite() && is_negative(y)),
+        ("too large to draw", &|(x, y)| {
+            x.is_finite() && y.is_finite() && !is_negative(y) && !chart.shows((x, y))
+        }),
+    ];
+    let found = reasons.into_iter().filter_map(|(why, is_so)| {
+        let places = places(chart, is_so)?;
+        Some(format!("{places} ({why})"))
+    });
+    let found: Vec<String> = found.collect();
+    (!found.is_empty()).then(|| format!("Left out: {}.", found.join("; ")))
+}
+
+/// Which points of which series: `training at epoch 12 to 60; test at epoch 14`.
+fn places(chart: &LineChart, chosen: &dyn Fn((f64, f64)) -> bool) -> Option<String> {
+    let of_series = chart.series.iter().filter_map(|series| {
+        let stretches = stretches(&series.points, chosen);
+        let (first, last) = (stretches.first()?, stretches.last()?);
+        let place = if stretches.len() <= MAX_STRETCHES {
+            let named = stretches.iter().map(|&(from, to, _)| match from == to {
+                true => exact(from),
+                false => format!("{} to {}", exact(from), exact(to)),
+            });
+            label(chart, &named.collect::<Vec<_>>().join(", "))
+        } else {
+            let count: usize = stretches.iter().map(|(.., count)| count).sum();
+            let between = format!("{} to {}", exact(first.0), exact(last.1));
+            format!("{count} of {} points from {}", series.points.len(), label(chart, &between))
+        };
+        Some(match &series.name[..] {
+            "" => format!("at {place}"),
+            name => format!("{name} at {place}"),
+        })
+    });
+    let all: Vec<String> = of_series.collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// Where on the x axis, by its name.
+fn label(chart: &LineChart, xs: &str) -> String {
+    if chart.x_label.is_empty() { xs.to_owned() } else { format!("{} {xs}", chart.x_label) }
+}
+
+/// Points in a row that are chosen: x of the first and the last, and how many they are.
+fn stretches(points: &[(f64, f64)], chosen: &dyn Fn((f64, f64)) -> bool) -> Vec<(f64, f64, usize)> {
+    let runs = points.chunk_by(|a, b| chosen(*a) == chosen(*b)).filter(|run| chosen(run[0]));
+    runs.map(|run| (run[0].0, run[run.len() - 1].0, run.len())).collect()
+}
