@@ -49,6 +49,8 @@ pub struct Mnist {
 }
 
 #[derive(Args)]
+#[command(after_help = "A run that diverges is shown as such, and the others run.\n\
+    Exit status: 0 done, 1 a run diverged or the work failed, 2 bad usage.")]
 pub struct Compare {
     /// Optimizers, comma-separated [default: adagrad,rmsprop,adam,sgd]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', hide_possible_values = true)]
@@ -56,10 +58,17 @@ pub struct Compare {
     /// Runs of each optimizer, with seeds from --seed on
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub seeds: u64,
+    /// Train PyTorch's own optimizers from the same start on the same batches, too, by this Python [default: python3]
+    #[arg(long, value_name = "PYTHON", num_args = 0..=1, default_missing_value = "python3", conflicts_with = "resume")]
+    pub check_torch: Option<PathBuf>,
     #[command(flatten)]
     pub choices: Choices,
     #[command(flatten)]
     pub place: Place,
+    /// Go on with a comparison that was cut off, in its folder, to the result it would have had; beside it may stand what
+    /// mnist allows there
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["opt", "seeds", "config", "out"])]
+    pub resume: Option<PathBuf>,
 }
 
 /// Where a command reads its options and writes its results.
@@ -171,7 +180,7 @@ pub struct Backprop {
 #[command(
     after_help = "Without --runs it trains Adagrad, RMSprop and Adam, each with seed 0 and for 6 epochs, into \
     runs/<UTC time>-report.\n\
-    Exit status: 0 done, 1 the work failed, 2 bad usage."
+    Exit status: 0 done, 1 a run that it trained diverged or the work failed, 2 bad usage."
 )]
 pub struct Report {
     /// The page, one self-contained HTML file [default: report.html]

@@ -1,225 +1,322 @@
 //! `compare`: the same training for several optimizers and seeds, side by side.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use cotangent::train::figures::{objective_chart, over_seeds, setting, write_chart};
-use cotangent::train::{Choices, OptimizerName, Options, Outcome, RunFolder, Setup, Statistics, TrainError};
-use serde::Serialize;
+use cotangent::data::Dataset;
+use cotangent::train::comparison::{Compared, Course, PLAN, Plan, Results, Summed};
+use cotangent::train::figures::setting;
+use cotangent::train::log::Metrics;
+use cotangent::train::torch::{self, Peer};
+use cotangent::train::{
+    Choice, Choices, Comparison, Divergence, OptimizerName, Options, RunFolder, Setup, Statistics, TrainError,
+};
 
-use super::console::{Console, count, device_line, interrupted, listen_for_interrupt, resume_command};
-use super::{Failure, Request, data};
+use super::console::{Console, count, device_line, interrupted, listen_for_interrupt, resume_comparison};
+use super::{Failure, Request, beside_resume, data, way_on};
 use crate::cli::{Compare, Place};
 
 pub fn run(arguments: Compare) -> Result<(), Failure> {
-    let Compare { opt, seeds, choices, place } = arguments;
-    let optimizers = if opt.is_empty() { OptimizerName::ALL.to_vec() } else { opt };
+    let Compare { opt, seeds, check_torch, choices, place, resume } = arguments;
     let mut console = Console::new(place.quiet);
-    let next = |_: &Path| "To compare all, begin again with another --out".into();
-    let folder = train(&optimizers, seeds, choices, &place, ("compare", &next), &mut console)?;
+    let work = match resume {
+        Some(folder) => Work::resume(&folder, &choices)?,
+        None => {
+            let optimizers = if opt.is_empty() { OptimizerName::ALL.to_vec() } else { opt };
+            Work::begin(&optimizers, seeds, choices, &place, check_torch.as_deref(), "compare")?
+        }
+    };
+    let Done { folder, diverged } = work.carry_out(&|_| String::new(), &mut console)?;
     console.say(&format!("see {}", folder.file("compare.png").display()));
-    Ok(())
+    diverged.map_or(Ok(()), |diverged| Err(Failure::work(diverged)))
 }
 
-/// Trains with each optimizer and seed, and leaves the runs and their comparison in a folder: `runs/<time>-<what>`,
-/// if none is named. `next` says what to do about runs that were interrupted.
-pub fn train(
-    named: &[OptimizerName],
-    seeds: u64,
-    choices: Choices,
-    place: &Place,
-    (what, next): (&str, &dyn Fn(&Path) -> String),
-    console: &mut Console,
-) -> Result<RunFolder, Failure> {
-    let request = Request::new(choices, place)?;
-    let mut optimizers = Vec::new();
-    for &name in named {
-        if !optimizers.contains(&name) {
-            optimizers.push(name);
-        }
-    }
-    // Everything is checked before anything runs, so that a mistake is found now and not in an hour.
-    let mut plan: Vec<Options> = Vec::new();
-    for &name in &optimizers {
-        let options = request.resolve(name, &optimizers)?;
-        for k in 0..seeds {
-            let seed = Some(options.seed.saturating_add(k)); // too large a seed is refused as such
-            let choices = Choices { seed, ..options.choices() };
-            plan.push(choices.resolve(name).map_err(Failure::usage)?);
-        }
-    }
-    let data = data::load(plan[0].data.as_deref()).map_err(Failure::work)?;
-    let choice = request.choose(&plan[0])?;
-    for options in &plan {
-        Setup::check(options, &data, &choice)?;
-    }
-    let folder = RunFolder::create(place.out.as_deref(), what)?;
-    listen_for_interrupt();
-    console.say(&device_line(&choice, &plan[0]));
-    console.say(&format!("{}, writing {}", count(plan.len(), "run"), folder.path().display()));
+/// A comparison that can begin or go on: what can be known to fail has been looked for.
+pub struct Work {
+    plan: Plan,
+    runs: Vec<Options>,
+    data: Arc<Dataset>,
+    choice: Choice,
+    folder: RunFolder,
+}
 
-    let (all, mut comparison) = (plan.len(), Comparison::default());
-    for options in plan {
-        let name = format!("{}-seed{}", options.opt.name(), options.seed);
-        let run = Setup::new(options, data.clone(), &choice)?.begin(folder.inner(&name)?);
-        comparison.setting = setting(run.options(), run.model());
-        console.say(&format!("\n{name}"));
-        console.say_columns();
-        let (options, inner) = (run.options().clone(), run.folder().clone());
-        let outcome = run.train(console).map_err(|source| {
-            Failure::work(Failed { name, before: comparison.done(&folder, all), source })
-        })?;
-        console.clear();
-        // A run that was cut off would be compared with whole ones: it is left out.
-        let whole = !outcome.summary.interrupted;
-        if whole {
-            comparison.runs.push((options, outcome));
-            comparison.write(&folder)?; // after each run, so that what is done is there to see
+/// A comparison all of whose runs came to an end.
+pub struct Done {
+    pub folder: RunFolder,
+    /// Which of them diverged and what to try, if any did.
+    pub diverged: Option<String>,
+}
+
+impl Work {
+    /// A new comparison, its folder made: `runs/<time>-<what>`, if none is named.
+    pub fn begin(
+        named: &[OptimizerName],
+        seeds: u64,
+        choices: Choices,
+        place: &Place,
+        check_torch: Option<&Path>,
+        what: &str,
+    ) -> Result<Self, Failure> {
+        let request = Request::new(choices, place)?;
+        let mut optimizers = Vec::new();
+        for &name in named {
+            if !optimizers.contains(&name) {
+                optimizers.push(name);
+            }
         }
-        if interrupted() && comparison.runs.len() < all {
-            let finish = match whole {
-                true => String::new(),
-                false => format!("; finish the run that was cut off with: {}", resume_command(&inner)),
+        // Everything is checked before anything runs, so that a mistake is found now and not in an hour.
+        let all: Result<Vec<Options>, Failure> =
+            optimizers.iter().map(|&name| request.resolve(name, &optimizers)).collect();
+        // A path is meant from here, wherever the comparison goes on.
+        let absolute = |python: &Path| match python.components().count() {
+            ..=1 => python.into(),
+            _ => std::path::absolute(python).unwrap_or(python.into()),
+        };
+        let mut plan = Plan { optimizers: all?, seeds, check_torch: check_torch.map(absolute) };
+        let runs = plan.runs().map_err(Failure::usage)?;
+        let data = data::load(runs[0].data.as_deref()).map_err(Failure::work)?;
+        let choice = request.choose(&runs[0])?;
+        check(&plan, &runs, &data, &choice)?;
+        for options in &mut plan.optimizers {
+            options.device = choice.device();
+        }
+        let folder = RunFolder::create(place.out.as_deref(), what)?;
+        plan.write(&folder)?;
+        Ok(Self { plan, runs, data, choice, folder })
+    }
+
+    /// A comparison that was cut off.
+    fn resume(folder: &Path, choices: &Choices) -> Result<Self, Failure> {
+        let allowed = beside_resume(choices)?;
+        let folder = RunFolder::open_comparison(folder, PLAN)?;
+        let mut plan = Plan::read(&folder)?;
+        for options in &mut plan.optimizers {
+            // How a step reaches the device decides nothing: it is not gone on with.
+            let before = Choices { plan: None, ..options.choices() };
+            *options = allowed.clone().or(before).resolve(options.opt).map_err(Failure::usage)?;
+        }
+        let runs = plan.runs().map_err(Failure::work)?;
+        let data = data::load(runs[0].data.as_deref()).map_err(Failure::work)?;
+        let mut choice = Choice::of(&runs[0])?;
+        if allowed.device.is_none() {
+            choice.why = "as before".into();
+        }
+        check(&plan, &runs, &data, &choice)?;
+        Ok(Self { plan, runs, data, choice, folder })
+    }
+
+    /// Trains what is not yet trained, and leaves the runs and their comparison in the folder. `next` says what to do,
+    /// besides going on, where that is cut off.
+    pub fn carry_out(self, next: &dyn Fn(&Path) -> String, console: &mut Console) -> Result<Done, Failure> {
+        let Self { plan, runs, data, choice, folder } = &self;
+        listen_for_interrupt();
+        console.say(&device_line(choice, &runs[0]));
+        console.say(&format!("{}, writing {}", count(runs.len(), "run"), folder.path().display()));
+        let model = runs[0].model(data.train.pixels(), data.classes);
+        let mut comparison = Comparison { setting: setting(&runs[0], &model), runs: Vec::new() };
+        for options in runs {
+            let done = done(&comparison, folder, runs.len());
+            let run = self.one(options, plan.check_torch.as_deref(), &done, console);
+            console.clear();
+            let Some(run) = run? else {
+                let (way, next) = (resume_comparison(folder.path()), next(folder.path()));
+                return Err(Failure::work(format!("interrupted after {done}. Go on with: {way}{next}")));
             };
-            let done = comparison.done(&folder, all);
-            let next = next(folder.path());
-            return Err(Failure::work(format!("interrupted after {done}{finish}. {next}")));
+            comparison.runs.push(run);
+            comparison.write(folder)?; // after each run, so that what is done is there to see
+        }
+        console.say(&format!("\n{}", table(&comparison)));
+        let diverged = verdict(&comparison, folder);
+        Ok(Done { folder: self.folder, diverged })
+    }
+
+    /// One run to its end, by us and, if it is asked for, by PyTorch: read back where it came there before. Nothing, if it
+    /// was interrupted.
+    fn one(
+        &self,
+        options: &Options,
+        check_torch: Option<&Path>,
+        done: &str,
+        console: &mut Console,
+    ) -> Result<Option<Compared>, Failure> {
+        let name = options.run_name();
+        let folder = self.folder.inner_or_new(&name)?;
+        let failed = |name: &str, source| match way_on(&source) {
+            None => {
+                Failure::work(Failed { name: name.into(), done: done.into(), way: String::new(), source })
+            }
+            Some(more) => {
+                let way = resume_comparison(self.folder.path());
+                let way = format!(" (mend the cause and go on with: {way}{more})");
+                Failure::work(Failed { name: name.into(), done: done.into(), way, source })
+            }
+        };
+        let course = match Course::read(folder.path(), options)? {
+            Some(course) => {
+                console.say(&format!("\n{name}: as before, after {}", count(course.rows.len(), "epoch")));
+                Some(course)
+            }
+            None => self.train(options, &folder, console).map_err(|error| failed(&name, error))?,
+        };
+        let Some(course) = course else { return Ok(None) };
+        say_divergence(&course, console);
+        let pytorch = match (check_torch, Peer::read(&folder)?) {
+            (None, _) => None,
+            (Some(_), Some(peer)) => Some(peer),
+            (Some(_), None) if interrupted() => return Ok(None),
+            (Some(python), None) => {
+                console.say(&format!("\n{name}, by PyTorch"));
+                console.say_columns();
+                let setup = Setup::new(options.clone(), self.data.clone(), &self.choice)?;
+                let peer = torch::train(options, setup, python, console);
+                let peer =
+                    peer.and_then(|peer| peer.map(|peer| peer.write(&folder).map(|()| peer)).transpose());
+                let peer = peer.map_err(|error| failed(&format!("{name} by PyTorch"), error))?;
+                let Some(peer) = peer else { return Ok(None) };
+                say_divergence(&peer.course, console);
+                Some(peer)
+            }
+        };
+        Ok(Some(Compared { options: options.clone(), course, pytorch }))
+    }
+
+    /// Our run, from its checkpoint or from its beginning. Nothing, if it was interrupted.
+    fn train(
+        &self,
+        options: &Options,
+        folder: &RunFolder,
+        console: &mut Console,
+    ) -> Result<Option<Course>, TrainError> {
+        if interrupted() {
+            return Ok(None);
+        }
+        let run = Setup::new(options.clone(), self.data.clone(), &self.choice)?.resume(folder.clone())?;
+        console.say(&format!("\n{}", options.run_name()));
+        if let Some(row) = run.rows().last() {
+            console.say(&format!("going on after epoch {}", row.epoch));
+        }
+        console.say_columns();
+        match run.train(console) {
+            // A run that was cut off would be compared with whole ones: it is left out.
+            Ok(outcome) if outcome.summary.interrupted => Ok(None),
+            Ok(outcome) => Ok(Some(Course { rows: outcome.rows, diverged: None })),
+            Err(error) => match Divergence::of(&error) {
+                None => Err(error),
+                diverged => Ok(Some(Course { rows: Metrics::read(&folder.file("metrics.csv"))?, diverged })),
+            },
         }
     }
-    console.say(&format!("\n{}", comparison.table()));
-    Ok(folder)
+}
+
+/// That the runs and the data go together, and that there is a PyTorch, if there is to be one.
+fn check(plan: &Plan, runs: &[Options], data: &Dataset, choice: &Choice) -> Result<(), Failure> {
+    for options in runs {
+        Setup::check(options, data, choice)?;
+        if plan.check_torch.is_some() {
+            torch::check(options).map_err(Failure::usage)?;
+        }
+    }
+    let version = plan.check_torch.as_deref().map(torch::version);
+    version.transpose().map(drop).map_err(Failure::work)
 }
 
 /// A run of the comparison that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("the run {name} failed after {before}")]
+#[error("the run {name} failed after {done}{way}")]
 struct Failed {
     name: String,
-    before: String,
+    done: String,
+    way: String,
     source: TrainError,
 }
 
-/// The runs so far, in order.
-#[derive(Default)]
-struct Comparison {
-    setting: String,
-    runs: Vec<(Options, Outcome)>,
+/// How many runs are done, and where to see them: `1 of 8 runs, compared in runs/...`.
+fn done(comparison: &Comparison, folder: &RunFolder, all: usize) -> String {
+    let where_to_see = match comparison.runs.is_empty() {
+        true => String::new(),
+        false => format!(", compared in {}", folder.path().display()),
+    };
+    format!("{} of {}{where_to_see}", comparison.runs.len(), count(all, "run"))
 }
 
-/// A line of `compare.csv`.
-#[derive(Serialize)]
-struct Line {
-    optimizer: &'static str,
-    seed: u64,
-    epoch: usize,
-    objective: f64,
-    test_accuracy: f64,
+fn say_divergence(course: &Course, console: &mut Console) {
+    if let Some(diverged) = &course.diverged {
+        console.clear();
+        console.say(&format!("diverged {diverged}"));
+    }
 }
 
-/// An entry of `compare.json`: final test accuracies over the seeds.
-#[derive(Serialize)]
-struct Entry {
-    optimizer: &'static str,
-    seeds: Vec<u64>,
-    test_accuracy: Statistics,
-    test_accuracies: Vec<f64>,
-    train_seconds: Statistics,
+/// So many runs are named one by one.
+const NAMED: usize = 4;
+
+/// Which runs diverged and what to try, if any did.
+fn verdict(comparison: &Comparison, folder: &RunFolder) -> Option<String> {
+    let diverged = comparison.diverged();
+    let (_, options, _) = diverged.first()?;
+    let named = diverged.iter().take(NAMED).map(|(name, _, diverged)| format!("{name} {diverged}"));
+    let mut names = named.collect::<Vec<_>>().join(", ");
+    if diverged.len() > NAMED {
+        names += &format!(" and {} more, which compare.json names", diverged.len() - NAMED);
+    }
+    let mut rates = vec![smaller_rate(options)];
+    for (_, options, _) in &diverged {
+        let rate = smaller_rate(options);
+        if !rates.contains(&rate) {
+            rates.push(rate);
+        }
+    }
+    Some(format!(
+        "{} diverged: {names}. The comparison is in {}. Try a smaller learning rate, such as --lr {}",
+        count(diverged.len(), "run"),
+        folder.path().display(),
+        rates.join(",")
+    ))
 }
 
-impl Comparison {
-    /// How many runs are done, and where to see them: `1 of 8 runs, compared in runs/...`.
-    fn done(&self, folder: &RunFolder, all: usize) -> String {
-        let where_to_see = match self.runs.is_empty() {
-            true => String::new(),
-            false => format!(", compared in {}", folder.path().display()),
-        };
-        format!("{} of {}{where_to_see}", self.runs.len(), count(all, "run"))
-    }
+/// A tenth of the peak: `sgd=0.01`.
+fn smaller_rate(options: &Options) -> String {
+    // Two digits: a tenth of 0.7 is not 0.06999999999999999.
+    let tenth = format!("{:.1e}", options.lr / 10.0);
+    format!("{}={:?}", options.opt.name(), tenth.parse().unwrap_or(options.lr / 10.0))
+}
 
-    /// The optimizers in the order in which they ran, each with its runs.
-    fn by_optimizer(&self) -> Vec<(&'static str, Vec<&(Options, Outcome)>)> {
-        let mut groups: Vec<(&'static str, Vec<&(Options, Outcome)>)> = Vec::new();
-        for run in &self.runs {
-            let name = run.0.opt.name();
-            match groups.iter_mut().find(|(other, _)| *other == name) {
-                Some((_, runs)) => runs.push(run),
-                None => groups.push((name, vec![run])),
-            }
-        }
-        groups
+/// The results, a line an optimizer, and how far PyTorch's are.
+fn table(comparison: &Comparison) -> String {
+    let summed = comparison.summed();
+    let width = summed.iter().map(|of| of.name.len()).fold("optimizer".len(), usize::max);
+    let mut table = format!("{:width$}  seeds  test accuracy     lowest   seconds", "optimizer");
+    for Summed { name, results } in &summed {
+        let line = format!("\n{name:width$}  {:5}  {}", results.seeds.len(), reached(results));
+        table += line.trim_end();
     }
-
-    fn entries(&self) -> Vec<Entry> {
-        let entry = |(optimizer, runs): (&'static str, Vec<&(Options, Outcome)>)| {
-            let accuracies: Vec<f64> =
-                runs.iter().map(|(_, outcome)| outcome.summary.test_accuracy).collect();
-            let seconds: Vec<f64> = runs.iter().map(|(_, outcome)| outcome.summary.train_seconds).collect();
-            Some(Entry {
-                optimizer,
-                seeds: runs.iter().map(|(options, _)| options.seed).collect(),
-                test_accuracy: Statistics::of(&accuracies)?,
-                test_accuracies: accuracies,
-                train_seconds: Statistics::of(&seconds)?,
-            })
-        };
-        self.by_optimizer().into_iter().filter_map(entry).collect()
+    for (optimizer, apart) in comparison.apart() {
+        table += &format!(
+            "\n{optimizer}: the objective differs from PyTorch's by {:.1e} of it in the first epoch, by {:.1e} at most",
+            apart.first_epoch, apart.largest
+        );
     }
+    table
+}
 
-    /// Writes `compare.csv`, `compare.json`, `compare.svg` and `compare.png`.
-    fn write(&self, folder: &RunFolder) -> Result<(), TrainError> {
-        let problem =
-            |name: &str, error: String| TrainError::Content { path: folder.file(name), problem: error };
-        let mut table = csv::Writer::from_writer(Vec::new());
-        for (options, outcome) in &self.runs {
-            for row in &outcome.rows {
-                let line = Line {
-                    optimizer: options.opt.name(),
-                    seed: options.seed,
-                    epoch: row.epoch,
-                    objective: row.objective,
-                    test_accuracy: row.test_accuracy,
-                };
-                table.serialize(line).map_err(|error| problem("compare.csv", error.to_string()))?;
-            }
-        }
-        let bytes = table.into_inner().map_err(|error| problem("compare.csv", error.to_string()))?;
-        folder.write("compare.csv", &bytes)?;
-        let json = serde_json::to_string_pretty(&self.entries())
-            .map_err(|error| problem("compare.json", error.to_string()))?;
-        folder.write("compare.json", format!("{json}\n").as_bytes())?;
-        write_chart(folder, "compare", &self.chart())
+/// What some runs reached, and which of them reached nothing.
+fn reached(results: &Results) -> String {
+    let Results { test_accuracy, train_seconds, diverged, .. } = results;
+    let mut text = String::new();
+    if let (Some(Statistics { mean, standard_deviation, minimum }), Some(seconds)) =
+        (test_accuracy, train_seconds)
+    {
+        let spread = standard_deviation.map_or(String::new(), |sd| format!(" ± {:.2}%", 100.0 * sd));
+        let accuracy = format!("{:.2}%{spread}", 100.0 * mean);
+        text = format!("{accuracy:16}  {:.2}%  {:8.1}", 100.0 * minimum, seconds.mean);
     }
-
-    /// The objective of each optimizer against the epoch: the mean over the seeds, and their range.
-    fn chart(&self) -> cotangent::draw::LineChart {
-        let series = self.by_optimizer().into_iter().map(|(name, runs)| {
-            over_seeds(name, runs.iter().map(|(_, outcome)| &outcome.rows[..]), |row| row.objective)
-        });
-        let seeds: Vec<u64> = self.runs.iter().map(|(options, _)| options.seed).collect();
-        let seeds = match (seeds.iter().min(), seeds.iter().max()) {
-            (Some(first), Some(last)) if first < last => format!("mean and range of seeds {first} to {last}"),
-            (Some(seed), _) => format!("seed {seed}"),
-            _ => String::new(),
-        };
-        let subtitle = format!("{}, {seeds}", self.setting);
-        let mut chart = objective_chart("Training objective by optimizer".into(), subtitle, series.collect());
-        chart.y_label = "objective: mean training loss (nats)".into();
-        chart
+    let seeds = diverged.iter().take(NAMED).map(|run| format!("seed {} at step {}", run.seed, run.step));
+    let mut seeds = seeds.collect::<Vec<_>>().join(", ");
+    if diverged.len() > NAMED {
+        seeds += &format!(" and {} more", diverged.len() - NAMED);
     }
-
-    fn table(&self) -> String {
-        let mut table = String::from("optimizer  seeds  test accuracy     lowest   seconds");
-        for entry in self.entries() {
-            let Statistics { mean, standard_deviation, minimum } = entry.test_accuracy;
-            let spread = standard_deviation.map_or(String::new(), |sd| format!(" ± {:.2}%", 100.0 * sd));
-            let accuracy = format!("{:.2}%{spread}", 100.0 * mean);
-            table += &format!(
-                "\n{:9}  {:5}  {accuracy:16}  {:.2}%  {:8.1}",
-                entry.optimizer,
-                entry.seeds.len(),
-                100.0 * minimum,
-                entry.train_seconds.mean
-            );
-        }
-        table
+    match (text.is_empty(), diverged.is_empty()) {
+        (_, true) => text,
+        (true, false) => format!("diverged: {seeds}"),
+        (false, false) => format!("{text}  diverged: {seeds}"),
     }
 }

@@ -63,6 +63,11 @@ pub fn resume_command(folder: &RunFolder) -> String {
     format!("cotangent mnist --resume {}", quoted(folder.path()))
 }
 
+/// The command that goes on with a comparison.
+pub fn resume_comparison(folder: &Path) -> String {
+    format!("cotangent compare --resume {}", quoted(folder))
+}
+
 /// A path as a shell takes it.
 pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();

@@ -5,7 +5,7 @@ use cotangent::train::files::{CHECKPOINT, read_configuration};
 use cotangent::train::{Choice, Choices, OptimizerName, Run, RunFolder, Setup, Summary, TrainError};
 
 use super::console::{Console, count, device_line, listen_for_interrupt, quoted, resume_command};
-use super::{Failure, Request, data};
+use super::{Failure, Request, beside_resume, data, way_on};
 use crate::cli::Mnist;
 
 pub fn run(arguments: Mnist) -> Result<(), Failure> {
@@ -40,14 +40,7 @@ fn begin(arguments: Mnist) -> Result<(Run, String), Failure> {
 /// A run that was cut off, as it stood at its last checkpoint, and its line about the device.
 fn resume(arguments: Mnist) -> Result<(Run, String), Failure> {
     let Some(path) = arguments.resume else { return Err(Failure::usage("--resume needs a folder")) };
-    let Choices { threads, device, plan, .. } = arguments.choices.clone();
-    let allowed = Choices { threads, device, plan, ..Choices::default() };
-    if arguments.choices != allowed {
-        return Err(Failure::usage(
-            "--resume goes on with the run's own options: leave out all others but --threads, --device, --plan \
-             and --quiet",
-        ));
-    }
+    let allowed = beside_resume(&arguments.choices)?;
     let folder = RunFolder::open(&path)?;
     let (opt, choices) = read_configuration(&folder.file("config.toml"))?;
     let opt = opt.ok_or_else(|| {
@@ -114,11 +107,7 @@ fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
 /// What ended a run before its time: where a file could not be written or a device failed, with the way to
 /// go on.
 fn stopped(error: TrainError, folder: &RunFolder) -> Failure {
-    let more = match error {
-        TrainError::File { .. } | TrainError::OnDevice { .. } => "",
-        TrainError::DeviceFailed { .. } => " --plan launches",
-        _ => return error.into(),
-    };
+    let Some(more) = way_on(&error) else { return error.into() };
     if !folder.file("config.toml").exists() {
         return error.into();
     }

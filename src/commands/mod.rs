@@ -73,7 +73,8 @@ impl<'a> Request<'a> {
     fn resolve(&self, opt: OptimizerName, among: &[OptimizerName]) -> Result<Options, Failure> {
         let rates = self.line.lr.iter().flat_map(LearningRates::named);
         if let Some(other) = rates.into_iter().find(|name| !among.contains(name)) {
-            let (other, among) = (other.name(), among.iter().map(|opt| opt.name()).collect::<Vec<_>>().join(","));
+            let (other, among) =
+                (other.name(), among.iter().map(|opt| opt.name()).collect::<Vec<_>>().join(","));
             return Err(Failure::usage(format!(
                 "--lr has a rate for {other}, which does not run: leave it out, or name it beside --opt {among}"
             )));
@@ -87,6 +88,29 @@ impl<'a> Request<'a> {
             Some(path) if line.resolve(opt).is_ok() => Failure::usage(format!("{}: {error}", path.display())),
             _ => Failure::usage(error),
         })
+    }
+}
+
+/// What may stand beside --resume: what decides no result.
+fn beside_resume(choices: &Choices) -> Result<Choices, Failure> {
+    let Choices { threads, device, plan, .. } = choices.clone();
+    let allowed = Choices { threads, device, plan, ..Choices::default() };
+    match *choices == allowed {
+        true => Ok(allowed),
+        false => Err(Failure::usage(
+            "--resume goes on with the run's own options: leave out all others but --threads, --device, --plan \
+             and --quiet",
+        )),
+    }
+}
+
+/// What to add to the command that goes on after this error, if going on is the way; nothing where it would only be met
+/// again.
+fn way_on(error: &TrainError) -> Option<&'static str> {
+    match error {
+        TrainError::File { .. } | TrainError::OnDevice { .. } | TrainError::Torch(_) => Some(""),
+        TrainError::DeviceFailed { .. } => Some(" --plan launches"),
+        _ => None,
     }
 }
 

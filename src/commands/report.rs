@@ -71,12 +71,13 @@ pub fn run(arguments: Report) -> Result<(), Failure> {
     let torch = torch.transpose().map_err(Failure::work)?;
 
     let mut console = Console::new(arguments.quiet);
-    let folders = match arguments.runs.is_empty() {
-        false => arguments.runs.clone(),
+    let (folders, diverged) = match arguments.runs.is_empty() {
+        false => (arguments.runs.clone(), None),
         true => {
-            let folders = vec![train(&arguments, &mut console)?];
+            let done = train(&arguments, &mut console)?;
+            let folders = vec![done.folder.path().into()];
             console.say(&next_time(&arguments, &folders));
-            folders
+            (folders, done.diverged)
         }
     };
     let records = records(&folders)?;
@@ -125,7 +126,7 @@ pub fn run(arguments: Report) -> Result<(), Failure> {
         browser::pdf(&browser, page.path(), printed.path(), &interrupted).map_err(Failure::work)?;
         console.say(&format!("wrote {}", printed.path().display()));
     }
-    Ok(())
+    diverged.map_or(Ok(()), |diverged| Err(Failure::work(diverged)))
 }
 
 fn formula() -> Result<Trace, Failure> {
@@ -134,8 +135,8 @@ fn formula() -> Result<Trace, Failure> {
     trace(&formula, &point, &Request::default()).map_err(Failure::work)
 }
 
-/// Trains each optimizer, and returns the folder of the runs.
-fn train(arguments: &Report, console: &mut Console) -> Result<PathBuf, Failure> {
+/// Trains each optimizer.
+fn train(arguments: &Report, console: &mut Console) -> Result<compare::Done, Failure> {
     let optimizers = if arguments.opt.is_empty() { &OPTIMIZERS[..] } else { &arguments.opt };
     let place = Place { config: arguments.config.clone(), out: None, quiet: arguments.quiet };
     let seeds = arguments.seeds.unwrap_or(1);
@@ -143,9 +144,9 @@ fn train(arguments: &Report, console: &mut Console) -> Result<PathBuf, Failure> 
     if arguments.config.is_none() {
         choices.epochs.get_or_insert(EPOCHS);
     }
-    let next = |folder: &Path| next_time(arguments, &[folder.into()]);
-    let folder = compare::train(optimizers, seeds, choices, &place, ("report", &next), console)?;
-    Ok(folder.path().into())
+    let next = |folder: &Path| format!(", then {}", next_time(arguments, &[folder.into()]));
+    let work = compare::Work::begin(optimizers, seeds, choices, &place, None, "report")?;
+    work.carry_out(&next, console)
 }
 
 /// The command that makes the page of these runs.

@@ -2,7 +2,7 @@
 
 use super::results;
 use crate::draw::{LineChart, Reference, Series, YFormat};
-use crate::train::figures::{objective_chart, over_seeds};
+use crate::train::figures::{broken_off, objective_chart, over_seeds};
 use crate::train::log::GOAL;
 use crate::train::{Group, Row};
 
@@ -29,7 +29,12 @@ pub(super) fn seeds<'a>(groups: impl IntoIterator<Item = &'a Group<'a>>) -> Stri
 
 /// The training objective of all groups.
 pub(super) fn objectives(groups: &[Group<'_>], setting: &str) -> LineChart {
-    let series = groups.iter().map(|group| curve(&group.name, group, |row| row.objective));
+    let series = groups.iter().map(|group| {
+        // All runs of a group diverged after as many epochs, or none did.
+        let diverged = group.records.first().filter(|record| record.diverged.is_some());
+        let ends = diverged.map(|record| broken_off(record.rows.len(), "breaks off"));
+        Series { ends, ..curve(&group.name, group, |row| row.objective) }
+    });
     let mut chart = objective_chart(
         "Training objective by optimizer".into(),
         format!("{setting}, {}", seeds(groups)),

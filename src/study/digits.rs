@@ -182,18 +182,29 @@ fn learning(groups: &[Group<'_>], setting: &str) -> Vec<Part> {
         return vec![paragraph("No run holds an epoch, so there is no curve.")];
     }
     let mut parts = Vec::new();
-    for (number, some) in with_rows.chunks(LINES).enumerate() {
-        let id = |name: &str| if number == 0 { name.to_string() } else { format!("{name}-{}", number + 1) };
+    // A line that is not there is missed by nobody who does not know of it.
+    let without = groups.iter().filter(|group| with_rows.iter().all(|other| other.name != group.name));
+    let (diverged, without): (Vec<_>, Vec<_>) =
+        without.partition(|group| group.records.iter().any(|record| record.diverged.is_some()));
+    for group in diverged.iter().chain(&without) {
+        parts.push(paragraph(format!("{}: there is no curve, as no epoch was finished.", group.name)));
+    }
+    // What diverged at once is a mark.
+    let marked: Vec<Group<'_>> = with_rows.iter().chain(diverged).cloned().collect();
+    let id = |name: &str, number: usize| match number {
+        0 => name.to_string(),
+        _ => format!("{name}-{}", number + 1),
+    };
+    for (number, some) in marked.chunks(LINES).enumerate() {
         let caption = "The objective as training met it, batch by batch, the mean of each epoch.";
-        parts.push(of_runs(
-            id("objective"),
-            Content::Chart(curves::objectives(some, setting)),
-            caption,
-            some,
-        ));
+        let chart = Content::Chart(curves::objectives(some, setting));
+        parts.push(of_runs(id("objective", number), chart, caption, some));
+    }
+    for (number, some) in with_rows.chunks(LINES).enumerate() {
         let caption = "The share of the test images that are classified as labelled, after each epoch. The test images \
                        chose nothing: what is reported of a run is its end.";
-        parts.push(of_runs(id("accuracy"), Content::Chart(curves::accuracies(some, setting)), caption, some));
+        let chart = Content::Chart(curves::accuracies(some, setting));
+        parts.push(of_runs(id("accuracy", number), chart, caption, some));
     }
     parts.push(heading("Each alone"));
     parts.push(paragraph(

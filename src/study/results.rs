@@ -44,15 +44,22 @@ fn line(group: &Group<'_>) -> Line {
         shown(of.mean) + &spread
     };
     let or_none = |text: Option<String>| words(text.unwrap_or_else(|| "none".into()));
+    let has_diverged = group.records.iter().any(|record| record.diverged.is_some());
     let reach = accuracies.iter().filter(|&&accuracy| accuracy >= GOAL).count();
     Line {
         accuracy: accuracy.as_ref().map(|of| of.mean),
         cells: vec![
             words(group.name.clone()),
             words(seeds(group.records.iter().map(|record| record.options.seed))),
-            or_none(accuracy.as_ref().map(|of| with_spread(of, &percent))),
+            match &accuracy {
+                None if has_diverged => words("diverged"),
+                of => or_none(of.as_ref().map(|of| with_spread(of, &percent))),
+            },
             or_none(accuracy.as_ref().map(|of| percent(of.minimum))),
-            words(format!("{reach} of {}", accuracies.len())),
+            words(format!(
+                "{reach} of {}",
+                if has_diverged { group.records.len() } else { accuracies.len() }
+            )),
             or_none(Statistics::of(&to_goal).map(|of| format!("{:.1}", of.mean))),
             or_none(epoch.map(|of| format!("{:.2}", of.mean))),
         ],
@@ -120,7 +127,7 @@ pub(super) fn runs(groups: &[Group<'_>]) -> Block {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::{Choices, OptimizerName, Row, groups};
+    use crate::train::{Choices, Divergence, OptimizerName, Row, groups};
 
     fn record(opt: OptimizerName, seed: u64, accuracies: &[f64]) -> Record {
         let choices = Choices { seed: Some(seed), epochs: Some(accuracies.len()), ..Choices::default() };
@@ -140,6 +147,7 @@ mod tests {
             card: None,
             rows: (1..).zip(accuracies).map(row).collect(),
             summary: None,
+            diverged: None,
             confusion: None,
             notes: Vec::new(),
             configured: true,
@@ -169,6 +177,17 @@ mod tests {
         assert_eq!(first, ["adam", "rmsprop", "98% line", "adagrad"]);
         assert_eq!(table[1][1..], ["0, 1", "98.50% ± 0.71%", "98.00%", "2 of 2", "3.0", "2.00"]);
         assert_eq!(table[4][1..], ["0", "97.99%", "97.99%", "0 of 1", "none", "2.00"]);
+    }
+
+    #[test]
+    fn a_run_that_diverged_reached_nothing_however_good_it_was_before() {
+        let mut records =
+            [record(OptimizerName::Sgd, 0, &[0.99, 0.99]), record(OptimizerName::Adam, 0, &[0.9, 0.91])];
+        records[0].rows.truncate(1);
+        records[0].diverged = Some(Divergence { step: 9, place: "the loss".into(), learning_rate: 1.0 });
+        let table = cells(table(&groups(&records)));
+        let last = table.last().unwrap();
+        assert_eq!(last[..5], ["sgd, diverged after 1 of 2 epochs", "0", "diverged", "none", "0 of 1"]);
     }
 
     #[test]

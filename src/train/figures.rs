@@ -5,7 +5,7 @@ use std::path::Path;
 use super::engine::Confusion;
 use super::log::GOAL;
 use super::{Options, Row, RunFolder, TrainError, files};
-use crate::draw::{ConfusionMatrix, LineChart, Reference, ScaleKind, Series, YFormat, png};
+use crate::draw::{ConfusionMatrix, End, LineChart, Reference, ScaleKind, Series, YFormat, png};
 use crate::model::Perceptron;
 
 /// Pixels per unit of the drawing: sharp in print.
@@ -92,6 +92,11 @@ pub fn over_seeds<'r>(name: &str, runs: impl Iterator<Item = &'r [Row]>, value: 
         band: (runs.len() > 1).then(|| (0..epochs).map(range).collect()),
         ..Series::default()
     }
+}
+
+/// The end of the line of a run that diverged after so many whole epochs: in the next. `word` is what the line does there.
+pub fn broken_off(epochs: usize, word: &str) -> End {
+    End { x: (epochs + 1) as f64, word: word.into() }
 }
 
 /// Writes a chart as SVG and as PNG.

@@ -56,13 +56,28 @@ impl RunFolder {
     /// # Errors
     /// When there is no such folder, or no run began in it.
     pub fn open(path: &Path) -> Result<Self, TrainError> {
+        Self::with(path, "config.toml", "run")
+    }
+
+    /// The folder of an earlier comparison, to go on with it; `plan` is the file that each holds.
+    ///
+    /// # Errors
+    /// When there is no such folder, or no comparison began in it.
+    pub fn open_comparison(path: &Path, plan: &str) -> Result<Self, TrainError> {
+        Self::with(path, plan, "comparison")
+    }
+
+    /// The folder of a `what`, which holds this file.
+    fn with(path: &Path, file: &str, what: &str) -> Result<Self, TrainError> {
         let folder = Self { path: path.into() };
         let problem = match path.is_dir() {
-            true if folder.file("config.toml").exists() => return Ok(folder),
-            true => "is no run folder, as it holds no config.toml; name the folder that a run wrote",
-            false => "there is no such run folder; name the folder that a run wrote",
+            true if folder.file(file).exists() => return Ok(folder),
+            true => {
+                format!("is no {what} folder, as it holds no {file}; name the folder that a {what} wrote")
+            }
+            false => format!("there is no such {what} folder; name the folder that a {what} wrote"),
         };
-        Err(TrainError::Content { path: path.into(), problem: problem.into() })
+        Err(TrainError::Content { path: path.into(), problem })
     }
 
     /// A folder of its own inside this one.
@@ -71,6 +86,17 @@ impl RunFolder {
     /// As [`Self::create`].
     pub fn inner(&self, name: &str) -> Result<Self, TrainError> {
         Self::make(&self.path.join(name))
+    }
+
+    /// As [`Self::inner`], or the folder of that name which is there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn inner_or_new(&self, name: &str) -> Result<Self, TrainError> {
+        match self.inner(name) {
+            Err(TrainError::Exists(path)) if path.is_dir() => Ok(Self { path }),
+            made => made,
+        }
     }
 
     /// The folder's path.

@@ -20,14 +20,17 @@ pub struct Group<'a> {
 struct Key {
     /// The options up to the seed; what decides no result at a value that all share.
     options: Options,
-    /// The epochs of a run that is not whole: with whole ones it would have no common mean.
-    cut_off: Option<usize>,
+    /// Of a run that is not whole the epochs, and whether it diverged: with whole ones it would have no common mean.
+    cut_off: Option<(usize, bool)>,
 }
 
 impl Key {
     fn of(record: &Record) -> Self {
         let options = Options { seed: 0, threads: 1, plan: Plan::Auto, ..record.options.clone() };
-        Self { options, cut_off: (!record.is_whole()).then_some(record.rows.len()) }
+        Self {
+            options,
+            cut_off: (!record.is_whole()).then_some((record.rows.len(), record.diverged.is_some())),
+        }
     }
 
     /// `adam`, or among several of the same optimizer `adam, lr 0.01`.
@@ -41,8 +44,9 @@ impl Key {
                 name += &format!(", {key} {value}");
             }
         }
-        if let Some(epochs) = self.cut_off {
-            name += &format!(", {epochs} of {} epochs", self.options.epochs);
+        if let Some((epochs, diverged)) = self.cut_off {
+            let how = if diverged { "diverged after " } else { "" };
+            name += &format!(", {how}{epochs} of {} epochs", self.options.epochs);
         }
         name
     }
@@ -78,7 +82,7 @@ pub fn groups(records: &[Record]) -> Vec<Group<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::{Choices, Row};
+    use crate::train::{Choices, Divergence, Row};
 
     fn record(opt: OptimizerName, choices: Choices) -> Record {
         Record {
@@ -90,6 +94,7 @@ mod tests {
             card: None,
             rows: vec![Row::default(); 10],
             summary: None,
+            diverged: None,
             confusion: None,
             notes: Vec::new(),
             configured: true,
@@ -134,6 +139,19 @@ mod tests {
             "adam, data /other, device auto",
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_run_that_diverged_is_a_group_with_those_that_did_after_as_many_epochs() {
+        let mut records = [seed(0), seed(1), seed(2)].map(|choices| record(OptimizerName::Sgd, choices));
+        for record in &mut records[1..] {
+            record.rows.truncate(4);
+            record.diverged = Some(Divergence { step: 9, place: "the loss".into(), learning_rate: 1.0 });
+        }
+        let groups = groups(&records);
+        let names: Vec<&str> = groups.iter().map(|group| &group.name[..]).collect();
+        assert_eq!(names, ["sgd", "sgd, diverged after 4 of 10 epochs"]);
+        assert_eq!(groups[1].records.len(), 2);
     }
 
     #[test]

@@ -231,7 +231,7 @@ pub enum LeftOut {
 }
 
 /// Rows as lines of CSV.
-fn lines(rows: &[Row], header: bool) -> io::Result<Vec<u8>> {
+pub(super) fn lines(rows: &[Row], header: bool) -> io::Result<Vec<u8>> {
     let mut writer = csv::WriterBuilder::new().has_headers(header).from_writer(Vec::new());
     rows.iter().try_for_each(|row| writer.serialize(row))?;
     writer.into_inner().map_err(|error| error.into_error())

@@ -5,9 +5,12 @@
 //! - [`hardware`]: which processor or device trains, and why;
 //! - [`engine`]: one epoch, one evaluation, on the CPU or on a CUDA device;
 //! - [`run`]: the epochs of a run, from its first file to its last;
-//! - [`folder`], [`log`], [`files`], [`figures`]: what stands in a run folder, and how it gets there;
-//! - [`record`], [`groups`](mod@groups), [`statistics`], [`mistakes`]: runs read back from their folders, to be shown.
+//! - [`folder`], [`log`], [`files`], [`figures`], [`divergence`]: what stands in a run folder, and how it gets there;
+//! - [`record`], [`groups`](mod@groups), [`statistics`], [`mistakes`]: runs read back from their folders, to be shown;
+//! - [`comparison`]: several runs beside one another; [`torch`]: the same training by PyTorch.
 
+pub mod comparison;
+pub mod divergence;
 pub mod engine;
 pub mod figures;
 pub mod files;
@@ -21,7 +24,10 @@ pub mod record;
 pub mod run;
 pub mod schedule;
 pub mod statistics;
+pub mod torch;
 
+pub use comparison::Comparison;
+pub use divergence::Divergence;
 pub use folder::RunFolder;
 pub use groups::{Group, groups};
 pub use hardware::{Choice, Hardware};
@@ -40,6 +46,7 @@ use crate::data::DataError;
 use crate::draw::DrawError;
 use crate::exec::cuda::CudaError;
 use crate::ops::GraphError;
+use crate::python::TorchError;
 
 /// Why a run ended before its time, or never began.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +97,9 @@ pub enum TrainError {
          that fails is named. What earlier epochs logged is kept"
     )]
     DeviceFailed { device: String, source: CudaError },
+
+    #[error(transparent)]
+    Torch(#[from] TorchError),
 
     #[error("could not start {threads} threads: try fewer --threads")]
     Threads { threads: usize, source: std::io::Error },

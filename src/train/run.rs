@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::divergence::{DIVERGED, Divergence};
 use super::engine::cpu::{CpuEngine, memory};
 use super::engine::cuda::CudaEngine;
 use super::engine::{Confusion, Ended, Engine, Epoch, Job, Set, Snapshot, Sums, not_finite_parameter};
@@ -53,6 +54,13 @@ pub struct Outcome {
     pub summary: Summary,
     /// The epochs that were finished.
     pub rows: Vec<Row>,
+}
+
+/// The learning rate by update, from 0, where an epoch has so many.
+pub fn learning_rates(options: &Options, steps: u64) -> impl Fn(u64) -> f64 + Send + use<> {
+    let &Options { schedule, lr, epochs, .. } = options;
+    let steps = epochs as u64 * steps;
+    move |step| schedule.learning_rate(lr, step, steps)
 }
 
 impl Setup {
@@ -126,6 +134,15 @@ impl Setup {
         Ok(Self { options, job, engine, card })
     }
 
+    /// The work, and the parameters that it starts from: for somebody else to do the same.
+    ///
+    /// # Errors
+    /// When a device fails.
+    pub fn into_work(mut self) -> Result<(Job, Vec<f32>), TrainError> {
+        let parameters = self.engine.snapshot()?.parameters.to_vec();
+        Ok((self.job, parameters))
+    }
+
     /// A run from the beginning, in a folder of its own.
     pub fn begin(self, folder: RunFolder) -> Run {
         Run { setup: self, folder, rows: Vec::new() }
@@ -174,9 +191,7 @@ impl Setup {
 
     /// The learning rate by update, from 0.
     fn learning_rate(&self) -> impl Fn(u64) -> f64 + Send + use<> {
-        let Options { schedule, lr, epochs, .. } = self.options;
-        let steps = epochs as u64 * self.steps();
-        move |step| schedule.learning_rate(lr, step, steps)
+        learning_rates(&self.options, self.steps())
     }
 
     /// Losses, hits and the confusion matrix of the network as it stands.
@@ -249,9 +264,18 @@ impl Run {
     /// Runs the epochs that are left.
     ///
     /// # Errors
-    /// When the loss is no longer finite, or a file cannot be written. What was logged is kept, and
-    /// the figures show it.
-    pub fn train(mut self, monitor: &mut dyn Monitor) -> Result<Outcome, TrainError> {
+    /// When the loss is no longer finite, which the folder then says, or a file cannot be written. What was logged is
+    /// kept, and the figures show it.
+    pub fn train(self, monitor: &mut dyn Monitor) -> Result<Outcome, TrainError> {
+        let folder = self.folder.clone();
+        folder.remove(DIVERGED)?; // of an earlier try
+        self.finish(monitor).inspect_err(|error| {
+            // Where that cannot be written, the run is only taken for one that was cut off.
+            let _ = Divergence::of(error).map(|divergence| divergence.write(&folder));
+        })
+    }
+
+    fn finish(mut self, monitor: &mut dyn Monitor) -> Result<Outcome, TrainError> {
         let Setup { options, job, card, .. } = &self.setup;
         // A run that is gone on with keeps the configuration it began with.
         if !self.folder.file("config.toml").exists() {

@@ -13,7 +13,8 @@ fn a_comparison_has_a_folder_a_run_and_four_files_that_agree_with_them() {
         place.compare("--opt adam,adagrad --seeds 3 --seed 4 --lr 0.0005 --out both").succeeded().stdout;
     let runs: Vec<String> =
         ["adagrad", "adam"].iter().flat_map(|opt| (4..7).map(move |k| format!("{opt}-seed{k}"))).collect();
-    let files = ["compare.csv", "compare.json", "compare.png", "compare.svg"].map(String::from);
+    let files =
+        ["compare.csv", "compare.json", "compare.png", "compare.svg", "compare.toml"].map(String::from);
     assert_eq!(place.names("both"), [&runs[..], &files[..]].concat());
     assert!(is_svg(&place.path("both/compare.svg")) && is_png(&place.path("both/compare.png")));
 
@@ -94,13 +95,78 @@ fn a_mistake_is_found_before_a_folder_is_made() {
 }
 
 #[test]
-fn a_run_that_fails_is_named_and_the_runs_before_it_are_kept() {
+fn a_run_that_diverges_is_a_row_and_a_mark_and_the_others_run() {
     let place = Workplace::new();
-    // Adam divides by the gradient's size; plain steps explode.
-    let message = place
-        .compare("--opt adam,sgd --lr 100 --schedule constant --hidden 64,64 --epochs 4 --out both")
-        .failed(1, &["the run sgd-seed0 failed", "no longer finite at step", "compared in both"]);
+    let finished = place.compare("--opt sgd,adam --lr sgd=1e30 --seeds 2 --out both");
+    let shown = finished.stdout.clone();
+    let message =
+        finished.failed(1, &["2 runs diverged: sgd-seed0 at step 2, where ", "is in both", "--lr sgd=1e29"]);
     assert_eq!(message.lines().count(), 1);
-    assert!(place.read("both/compare.csv").contains("adam,0,4,"));
-    assert!(place.path("both/adam-seed0/model.safetensors").exists());
+    let row = shown.lines().find(|line| line.starts_with("sgd ")).unwrap();
+    assert!(row.ends_with("      0  diverged: seed 0 at step 2, seed 1 at step 2"), "{row:?}");
+
+    let csv = place.read("both/compare.csv");
+    let runs: Vec<String> = cells(&csv)[1..].iter().map(|row| row[..3].join(",")).collect();
+    assert_eq!(runs, ["adam,0,1", "adam,0,2", "adam,1,1", "adam,1,2"]);
+    let json: serde_json::Value = serde_json::from_str(&place.read("both/compare.json")).unwrap();
+    assert_eq!(json[0]["optimizer"], "sgd");
+    assert_eq!(
+        (&json[0]["seeds"], &json[0]["test_accuracy"]),
+        (&serde_json::json!([]), &serde_json::Value::Null)
+    );
+    assert_eq!((&json[0]["diverged"][1]["seed"], &json[0]["diverged"][1]["step"]), (&1.into(), &2.into()));
+    assert_eq!(json[0]["diverged"][1]["place"], "the output of layer 2");
+    assert_eq!(
+        (&json[1]["seeds"], &json[1]["diverged"]),
+        (&serde_json::json!([0, 1]), &serde_json::json!([]))
+    );
+    assert!(place.read("both/compare.svg").contains("×: sgd diverged at epoch 1."));
+    assert!(is_png(&place.path("both/compare.png")));
+    let why: serde_json::Value = serde_json::from_str(&place.read("both/sgd-seed0/diverged.json")).unwrap();
+    assert_eq!(why["step"], 2);
+}
+
+#[test]
+fn a_comparison_all_of_whose_runs_diverge_is_still_written() {
+    let place = Workplace::new();
+    let message = place
+        .compare("--opt sgd,rmsprop --seeds 3 --lr 1e30 --out both")
+        .failed(1, &["6 runs diverged: sgd-seed0 ", " and 2 more", "--lr sgd=1e29,rmsprop=1e29"]);
+    assert!(!message.contains("rmsprop-seed1"), "four are named: {message}");
+    assert_eq!(place.read("both/compare.csv"), "optimizer,seed,epoch,objective,test_accuracy\n");
+    assert!(is_svg(&place.path("both/compare.svg")) && is_png(&place.path("both/compare.png")));
+}
+
+#[test]
+fn each_optimizer_has_the_rate_of_its_name_then_that_of_all_then_its_default() {
+    let place = Workplace::new();
+    let rate = |run: &str| {
+        let config = place.read(&format!("{run}-seed0/config.toml"));
+        config.lines().find_map(|line| line.strip_prefix("lr = ")).unwrap().to_string()
+    };
+    place.compare("--epochs 1 --lr adam=3e-3,sgd=0.2 --out named").succeeded();
+    assert_eq!(
+        ["adam", "sgd", "adagrad", "rmsprop"].map(|opt| rate(&format!("named/{opt}"))),
+        ["0.003", "0.2", "0.05", "0.001"]
+    );
+    fs::write(place.path("mine.toml"), "lr = \"0.01,sgd=0.3\"\n").unwrap();
+    place.compare("--epochs 1 --opt adam,sgd --config mine.toml --lr adam=0.004 --out mixed").succeeded();
+    assert_eq!(["adam", "sgd"].map(|opt| rate(&format!("mixed/{opt}"))), ["0.004", "0.3"]);
+}
+
+#[test]
+fn a_rate_for_nobody_or_two_for_one_are_mistakes_found_before_a_folder_is_made() {
+    let place = Workplace::new();
+    let refused = |arguments: &str, words: &[&str]| {
+        place.compare(&format!("{arguments} --out all")).failed(2, words);
+    };
+    refused("--opt adam --lr sgd=0.1", &["--lr has a rate for sgd, which does not run", "--opt adam"]);
+    refused("--lr adam=0.1,adam=0.2", &["--lr", "adam has two rates"]);
+    refused("--lr adem=0.1", &["\"adem\" is no optimizer"]);
+    refused("--lr adam=fast", &["expected a number"]);
+    refused("--lr adam=-1", &["--lr adam=-1: must be a positive number"]);
+    assert!(!place.path("all").exists());
+    place
+        .mnist("--lr adam=0.1 --out one")
+        .failed(2, &["--lr adam=0.1: mnist trains with one optimizer", "compare"]);
 }

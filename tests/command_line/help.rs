@@ -38,7 +38,7 @@ fn help_names_each_option_and_its_values_once() {
         "--out",
         "--quiet",
     ];
-    for (command, own) in [("mnist", &own[..]), ("compare", &["--seeds"])] {
+    for (command, own) in [("mnist", &own[..]), ("compare", &["--seeds", "--resume", "--check-torch"])] {
         let long = place.run(&format!("{command} --help")).succeeded().stdout;
         assert_eq!(long, place.run(&format!("{command} -h")).succeeded().stdout);
         for option in shared.iter().chain(own) {

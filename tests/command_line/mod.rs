@@ -6,6 +6,7 @@
 mod backprop;
 mod bad_input;
 mod compare;
+mod compare_torch;
 mod data_folder;
 #[cfg(target_os = "linux")] // the emulated driver
 mod devices;

@@ -229,3 +229,27 @@ fn a_link_to_what_is_no_file_is_left_alone_and_one_to_a_file_is_followed() {
     std::os::unix::fs::symlink("out/values.safetensors", place.path("graph.svg")).unwrap();
     place.run("backprop --graph graph.svg --out out --force").failed(2, &["would both write"]);
 }
+
+#[test]
+fn a_run_that_diverges_is_on_the_page_as_such_and_the_status_says_so() {
+    let place = Workplace::new();
+    let finished = report(&place, "--opt adam,sgd --lr sgd=1e30");
+    assert!(finished.stdout.contains("wrote report.html, "), "{}", finished.stdout);
+    finished.failed(1, &["1 run diverged: sgd-seed0 at step 2", "--lr sgd=1e29"]);
+    let page = place.read("report.html");
+    let diverged = row(&page, "sgd, diverged after 0 of 2 epochs");
+    assert_eq!(diverged[1..4], ["0", "diverged", "none"]);
+    assert_eq!(row(&page, "adam")[1], "0");
+    assert!(
+        page.contains("the run diverged after 0 of 2 epochs, at step 2, where the output of layer 2 holds")
+    );
+    assert!(
+        page.contains("×: sgd, diverged after 0 of 2 epochs breaks off at epoch 1"),
+        "the chart marks it"
+    );
+    assert!(!page.contains("sgd-seed0: model.safetensors is missing"), "nobody expects a model");
+    // Of runs that exist it is a page like any other.
+    let runs = format!("runs/{}", place.names("runs")[0]);
+    place.run(&format!("report --runs {runs} --out again.html")).succeeded();
+    assert!(place.read("again.html").contains("diverged after 0 of 2 epochs"));
+}

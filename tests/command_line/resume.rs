@@ -114,17 +114,121 @@ fn a_second_interrupt_ends_a_run_in_the_middle_of_a_batch() {
     assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
 }
 
+/// A comparison's results without what a clock decides.
+fn comparison(place: &Workplace, folder: &str) -> (String, serde_json::Value, String, Vec<String>) {
+    let read = |name: &str| place.read(&format!("{folder}/{name}"));
+    let mut json: serde_json::Value = serde_json::from_str(&read("compare.json")).unwrap();
+    for entry in json.as_array_mut().unwrap() {
+        entry.as_object_mut().unwrap().remove("train_seconds");
+    }
+    (read("compare.csv"), json, read("compare.svg"), place.names(folder))
+}
+
 #[test]
-fn an_interrupted_comparison_keeps_its_whole_runs_and_says_how_to_finish_the_last() {
+fn an_interrupted_comparison_goes_on_to_the_results_of_one_that_was_not() {
+    let place = Workplace::new();
+    let options = format!("compare {} {LONG}", small(LONG)).replace("adam", "sgd,adam,adagrad");
+    let options = format!("{options} --lr sgd=1e30");
+    place.run(&format!("{options} --quiet --out whole")).failed(1, &["sgd-seed9 at step"]);
+    let message = cut_off(&place, &format!("{options} --out both"), "5 ", "INT").failed(
+        1,
+        &["interrupted after 1 of 3 runs, compared in both. Go on with: cotangent compare --resume both"],
+    );
+    assert_eq!(message.lines().count(), 1);
+    let epochs = place.read("both/adam-seed9/metrics.csv").lines().count() - 1;
+    assert!((5..150).contains(&epochs) && !place.path("both/adagrad-seed9").exists());
+    let diverged = contents(&place.path("both/sgd-seed9"));
+    let finished = place.run("compare --resume both --threads 2");
+    let shown = finished.stdout.clone();
+    finished.failed(1, &["1 run diverged: sgd-seed9"]);
+    assert!(shown.contains("sgd-seed9: as before, after 0 epochs\ndiverged at step"), "{shown}");
+    assert!(shown.contains(&format!("adam-seed9\ngoing on after epoch {epochs}\n")), "{shown}");
+    assert!(contents(&place.path("both/sgd-seed9")) == diverged, "a run that diverged is not repeated");
+    same_result(&place, "both/adam-seed9", "whole/adam-seed9");
+    same_result(&place, "both/adagrad-seed9", "whole/adagrad-seed9");
+    assert_eq!(comparison(&place, "both"), comparison(&place, "whole"));
+
+    // Once more: all is read back, and what is missing beside it is written anew.
+    fs::remove_file(place.path("both/compare.csv")).unwrap();
+    let again = place.run("compare --resume both").stdout;
+    assert!(
+        again.contains("adam-seed9: as before, after 150 epochs") && !again.contains("epoch objective"),
+        "{again}"
+    );
+    assert_eq!(comparison(&place, "both"), comparison(&place, "whole"));
+}
+
+#[test]
+fn a_comparison_that_was_killed_goes_on_and_runs_whose_folder_is_gone_begin_again() {
     let place = Workplace::new();
     let options = format!("compare {} {LONG}", small(LONG)).replace("adam", "adam,sgd");
-    let message = cut_off(&place, &format!("{options} --out both"), "sgd-seed9", "INT")
-        .failed(1, &["interrupted after 1 of 2 runs, compared in both", "mnist --resume both/sgd-seed9"]);
-    assert_eq!(message.lines().count(), 1);
-    let rows = place.read("both/compare.csv");
-    assert_eq!(rows.lines().count(), 151, "only the whole run is compared");
-    assert!(place.path("both/compare.png").exists());
-    place.run("mnist --resume both/sgd-seed9 --quiet").succeeded();
+    place.run(&format!("{options} --quiet --out whole")).succeeded();
+    cut_off(&place, &format!("{options} --out both"), "sgd-seed9", "KILL");
+    fs::remove_dir_all(place.path("both/adam-seed9")).unwrap();
+    fs::create_dir_all(place.path("both/sgd-seed9")).unwrap();
+    place.run("compare --resume both --quiet").succeeded();
+    assert_eq!(comparison(&place, "both"), comparison(&place, "whole"));
+}
+
+#[test]
+fn a_comparison_that_cannot_go_on_is_refused_and_left_as_it_is() {
+    let place = Workplace::new();
+    place.compare("--opt adam,sgd --epochs 1 --out both").succeeded();
+    let refused = |arguments: &str, status: i32, words: &[&str]| {
+        let before = contents(place.folder.path());
+        place.run(&format!("compare --resume {arguments}")).failed(status, words);
+        assert!(contents(place.folder.path()) == before, "something was changed");
+    };
+    refused("nowhere", 1, &["nowhere", "no such comparison folder"]);
+    refused("both/adam-seed0", 1, &["both/adam-seed0", "no compare.toml"]);
+    refused("both --epochs 5", 2, &["the run's own options"]);
+    refused("both --opt sgd", 2, &["--opt"]);
+    refused("both --seeds 2", 2, &["--seeds"]);
+    refused("both --out other", 2, &["--out"]);
+    refused("both --check-torch", 2, &["--check-torch"]);
+    let config = place.read("both/adam-seed0/config.toml");
+    fs::write(place.path("both/adam-seed0/config.toml"), config.replace("lr = 0.002", "lr = 0.003")).unwrap();
+    refused("both", 1, &["both/adam-seed0/config.toml", "says 0.003 for lr, where compare.toml plans 0.002"]);
+    fs::write(place.path("both/adam-seed0/config.toml"), &config).unwrap();
+    let log = place.read("both/adam-seed0/metrics.csv");
+    fs::write(place.path("both/adam-seed0/metrics.csv"), log.lines().next().unwrap()).unwrap();
+    refused("both", 1, &["both/adam-seed0/metrics.csv: holds 0 whole rows of a run of 1 epochs"]);
+    for (from, to, word) in [("seeds = 1", "seeds = 0", "plans no run"), ("\"sgd\"", "\"sdg\"", "sdg")] {
+        let plan = place.read("both/compare.toml");
+        fs::write(place.path("both/compare.toml"), plan.replace(from, to)).unwrap();
+        refused("both", 1, &["both/compare.toml: ", word]);
+        fs::write(place.path("both/compare.toml"), plan).unwrap();
+    }
+}
+
+#[test]
+fn an_interrupt_ends_pytorch_too_even_where_it_does_nothing() {
+    let place = Workplace::new();
+    let pid = place.path("pid").display().to_string();
+    let python = compare_torch::python(&place, &format!("echo $$ > '{pid}'; exec sleep 600"));
+    let options = format!("compare {} --opt adam --out both --check-torch {python}", small("--opt adam"));
+    cut_off(&place, &options, "adam-seed0, by PyTorch", "INT")
+        .failed(1, &["interrupted after 0 of 1 run.", "compare --resume both"]);
+    // It may have been ended before it wrote its number.
+    let gone = place.shell(&format!("test ! -s '{pid}' || ! kill -0 $(cat '{pid}')"));
+    assert_eq!(gone.status, Some(0), "it goes on");
+}
+
+#[test]
+fn a_report_whose_training_was_cut_off_says_how_to_finish_it() {
+    let place = Workplace::new();
+    let options = format!("report {} {LONG}", small(LONG)).replace("adam", "adam,sgd");
+    let message = cut_off(&place, &options, "sgd-seed9", "INT").failed(
+        1,
+        &[
+            "interrupted after 1 of 2 runs",
+            "Go on with: cotangent compare --resume runs/",
+            "then to make the page",
+        ],
+    );
+    let folder = message.split("--resume ").nth(1).unwrap().split(',').next().unwrap();
+    place.run(&format!("compare --quiet --resume {folder}")).succeeded();
+    place.run(&format!("report --quiet --runs {folder}")).succeeded();
 }
 
 #[test]

@@ -70,7 +70,9 @@ impl FromStr for LearningRates {
         for part in text.split(',').map(str::trim) {
             let Some((name, rate)) = part.split_once('=') else {
                 if rates.rest.replace(number(part)?).is_some() {
-                    return Err("there are two numbers for all optimizers: write one, or NAME=X for each".into());
+                    return Err(
+                        "there are two numbers for all optimizers: write one, or NAME=X for each".into()
+                    );
                 }
                 continue;
             };
@@ -154,7 +156,9 @@ mod tests {
         let refused = |text: &str| text.parse::<LearningRates>().unwrap_err();
         assert!(refused("adam=1,adam=2").contains("adam has two rates"));
         assert!(refused("0.1,0.2").contains("two numbers"));
-        assert!(refused("adem=1").contains("\"adem\" is no optimizer; these are: adagrad, rmsprop, adam, sgd"));
+        assert!(
+            refused("adem=1").contains("\"adem\" is no optimizer; these are: adagrad, rmsprop, adam, sgd")
+        );
         for text in ["", "fast", "adam=", "adam", "adam=x", "0.1,"] {
             assert!(refused(text).contains("expected a number"), "{text}: {}", refused(text));
         }

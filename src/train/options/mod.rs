@@ -165,7 +165,11 @@ impl Choices {
         let rates = self.lr.unwrap_or_default();
         let lr = rates.of(opt).unwrap_or(opt.default_learning_rate());
         if !(lr.is_finite() && lr > 0.0) {
-            return Err(OptionError::new("--lr", rates.said(opt), "must be a positive number, such as 0.001"));
+            return Err(OptionError::new(
+                "--lr",
+                rates.said(opt),
+                "must be a positive number, such as 0.001",
+            ));
         }
         let weight_decay = self.weight_decay.unwrap_or(0.0);
         if !(weight_decay >= 0.0 && lr * weight_decay < 1.0) {

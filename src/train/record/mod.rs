@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 
 pub use search::records;
 
+use super::divergence::DIVERGED;
 use super::engine::Confusion;
 use super::figures::{read_confusion, setting_of};
 use super::files::{About, MODEL, read_configuration_with_about};
 use super::log::{LeftOut, Metrics, Readable};
-use super::{Choices, OptimizerName, Options, Row, Summary, TrainError};
+use super::{Choices, Divergence, OptimizerName, Options, Row, Summary, TrainError};
 
 /// A run read from its folder.
 #[derive(Clone, PartialEq, Debug)]
@@ -38,6 +39,8 @@ pub struct Record {
     pub rows: Vec<Row>,
     /// What `summary.json` says, unless epochs followed it.
     pub summary: Option<Summary>,
+    /// Where the objective stopped being finite, if it did: such a run has no result.
+    pub diverged: Option<Divergence>,
     /// The test images by true and predicted class.
     pub confusion: Option<Confusion>,
     /// What is missing or left out: a sentence each, without its full stop.
@@ -57,10 +60,16 @@ impl Record {
         let summary = Summary::load(&path.join("summary.json"));
         let (options, about, configured) = options(path, summary.as_ref().ok(), &mut notes)?;
         let (rows, left_out) = rows(&path.join("metrics.csv"), &mut notes);
-        let summary = up_to_date(summary, &options, &rows, &mut notes);
+        let diverged = diverged(path, rows.len(), options.epochs, &mut notes);
+        let summary = match &diverged {
+            Some(_) => None, // it is of an interruption before
+            None => up_to_date(summary, &options, &rows, &mut notes),
+        };
         let done = summary.as_ref().map_or(0, |summary| summary.epochs).max(rows.len());
         match left_out {
-            None if done == 0 => notes.push("metrics.csv holds no row: no epoch was finished".into()),
+            None if done == 0 && diverged.is_none() => {
+                notes.push("metrics.csv holds no row: no epoch was finished".into())
+            }
             None if rows.len() < done => {
                 notes.push(format!("metrics.csv holds {} of the {done} epochs of summary.json", rows.len()));
             }
@@ -71,16 +80,20 @@ impl Record {
             Some(summary) if summary.interrupted => {
                 notes.push(format!("the run was interrupted after {done} of {} epochs", options.epochs));
             }
-            None if !is_damaged && done < options.epochs => {
+            None if !is_damaged && diverged.is_none() && done < options.epochs => {
                 notes.push(format!("the run stopped or goes on after {done} of {} epochs", options.epochs));
             }
             _ => {}
         }
-        let confusion = read_confusion(&path.join("confusion.csv")).inspect_err(|error| {
-            notes.push(format!("confusion.csv {}: there is no confusion matrix", fault(error)));
-        });
-        let confusion = confusion.ok();
-        if !path.join(MODEL).exists() {
+        let confusion = match &diverged {
+            Some(_) => None,
+            None => read_confusion(&path.join("confusion.csv"))
+                .inspect_err(|error| {
+                    notes.push(format!("confusion.csv {}: there is no confusion matrix", fault(error)));
+                })
+                .ok(),
+        };
+        if diverged.is_none() && !path.join(MODEL).exists() {
             notes.push(format!("{MODEL} is missing: what the network gets wrong cannot be shown"));
         }
         let network = about.network.unwrap_or_else(|| {
@@ -95,14 +108,19 @@ impl Record {
             card: about.card,
             rows,
             summary,
+            diverged,
             confusion,
             notes,
             configured,
         })
     }
 
-    /// The share of test images classified correctly at the end: of the summary, or else of the last row.
+    /// The share of test images classified correctly at the end: of the summary, or else of the last row; nothing for a
+    /// run that diverged.
     pub fn test_accuracy(&self) -> Option<f64> {
+        if self.diverged.is_some() {
+            return None;
+        }
         let of_summary = self.summary.as_ref().map(|summary| summary.test_accuracy);
         of_summary.or_else(|| Some(self.rows.last()?.test_accuracy))
     }
@@ -172,6 +190,21 @@ fn rows(path: &Path, notes: &mut Vec<String>) -> (Vec<Row>, Option<LeftOut>) {
         None => {}
     }
     (rows, left_out)
+}
+
+/// Where the run diverged, if it did.
+fn diverged(path: &Path, epochs: usize, of: usize, notes: &mut Vec<String>) -> Option<Divergence> {
+    match Divergence::read(path) {
+        Ok(diverged) => diverged.inspect(|divergence| {
+            notes.push(format!(
+                "the run diverged after {epochs} of {of} epochs, {divergence}: its learning rate is too large"
+            ));
+        }),
+        Err(error) => {
+            notes.push(format!("{DIVERGED} {}: why the run ended is unknown", fault(&error)));
+            None
+        }
+    }
 }
 
 /// The summary, unless the run has gone on since: then one of an earlier interruption is still there.

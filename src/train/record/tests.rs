@@ -290,3 +290,35 @@ fn paths_without_a_run_are_refused_with_what_to_name() {
         assert!(error.contains(problem), "{error}");
     }
 }
+
+#[test]
+fn a_run_that_diverged_has_no_result_and_says_why_and_misses_nothing_else() {
+    let place = Place::new();
+    let why = "{\"step\": 40, \"place\": \"the loss\", \"learning_rate\": 1000.0}";
+    let interrupted = summary(1, true);
+    let changes = [
+        ("metrics.csv", Some(&metrics(1)[..])),
+        ("summary.json", Some(&interrupted[..])), // of an interruption before
+        ("confusion.csv", None),
+        (MODEL, None),
+    ];
+    let path = place.run("run", &changes);
+    fs::write(path.join(DIVERGED), why).unwrap();
+    let record = Record::read(&path).unwrap();
+    assert_eq!(record.diverged.as_ref().unwrap().step, 40);
+    assert_eq!((record.test_accuracy(), record.is_whole(), record.rows.len()), (None, false, 1));
+    assert_eq!(
+        record.notes,
+        [
+            "the run diverged after 1 of 3 epochs, at step 40, where the loss holds an infinite number or NaN (learning rate \
+          1000.0): its learning rate is too large"
+        ]
+    );
+    fs::write(path.join(DIVERGED), "no JSON").unwrap();
+    let record = Record::read(&path).unwrap();
+    assert!(
+        record.diverged.is_none() && record.notes[0].starts_with("diverged.json is damaged ("),
+        "{:?}",
+        record.notes
+    );
+}

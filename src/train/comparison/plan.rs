@@ -1,0 +1,102 @@
+//! `compare.toml`: what a comparison is to train, so that one that was cut off can go on.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+use crate::train::options::OptionError;
+use crate::train::{Choices, OptimizerName, Options, RunFolder, TrainError, files};
+
+/// The file's name in a comparison's folder.
+pub const PLAN: &str = "compare.toml";
+
+/// What a comparison is to train.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plan {
+    /// The options of each optimizer, with the first seed.
+    pub optimizers: Vec<Options>,
+    /// Runs of each, with seeds from the first on.
+    pub seeds: u64,
+    /// The Python whose PyTorch trains the same.
+    pub check_torch: Option<PathBuf>,
+}
+
+/// The file.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Written<O> {
+    seeds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check_torch: Option<PathBuf>,
+    optimizer: Vec<O>,
+}
+
+impl Options {
+    /// The name of a run of a comparison, and of its folder: `adam-seed0`.
+    pub fn run_name(&self) -> String {
+        format!("{}-seed{}", self.opt.name(), self.seed)
+    }
+}
+
+impl Plan {
+    /// Each run's options, in order.
+    ///
+    /// # Errors
+    /// When a seed is too large.
+    pub fn runs(&self) -> Result<Vec<Options>, OptionError> {
+        let with_seed = |options: &Options, k: u64| {
+            let seed = Some(options.seed.saturating_add(k)); // too large a seed is refused as such
+            Choices { seed, ..options.choices() }.resolve(options.opt)
+        };
+        let of = |options| (0..self.seeds).map(move |k| with_seed(options, k));
+        self.optimizers.iter().flat_map(of).collect()
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, folder: &RunFolder) -> Result<(), TrainError> {
+        let written = Written {
+            seeds: self.seeds,
+            check_torch: self.check_torch.clone(),
+            optimizer: self.optimizers.iter().collect(),
+        };
+        let text = toml::to_string(&written)
+            .map_err(|error| TrainError::Content { path: folder.file(PLAN), problem: error.to_string() })?;
+        let head = "# What is compared here. Go on, if it was cut off: cotangent compare --resume FOLDER\n\n";
+        folder.write(PLAN, format!("{head}{text}").as_bytes())
+    }
+
+    /// Reads that of a folder.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no plan.
+    pub fn read(folder: &RunFolder) -> Result<Self, TrainError> {
+        let path = folder.file(PLAN);
+        let failed = |problem: String| TrainError::Content {
+            path: path.clone(),
+            problem: problem.trim_end().replace('\n', "; "),
+        };
+        let bytes = files::read(&path)?;
+        let text = String::from_utf8(bytes).map_err(|error| failed(error.to_string()))?;
+        let written: Written<Table> = toml::from_str(&text).map_err(|error| failed(error.to_string()))?;
+        let options = |mut table: Table| -> Result<Options, TrainError> {
+            let opt = table
+                .remove("opt")
+                .ok_or_else(|| failed("an optimizer has no name: opt = \"adam\"".into()))?;
+            let opt: OptimizerName =
+                opt.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
+            let choices: Choices =
+                table.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
+            choices.resolve(opt).map_err(|error| failed(error.to_string()))
+        };
+        let Written { seeds, check_torch, optimizer } = written;
+        let optimizers: Vec<Options> = optimizer.into_iter().map(options).collect::<Result<_, _>>()?;
+        if optimizers.is_empty() || seeds == 0 {
+            return Err(failed("plans no run".into()));
+        }
+        Ok(Self { optimizers, seeds, check_torch })
+    }
+}

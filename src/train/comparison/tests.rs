@@ -1,0 +1,85 @@
+//! Comparisons of runs that were not trained.
+
+use super::*;
+use crate::train::{Choices, OptimizerName};
+
+/// A run of three epochs, of which so many were finished: with objectives of the seed and the epoch.
+fn run(opt: OptimizerName, seed: u64, epochs: usize) -> Compared {
+    let choices = Choices { seed: Some(seed), epochs: Some(3), ..Choices::default() };
+    let row = |epoch: usize| Row {
+        epoch,
+        objective: (seed + 1) as f64 / epoch as f64,
+        test_accuracy: 0.9 + 0.01 * seed as f64,
+        seconds: 2.0,
+        ..Row::default()
+    };
+    let diverged = Divergence { step: 40, place: "the loss".into(), learning_rate: 1e3 };
+    let course = Course { rows: (1..=epochs).map(row).collect(), diverged: (epochs < 3).then_some(diverged) };
+    Compared { options: choices.resolve(opt).unwrap(), course, pytorch: None }
+}
+
+fn comparison(runs: Vec<Compared>) -> Comparison {
+    Comparison { setting: "4-3-2, relu, batch 128".into(), runs }
+}
+
+#[test]
+fn statistics_are_over_the_runs_that_were_finished() {
+    let runs = [run(OptimizerName::Sgd, 0, 3), run(OptimizerName::Sgd, 1, 1), run(OptimizerName::Sgd, 2, 3)];
+    let summed = comparison(runs.into()).summed();
+    let Results { seeds, test_accuracy, diverged, train_seconds, .. } = &summed[0].results;
+    assert_eq!(seeds, &[0, 2]);
+    let Statistics { mean, minimum, .. } = test_accuracy.unwrap();
+    assert!((mean - 0.91).abs() < 1e-12 && minimum == 0.9);
+    assert_eq!(train_seconds.unwrap().mean, 6.0);
+    assert_eq!(diverged, &[Diverged { seed: 1, step: 40, place: "the loss".into() }]);
+}
+
+#[test]
+fn a_line_is_of_the_finished_runs_and_a_note_names_the_others() {
+    let runs = [run(OptimizerName::Sgd, 0, 3), run(OptimizerName::Sgd, 1, 1), run(OptimizerName::Sgd, 2, 3)];
+    let chart = comparison(runs.into()).chart();
+    assert_eq!(
+        chart.series[0].points,
+        [(1.0, 2.0), (2.0, 1.0), (3.0, 2.0 / 3.0)],
+        "the mean of seeds 0 and 2"
+    );
+    assert_eq!(chart.series[0].ends, None);
+    assert_eq!(chart.notes, ["sgd is shown without the runs that diverged: seed 1 in epoch 2."]);
+}
+
+#[test]
+fn where_no_run_was_finished_the_line_goes_as_far_as_all_do_and_breaks_off() {
+    let chart = comparison(vec![run(OptimizerName::Sgd, 0, 2), run(OptimizerName::Sgd, 1, 1)]).chart();
+    assert_eq!(chart.series[0].points, [(1.0, 1.5)]);
+    assert_eq!(chart.series[0].ends.as_ref().unwrap().x, 2.0);
+    let none = comparison(vec![run(OptimizerName::Sgd, 0, 0), run(OptimizerName::Adam, 0, 3)]).chart();
+    assert!(none.series[0].points.is_empty() && none.series[0].ends.as_ref().unwrap().x == 1.0);
+    assert!(none.svg().contains("sgd diverged at epoch 1"));
+}
+
+#[test]
+fn pytorch_stands_after_ours_and_how_far_it_is_away_is_relative_to_it() {
+    let mut adam = run(OptimizerName::Adam, 1, 3);
+    let mut course = adam.course.clone();
+    course.rows[0].objective *= 2.0;
+    course.rows[2].objective *= 0.25;
+    adam.pytorch = Some(Peer { version: "9.8".into(), course });
+    let comparison = comparison(vec![adam, run(OptimizerName::Sgd, 1, 3)]);
+    let names: Vec<String> = comparison.chart().series.into_iter().map(|series| series.name).collect();
+    assert_eq!(names, ["adam", "sgd", "adam (PyTorch)"]);
+    assert_eq!(comparison.apart(), [("adam", Apart { first_epoch: 0.5, largest: 3.0 })]);
+}
+
+#[test]
+fn a_plan_is_read_back_as_it_was_written() {
+    let outer = tempfile::tempdir().unwrap();
+    let folder = RunFolder::create(Some(&outer.path().join("both")), "").unwrap();
+    let optimizers = [OptimizerName::Sgd, OptimizerName::Adam].map(|opt| run(opt, 7, 3).options);
+    for check_torch in [None, Some("/a folder/python".into())] {
+        let plan = Plan { optimizers: optimizers.to_vec(), seeds: 2, check_torch };
+        plan.write(&folder).unwrap();
+        assert_eq!(Plan::read(&folder).unwrap(), plan);
+        let names: Vec<String> = plan.runs().unwrap().iter().map(Options::run_name).collect();
+        assert_eq!(names, ["sgd-seed7", "sgd-seed8", "adam-seed7", "adam-seed8"]);
+    }
+}

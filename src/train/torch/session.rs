@@ -1,0 +1,132 @@
+//! A Python that trains: what it is sent, what it says, and that it never outlives us.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{Measured, SCRIPT};
+use crate::python::{Python, TorchError};
+
+/// So often it is asked whether to go on waiting for a line.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// So many pieces of work wait for the script, so that it never waits for us; batches may be large.
+const WAITING: usize = 2;
+
+/// So often it is looked whether one more can.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A line of the script's.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Said {
+    /// Its version, at once.
+    Torch(String),
+    /// An epoch is done.
+    Epoch(Measured),
+    /// The loss was not finite, and the script has ended.
+    Diverged { step: u64, place: String },
+}
+
+/// What became of a piece of work.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The script has it, or will.
+    Taken,
+    /// The script no longer listens.
+    Left,
+    /// It was not waited for.
+    Stopped,
+}
+
+/// The script as it runs.
+pub(super) struct Session<'p> {
+    python: &'p Python<'p>,
+    child: Child,
+    work: Option<SyncSender<Vec<u8>>>,
+    lines: Receiver<String>,
+}
+
+impl<'p> Session<'p> {
+    /// Starts the script.
+    pub fn start(python: &'p Python<'p>) -> Result<Self, TorchError> {
+        let mut command = python.command()?;
+        command.arg("-c").arg(SCRIPT).stdout(Stdio::piped());
+        // An interrupt from the terminal is for us alone: we end the script, and it has no error to tell.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut child = command.spawn().map_err(|error| python.not_started(error))?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let (sender, lines) = channel();
+        // By threads of their own, so that waiting for either can be given up.
+        std::thread::spawn(move || {
+            let lines = stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines());
+            lines.map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        let (work, pieces) = sync_channel::<Vec<u8>>(WAITING);
+        std::thread::spawn(move || {
+            // Where the script has left, the other end learns of it by the next piece.
+            stdin.is_some_and(|mut stdin| pieces.iter().all(|piece| stdin.write_all(&piece).is_ok()))
+        });
+        Ok(Self { python, child, work: Some(work), lines })
+    }
+
+    /// Sends a piece of work, unless it was to stop before that.
+    pub fn send(&mut self, mut piece: Vec<u8>, stop: &dyn Fn() -> bool) -> Sent {
+        let Some(work) = &self.work else { return Sent::Left };
+        loop {
+            match work.try_send(piece) {
+                Ok(()) => return Sent::Taken,
+                Err(TrySendError::Disconnected(_)) => return Sent::Left,
+                Err(TrySendError::Full(_)) if stop() => return Sent::Stopped,
+                Err(TrySendError::Full(back)) => piece = back,
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Lets it know that nothing follows.
+    pub fn hang_up(&mut self) {
+        self.work = None;
+    }
+
+    /// What it says next; nothing, if it was to stop before that.
+    pub fn said(&mut self, stop: &dyn Fn() -> bool) -> Result<Option<Said>, TorchError> {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    let said = serde_json::from_str(&line);
+                    return said
+                        .map(Some)
+                        .map_err(|error| TorchError::Results(format!("{error} in {line:?}")));
+                }
+                Err(RecvTimeoutError::Timeout) if stop() => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.hang_up();
+                    self.python.ended(self.child.wait().map_err(|error| self.python.lost(error))?)?;
+                    return Err(self.python.silent("it ended before its work was done"));
+                }
+            }
+        }
+    }
+
+    /// The version, which it says first; nothing, if it was to stop before that.
+    pub fn version(&mut self, stop: &dyn Fn() -> bool) -> Result<Option<String>, TorchError> {
+        match self.said(stop)? {
+            Some(Said::Torch(version)) => Ok(Some(version)),
+            Some(_) => Err(TorchError::Results("they begin without the version".into())),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // it may have ended
+        let _ = self.child.wait();
+    }
+}
