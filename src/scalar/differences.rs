@@ -186,6 +186,11 @@ impl<'a> Curve<'a> {
         if fastest == 0.0 {
             return Difference { central: Some(0.0), ..best };
         }
+        if let Some(kink) = self.doubtful(moving) {
+            obstacles.kink = Some((kink, 0.0));
+            best.note = Some(self.why(&best, &obstacles, name));
+            return best;
+        }
         // Beside an input near 0 the formula may change over its distance from 0, or over 1.
         let sizes =
             if size > 0.0 && size < 0.1 { [Some(size), Some(1.0)] } else { [Some(size.max(1.0)), None] };
@@ -304,6 +309,18 @@ impl<'a> Curve<'a> {
         Some(Slope { step: half, slope, largest, rounding: rounding / half, watched })
     }
 
+    /// A kink whose side at the point rounding decides, where that depends on what moves.
+    fn doubtful(&self, moving: &[(usize, f64)]) -> Option<usize> {
+        let is_doubtful = |(_, side): &(Kink, Side)| *side == Side::Doubtful;
+        if !self.kinks.iter().any(is_doubtful) {
+            return None;
+        }
+        let moving: Vec<NodeId> = moving.iter().map(|&(input, _)| self.inputs[input]).collect();
+        let moved = self.formula.graph().descendants(&moving);
+        let depends = |kink: &Kink| kink.operands().any(|node| moved[node.index()]);
+        self.kinks.iter().position(|entry| is_doubtful(entry) && depends(&entry.0))
+    }
+
     fn sample(&mut self, moving: &[(usize, f64)], points: &[f64]) -> Sample {
         for (&(input, _), &x) in moving.iter().zip(points) {
             self.values.set(self.inputs[input], &[x]);
@@ -312,7 +329,7 @@ impl<'a> Curve<'a> {
         let at = |node: NodeId| self.values.get(node)[0];
         let is_beyond = |(kink, side): &(Kink, Side)| match *side {
             Side::Of(side) => kink.side(at) != Some(side),
-            Side::Doubtful => kink.operands().any(|node| at(node) != self.at_point[node.index()]),
+            Side::Doubtful => false, // it does not move
         };
         let value = at(self.formula.output());
         let beyond = self.kinks.iter().position(is_beyond);

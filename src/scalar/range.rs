@@ -87,16 +87,18 @@ fn is_ordinary(x: f64) -> bool {
     x.is_normal()
 }
 
-/// Whether an infinite result of finite operands is no pole of the operation.
+/// Whether an infinite result of finite operands is no pole of the operation. Operations are told by name, so that those
+/// of which only rules are made are told, too.
 fn is_overflow(op: &Op, operands: &[f64], result: f64) -> bool {
     result.is_infinite()
-        && match op {
-            _ if op.arity() == 0 => false,
-            _ if op.name() == "div" => operands[1] != 0.0,
-            _ if op.arity() == 2 && op.name() != "pow" => true,
-            // Sums, products and exponentials have no pole; logarithms, powers and quotients have theirs at 0, 1 or -1.
-            _ if matches!(op.name(), "exp" | "expm1" | "sinh" | "cosh") => true,
-            _ => operands[0] != 0.0 && operands[0].abs() != 1.0,
+        && match (op.name(), operands) {
+            ("add" | "sub" | "mul" | "hypot" | "exp" | "expm1" | "sinh" | "cosh", _) => true,
+            ("div" | "xlogy", &[_, b]) => b != 0.0,
+            ("inversion", &[a, b]) => a != 0.0 || b != 0.0,
+            (_, &[base, _]) => base != 0.0,
+            // Poles of functions of one number are at 0, 1 or -1.
+            (_, &[x]) => x != 0.0 && x.abs() != 1.0,
+            _ => false,
         }
 }
 
@@ -111,8 +113,10 @@ fn is_underflow(op: &Op, operands: &[f64], result: f64) -> bool {
             small != 0.0 && is_rounded(small * SCALE * large)
         }
         ("div", &[a, b]) => a != 0.0 && is_rounded(a * SCALE / b),
-        ("pow" | "atan2", &[a, _]) => a != 0.0,
-        ("exp" | "sigmoid" | "softplus", _) => true,
+        ("pow" | "power_below" | "power_below2" | "atan2" | "direction", &[a, _]) => a != 0.0,
+        ("power_log", &[a, _]) => a != 0.0 && a != 1.0,
+        ("inversion", &[_, b]) => b != 0.0,
+        ("exp" | "sigmoid" | "softplus" | "gaussian" | "sigmoid_slope" | "sech2", _) => true,
         _ => false,
     }
 }
