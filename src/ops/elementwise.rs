@@ -16,6 +16,20 @@ use crate::float::Float;
 use crate::graph::Shape;
 
 macro_rules! unary_operations {
+    // The rows before the line are functions of formulas, too.
+    ($($function:ident $name:ident $about:literal |$a:ident| $of_a:expr, |$($at:tt),*| $slope:expr;)*
+     ------ $($rest:tt)*) => {
+        impl Unary {
+            /// Those that are functions in their own right. The others are what derivative rules are made of, where a formula
+            /// of functions would lose digits or overflow on the way.
+            pub const FUNCTIONS: &[Self] = &[$(Self::$function),*];
+        }
+
+        unary_operations! {
+            $($function $name $about |$a| $of_a, |$($at),*| $slope;)*
+            $($rest)*
+        }
+    };
     ($($variant:ident $method:ident $doc:literal
         |$x:ident| $value:expr,
         |$t:tt, $at_x:tt, $at_y:tt| $rule:expr;)*) => {
@@ -102,7 +116,7 @@ unary_operations! {
     Cot     cot     "1 / tan x"                  |x| x.tan().recip(),          |t, x, _| Some(-(t * (x.csc() * x.csc())));
     Erf     erf     "The error function, 2/√π ∫₀ˣ e^(-u²) du."
                                                  |x| x.error_function(),       |t, x, _| Some(t * (std::f64::consts::FRAC_2_SQRT_PI * x.gaussian()));
-    // What rules are made of, where a formula of other operations would lose digits or overflow on the way.
+    ------ // what derivatives are made of
     Gaussian gaussian "e^(-x²): the derivative of erf, but for its factor."
                                                  |x| gaussian(x),              |t, x, y| Some(-(t * (2.0 * x * y)));
     CbrtSlope cbrt_slope "1 / (3 ∛x²): the derivative of the cube root."
@@ -116,6 +130,18 @@ unary_operations! {
 }
 
 macro_rules! binary_operations {
+    ($($function:ident $name:literal $about:literal |$x:ident, $y:ident| $of_both:expr, |$($at:tt),*| [$($slope:expr),*];)*
+     ------ $($rest:tt)*) => {
+        impl Binary {
+            /// Those that are functions in their own right, as [`Unary::FUNCTIONS`].
+            pub const FUNCTIONS: &[Self] = &[$(Self::$function),*];
+        }
+
+        binary_operations! {
+            $($function $name $about |$x, $y| $of_both, |$($at),*| [$($slope),*];)*
+            $($rest)*
+        }
+    };
     ($($variant:ident $label:literal $doc:literal
         |$a:ident, $b:ident| $value:expr,
         |$t:tt, $at_a:tt, $at_b:tt, $at_y:tt| [$rule_a:expr, $rule_b:expr];)*) => {
@@ -176,7 +202,7 @@ binary_operations! {
                   |a, b| a.hypot(b),     |t, a, b, _| [Some(t * a.direction(b)), Some(t * b.direction(a))];
     Atan2 "atan2" "The angle of the point at a upwards and b to the right, from -π to π."
                   |a, b| a.atan2(b),     |t, a, b, _| [Some(t * a.inversion(b)), Some(-(t * b.inversion(a)))];
-    // What rules are made of.
+    ------ // what derivatives are made of
     Direction "direction" "a / √(a² + b²): the derivative of hypot by a."
                   |a, b| direction(a, b), |t, a, b, _| [Some(t * (b.direction(a) * a.inversion(b))),
                                                         Some(-(t * (b.direction(a) * b.inversion(a))))];

@@ -66,7 +66,8 @@ impl fmt::Display for TextError {
         let (before, after) = (if start > 0 { "…" } else { "" }, if end < shown.len() { "…" } else { "" });
         let marked = self.text[self.at.clone()].lines().next().unwrap_or_default().chars().count();
         // Some characters take two columns, and some none.
-        let part = |from: usize, count: usize| piece.chars().skip(from).take(count).collect::<String>().width();
+        let part =
+            |from: usize, count: usize| piece.chars().skip(from).take(count).collect::<String>().width();
         let indent = before.width() + part(0, column - 1 - start);
         let carets = part(column - 1 - start, marked).max(1);
         write!(f, "\n\n    {before}{piece}{after}\n    {:indent$}{}", "", "^".repeat(carets))

@@ -244,3 +244,25 @@ fn constant(value: f64) -> Expression {
         None => Number(value),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_rules_are_made_of_is_shown_as_the_formula_that_it_stands_for() {
+        let operand = |name: &str| Name(name.into());
+        let is_function = |name: &str| super::super::functions().any(|function| function == name);
+        for &unary in Unary::ALL.iter().filter(|unary| !Unary::FUNCTIONS.contains(unary)) {
+            let shown = Expression::of(&Op::Unary(unary), vec![operand("x")]);
+            assert!(!matches!(shown, Call(name, _) if name == unary.name()), "{shown:?}");
+            assert!(!is_function(unary.name()), "{unary:?}");
+        }
+        for &binary in Binary::ALL.iter().filter(|binary| !Binary::FUNCTIONS.contains(binary)) {
+            let shown = Expression::of(&Op::Binary(binary), vec![operand("x"), operand("y")]);
+            assert!(!matches!(shown, Call(name, _) if name == binary.name()), "{shown:?}");
+            assert!(!is_function(binary.name()), "{binary:?}");
+        }
+        assert!(is_function("sigmoid") && is_function("hypot"));
+    }
+}

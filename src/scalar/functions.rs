@@ -1,7 +1,7 @@
 //! The functions and constants of formulas by name, and the nearest in meaning to a name that is unknown.
 //!
-//! Functions are the elementwise operations of [`crate::ops`] by their names there, so that a new operation is known here
-//! as well.
+//! Functions are those of the elementwise operations of [`crate::ops`] by their names there, so that a new operation is
+//! known here as well.
 
 use super::error::nearest;
 use crate::ops::{Binary, Op, Rule, Unary};
@@ -26,8 +26,9 @@ impl Function {
         if name == "log" {
             return Some(Self::Unary(Unary::Ln));
         }
-        let unary = Unary::ALL.iter().find(|unary| unary.name() == name && **unary != Unary::Neg);
-        let binary = Binary::ALL.iter().find(|binary| binary.name() == name && symbol(**binary).is_none());
+        let unary = Unary::FUNCTIONS.iter().find(|unary| unary.name() == name && **unary != Unary::Neg);
+        let binary =
+            Binary::FUNCTIONS.iter().find(|binary| binary.name() == name && symbol(**binary).is_none());
         unary.map(|&unary| Self::Unary(unary)).or(binary.map(|&binary| Self::Binary(binary)))
     }
 
@@ -48,8 +49,9 @@ impl Function {
 
 /// The names of all functions.
 pub fn functions() -> impl Iterator<Item = &'static str> {
-    let unary = Unary::ALL.iter().filter(|unary| **unary != Unary::Neg).map(|unary| unary.name());
-    let binary = Binary::ALL.iter().filter(|binary| symbol(**binary).is_none()).map(|binary| binary.name());
+    let unary = Unary::FUNCTIONS.iter().filter(|unary| **unary != Unary::Neg).map(|unary| unary.name());
+    let binary =
+        Binary::FUNCTIONS.iter().filter(|binary| symbol(**binary).is_none()).map(|binary| binary.name());
     unary.chain(binary).chain(["log"])
 }
 

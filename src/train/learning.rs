@@ -188,7 +188,7 @@ mod tests {
             "5.20e12, is above that of a network that knows \
             nothing; try a smaller --lr, such as 0.002"
         ));
-        assert!(said(Learning::Diverged, 0.0007).ends_with("such as 0.00007"));
+        assert!(said(Learning::Diverged, 0.0007).ends_with("such as 7e-5"));
         assert!(said(Learning::Nothing, 1e6).ends_with("a smaller --lr, such as 0.002"));
         assert!(said(Learning::Nothing, 1e-9).ends_with("a larger --lr, such as 0.002"));
         assert_eq!(said(Learning::Learns, 1e6), "");

@@ -244,7 +244,7 @@ fn a_run_that_diverges_is_on_the_page_as_such_and_the_status_says_so() {
     let place = Workplace::new();
     let finished = report(&place, "--opt adam,sgd --lr sgd=1e30");
     assert!(finished.stdout.contains("wrote report.html, "), "{}", finished.stdout);
-    finished.failed(1, &["1 run diverged: sgd-seed0 at step 2", "--lr sgd=1e29"]);
+    finished.failed(1, &["1 run diverged: sgd-seed0 at step 2", "--lr sgd=0.1"]);
     let page = place.read("report.html");
     let diverged = row(&page, "sgd, diverged after 0 of 2 epochs");
     assert_eq!(diverged[1..4], ["0", "diverged", "none"]);
