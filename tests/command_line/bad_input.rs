@@ -128,7 +128,7 @@ fn a_configuration_that_cannot_be_used_is_named_with_line_and_key() {
     let place = Workplace::new();
     for (text, words) in [
         ("epochs = 1\n\nbatch = 5\n", &["line 3", "`batch`", "`batch-size`"][..]),
-        ("epochs = 1\nlr = \"fast\"\n", &["line 2", "\"fast\"", "f64"]),
+        ("epochs = 1\nlr = \"fast\"\n", &["line 2", "\"fast\"", "a number"]),
         ("epochs = -1\n", &["line 1", "-1"]),
         ("opt = \"sdg\"\n", &["line 1", "\"sdg\"", "did you mean sgd?"]),
         ("opt = \"adamw\"\n", &["line 1", "--weight-decay"]),
