@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::error::{not_an_input, shortened};
+use super::formula::Formula;
 use super::functions::CONSTANTS;
-use super::parse::Formula;
 use super::trace::{Direction, TraceError};
 use crate::graph::NodeId;
 

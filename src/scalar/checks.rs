@@ -1,7 +1,7 @@
 //! The same derivatives by other ways: central differences, and forward against reverse mode.
 
 use super::differences::Curve;
-use super::parse::Formula;
+use super::formula::Formula;
 use super::trace::Trace;
 use crate::graph::NodeId;
 

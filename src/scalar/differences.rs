@@ -9,8 +9,8 @@ use std::cmp::Ordering;
 
 use super::checks::{Difference, FLAT};
 use super::domain::NodeNames;
-use super::kinks::Kink;
-use super::parse::Formula;
+use super::formula::Formula;
+use super::kinks::{self, Kink, Side};
 use super::trace::Trace;
 use crate::document::number::{error, exact};
 use crate::exec::Interpreter;
@@ -43,14 +43,6 @@ pub(super) struct Curve<'a> {
     /// About how far the formula's value is rounded, and the row that this stems from most.
     rounding: f64,
     roundest: Option<usize>,
-}
-
-/// Where a kink's operand is at the point.
-#[derive(Clone, Copy, PartialEq)]
-enum Side {
-    Of(Ordering),
-    /// So near the kink that rounding decides.
-    Doubtful,
 }
 
 /// The formula beside the point.
@@ -144,7 +136,7 @@ impl<'a> Curve<'a> {
         let watched =
             trace.rows.iter().filter(|row| row.number > 0 && row.adjoint != 0.0 && row.adjoint.is_finite());
         let watched = watched.map(|row| row.node).collect();
-        let kinks = kinks(formula, trace, &at_point);
+        let kinks = kinks::at_point(formula, trace, &at_point);
         let rows: Vec<(NodeId, i64)> = trace.rows.iter().map(|row| (row.node, row.number)).collect();
         Self {
             formula,
@@ -385,40 +377,4 @@ impl<'a> Curve<'a> {
             _ => "differences with longer and shorter steps do not agree".into(),
         }
     }
-}
-
-/// The kinks of a formula, with the side that the point is on.
-fn kinks(formula: &Formula, trace: &Trace, at_point: &[f64]) -> Vec<(Kink, Side)> {
-    let at = |node: NodeId| at_point[node.index()];
-    let kinks = trace.rows.iter().enumerate().filter_map(|(position, row)| Kink::of(formula, position, row));
-    let kinks: Vec<Kink> = kinks.collect();
-    if kinks.is_empty() {
-        return Vec::new();
-    }
-    // How far a row's value may be off: its own rounding, and its operands' by the partials.
-    let mut errors: Vec<f64> = trace
-        .rows
-        .iter()
-        .map(|row| if row.number > 0 { f64::EPSILON / 2.0 * row.value.abs() } else { 0.0 })
-        .collect();
-    let mut edges: Vec<(usize, usize, f64)> = Vec::new();
-    for (to, row) in trace.rows.iter().enumerate() {
-        edges.extend(row.contributions.iter().map(|part| (part.from, to, part.partial.abs())));
-    }
-    edges.sort_by_key(|&(from, ..)| from);
-    for (from, to, partial) in edges {
-        if errors[to] > 0.0 {
-            errors[from] += partial * errors[to];
-        }
-    }
-    let error = |node: NodeId| {
-        trace.places.get(node.index()).and_then(|&row| errors.get(row)).copied().unwrap_or(0.0)
-    };
-    let side = |kink: &Kink| {
-        let distance = (at(kink.operand) - kink.other.map_or(0.0, at)).abs();
-        let error: f64 = kink.operands().map(error).sum();
-        let is_doubtful = error > 0.0 && distance <= error && kink.other != Some(kink.operand);
-        if is_doubtful { Side::Doubtful } else { Side::Of(kink.side(at).unwrap_or(Ordering::Equal)) }
-    };
-    kinks.into_iter().map(|kink| (kink, side(&kink))).collect()
 }

@@ -3,7 +3,7 @@
 use super::error::{TextError, shortened};
 use super::expression::Expression;
 use super::format::Notation;
-use super::parse::Formula;
+use super::formula::Formula;
 use super::range::{Cause, Survey};
 use super::steps::Edge;
 use crate::document::number::exact;

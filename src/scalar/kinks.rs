@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::parse::Formula;
-use super::trace::Row;
+use super::formula::Formula;
+use super::trace::{Row, Trace};
 use crate::document::number::exact;
 use crate::graph::NodeId;
 use crate::ops::{Binary, Op, Rule, Unary};
@@ -57,6 +57,50 @@ impl Kink {
             None => format!("its {what}, 0"),
         }
     }
+}
+
+/// Where a kink's operand is at the point.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Side {
+    Of(Ordering),
+    /// So near the kink that rounding decides.
+    Doubtful,
+}
+
+/// The kinks of a formula, with the side that the point is on.
+pub(super) fn at_point(formula: &Formula, trace: &Trace, at_point: &[f64]) -> Vec<(Kink, Side)> {
+    let at = |node: NodeId| at_point[node.index()];
+    let kinks = trace.rows.iter().enumerate().filter_map(|(position, row)| Kink::of(formula, position, row));
+    let kinks: Vec<Kink> = kinks.collect();
+    if kinks.is_empty() {
+        return Vec::new();
+    }
+    // How far a row's value may be off: its own rounding, and its operands' by the partials.
+    let mut errors: Vec<f64> = trace
+        .rows
+        .iter()
+        .map(|row| if row.number > 0 { f64::EPSILON / 2.0 * row.value.abs() } else { 0.0 })
+        .collect();
+    let mut edges: Vec<(usize, usize, f64)> = Vec::new();
+    for (to, row) in trace.rows.iter().enumerate() {
+        edges.extend(row.contributions.iter().map(|part| (part.from, to, part.partial.abs())));
+    }
+    edges.sort_by_key(|&(from, ..)| from);
+    for (from, to, partial) in edges {
+        if errors[to] > 0.0 {
+            errors[from] += partial * errors[to];
+        }
+    }
+    let error = |node: NodeId| {
+        trace.places.get(node.index()).and_then(|&row| errors.get(row)).copied().unwrap_or(0.0)
+    };
+    let side = |kink: &Kink| {
+        let distance = (at(kink.operand) - kink.other.map_or(0.0, at)).abs();
+        let error: f64 = kink.operands().map(error).sum();
+        let is_doubtful = error > 0.0 && distance <= error && kink.other != Some(kink.operand);
+        if is_doubtful { Side::Doubtful } else { Side::Of(kink.side(at).unwrap_or(Ordering::Equal)) }
+    };
+    kinks.into_iter().map(|kink| (kink, side(&kink))).collect()
 }
 
 /// A line for each operation that has no derivative at the point: which value was used.

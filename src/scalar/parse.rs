@@ -9,59 +9,15 @@ use std::ops::Range;
 
 use super::characters::is_blank;
 use super::error::{TextError, shortened};
+use super::formula::Formula;
 use super::functions::{Function, constant, hint};
 use super::names::Names;
 use super::tokens::{Token, tokens};
 use crate::graph::NodeId;
-use crate::ops::{Binary, Builder, Graph, Op, Unary, Var};
+use crate::ops::{Binary, Builder, Op, Unary, Var};
 
 /// The longest text that is read, in bytes: the trace of some two million operations takes 2.5 GB.
 pub const LONGEST: usize = 8 << 20;
-
-/// A formula as a graph of scalars, in which common subexpressions are one node.
-#[derive(Clone, Debug)]
-pub struct Formula {
-    text: String,
-    graph: Graph,
-    output: NodeId,
-    variables: Vec<(String, NodeId)>,
-    names: Names,
-    /// Where a node's first occurrence stands in the text, by node.
-    places: Vec<Range<usize>>,
-}
-
-impl Formula {
-    /// The text as it was written.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// One node for each variable, constant and operation; every node is a scalar.
-    pub fn graph(&self) -> &Graph {
-        &self.graph
-    }
-
-    /// The node that is the formula's value.
-    pub fn output(&self) -> NodeId {
-        self.output
-    }
-
-    /// The variables in order of their first occurrence, with their nodes.
-    pub fn variables(&self) -> &[(String, NodeId)] {
-        &self.variables
-    }
-
-    /// What its nodes are called, beside the variables.
-    pub fn names(&self) -> &Names {
-        &self.names
-    }
-
-    /// A mistake at the place of a node of this formula.
-    pub(super) fn error_at(&self, node: NodeId, problem: String) -> TextError {
-        let place = self.places.get(node.index()).cloned().unwrap_or(0..self.text.len());
-        TextError::new(&self.text, place, problem)
-    }
-}
 
 /// What has begun and waits for its end.
 enum Open {

@@ -3,7 +3,7 @@
 //! In stretches of the evaluation order: the formula; adjoints and local partials; the rows' tangents, from an input
 //! each that is filled in later; the tangents of the gradient, which are second derivatives.
 
-use super::parse::Formula;
+use super::formula::Formula;
 use super::trace::Costs;
 use crate::autodiff::{jvp, vjp};
 use crate::graph::NodeId;

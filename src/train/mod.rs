@@ -5,7 +5,7 @@
 //! - [`hardware`]: which processor or device trains, and why;
 //! - [`engine`]: one epoch, one evaluation, on the CPU or on a CUDA device;
 //! - `memory`: whether there is enough of it for a run;
-//! - [`run`]: the epochs of a run, from its first file to its last; [`learning`]: whether they led anywhere;
+//! - [`setup`]: options, data and engine together; [`run`]: the epochs of a run, from its first file to its last; [`learning`]: whether they led anywhere;
 //! - [`folder`], [`log`], [`files`], [`figures`], [`divergence`]: what stands in a run folder, and how it gets there;
 //! - [`record`], [`groups`](mod@groups), [`statistics`], [`mistakes`]: runs read back from their folders, to be shown;
 //! - [`comparison`]: several runs beside one another; [`torch`]: the same training by PyTorch.
@@ -26,6 +26,7 @@ pub mod options;
 pub mod record;
 pub mod run;
 pub mod schedule;
+pub mod setup;
 pub mod statistics;
 pub mod torch;
 
@@ -39,8 +40,9 @@ pub use log::{Row, Summary};
 pub use mistakes::Mistake;
 pub use options::{Choices, OptimizerName, Options};
 pub use record::{Record, records};
-pub use run::{Monitor, Outcome, Run, Setup};
+pub use run::{Monitor, Outcome, Run};
 pub use schedule::Schedule;
+pub use setup::Setup;
 pub use statistics::Statistics;
 
 use std::io;

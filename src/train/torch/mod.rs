@@ -17,7 +17,7 @@ use super::comparison::Course;
 use super::engine::Job;
 use super::log::{Metrics, lines};
 use super::options::{OptionError, Precision};
-use super::run::learning_rates;
+use super::setup::learning_rates;
 use super::{Divergence, Monitor, Options, Row, RunFolder, Setup, TrainError, files};
 use crate::data::{Gather, batches, shuffled};
 use crate::python::{Python, TorchError};
