@@ -239,6 +239,10 @@ fn constant(value: f64) -> Expression {
             return Call("ln", vec![Number(of)]); // of log10's and log2's derivatives
         }
     }
+    if value == std::f64::consts::FRAC_2_SQRT_PI {
+        let root = Call("sqrt", vec![Name("pi".into())]);
+        return infix(Binary::Div, Number(2.0), root); // of erf's
+    }
     match super::functions::CONSTANTS.iter().find(|(_, constant)| *constant == value) {
         Some((name, _)) => Name((*name).into()),
         None => Number(value),
