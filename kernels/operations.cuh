@@ -71,7 +71,8 @@ __device__ __forceinline__ float direction_of(float a, float b) {
 __device__ __forceinline__ float lower_power(float a, float b, int n) {
     const float lowered = b - n;
     if (a == 0.0f && (b == 0.0f || b == 1.0f) && lowered < 0.0f) return 0.0f;
-    const bool is_exact = lowered + n == b || a == 0.0f || isinf(a);
+    const bool fits = fabsf(b) >= n ? b - lowered == n : lowered + n == b;
+    const bool is_exact = fits || a == 0.0f || isinf(a);
     float power = powf(a, is_exact ? lowered : b);
     if (!is_exact) power /= a;
     if (!is_exact && n == 2) power /= a;

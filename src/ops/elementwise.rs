@@ -8,8 +8,8 @@ mod operators;
 mod values;
 
 use values::{
-    above, cbrt_slope, direction, gaussian, inversion, larger, power_below, power_log, sech2, sigmoid,
-    sigmoid_slope, sign, softplus, xlogy,
+    above, cbrt_slope, direction, gaussian, inversion, larger, lowered, power_below, power_log, sech2,
+    sigmoid, sigmoid_slope, sign, softplus, xlogy,
 };
 
 use super::{At, Draw, Rule, Tensor, Var};
@@ -225,11 +225,12 @@ binary_operations! {
 /// t · b aᵇ⁻¹. A constant exponent of 0 lets nothing through, where the product would be 0 · ∞ at a = 0; so
 /// polynomials have all their derivatives everywhere. Their lowest powers are written as one does by hand.
 fn power_rule<'g>(t: Var<'g>, a: Var<'g>, b: Var<'g>) -> Option<Var<'g>> {
-    match b.constant_value() {
-        Some(0.0) => None,
-        Some(1.0) => Some(t),
-        Some(2.0) => Some(t * (2.0 * a)),
-        Some(exponent) if exponent - 1.0 + 1.0 == exponent => Some(t * (exponent * a.pow(exponent - 1.0))),
+    let number = b.constant_value();
+    match (number, number.and_then(|exponent| lowered(exponent, 1))) {
+        (Some(0.0), _) => None,
+        (Some(1.0), _) => Some(t),
+        (Some(2.0), _) => Some(t * (2.0 * a)),
+        (Some(exponent), Some(lowered)) => Some(t * (exponent * a.pow(lowered))),
         _ => Some(t * (b * a.power_below(b))),
     }
 }

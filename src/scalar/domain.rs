@@ -76,6 +76,30 @@ impl<'f> NodeNames<'f> {
         self.get(node).map_or_else(|| self.operation(node, value), str::to_owned)
     }
 
+    /// The node written out in inputs and constants, as where no table shows the rows: `x - 1`. A large one by its name.
+    pub fn written(&self, node: NodeId, value: &dyn Fn(NodeId) -> f64) -> String {
+        const MOST: usize = 8;
+        match self.in_inputs(node, value, &mut MOST.clone()) {
+            Some(expression) => Notation::Plain.with(self.formula.names()).write(&expression),
+            None => self.short(node, value),
+        }
+    }
+
+    /// The node as an expression of at most so many nodes more.
+    fn in_inputs(&self, node: NodeId, value: &dyn Fn(NodeId) -> f64, more: &mut usize) -> Option<Expression> {
+        *more = more.checked_sub(1)?;
+        let found = &self.formula.graph()[node];
+        match self.get(node) {
+            None => Some(Expression::Number(value(node))),
+            Some(name) if found.op.arity() == 0 => Some(Expression::Name(name.into())),
+            Some(_) => {
+                let operands: Option<Vec<Expression>> =
+                    found.inputs.iter().map(|&input| self.in_inputs(input, value, more)).collect();
+                Some(Expression::of(&found.op, operands?))
+            }
+        }
+    }
+
     /// `v3 = ln(v2)`, or the name of an input.
     pub fn definition(&self, node: NodeId, value: &dyn Fn(NodeId) -> f64) -> String {
         let operation = self.operation(node, value);
@@ -143,7 +167,7 @@ impl Explain<'_> {
         match self.survey.cause(self.values, node) {
             Cause::Undefined | Cause::Infinite => format!("{kind}{at}{hint}"),
             Cause::Overflow(origin) => {
-                let what = if origin == node { "it" } else { "a number on the way to it" };
+                let what = if origin == node { "it" } else { "it, or a number on the way to it," };
                 format!("overflows{at}: {what} is larger than float64 holds; {}", self.remedy(place))
             }
             Cause::Underflow(origin) if self.is_of_formula(origin) => {
@@ -170,13 +194,9 @@ impl Explain<'_> {
 
     /// What to do where an operation leaves the range of float64.
     pub fn remedy(&self, node: NodeId) -> String {
-        let other = "rescale the inputs";
-        match self.is_square(node) {
-            None => other.into(),
-            Some(_) => match self.length(node) {
-                Some(hypot) => format!("write {hypot}, which does not square, or {other}"),
-                None => format!("write hypot(a, b) where sqrt(a^2 + b^2) is meant, or {other}"),
-            },
+        match self.is_square(node).and_then(|_| self.length(node)) {
+            Some(hypot) => format!("write {hypot}, which does not square, or rescale the inputs"),
+            None => "rescale the inputs".into(),
         }
     }
 
@@ -195,11 +215,16 @@ impl Explain<'_> {
     /// The root of the sum of squares that a square is part of, written by hypot.
     fn length(&self, square: NodeId) -> Option<String> {
         let graph = self.formula.graph();
-        let roots = graph.iter().filter(|(_, node)| node.op == Op::Unary(Unary::Sqrt));
+        let is_root = |op: &Op, inputs: &[NodeId]| match (op, inputs) {
+            (Op::Unary(Unary::Sqrt), _) => true,
+            (Op::Binary(Binary::Pow), &[_, b]) => self.value(b) == 0.5 && self.names.get(b).is_none(),
+            _ => false,
+        };
+        let roots = graph.iter().filter(|(_, node)| is_root(&node.op, &node.inputs));
         roots.map(|(_, root)| self.summands(root.inputs[0])).find_map(|summands| {
             let roots: Option<Vec<NodeId>> = summands.iter().map(|&node| self.is_square(node)).collect();
             let roots = roots.filter(|roots| summands.contains(&square) && (2..=4).contains(&roots.len()))?;
-            let mut names = roots.iter().map(|&node| self.names.short(node, &|id| self.value(id)));
+            let mut names = roots.iter().map(|&node| self.names.written(node, &|id| self.value(id)));
             let first = names.next()?;
             Some(names.fold(first, |length, name| format!("hypot({length}, {name})")))
         })

@@ -84,8 +84,11 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 /// That a name is none of the formula's inputs, and which it has.
 pub(super) fn not_an_input<'a>(name: &str, inputs: impl Iterator<Item = &'a str> + Clone) -> String {
     let problem = format!("{} is no input of the formula", shortened(name));
-    if let Some(nearest) = nearest(name, inputs.clone()) {
-        return format!("{problem}; did you mean {}?", shortened(nearest));
+    // Another case first, and no guesses from a single letter.
+    let same = inputs.clone().find(|input| input.to_lowercase() == name.to_lowercase());
+    let near = || nearest(name, inputs.clone()).filter(|_| name.chars().count() > 1);
+    if let Some(meant) = same.or_else(near) {
+        return format!("{problem}; did you mean {}?", shortened(meant));
     }
     const SHOWN: usize = 6;
     let count = inputs.clone().count();

@@ -169,10 +169,7 @@ impl<'t, 'g> Parser<'t, 'g> {
                 return Ok(true);
             }
             Token::Symbol(sign @ ('√' | '∛')) => {
-                let name = if sign == '√' { "sqrt" } else { "cbrt" };
-                let Some(Function::Unary(root)) = Function::named(name) else {
-                    return self.error(at, format!("there is no function {name}"));
-                };
+                let root = if sign == '√' { Unary::Sqrt } else { Unary::Cbrt };
                 self.open.push(Open::Sign(root, at.start));
                 return Ok(true);
             }

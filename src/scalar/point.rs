@@ -6,6 +6,8 @@ use std::ops::Range;
 use super::characters::{begins_name, is_blank, is_of_name, meant, name, problem_of_name};
 use super::error::TextError;
 use super::parse::parse;
+use super::range::{Cause, Survey};
+use crate::document::number::exact;
 use crate::exec::Interpreter;
 use crate::ops::Draw;
 
@@ -54,12 +56,19 @@ fn value(text: &str, name: &str) -> Result<f64, TextError> {
     if let Some((variable, _)) = formula.variables().first() {
         return error(format!("{} is not a number: it holds {variable}", what()));
     }
-    let mut values = Interpreter::<f64>::new(formula.graph());
-    values.run(0..formula.graph().len(), Draw::default());
+    let graph = formula.graph();
+    let mut values = Interpreter::<f64>::new(graph);
+    values.run(0..graph.len(), Draw::default());
+    let mut survey = Survey::new(graph);
+    survey.look(graph, &values, 0..graph.len());
     let value = values.get(formula.output())[0];
-    match value.is_finite() {
-        true => Ok(value),
-        false => error(format!("{} is {value}, not a finite number", what())),
+    if !value.is_finite() {
+        error(format!("{} is {value}, not a finite number", what()))
+    } else if let Some(Cause::Underflow(small)) = survey.left(&values, formula.output()) {
+        let became = exact(values.get(small)[0]);
+        error(format!("{} underflows: a number of it is too small for float64 and becomes {became}", what()))
+    } else {
+        Ok(value)
     }
 }
 

@@ -241,6 +241,9 @@ fn a_power_has_the_derivatives_at_a_base_that_is_not_positive_that_exist() {
         (0.0, 0.0, 0.0, f64::NEG_INFINITY),
         (-2.0, 3.0, 12.0, nan),
         (-2.0, -1.0, -0.25, nan),
+        (-1.0, 1e17, -1e17, nan), // an even exponent, so what is one below is odd
+        (-1.0, -1e17, 1e17, nan),
+        (-1.0, 9007199254740993.0 + 3.0, -9007199254740996.0, nan),
     ] {
         let found = Found::of([vec![a], vec![b]], |[a, b]| a.pow(b)).first.concat();
         let is_right = |found: f64, exact: f64| found == exact || found.is_nan() && exact.is_nan();

@@ -27,7 +27,7 @@ fn a_derivative_that_is_infinite_because_a_square_underflows_names_the_square_an
     refused(
         "sqrt(a^2 + (b+c)^2 + a^2)",
         "a=1e-200,b=1e-200,c=0",
-        &["v1 = a^2 underflows to 0 at a = 1e-200", "write hypot(hypot(a, v2), a)"],
+        &["v1 = a^2 underflows to 0 at a = 1e-200", "write hypot(hypot(a, b + c), a)"],
     );
     refused(
         "sqrt(x*y)",
@@ -35,6 +35,24 @@ fn a_derivative_that_is_infinite_because_a_square_underflows_names_the_square_an
         &["because v1 = x * y underflows to 0", "; rescale the inputs"],
     );
     refused("sqrt(x*x+y*y)", "x=1e200,y=1", &["v1 = x * x overflows at x = 1e200", "write hypot(x, y)"]);
+    refused("sqrt((x-1)^2+(y-1)^2)", "x=1e200,y=1", &["write hypot(x - 1, y - 1), which"]);
+    refused("(x*x+y*y)^0.5", "x=1e200,y=1", &["write hypot(x, y), which"]);
+    // A square that is no part of a length has no such remedy.
+    refused("1/x^2", "x=1e-200", &["v1 = x^2 underflows to 0", "; rescale the inputs"]);
+}
+
+#[test]
+fn a_value_that_leaves_the_range_on_its_way_into_a_point_is_a_mistake() {
+    for (point, words) in [
+        ("x=1e-300*1e-300", "the value of x underflows"),
+        ("y=1, x=1e-320/10", "the value of x underflows"),
+        ("x=1/(1e-200*1e-200)", "the value of x is inf"),
+    ] {
+        let error = parse_point(point).unwrap_err();
+        assert!(error.problem().contains(words), "{point}: {error}");
+    }
+    assert_eq!(parse_point("x=exp(-800)+1").unwrap()[0].1, 1.0);
+    assert_eq!(parse_point("x=2^-1074").unwrap()[0].1, 5e-324, "exact");
 }
 
 #[test]

@@ -112,17 +112,27 @@ pub(super) fn direction<T: Float>(a: T, b: T) -> T {
     a / a.hypot(b)
 }
 
+/// b - n, if that is exact (Dekker 1971: the rounding of a sum, from its larger summand).
+#[inline(always)]
+pub(super) fn lowered<T: Float>(b: T, n: u8) -> Option<T> {
+    let n = T::of_byte(n);
+    let lowered = b - n;
+    let is_exact = if b.abs() >= n { b - lowered == n } else { lowered + n == b };
+    is_exact.then_some(lowered)
+}
+
 /// aᵇ⁻ⁿ for n of 1 or 2. Where b - n is not exact, as at b = 0.3, its rounding would come out multiplied by ln a: there
 /// it is aᵇ / aⁿ. At a = 0 it is 0 for whole b from 0 to n - 1, where it is multiplied by a factor of 0.
 #[inline(always)]
 pub(super) fn power_below<T: Float>(a: T, b: T, n: u8) -> T {
-    let lowered = b - T::of_byte(n);
-    if a == T::zero() && (b == T::zero() || b == T::one()) && lowered < T::zero() {
-        T::zero()
-    } else if lowered + T::of_byte(n) == b || a == T::zero() || a.is_infinite() {
-        a.powf(lowered)
-    } else {
-        (0..n).fold(a.powf(b), |power, _| power / a)
+    let rounded = b - T::of_byte(n);
+    if a == T::zero() && (b == T::zero() || b == T::one()) && rounded < T::zero() {
+        return T::zero();
+    }
+    match lowered(b, n) {
+        Some(lowered) => a.powf(lowered),
+        None if a == T::zero() || a.is_infinite() => a.powf(rounded),
+        None => (0..n).fold(a.powf(b), |power, _| power / a),
     }
 }
 
