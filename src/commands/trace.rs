@@ -5,7 +5,7 @@ use std::io::Read;
 use cotangent::document::{self, Paper, TextStyle};
 use cotangent::scalar::format::{self, Notation};
 use cotangent::scalar::{
-    Directions, LONGEST, Request, TextError, TraceError, mistake_about, name, parse, parse_points, trace,
+    Directions, LONGEST, Request, TextError, TraceError, mistake_about, parse, parse_points, trace,
 };
 
 use super::Failure;
@@ -28,7 +28,7 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
     };
     let point = entries("--at", &arguments.at)?;
     let directions = match &arguments.wrt {
-        Some(input) => Directions::Along(vec![(name(input.trim()).into(), 1.0)]),
+        Some(input) => Directions::Along(vec![(input.trim().into(), 1.0)]),
         None if arguments.direction.is_empty() => Directions::Each,
         None => match entries("--direction", &arguments.direction)? {
             none if none.is_empty() => {

@@ -77,6 +77,9 @@ pub struct Scale {
     white: Option<White>,
     /// Whether any was rounded.
     rounded: bool,
+    /// Whether any was more than 0, and whether any still is as a byte.
+    light: bool,
+    shows: bool,
 }
 
 /// The largest value of a pixel.
@@ -91,7 +94,8 @@ const FROM_A_BYTE: f64 = 1e-3;
 
 impl Scale {
     pub fn new(element: Element) -> Self {
-        Self { element, white: element.is_whole().then_some(White::Of255), rounded: false }
+        let white = element.is_whole().then_some(White::Of255);
+        Self { element, white, rounded: false, light: false, shows: false }
     }
 
     /// Takes up the next pixel behind those of `bytes`; whether it has a meaning.
@@ -108,8 +112,17 @@ impl Scale {
         }
         let scaled = if self.white == Some(White::One) { value * 255.0 } else { value };
         self.rounded |= (scaled - scaled.round()).abs() > FROM_A_BYTE;
-        bytes.push(scaled.round() as u8);
+        let byte = scaled.round() as u8;
+        self.light |= value > 0.0;
+        self.shows |= byte > 0;
+        bytes.push(byte);
         true
+    }
+
+    /// Whether every pixel that is more than 0 is so little that nothing is left of it, as where the bytes of numbers stand the
+    /// other way round.
+    pub fn is_lost(&self) -> bool {
+        self.light && !self.shows
     }
 
     /// Whether the images of two files go to the same white. Types that hold whole numbers only leave no doubt.
@@ -186,6 +199,18 @@ mod tests {
         }
         assert_eq!(taken(Element::Short, &[4095.0]), None);
         assert_eq!(taken(Element::SignedByte, &[-3.0]), None);
+    }
+
+    #[test]
+    fn numbers_of_which_no_byte_is_left_are_told_from_black_images() {
+        let is_lost = |values: &[f64]| {
+            let (mut scale, mut bytes) = (Scale::new(Element::Float), Vec::new());
+            values.iter().for_each(|&value| assert!(scale.push(value, &mut bytes)));
+            scale.is_lost()
+        };
+        let other_way_round = f64::from(f32::from_bits(0.5_f32.to_bits().swap_bytes()));
+        assert!(is_lost(&[0.0, other_way_round, 1e-10]));
+        assert!(!is_lost(&[0.0, 0.0]) && !is_lost(&[1e-10, 0.5]) && !is_lost(&[0.0, 255.0, 1e-5]));
     }
 
     #[test]

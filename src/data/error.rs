@@ -97,6 +97,13 @@ pub enum DataError {
     )]
     NoPixel { file: String, index: usize, value: f64, element: &'static str },
 
+    /// Pixels that are all but 0.
+    #[error(
+        "{file}: every pixel rounds to 0, though some are more ({element}): IDX numbers stand with their first byte \
+         first (big-endian); write them so, from 0 to 1 or from 0 to 255"
+    )]
+    AllBlack { file: String, element: &'static str },
+
     /// Images in one file go to 1 and in another to 255.
     #[error(
         "the pixels of {train_file} go from {train}, those of {test_file} from {test}; bring both to the same range"

@@ -295,8 +295,11 @@ fn hint(found: u32, expected: u32) -> &'static str {
         [0, 0, 8..=14, 4] if expected == IMAGES_MAGIC => {
             "its images have a fourth dimension, as colours are: give them three, images x rows x columns, in shades of gray"
         }
-        [0, 0, 8..=14, _] => {
+        [0, 0, 8 | 9 | 11..=14, _] => {
             "it is an IDX file with another number of dimensions; give the file that belongs here"
+        }
+        [0, 0, _, 1..=4] => {
+            "its third byte is no number type of IDX (8, 9 or 11 to 14): write it as unsigned bytes, 8"
         }
         [0x1f, 0x8b, ..] => "it was compressed twice: unpack it once",
         [b'P', b'K', ..] => "this looks like a zip archive: unpack it",
@@ -325,6 +328,9 @@ pub fn read_images(mut source: Source<'_>) -> Result<Images, DataError> {
             })?
         }
     };
+    if scale.is_lost() {
+        return Err(DataError::AllBlack { file: source.file, element: element.name() });
+    }
     // The body is there, so its dimensions fit memory.
     let [count, rows, columns] = dimensions.map(|n| n as usize);
     Ok(Images { file: source.file, count, rows, columns, bytes, scale })

@@ -1,7 +1,5 @@
 //! Numbers as text.
 
-use crate::draw::scale::superscript;
-
 /// A number in full, as short as it can be read back: `2`, `0.1`, `1e300`.
 pub fn exact(x: f64) -> String {
     let text = format!("{x:?}");
@@ -61,6 +59,24 @@ pub fn latex_number(text: &str) -> String {
         Some((digits, exponent)) => format!(r"{digits} \cdot 10^{{{exponent}}}"),
         None => text.into(),
     }
+}
+
+/// An exponent in superscript digits.
+pub fn superscript(exponent: i32) -> String {
+    let digit = |c| match c {
+        '-' => '⁻',
+        '1' => '¹',
+        '2' => '²',
+        '3' => '³',
+        '4' => '⁴',
+        '5' => '⁵',
+        '6' => '⁶',
+        '7' => '⁷',
+        '8' => '⁸',
+        '9' => '⁹',
+        _ => '⁰',
+    };
+    exponent.to_string().chars().map(digit).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! numbers that people divide by without thinking. Labels are made from the decimal digits of the
 //! step, not from the rounded binary value, so that no `0.30000000000000004` appears.
 
+use crate::document::number::superscript;
+
 /// How values are spread along an axis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScaleKind {
@@ -228,24 +230,6 @@ fn log_ticks(low: f64, high: f64, at_most: usize, percent: bool) -> Option<Vec<T
         label: labelled.contains(&(m, k)).then(|| label(m, k)),
     });
     Some(ticks.collect())
-}
-
-/// An exponent in superscript digits.
-pub fn superscript(exponent: i32) -> String {
-    let digit = |c| match c {
-        '-' => '⁻',
-        '1' => '¹',
-        '2' => '²',
-        '3' => '³',
-        '4' => '⁴',
-        '5' => '⁵',
-        '6' => '⁶',
-        '7' => '⁷',
-        '8' => '⁸',
-        '9' => '⁹',
-        _ => '⁰',
-    };
-    exponent.to_string().chars().map(digit).collect()
 }
 
 #[cfg(test)]

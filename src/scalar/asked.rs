@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::characters;
 use super::error::{not_an_input, shortened};
 use super::formula::Formula;
 use super::functions::CONSTANTS;
@@ -148,7 +149,7 @@ fn along(point: &[(String, f64)], moving: &[(String, f64)]) -> Result<Direction,
         point.iter().enumerate().map(|(input, (name, _))| (&name[..], input)).collect();
     let mut tangents = vec![0.0; point.len()];
     for (name, tangent) in moving {
-        let Some(&input) = places.get(&name[..]) else {
+        let Some(&input) = places.get(&*characters::name(name)) else {
             let problem = not_an_input(name, point.iter().map(|(name, _)| &name[..]));
             return Err(TraceError::Unknown { name: name.clone(), problem });
         };

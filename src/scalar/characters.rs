@@ -99,7 +99,7 @@ pub(super) fn is_raised_letter(c: char) -> bool {
 }
 
 /// A name as it is known by, whichever way it is coded: `x1` for `x₁` and for `𝑥1`, and `pi` for `π`.
-pub fn name(text: &str) -> Cow<'_, str> {
+pub(super) fn name(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return text.into();
     }

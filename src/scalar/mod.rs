@@ -27,7 +27,6 @@ mod tokens;
 mod trace;
 
 pub use asked::{Directions, MOST_SECOND, MOST_SWEEPS, Request};
-pub use characters::name;
 pub use checks::{Checks, Difference, InnerProduct};
 pub use domain::DomainError;
 pub use error::TextError;

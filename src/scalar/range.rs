@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::exec::Interpreter;
 use crate::graph::NodeId;
-use crate::ops::{Graph, Op, Rule};
+use crate::ops::{Binary, Graph, Op, Unary};
 
 /// Why a number is not finite, or is smaller than it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,36 +87,106 @@ fn is_ordinary(x: f64) -> bool {
     x.is_normal()
 }
 
-/// Whether an infinite result of finite operands is no pole of the operation. Operations are told by name, so that those
-/// of which only rules are made are told, too.
+/// Whether an infinite result of finite operands is no pole of the operation. Each operation is named, so that a new one has
+/// to be thought of.
 fn is_overflow(op: &Op, operands: &[f64], result: f64) -> bool {
-    result.is_infinite()
-        && match (op.name(), operands) {
-            ("add" | "sub" | "mul" | "hypot" | "exp" | "expm1" | "sinh" | "cosh", _) => true,
-            ("div" | "xlogy", &[_, b]) => b != 0.0,
-            ("inversion", &[a, b]) => a != 0.0 || b != 0.0,
-            (_, &[base, _]) => base != 0.0,
-            // Poles of functions of one number are at 0, 1 or -1.
-            (_, &[x]) => x != 0.0 && x.abs() != 1.0,
-            _ => false,
-        }
+    use {Binary as B, Unary as U};
+    if !result.is_infinite() {
+        return false;
+    }
+    match (op, operands) {
+        (Op::Unary(function), &[x]) => match function {
+            U::Neg | U::Exp | U::Expm1 | U::Sinh | U::Cosh | U::Softplus | U::OneMinusSquare => true,
+            // Their poles are at 0, 1 or -1.
+            U::Ln | U::Log10 | U::Log2 | U::Log1p | U::Atanh | U::Csc | U::Cot | U::CbrtSlope => {
+                x != 0.0 && x.abs() != 1.0
+            }
+            // No number of float64 is a pole of these.
+            U::Tan | U::Sec => true,
+            U::Sin
+            | U::Cos
+            | U::Sqrt
+            | U::Asin
+            | U::Acos
+            | U::Atan
+            | U::Tanh
+            | U::Sigmoid
+            | U::Relu
+            | U::Step
+            | U::Sign
+            | U::Abs
+            | U::Cbrt
+            | U::Asinh
+            | U::Acosh
+            | U::Erf
+            | U::Gaussian
+            | U::SigmoidSlope
+            | U::Sech2 => false, // bounded, or smaller than its operand
+        },
+        (Op::Binary(function), &[a, b]) => match function {
+            B::Add | B::Sub | B::Mul | B::Hypot => true,
+            B::Div | B::XLogY => b != 0.0,
+            B::Pow | B::PowerBelow | B::PowerBelow2 | B::PowerLog => a != 0.0,
+            B::Inversion => a != 0.0 || b != 0.0,
+            B::Max | B::Min | B::Above | B::Atan2 | B::Direction => false,
+        },
+        _ => false, // formulas have no others
+    }
 }
 
-/// Whether digits were lost because the result is smaller than the smallest number that has them all.
+/// Whether digits were lost because the result is smaller than the smallest number that has them all. Functions that are
+/// about as small as their operand where that is small, such as the sine, lose none.
 fn is_underflow(op: &Op, operands: &[f64], result: f64) -> bool {
+    use {Binary as B, Unary as U};
     // Exact for results that are subnormal: one operand is made larger, and the result by as much.
     const SCALE: f64 = f64::from_bits((1023 + 600) << 52); // 2^600
     let is_rounded = |scaled: f64| result == 0.0 || scaled != result * SCALE;
-    match (op.name(), operands) {
-        ("mul", &[a, b]) => {
-            let (small, large) = if a.abs() < b.abs() { (a, b) } else { (b, a) };
-            small != 0.0 && is_rounded(small * SCALE * large)
-        }
-        ("div", &[a, b]) => a != 0.0 && is_rounded(a * SCALE / b),
-        ("pow" | "power_below" | "power_below2" | "atan2" | "direction", &[a, _]) => a != 0.0,
-        ("power_log", &[a, _]) => a != 0.0 && a != 1.0,
-        ("inversion", &[_, b]) => b != 0.0,
-        ("exp" | "sigmoid" | "softplus" | "gaussian" | "sigmoid_slope" | "sech2", _) => true,
+    match (op, operands) {
+        (Op::Unary(function), _) => match function {
+            U::Exp | U::Sigmoid | U::Softplus | U::Gaussian | U::SigmoidSlope | U::Sech2 => true,
+            U::Neg
+            | U::Ln
+            | U::Log10
+            | U::Sin
+            | U::Cos
+            | U::Tan
+            | U::Sqrt
+            | U::Asin
+            | U::Acos
+            | U::Atan
+            | U::Sinh
+            | U::Cosh
+            | U::Tanh
+            | U::Relu
+            | U::Step
+            | U::Sign
+            | U::Abs
+            | U::Log2
+            | U::Log1p
+            | U::Expm1
+            | U::Cbrt
+            | U::Asinh
+            | U::Acosh
+            | U::Atanh
+            | U::Sec
+            | U::Csc
+            | U::Cot
+            | U::Erf
+            | U::CbrtSlope
+            | U::OneMinusSquare => false,
+        },
+        (Op::Binary(function), &[a, b]) => match function {
+            B::Mul => {
+                let (small, large) = if a.abs() < b.abs() { (a, b) } else { (b, a) };
+                small != 0.0 && is_rounded(small * SCALE * large)
+            }
+            B::Div => a != 0.0 && is_rounded(a * SCALE / b),
+            B::Pow | B::PowerBelow | B::PowerBelow2 | B::Atan2 | B::Direction => a != 0.0,
+            B::PowerLog => a != 0.0 && a != 1.0,
+            B::Inversion => b != 0.0,
+            B::XLogY => a != 0.0 && b != 1.0,
+            B::Add | B::Sub | B::Max | B::Min | B::Above | B::Hypot => false, // exact where they are small
+        },
         _ => false,
     }
 }

@@ -8,6 +8,7 @@
 //! Automatic Differentiation in Machine Learning: a Survey (2018), tables 2 and 3.
 
 use super::asked::{Asked, MOST_SECOND, Request};
+use super::characters;
 use super::checks::Checks;
 use super::computed::Computed;
 use super::domain::DomainError;
@@ -135,6 +136,8 @@ pub struct Trace {
 /// A variable without a value or a value without a variable; a node where the formula, or a derivative that is asked for,
 /// has no finite value; a matrix of second derivatives that is too large.
 pub fn trace(formula: &Formula, point: &[(String, f64)], request: &Request) -> Result<Trace, TraceError> {
+    let named = point.iter().map(|(name, value)| (characters::name(name).into_owned(), *value));
+    let point = &named.collect::<Vec<_>>()[..];
     let asked = Asked::of(formula, point, request)?;
     // Rules of tangents are shown with the terms of all inputs, also of those that do not move. Where such a term has no
     // value it has no place in the sum, and only what moves is differentiated.

@@ -33,8 +33,8 @@ use crate::optim::{Adagrad, Adam, Optimizer, RmsProp, Sgd};
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 #[command(allow_negative_numbers = true)]
 pub struct Choices {
-    /// Learning rate at its peak; for several optimizers also one each, such as adam=0.001,sgd=0.1 [default: adagrad
-    /// 0.05, rmsprop 0.001, adam 0.002, sgd 0.1]
+    /// Learning rate at its peak; where several optimizers run, also one each: adam=0.001,sgd=0.1, or 0.01,sgd=0.1 with a
+    /// number for the others [default: adagrad 0.05, rmsprop 0.001, adam 0.002, sgd 0.1]
     #[arg(long, value_name = "X")]
     pub lr: Option<LearningRates>,
     /// Course of the learning rate: constant, linear, cosine or one-cycle [default: one-cycle]
