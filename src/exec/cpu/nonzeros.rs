@@ -15,24 +15,18 @@ use crate::float::Float;
 pub(super) const SIDE: usize = 64;
 
 /// An element and where it stands in its row or column of a block.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, bytemuck::Zeroable)]
 pub(super) struct Entry<T> {
     pub index: u32,
     pub value: T,
 }
 
-// SAFETY: both fields are numbers, for which zero bytes are a value.
-unsafe impl<T: Float> bytemuck::Zeroable for Entry<T> {}
-
 /// Where the lists of a block end: each row's elements, and each column's.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, bytemuck::Zeroable)]
 struct Ends {
     rows: [u16; SIDE],
     columns: [u16; SIDE],
 }
-
-// SAFETY: all fields are numbers.
-unsafe impl bytemuck::Zeroable for Ends {}
 
 /// Which products are to be made of a matrix A, and so how its elements are listed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
