@@ -217,7 +217,9 @@ fn advice(path: &Path) -> Option<String> {
         (&[".mat"], "MATLAB arrays"),
     ];
     let (_, kind) = kind.into_iter().find(|(endings, _)| ends(endings))?;
-    Some(format!("{name} is of {kind}: convert them to IDX files (docs/data.md of the project has the lines of Python)"))
+    Some(format!(
+        "{name} is of {kind}: convert them to IDX files (docs/data.md of the project has the lines of Python)"
+    ))
 }
 
 /// What to name in place of a file.
