@@ -78,7 +78,7 @@ impl Work {
         let runs = plan.runs().map_err(Failure::usage)?;
         let data = data::load(runs[0].data.as_deref(), place.quiet).map_err(Failure::work)?;
         let choice = request.choose(&runs[0])?;
-        check(&plan, &runs, &data, &choice)?;
+        let runs = checked(&mut plan, &data, &choice)?;
         for options in &mut plan.optimizers {
             options.device = choice.device();
         }
@@ -103,7 +103,7 @@ impl Work {
         if allowed.device.is_none() {
             choice.why = "as before".into();
         }
-        check(&plan, &runs, &data, &choice)?;
+        let runs = checked(&mut plan, &data, &choice)?;
         Ok(Self { plan, runs, data, choice, folder })
     }
 
@@ -214,16 +214,20 @@ impl Work {
     }
 }
 
-/// That the runs and the data go together, and that there is a PyTorch, if there is to be one.
-fn check(plan: &Plan, runs: &[Options], data: &Dataset, choice: &Choice) -> Result<(), Failure> {
-    for options in runs {
+/// The runs: they and the data go together, they are held to the weights that they start from, and there is a PyTorch, if
+/// there is to be one.
+fn checked(plan: &mut Plan, data: &Dataset, choice: &Choice) -> Result<Vec<Options>, Failure> {
+    plan.record_init(data)?;
+    let runs = plan.runs().map_err(Failure::usage)?;
+    for options in &runs {
         Setup::check(options, data, choice)?;
         if plan.check_torch.is_some() {
             torch::check(options).map_err(Failure::usage)?;
         }
     }
     let version = plan.check_torch.as_deref().map(torch::version);
-    version.transpose().map(drop).map_err(Failure::work)
+    version.transpose().map_err(Failure::work)?;
+    Ok(runs)
 }
 
 /// A run of the comparison that failed.

@@ -272,7 +272,10 @@ impl Setup {
 }
 
 /// The weights that these options start from, if they do, and the option as it is to be recorded.
-fn start(options: &Options, data: &Dataset) -> Result<Option<(TrainedModel, Init)>, TrainError> {
+pub(super) fn start(
+    options: &Options,
+    data: &Dataset,
+) -> Result<Option<(TrainedModel, Init)>, TrainError> {
     let Some(init) = &options.init else { return Ok(None) };
     init.read(&options.model(data.train.pixels(), data.classes)).map(Some)
 }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+use crate::data::Dataset;
 use crate::train::options::OptionError;
+use crate::train::setup::start;
 use crate::train::{Choices, OptimizerName, Options, RunFolder, TrainError, files};
 
 /// The file's name in a comparison's folder.
@@ -51,6 +53,20 @@ impl Plan {
         };
         let of = |options| (0..self.seeds).map(move |k| with_seed(options, k));
         self.optimizers.iter().flat_map(of).collect()
+    }
+
+    /// Records the weights that all runs start from, if they start from any, as the folders of the runs record them: by
+    /// one digest, which every run is held to.
+    ///
+    /// # Errors
+    /// When they cannot be read, are others than those recorded before, or do not go with the options and the images.
+    pub fn record_init(&mut self, data: &Dataset) -> Result<(), TrainError> {
+        let Some(first) = self.optimizers.first() else { return Ok(()) };
+        let Some((_, init)) = start(first, data)? else { return Ok(()) };
+        for options in &mut self.optimizers {
+            options.init = Some(init.clone());
+        }
+        Ok(())
     }
 
     /// Writes it.
