@@ -61,9 +61,9 @@ pub struct Summary {
     pub seconds_to_98: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub validation_accuracy: Option<f64>,
-    /// Whether the training led anywhere.
-    #[serde(default)]
-    pub learning: Learning,
+    /// Whether the training led anywhere, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub learning: Option<Learning>,
     /// Whether the run was stopped before its last epoch.
     pub interrupted: bool,
 }

@@ -200,18 +200,20 @@ impl Setup {
         self.engine.restore(Snapshot { parameters, state: &state, step: 0 })
     }
 
-    /// How the training went that ended with this epoch. The network is that of the beginning afterwards.
-    pub(super) fn learning(&mut self, last: &Row) -> Result<Learning, TrainError> {
+    /// How the training went that ended with this epoch; nothing, if the model that it started from is gone and the answer
+    /// depends on it. The network may have to be put back to its beginning for that, so there is none afterwards.
+    pub(super) fn learning(mut self, last: &Row) -> Result<Option<Learning>, TrainError> {
         let (data, options) = (self.job.data.clone(), self.options.clone());
         Learning::of(last, &data.train.labels, &options, || {
             let parameters = match start(&options, &data) {
                 Ok(Some((start, _))) => start.parameters,
+                Ok(None) => self.job.model.initial_parameters(options.seed),
                 // A run that was gone on with may outlive the model that it started from.
-                Ok(None) | Err(_) => self.job.model.initial_parameters(options.seed),
+                Err(_) => return Ok(None),
             };
             self.restart(&parameters)?;
             let (sums, _) = self.engine.evaluate(Set::Test)?;
-            Ok(sums.objective())
+            Ok(Some(sums.objective()))
         })
     }
 

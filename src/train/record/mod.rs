@@ -86,7 +86,7 @@ impl Record {
             _ => {}
         }
         if let (Some(summary), Some(last)) = (&summary, rows.last()) {
-            notes.extend(summary.learning.said(last, &options));
+            notes.extend(summary.learning.and_then(|learning| learning.said(last, &options)));
         }
         let confusion = match &diverged {
             Some(_) => None,
