@@ -11,7 +11,7 @@ use cotangent::train::learning::smaller_rate;
 use cotangent::train::log::Metrics;
 use cotangent::train::torch::{self, Peer};
 use cotangent::train::{
-    Choice, Choices, Comparison, Divergence, OptimizerName, Options, RunFolder, Setup, Statistics, TrainError,
+    Choice, Choices, Comparison, Divergence, OptimizerName, Options, Outcome, RunFolder, Setup, Statistics, TrainError,
 };
 
 use super::console::{Console, count, device_line, interrupted, listen_for_interrupt, resume_comparison};
@@ -161,7 +161,7 @@ impl Work {
             None => self.train(options, &folder, console).map_err(|error| failed(&name, error))?,
         };
         let Some(course) = course else { return Ok(None) };
-        say_divergence(&course, console);
+        say_end(&course, options, console);
         let pytorch = match (check_torch, Peer::read(&folder)?) {
             (None, _) => None,
             (Some(_), Some(peer)) => Some(peer),
@@ -175,7 +175,7 @@ impl Work {
                     peer.and_then(|peer| peer.map(|peer| peer.write(&folder).map(|()| peer)).transpose());
                 let peer = peer.map_err(|error| failed(&format!("{name} by PyTorch"), error))?;
                 let Some(peer) = peer else { return Ok(None) };
-                say_divergence(&peer.course, console);
+                say_end(&peer.course, options, console);
                 Some(peer)
             }
         };
@@ -201,14 +201,15 @@ impl Work {
         match run.train(console) {
             // A run that was cut off would be compared with whole ones: it is left out.
             Ok(outcome) if outcome.summary.interrupted => Ok(None),
-            Ok(outcome) => {
-                let warning = outcome.warning(options);
-                warning.into_iter().for_each(|warning| console.say(&format!("warning: {warning}")));
-                Ok(Some(Course { rows: outcome.rows, diverged: None }))
+            Ok(Outcome { summary, rows }) => {
+                Ok(Some(Course { rows, diverged: None, learning: summary.learning }))
             }
             Err(error) => match Divergence::of(&error) {
                 None => Err(error),
-                diverged => Ok(Some(Course { rows: Metrics::read(&folder.file("metrics.csv"))?, diverged })),
+                diverged => {
+                    let rows = Metrics::read(&folder.file("metrics.csv"))?;
+                    Ok(Some(Course { rows, diverged, learning: None }))
+                }
             },
         }
     }
@@ -249,10 +250,14 @@ fn done(comparison: &Comparison, folder: &RunFolder, all: usize) -> String {
     format!("{} of {}{where_to_see}", comparison.runs.len(), count(all, "run"))
 }
 
-fn say_divergence(course: &Course, console: &mut Console) {
+/// Says of a run that it diverged or led nowhere, if it did.
+fn say_end(course: &Course, options: &Options, console: &mut Console) {
     if let Some(diverged) = &course.diverged {
         console.clear();
         console.say(&format!("diverged {diverged}"));
+    }
+    if let Some(warning) = course.warning(options) {
+        console.say(&format!("warning: {warning}"));
     }
 }
 
@@ -304,7 +309,7 @@ fn table(comparison: &Comparison) -> String {
 
 /// What some runs reached, and which of them reached nothing.
 fn reached(results: &Results) -> String {
-    let Results { test_accuracy, train_seconds, diverged, .. } = results;
+    let Results { test_accuracy, train_seconds, diverged, objective_diverged, .. } = results;
     let mut text = String::new();
     if let (Some(Statistics { mean, standard_deviation, minimum }), Some(seconds)) =
         (test_accuracy, train_seconds)
@@ -313,14 +318,20 @@ fn reached(results: &Results) -> String {
         let accuracy = format!("{:.2}%{spread}", 100.0 * mean);
         text = format!("{accuracy:16}  {:.2}%  {:8.1}", 100.0 * minimum, seconds.mean);
     }
-    let seeds = diverged.iter().take(NAMED).map(|run| format!("seed {} at step {}", run.seed, run.step));
-    let mut seeds = seeds.collect::<Vec<_>>().join(", ");
-    if diverged.len() > NAMED {
-        seeds += &format!(" and {} more", diverged.len() - NAMED);
-    }
-    match (text.is_empty(), diverged.is_empty()) {
-        (_, true) => text,
-        (true, false) => format!("diverged: {seeds}"),
-        (false, false) => format!("{text}  diverged: {seeds}"),
+    let diverged: Vec<String> =
+        diverged.iter().map(|run| format!("seed {} at step {}", run.seed, run.step)).collect();
+    let by_objective: Vec<String> =
+        objective_diverged.iter().flatten().map(|seed| format!("seed {seed}")).collect();
+    let parts = [text, named("diverged", &diverged), named("objective diverged", &by_objective)];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
+}
+
+/// The first of some runs after what is said of them; nothing, if there are none.
+fn named(what: &str, runs: &[String]) -> String {
+    let first = runs[..runs.len().min(NAMED)].join(", ");
+    match runs.len() {
+        0 => String::new(),
+        ..=NAMED => format!("{what}: {first}"),
+        all => format!("{what}: {first} and {} more", all - NAMED),
     }
 }

@@ -17,7 +17,7 @@ pub use plan::{PLAN, Plan};
 use super::figures::write_chart;
 use super::log::Metrics;
 use super::torch::Peer;
-use super::{Divergence, Options, Record, Row, RunFolder, Statistics, TrainError};
+use super::{Divergence, Learning, Options, Record, Row, RunFolder, Statistics, TrainError};
 
 /// A run's course to its end.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -26,6 +26,8 @@ pub struct Course {
     pub rows: Vec<Row>,
     /// Why there are no more, unless they are all.
     pub diverged: Option<Divergence>,
+    /// Whether they led anywhere, where that is known: of PyTorch's it is not.
+    pub learning: Option<Learning>,
 }
 
 /// A run of a comparison.
@@ -70,6 +72,10 @@ pub struct Results {
     pub train_seconds: Option<Statistics>,
     /// The runs that were not.
     pub diverged: Vec<Diverged>,
+    /// The seeds of finished runs whose objective ended far above where it began. They have results like the others, over
+    /// which the statistics are, and a comparison with such runs has not failed. Nothing, where it is known of no run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objective_diverged: Option<Vec<u64>>,
 }
 
 /// A run that diverged.
@@ -146,7 +152,13 @@ impl Course {
             );
             return Err(TrainError::Content { path: folder.join("metrics.csv"), problem });
         }
-        Ok(Some(Self { rows, diverged: record.diverged }))
+        let learning = record.summary.and_then(|summary| summary.learning);
+        Ok(Some(Self { rows, diverged: record.diverged, learning }))
+    }
+
+    /// What to say of a run with these options that led nowhere, if it did.
+    pub fn warning(&self, options: &Options) -> Option<String> {
+        self.learning?.said(self.rows.last()?, options)
     }
 
     /// The share of test images classified correctly at the end; nothing for a run that diverged.
@@ -176,10 +188,14 @@ impl Results {
     /// Of these courses with their seeds.
     fn of<'c>(courses: impl Iterator<Item = (u64, &'c Course)>) -> Self {
         let (mut seeds, mut test_accuracies, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
-        let mut diverged = Vec::new();
+        let (mut diverged, mut objective_diverged) = (Vec::new(), None);
         for (seed, course) in courses {
             if let Some(Divergence { step, place, .. }) = course.diverged.clone() {
                 diverged.push(Diverged { seed, step, place });
+            }
+            if let Some(learning) = course.learning {
+                let seeds: &mut Vec<u64> = objective_diverged.get_or_insert_default();
+                seeds.extend((learning == Learning::Diverged).then_some(seed));
             }
             if let Some(accuracy) = course.test_accuracy() {
                 seeds.push(seed);
@@ -188,7 +204,8 @@ impl Results {
             }
         }
         let test_accuracy = Statistics::of(&test_accuracies);
-        Self { seeds, test_accuracy, test_accuracies, train_seconds: Statistics::of(&seconds), diverged }
+        let train_seconds = Statistics::of(&seconds);
+        Self { seeds, test_accuracy, test_accuracies, train_seconds, diverged, objective_diverged }
     }
 }
 

@@ -220,6 +220,6 @@ impl Peer {
         let About { torch, diverged } =
             about.map_err(|error| TrainError::Content { path, problem: error.to_string() })?;
         let rows = Metrics::read(&folder.file(EPOCHS))?;
-        Ok(Some(Self { version: torch, course: Course { rows, diverged } }))
+        Ok(Some(Self { version: torch, course: Course { rows, diverged, learning: None } }))
     }
 }
