@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use cotangent::data::Dataset;
 use cotangent::document::number::exact;
-use cotangent::train::comparison::{Compared, Course, PLAN, Plan, Results, Summed};
+use cotangent::train::comparison::{Compared, Course, Plan, Results, Summed};
 use cotangent::train::figures::setting;
 use cotangent::train::learning::smaller_rate;
 use cotangent::train::log::Metrics;
 use cotangent::train::torch::{self, Peer};
 use cotangent::train::{
-    Choice, Choices, Comparison, Divergence, OptimizerName, Options, Outcome, RunFolder, Setup, Statistics, TrainError,
+    Choice, Choices, Comparison, OptimizerName, Options, Outcome, RunFolder, Setup, Statistics, TrainError,
 };
 
 use super::console::{Console, count, device_line, interrupted, listen_for_interrupt, resume_comparison};
@@ -90,8 +90,7 @@ impl Work {
     /// A comparison that was cut off.
     fn resume(folder: &Path, choices: &Choices, quiet: bool) -> Result<Self, Failure> {
         let allowed = beside_resume(choices)?;
-        let folder = RunFolder::open_comparison(folder, PLAN)?;
-        let mut plan = Plan::read(&folder)?;
+        let (folder, mut plan) = Plan::open(folder)?;
         for options in &mut plan.optimizers {
             // How a step reaches the device decides nothing: it is not gone on with.
             let before = Choices { plan: None, ..options.choices() };
@@ -204,13 +203,11 @@ impl Work {
             Ok(Outcome { summary, rows }) => {
                 Ok(Some(Course { rows, diverged: None, learning: summary.learning }))
             }
-            Err(error) => match Divergence::of(&error) {
-                None => Err(error),
-                diverged => {
-                    let rows = Metrics::read(&folder.file("metrics.csv"))?;
-                    Ok(Some(Course { rows, diverged, learning: None }))
-                }
-            },
+            Err(TrainError::NotFinite(divergence)) => {
+                let rows = Metrics::read(&folder.file("metrics.csv"))?;
+                Ok(Some(Course { rows, diverged: Some(divergence), learning: None }))
+            }
+            Err(error) => Err(error),
         }
     }
 }
@@ -226,8 +223,7 @@ fn checked(plan: &mut Plan, data: &Dataset, choice: &Choice) -> Result<Vec<Optio
             torch::check(options).map_err(Failure::usage)?;
         }
     }
-    let version = plan.check_torch.as_deref().map(torch::version);
-    version.transpose().map_err(Failure::work)?;
+    plan.check_torch.as_deref().map_or(Ok(()), torch::check_python).map_err(Failure::work)?;
     Ok(runs)
 }
 
@@ -319,7 +315,7 @@ fn reached(results: &Results) -> String {
         text = format!("{accuracy:16}  {:.2}%  {:8.1}", 100.0 * minimum, seconds.mean);
     }
     let diverged: Vec<String> =
-        diverged.iter().map(|run| format!("seed {} at step {}", run.seed, run.step)).collect();
+        diverged.iter().map(|run| format!("seed {} at step {}", run.seed, run.divergence.step)).collect();
     let by_objective: Vec<String> =
         objective_diverged.iter().flatten().map(|seed| format!("seed {seed}")).collect();
     let parts = [text, named("diverged", &diverged), named("objective diverged", &by_objective)];

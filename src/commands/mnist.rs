@@ -2,7 +2,9 @@
 
 use cotangent::train::figures::setting;
 use cotangent::train::files::{CHECKPOINT, read_configuration};
-use cotangent::train::{Choice, Choices, OptimizerName, Run, RunFolder, Setup, Summary, TrainError};
+use cotangent::document::number::exact;
+use cotangent::train::learning::smaller_rate;
+use cotangent::train::{Choice, Choices, OptimizerName, Options, Run, RunFolder, Setup, Summary, TrainError};
 
 use super::console::{Console, count, device_line, listen_for_interrupt, quoted, resume_command};
 use super::{Failure, Request, beside_resume, data, way_on};
@@ -88,7 +90,7 @@ fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
     }
     console.say_columns(options.validation > 0);
     let options = options.clone();
-    let outcome = run.train(&mut console).map_err(|error| stopped(error, &folder))?;
+    let outcome = run.train(&mut console).map_err(|error| stopped(error, &options, &folder))?;
     let summary = &outcome.summary;
     if summary.interrupted {
         return Err(Failure::work(format!(
@@ -115,9 +117,15 @@ fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What ended a run before its time: where a file could not be written or a device failed, with the way to
-/// go on.
-fn stopped(error: TrainError, folder: &RunFolder) -> Failure {
+/// What ended a run before its time: where it diverged, with a learning rate to try; where a file could not be written or a
+/// device failed, with the way to go on.
+fn stopped(error: TrainError, options: &Options, folder: &RunFolder) -> Failure {
+    if let TrainError::NotFinite(_) = error {
+        let rate = exact(smaller_rate(options));
+        return Failure::work(format!(
+            "{error}: try a smaller --lr, such as {rate}. What earlier epochs logged is kept"
+        ));
+    }
     let Some(more) = way_on(&error) else { return error.into() };
     if !folder.file("config.toml").exists() {
         return error.into();

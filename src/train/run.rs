@@ -3,7 +3,7 @@
 //! After each epoch its row is on the disk, then a checkpoint; so whatever happens later, what was
 //! computed is kept, and a run that was cut off can go on with the same bits as if it never had been.
 
-use super::divergence::{DIVERGED, Divergence};
+use super::divergence::DIVERGED;
 use super::engine::{Ended, Set, Sums};
 use super::figures;
 use super::files::{self, Checkpoint};
@@ -84,7 +84,9 @@ impl Run {
         folder.remove(DIVERGED)?; // of an earlier try
         self.finish(monitor).inspect_err(|error| {
             // Where that cannot be written, the run is only taken for one that was cut off.
-            let _ = Divergence::of(error).map(|divergence| divergence.write(&folder));
+            if let TrainError::NotFinite(divergence) = error {
+                let _ = divergence.write(&folder);
+            }
         })
     }
 
@@ -97,7 +99,7 @@ impl Run {
         let has_validation = job.validation.is_some();
         let mut metrics = Metrics::create(&self.folder, &self.rows, has_validation)?;
         let ended = self.epochs(&mut metrics, monitor);
-        let diverged = matches!(ended, Err(TrainError::NotFinite { .. }));
+        let diverged = matches!(ended, Err(TrainError::NotFinite(_)));
         let Setup { options, job, .. } = &self.setup;
         let drawn = match self.rows.is_empty() {
             true => Ok(()),
@@ -118,11 +120,7 @@ impl Run {
             None => None,
         };
         let summary = Summary { learning, ..summary };
-        let text = serde_json::to_string_pretty(&summary).map_err(|error| TrainError::Content {
-            path: folder.file("summary.json"),
-            problem: error.to_string(),
-        })?;
-        folder.write("summary.json", format!("{text}\n").as_bytes())?;
+        folder.write_json("summary.json", &summary)?;
         if !interrupted {
             Checkpoint::remove(&folder)?;
         }

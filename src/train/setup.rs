@@ -11,7 +11,7 @@ use super::log::Metrics;
 use super::memory::{self, held_out};
 use super::options::{Augment, Init, OptionError};
 use super::run::{Monitor, Run};
-use super::{Learning, Options, Row, RunFolder, TrainError};
+use super::{Divergence, Learning, Options, Row, RunFolder, TrainError};
 use crate::data::{DataError, Dataset, Normalisation, Shifts, batches};
 use crate::exec::Team;
 
@@ -24,8 +24,8 @@ pub struct Setup {
     pub(super) card: Option<String>,
 }
 
-/// The learning rate by update, from 0, where an epoch has so many.
-pub fn learning_rates(options: &Options, steps: u64) -> impl Fn(u64) -> f64 + Send + use<> {
+/// The learning rate by update, from 0, where an epoch has `steps` of them.
+pub(super) fn learning_rates(options: &Options, steps: u64) -> impl Fn(u64) -> f64 + Send + use<> {
     let &Options { schedule, lr, epochs, .. } = options;
     let steps = epochs as u64 * steps;
     move |step| schedule.learning_rate(lr, step, steps)
@@ -129,11 +129,11 @@ impl Setup {
         Ok(Self { options, job, engine, card })
     }
 
-    /// The work, and the parameters that it starts from: for somebody else to do the same.
+    /// The work and the parameters that it starts from, so that another program can train the same.
     ///
     /// # Errors
     /// When a device fails.
-    pub fn into_work(mut self) -> Result<(Job, Vec<f32>), TrainError> {
+    pub(super) fn into_work(mut self) -> Result<(Job, Vec<f32>), TrainError> {
         let parameters = self.engine.snapshot()?.parameters.to_vec();
         Ok((self.job, parameters))
     }
@@ -238,7 +238,7 @@ impl Setup {
             let place =
                 not_finite_parameter(&self.job.model, parameters).unwrap_or_else(|| "the loss".into());
             let learning_rate = self.learning_rate()(step.saturating_sub(1));
-            return Err(TrainError::NotFinite { step, place, learning_rate });
+            return Err(TrainError::NotFinite(Divergence { step, place, learning_rate }));
         }
         Ok((sums, counts))
     }

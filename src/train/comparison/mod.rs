@@ -12,7 +12,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use plan::{PLAN, Plan};
+pub use plan::Plan;
+use plan::PLAN;
 
 use super::figures::write_chart;
 use super::log::Metrics;
@@ -80,11 +81,12 @@ pub struct Results {
 
 /// A run that diverged.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-#[allow(missing_docs, reason = "documented at the divergence")]
 pub struct Diverged {
+    /// The run's.
     pub seed: u64,
-    pub step: u64,
-    pub place: String,
+    /// Where and how.
+    #[serde(flatten)]
+    pub divergence: Divergence,
 }
 
 /// An entry of `compare.json`.
@@ -190,8 +192,8 @@ impl Results {
         let (mut seeds, mut test_accuracies, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
         let (mut diverged, mut objective_diverged) = (Vec::new(), None);
         for (seed, course) in courses {
-            if let Some(Divergence { step, place, .. }) = course.diverged.clone() {
-                diverged.push(Diverged { seed, step, place });
+            if let Some(divergence) = course.diverged.clone() {
+                diverged.push(Diverged { seed, divergence });
             }
             if let Some(learning) = course.learning {
                 let seeds: &mut Vec<u64> = objective_diverged.get_or_insert_default();
@@ -314,11 +316,7 @@ impl Comparison {
             }),
         };
         let entries: Vec<Entry> = groups.iter().map(entry).collect();
-        let json = serde_json::to_string_pretty(&entries).map_err(|error| TrainError::Content {
-            path: folder.file("compare.json"),
-            problem: error.to_string(),
-        })?;
-        folder.write("compare.json", format!("{json}\n").as_bytes())?;
+        folder.write_json("compare.json", &entries)?;
         write_chart(folder, "compare", &self.chart())
     }
 

@@ -31,7 +31,8 @@ fn statistics_are_over_the_runs_that_were_finished() {
     let Statistics { mean, minimum, .. } = test_accuracy.unwrap();
     assert!((mean - 0.91).abs() < 1e-12 && minimum == 0.9);
     assert_eq!(train_seconds.unwrap().mean, 6.0);
-    assert_eq!(diverged, &[Diverged { seed: 1, step: 40, place: "the loss".into() }]);
+    let divergence = Divergence { step: 40, place: "the loss".into(), learning_rate: 1e3 };
+    assert_eq!(diverged, &[Diverged { seed: 1, divergence }]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::exec::cpu::Run;
 use crate::model::Perceptron;
 use crate::ops::{Draw, GraphError};
 use crate::optim::{Optimizer, Step};
-use crate::train::TrainError;
+use crate::train::{Divergence, TrainError};
 use crate::train::engine::{Set, Sums};
 
 /// A network in training, step by step.
@@ -227,6 +227,6 @@ impl Learner {
         }
         let parameters = self.plain(0);
         let place = repeat_not_finite(&self.model, gather, &parameters, indices, draw)?;
-        Err(TrainError::NotFinite { step: self.step + 1, place, learning_rate })
+        Err(TrainError::NotFinite(Divergence { step: self.step + 1, place, learning_rate }))
     }
 }
