@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cotangent::data::Dataset;
 use cotangent::document::number::exact;
+use cotangent::python::from_here;
 use cotangent::train::comparison::{Compared, Course, Plan, Results, Summed};
 use cotangent::train::figures::setting;
 use cotangent::train::learning::smaller_rate;
@@ -15,7 +16,7 @@ use cotangent::train::{
 };
 
 use super::console::{Console, count, device_line, interrupted, listen_for_interrupt, resume_comparison};
-use super::{Failure, Request, beside_resume, data, way_on};
+use super::{Beside, Failure, Request, data, way_on};
 use crate::cli::{Compare, Place};
 
 pub fn run(arguments: Compare) -> Result<(), Failure> {
@@ -69,12 +70,7 @@ impl Work {
         // Everything is checked before anything runs, so that a mistake is found now and not in an hour.
         let all: Result<Vec<Options>, Failure> =
             optimizers.iter().map(|&name| request.resolve(name, &optimizers)).collect();
-        // A path is meant from here, wherever the comparison goes on.
-        let absolute = |python: &Path| match python.components().count() {
-            ..=1 => python.into(),
-            _ => std::path::absolute(python).unwrap_or(python.into()),
-        };
-        let mut plan = Plan { optimizers: all?, seeds, check_torch: check_torch.map(absolute) };
+        let mut plan = Plan { optimizers: all?, seeds, check_torch: check_torch.map(from_here) };
         let runs = plan.runs().map_err(Failure::usage)?;
         let data = data::load(runs[0].data.as_deref(), place.quiet).map_err(Failure::work)?;
         let choice = request.choose(&runs[0])?;
@@ -89,19 +85,14 @@ impl Work {
 
     /// A comparison that was cut off.
     fn resume(folder: &Path, choices: &Choices, quiet: bool) -> Result<Self, Failure> {
-        let allowed = beside_resume(choices)?;
+        let beside = Beside::of(choices)?;
         let (folder, mut plan) = Plan::open(folder)?;
         for options in &mut plan.optimizers {
-            // How a step reaches the device decides nothing: it is not gone on with.
-            let before = Choices { plan: None, ..options.choices() };
-            *options = allowed.clone().or(before).resolve(options.opt).map_err(Failure::usage)?;
+            *options = beside.options(options.opt, options.choices())?;
         }
         let runs = plan.runs().map_err(Failure::work)?;
         let data = data::load(runs[0].data.as_deref(), quiet).map_err(Failure::work)?;
-        let mut choice = Choice::of(&runs[0])?;
-        if allowed.device.is_none() {
-            choice.why = "as before".into();
-        }
+        let choice = beside.choice(&runs[0])?;
         let runs = checked(&mut plan, &data, &choice)?;
         Ok(Self { plan, runs, data, choice, folder })
     }

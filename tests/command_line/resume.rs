@@ -183,6 +183,7 @@ fn a_comparison_that_cannot_go_on_is_refused_and_left_as_it_is() {
     refused("nowhere", 1, &["nowhere", "no such comparison folder"]);
     refused("both/adam-seed0", 1, &["both/adam-seed0", "no compare.toml"]);
     refused("both --epochs 5", 2, &["the run's own options"]);
+    refused("both --threads 0", 2, &["--threads 0: must be at least 1"]);
     refused("both --opt sgd", 2, &["--opt"]);
     refused("both --seeds 2", 2, &["--seeds"]);
     refused("both --out other", 2, &["--out"]);
@@ -246,6 +247,7 @@ fn a_folder_that_cannot_go_on_is_refused_and_left_as_it_is() {
     refused("nowhere", 1, &["nowhere", "no such run folder"]);
     refused("empty", 1, &["empty", "no config.toml"]);
     refused("run --epochs 5", 2, &["the run's own options"]);
+    refused("run --threads 0", 2, &["--threads 0: must be at least 1"]);
     refused("run --opt sgd", 2, &["--opt"]);
     refused("run --out other", 2, &["--out"]);
 

@@ -169,14 +169,14 @@ impl Course {
     }
 }
 
-/// In what the options of a run are not those of the plan, if they are not; what decides no result may differ.
+/// In what the options of a run are not those of the plan, if they are not. What decides no result may differ, and the
+/// device: a comparison may go on on another.
 fn other_options(found: &Options, planned: &Options) -> Option<String> {
-    let (found, planned) = (found.by_name(), planned.by_name());
-    let decides = |name: &&String| !["threads", "plan", "device"].contains(&&name[..]);
+    let (found, planned) = (found.deciding(), planned.deciding());
     let name = found
         .keys()
         .chain(planned.keys())
-        .filter(decides)
+        .filter(|name| *name != "device")
         .find(|name| found.get(*name) != planned.get(*name))?;
     let said = |value: Option<&serde_json::Value>| value.map_or("nothing".into(), |value| value.to_string());
     let (found, planned) = (said(found.get(name)), said(planned.get(name)));

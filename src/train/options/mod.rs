@@ -17,6 +17,7 @@ use std::path::{self, PathBuf};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+pub use command::DECIDE_NOTHING;
 pub(super) use command::said;
 pub use init::Init;
 pub use learning_rates::LearningRates;
