@@ -1,8 +1,8 @@
 //! `mnist`: trains one network and leaves a run folder.
 
+use cotangent::document::number::exact;
 use cotangent::train::figures::setting;
 use cotangent::train::files::{CHECKPOINT, read_configuration};
-use cotangent::document::number::exact;
 use cotangent::train::learning::smaller_rate;
 use cotangent::train::{OptimizerName, Options, Run, RunFolder, Setup, Summary, TrainError};
 

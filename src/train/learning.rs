@@ -77,7 +77,9 @@ impl Learning {
             Self::Nothing => {
                 let what_to_try = match rate {
                     rate if rate > default => format!("a smaller --lr, such as {smaller}"),
-                    rate if rate < default => format!("more --epochs or a larger --lr, such as {}", exact(default)),
+                    rate if rate < default => {
+                        format!("more --epochs or a larger --lr, such as {}", exact(default))
+                    }
                     _ => "more --epochs or another --lr".into(),
                 };
                 Some(format!(

@@ -14,6 +14,7 @@ use super::run::{Monitor, Run};
 use super::{Divergence, Learning, Options, Row, RunFolder, TrainError};
 use crate::data::{DataError, Dataset, Normalisation, Shifts, batches};
 use crate::exec::Team;
+use crate::exec::cuda::Device;
 
 /// Options and data that go together: all that a run needs but a folder.
 pub struct Setup {
@@ -22,6 +23,12 @@ pub struct Setup {
     pub(super) engine: Box<dyn Engine>,
     /// The CUDA device's name and capability.
     pub(super) card: Option<String>,
+}
+
+/// Where a run is computed, and what was prepared for that.
+enum Place {
+    Cpu(Plans),
+    Cuda(Arc<Device>),
 }
 
 /// The learning rate by update, from 0, where an epoch has `steps` of them.
@@ -37,18 +44,17 @@ impl Setup {
     /// # Errors
     /// When they do not, or it does not.
     pub fn check(options: &Options, data: &Dataset, choice: &Choice) -> Result<(), TrainError> {
-        // Whoever checks keeps the data, so images are copied before some are held out.
-        Self::plan(options, data, choice, true)?;
+        Self::check_images(options, data)?;
+        match choice.hardware {
+            // Whoever checks keeps the data, so images are copied before some are held out.
+            Hardware::Cpu => drop(Self::plan(options, data, true)?),
+            Hardware::Cuda(_) => {} // the device says itself what does not fit
+        }
         start(options, data).map(drop)
     }
 
-    /// The checks, but for the weights to start from; and, on the processor, the plans that they are made with.
-    fn plan(
-        options: &Options,
-        data: &Dataset,
-        choice: &Choice,
-        shared: bool,
-    ) -> Result<Option<Plans>, TrainError> {
+    /// Checks that there are as many training images as the options ask for.
+    fn check_images(options: &Options, data: &Dataset) -> Result<(), TrainError> {
         let available = data.train.len();
         if options.validation >= available {
             return Err(DataError::HoldOutTooLarge { count: options.validation, available }.into());
@@ -58,17 +64,19 @@ impl Setup {
             let rule = format!("must be at most {images}, the number of training images");
             return Err(OptionError::new("--batch-size", options.batch_size, rule).into());
         }
-        if let Hardware::Cuda(_) = choice.hardware {
-            return Ok(None); // the device says itself what does not fit
-        }
+        Ok(())
+    }
+
+    /// The plans of a run on the processor, which has the memory for them; `shared` says whether others keep the data.
+    fn plan(options: &Options, data: &Dataset, shared: bool) -> Result<Plans, TrainError> {
         let counts = Counts {
             batch_size: options.batch_size,
-            training: images,
+            training: data.train.len() - options.validation,
             test: data.test.len(),
             validation: options.validation,
         };
         let model = options.model(data.train.pixels(), data.classes);
-        memory::plan(&model, options, counts, held_out(data, options.validation, shared)).map(Some)
+        memory::plan(&model, options, counts, held_out(data, options.validation, shared))
     }
 
     /// Makes the network and starts the threads, or fills the device. Nothing is written yet. Runs on the same
@@ -85,8 +93,13 @@ impl Setup {
 
     /// As [`Self::new`], but for the weights to start from.
     fn at(options: Options, data: Arc<Dataset>, choice: &Choice) -> Result<Self, TrainError> {
+        Self::check_images(&options, &data)?;
         let shared = Arc::strong_count(&data) > 1;
-        let plans = Self::plan(&options, &data, choice, shared)?;
+        // Before images are held out, which takes memory already.
+        let place = match &choice.hardware {
+            Hardware::Cpu => Place::Cpu(Self::plan(&options, &data, shared)?),
+            Hardware::Cuda(device) => Place::Cuda(device.clone()),
+        };
         let options = Options { device: choice.device(), ..options };
         let (data, validation) = match options.validation {
             0 => (data, None),
@@ -110,20 +123,16 @@ impl Setup {
             data,
             validation,
         };
-        let (engine, card): (Box<dyn Engine>, _) = match &choice.hardware {
-            Hardware::Cpu => {
+        let (engine, card): (Box<dyn Engine>, _) = match place {
+            Place::Cpu(plans) => {
                 let threads = options.threads;
                 let team = Team::new(threads).map_err(|source| TrainError::Threads { threads, source })?;
-                let engine = match plans {
-                    Some(plans) => CpuEngine::planned(job.clone(), plans, team),
-                    None => CpuEngine::new(job.clone(), team)?,
-                };
-                (Box::new(engine), None)
+                (Box::new(CpuEngine::planned(job.clone(), plans, team)), None)
             }
-            Hardware::Cuda(device) => {
+            Place::Cuda(device) => {
                 let how = (hardware::launching(options.plan), hardware::products(options.precision));
                 let card = format!("{}, compute capability {}", device.name(), device.capability());
-                (Box::new(CudaEngine::new(job.clone(), device.clone(), how)?), Some(card))
+                (Box::new(CudaEngine::new(job.clone(), device, how)?), Some(card))
             }
         };
         Ok(Self { options, job, engine, card })
@@ -274,10 +283,7 @@ impl Setup {
 }
 
 /// The weights that these options start from, if they do, and the option as it is to be recorded.
-pub(super) fn start(
-    options: &Options,
-    data: &Dataset,
-) -> Result<Option<(TrainedModel, Init)>, TrainError> {
+pub(super) fn start(options: &Options, data: &Dataset) -> Result<Option<(TrainedModel, Init)>, TrainError> {
     let Some(init) = &options.init else { return Ok(None) };
     init.read(&options.model(data.train.pixels(), data.classes)).map(Some)
 }

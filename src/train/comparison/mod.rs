@@ -12,8 +12,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use plan::Plan;
 use plan::PLAN;
+pub use plan::Plan;
 
 use super::figures::write_chart;
 use super::log::Metrics;

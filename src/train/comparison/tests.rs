@@ -14,7 +14,11 @@ fn run(opt: OptimizerName, seed: u64, epochs: usize) -> Compared {
         ..Row::default()
     };
     let diverged = Divergence { step: 40, place: "the loss".into(), learning_rate: 1e3 };
-    let course = Course { rows: (1..=epochs).map(row).collect(), diverged: (epochs < 3).then_some(diverged), learning: None };
+    let course = Course {
+        rows: (1..=epochs).map(row).collect(),
+        diverged: (epochs < 3).then_some(diverged),
+        learning: None,
+    };
     Compared { options: choices.resolve(opt).unwrap(), course, pytorch: None }
 }
 
