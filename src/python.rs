@@ -1,7 +1,7 @@
 //! Scripts that this crate brings and a Python with PyTorch runs: how they are started, and what kept one from its end.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::{fs, io};
 
 use tempfile::TempDir;
@@ -44,6 +44,15 @@ pub enum TorchError {
     Results(String),
 }
 
+/// A program as it was named, so that it is the same from everywhere: a path is meant from the current folder, a name alone
+/// from the search path.
+pub fn from_here(program: &Path) -> PathBuf {
+    match program.components().count() {
+        ..=1 => program.into(),
+        _ => std::path::absolute(program).unwrap_or(program.into()),
+    }
+}
+
 /// A Python, and an empty folder for it to run in, where no file is taken for a module of Python's.
 pub(crate) struct Python<'p> {
     /// As it was named.
@@ -62,23 +71,19 @@ impl<'p> Python<'p> {
         self.folder.path().join(name)
     }
 
-    /// The command that runs it there. What it says of errors is kept for [`Self::ended`].
-    pub fn command(&self) -> Result<Command, TorchError> {
-        // A path is meant from where we are, a name from the search path.
-        let program = match self.named.components().count() {
-            ..=1 => self.named.to_path_buf(),
-            _ => std::path::absolute(self.named).unwrap_or(self.named.into()),
-        };
+    /// The command that runs a script there, without input or output. What it says of errors is kept for [`Self::ended`].
+    pub fn command(&self, script: &str) -> Result<Command, TorchError> {
         let said = self.file("said");
         let stderr = fs::File::create(&said).map_err(|source| TorchError::File { path: said, source })?;
-        let mut command = Command::new(program);
-        command.current_dir(self.folder.path()).stdin(Stdio::piped()).stderr(stderr);
+        let mut command = Command::new(from_here(self.named));
+        command.arg("-c").arg(script).current_dir(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         Ok(command)
     }
 
-    /// That it could not be started.
-    pub fn not_started(&self, source: io::Error) -> TorchError {
-        TorchError::Start { python: self.named.into(), source }
+    /// Starts such a command.
+    pub fn start(&self, command: &mut Command) -> Result<Child, TorchError> {
+        command.spawn().map_err(|source| TorchError::Start { python: self.named.into(), source })
     }
 
     /// That it was lost sight of.

@@ -1,8 +1,6 @@
 //! PyTorch's gradients of the same numbers, by a script that runs it and that this crate brings.
 
-use std::io::Write;
 use std::path::Path;
-use std::process::Stdio;
 
 use safetensors::{Dtype, SafeTensors};
 
@@ -64,11 +62,7 @@ pub fn compare(found: &Backprop, python: &Path) -> Result<Comparison, BackpropEr
     let (input, output) = (python.file("in.safetensors"), python.file("out.safetensors"));
     let tensors = found.tensors().map_err(|error| BackpropError::Numbers(error.to_string()))?;
     std::fs::write(&input, tensors).map_err(|source| TorchError::File { path: input.clone(), source })?;
-    let mut command = python.command()?;
-    let child = command.arg("-").args([&input, &output]).stdout(Stdio::null()).spawn();
-    let mut child = child.map_err(|error| python.not_started(error))?;
-    // A Python that ends before it has read the script says why on its standard error.
-    let _ = child.stdin.take().map(|mut stdin| stdin.write_all(SCRIPT.as_bytes()));
+    let mut child = python.start(python.command(SCRIPT)?.args([&input, &output]))?;
     python.ended(child.wait().map_err(|error| python.lost(error))?)?;
     let bytes = std::fs::read(&output).map_err(|error| python.silent(error.to_string()))?;
     read(found, &bytes)

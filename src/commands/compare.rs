@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use cotangent::data::Dataset;
 use cotangent::document::number::exact;
-use cotangent::train::comparison::{Compared, Course, PLAN, Plan, Results, Summed};
+use cotangent::python::from_here;
+use cotangent::train::comparison::{Compared, Course, Plan, Results, Summed};
 use cotangent::train::figures::setting;
 use cotangent::train::learning::smaller_rate;
 use cotangent::train::log::Metrics;
 use cotangent::train::torch::{self, Peer};
 use cotangent::train::{
-    Choice, Choices, Comparison, Divergence, OptimizerName, Options, RunFolder, Setup, Statistics, TrainError,
+    Choice, Choices, Comparison, OptimizerName, Options, Outcome, RunFolder, Setup, Statistics, TrainError,
 };
 
 use super::console::{Console, count, device_line, interrupted, listen_for_interrupt, resume_comparison};
-use super::{Failure, Request, beside_resume, data, way_on};
+use super::{Beside, Failure, Request, data, way_on};
 use crate::cli::{Compare, Place};
 
 pub fn run(arguments: Compare) -> Result<(), Failure> {
@@ -69,16 +70,11 @@ impl Work {
         // Everything is checked before anything runs, so that a mistake is found now and not in an hour.
         let all: Result<Vec<Options>, Failure> =
             optimizers.iter().map(|&name| request.resolve(name, &optimizers)).collect();
-        // A path is meant from here, wherever the comparison goes on.
-        let absolute = |python: &Path| match python.components().count() {
-            ..=1 => python.into(),
-            _ => std::path::absolute(python).unwrap_or(python.into()),
-        };
-        let mut plan = Plan { optimizers: all?, seeds, check_torch: check_torch.map(absolute) };
+        let mut plan = Plan { optimizers: all?, seeds, check_torch: check_torch.map(from_here) };
         let runs = plan.runs().map_err(Failure::usage)?;
         let data = data::load(runs[0].data.as_deref(), place.quiet).map_err(Failure::work)?;
         let choice = request.choose(&runs[0])?;
-        check(&plan, &runs, &data, &choice)?;
+        let runs = checked(&mut plan, &data, &choice)?;
         for options in &mut plan.optimizers {
             options.device = choice.device();
         }
@@ -89,21 +85,15 @@ impl Work {
 
     /// A comparison that was cut off.
     fn resume(folder: &Path, choices: &Choices, quiet: bool) -> Result<Self, Failure> {
-        let allowed = beside_resume(choices)?;
-        let folder = RunFolder::open_comparison(folder, PLAN)?;
-        let mut plan = Plan::read(&folder)?;
+        let beside = Beside::of(choices)?;
+        let (folder, mut plan) = Plan::open(folder)?;
         for options in &mut plan.optimizers {
-            // How a step reaches the device decides nothing: it is not gone on with.
-            let before = Choices { plan: None, ..options.choices() };
-            *options = allowed.clone().or(before).resolve(options.opt).map_err(Failure::usage)?;
+            *options = beside.options(options.opt, options.choices())?;
         }
         let runs = plan.runs().map_err(Failure::work)?;
         let data = data::load(runs[0].data.as_deref(), quiet).map_err(Failure::work)?;
-        let mut choice = Choice::of(&runs[0])?;
-        if allowed.device.is_none() {
-            choice.why = "as before".into();
-        }
-        check(&plan, &runs, &data, &choice)?;
+        let choice = beside.choice(&runs[0])?;
+        let runs = checked(&mut plan, &data, &choice)?;
         Ok(Self { plan, runs, data, choice, folder })
     }
 
@@ -161,7 +151,7 @@ impl Work {
             None => self.train(options, &folder, console).map_err(|error| failed(&name, error))?,
         };
         let Some(course) = course else { return Ok(None) };
-        say_divergence(&course, console);
+        say_end(&course, options, console);
         let pytorch = match (check_torch, Peer::read(&folder)?) {
             (None, _) => None,
             (Some(_), Some(peer)) => Some(peer),
@@ -175,7 +165,7 @@ impl Work {
                     peer.and_then(|peer| peer.map(|peer| peer.write(&folder).map(|()| peer)).transpose());
                 let peer = peer.map_err(|error| failed(&format!("{name} by PyTorch"), error))?;
                 let Some(peer) = peer else { return Ok(None) };
-                say_divergence(&peer.course, console);
+                say_end(&peer.course, options, console);
                 Some(peer)
             }
         };
@@ -201,29 +191,31 @@ impl Work {
         match run.train(console) {
             // A run that was cut off would be compared with whole ones: it is left out.
             Ok(outcome) if outcome.summary.interrupted => Ok(None),
-            Ok(outcome) => {
-                let warning = outcome.warning(options);
-                warning.into_iter().for_each(|warning| console.say(&format!("warning: {warning}")));
-                Ok(Some(Course { rows: outcome.rows, diverged: None }))
+            Ok(Outcome { summary, rows }) => {
+                Ok(Some(Course { rows, diverged: None, learning: summary.learning }))
             }
-            Err(error) => match Divergence::of(&error) {
-                None => Err(error),
-                diverged => Ok(Some(Course { rows: Metrics::read(&folder.file("metrics.csv"))?, diverged })),
-            },
+            Err(TrainError::NotFinite(divergence)) => {
+                let rows = Metrics::read(&folder.file("metrics.csv"))?;
+                Ok(Some(Course { rows, diverged: Some(divergence), learning: None }))
+            }
+            Err(error) => Err(error),
         }
     }
 }
 
-/// That the runs and the data go together, and that there is a PyTorch, if there is to be one.
-fn check(plan: &Plan, runs: &[Options], data: &Dataset, choice: &Choice) -> Result<(), Failure> {
-    for options in runs {
+/// The runs: they and the data go together, they are held to the weights that they start from, and there is a PyTorch, if
+/// there is to be one.
+fn checked(plan: &mut Plan, data: &Dataset, choice: &Choice) -> Result<Vec<Options>, Failure> {
+    plan.record_init(data)?;
+    let runs = plan.runs().map_err(Failure::usage)?;
+    for options in &runs {
         Setup::check(options, data, choice)?;
         if plan.check_torch.is_some() {
             torch::check(options).map_err(Failure::usage)?;
         }
     }
-    let version = plan.check_torch.as_deref().map(torch::version);
-    version.transpose().map(drop).map_err(Failure::work)
+    plan.check_torch.as_deref().map_or(Ok(()), torch::check_python).map_err(Failure::work)?;
+    Ok(runs)
 }
 
 /// A run of the comparison that failed.
@@ -245,10 +237,14 @@ fn done(comparison: &Comparison, folder: &RunFolder, all: usize) -> String {
     format!("{} of {}{where_to_see}", comparison.runs.len(), count(all, "run"))
 }
 
-fn say_divergence(course: &Course, console: &mut Console) {
+/// Says of a run that it diverged or led nowhere, if it did.
+fn say_end(course: &Course, options: &Options, console: &mut Console) {
     if let Some(diverged) = &course.diverged {
         console.clear();
         console.say(&format!("diverged {diverged}"));
+    }
+    if let Some(warning) = course.warning(options) {
+        console.say(&format!("warning: {warning}"));
     }
 }
 
@@ -300,7 +296,7 @@ fn table(comparison: &Comparison) -> String {
 
 /// What some runs reached, and which of them reached nothing.
 fn reached(results: &Results) -> String {
-    let Results { test_accuracy, train_seconds, diverged, .. } = results;
+    let Results { test_accuracy, train_seconds, diverged, objective_diverged, .. } = results;
     let mut text = String::new();
     if let (Some(Statistics { mean, standard_deviation, minimum }), Some(seconds)) =
         (test_accuracy, train_seconds)
@@ -309,14 +305,20 @@ fn reached(results: &Results) -> String {
         let accuracy = format!("{:.2}%{spread}", 100.0 * mean);
         text = format!("{accuracy:16}  {:.2}%  {:8.1}", 100.0 * minimum, seconds.mean);
     }
-    let seeds = diverged.iter().take(NAMED).map(|run| format!("seed {} at step {}", run.seed, run.step));
-    let mut seeds = seeds.collect::<Vec<_>>().join(", ");
-    if diverged.len() > NAMED {
-        seeds += &format!(" and {} more", diverged.len() - NAMED);
-    }
-    match (text.is_empty(), diverged.is_empty()) {
-        (_, true) => text,
-        (true, false) => format!("diverged: {seeds}"),
-        (false, false) => format!("{text}  diverged: {seeds}"),
+    let diverged: Vec<String> =
+        diverged.iter().map(|run| format!("seed {} at step {}", run.seed, run.divergence.step)).collect();
+    let by_objective: Vec<String> =
+        objective_diverged.iter().flatten().map(|seed| format!("seed {seed}")).collect();
+    let parts = [text, named("diverged", &diverged), named("objective diverged", &by_objective)];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ")
+}
+
+/// The first of some runs after what is said of them; nothing, if there are none.
+fn named(what: &str, runs: &[String]) -> String {
+    let first = runs[..runs.len().min(NAMED)].join(", ");
+    match runs.len() {
+        0 => String::new(),
+        ..=NAMED => format!("{what}: {first}"),
+        all => format!("{what}: {first} and {} more", all - NAMED),
     }
 }

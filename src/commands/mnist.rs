@@ -1,11 +1,13 @@
 //! `mnist`: trains one network and leaves a run folder.
 
+use cotangent::document::number::exact;
 use cotangent::train::figures::setting;
 use cotangent::train::files::{CHECKPOINT, read_configuration};
-use cotangent::train::{Choice, Choices, OptimizerName, Run, RunFolder, Setup, Summary, TrainError};
+use cotangent::train::learning::smaller_rate;
+use cotangent::train::{OptimizerName, Options, Run, RunFolder, Setup, Summary, TrainError};
 
 use super::console::{Console, count, device_line, listen_for_interrupt, quoted, resume_command};
-use super::{Failure, Request, beside_resume, data, way_on};
+use super::{Beside, Failure, Request, data, way_on};
 use crate::cli::Mnist;
 
 pub fn run(arguments: Mnist) -> Result<(), Failure> {
@@ -40,7 +42,7 @@ fn begin(arguments: Mnist) -> Result<(Run, String), Failure> {
 /// A run that was cut off, as it stood at its last checkpoint, and its line about the device.
 fn resume(arguments: Mnist) -> Result<(Run, String), Failure> {
     let Some(path) = arguments.resume else { return Err(Failure::usage("--resume needs a folder")) };
-    let allowed = beside_resume(&arguments.choices)?;
+    let beside = Beside::of(&arguments.choices)?;
     let folder = RunFolder::open(&path)?;
     let (opt, choices) = read_configuration(&folder.file("config.toml"))?;
     let opt = opt.ok_or_else(|| {
@@ -56,14 +58,8 @@ fn resume(arguments: Mnist) -> Result<(Run, String), Failure> {
             quoted(&folder.file("config.toml"))
         )));
     }
-    let as_before = allowed.device.is_none();
-    // How a step reaches the device decides nothing: it is not gone on with.
-    let choices = Choices { plan: None, ..choices };
-    let options = allowed.or(choices).resolve(opt).map_err(Failure::work)?;
-    let mut choice = Choice::of(&options)?;
-    if as_before {
-        choice.why = "as before".into();
-    }
+    let options = beside.options(opt, choices)?;
+    let choice = beside.choice(&options)?;
     let device = device_line(&choice, &options);
     let data = data::load(options.data.as_deref(), arguments.place.quiet).map_err(Failure::work)?;
     Ok((Setup::resume(options, data, &choice, folder)?, device))
@@ -88,7 +84,7 @@ fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
     }
     console.say_columns(options.validation > 0);
     let options = options.clone();
-    let outcome = run.train(&mut console).map_err(|error| stopped(error, &folder))?;
+    let outcome = run.train(&mut console).map_err(|error| stopped(error, &options, &folder))?;
     let summary = &outcome.summary;
     if summary.interrupted {
         return Err(Failure::work(format!(
@@ -115,9 +111,15 @@ fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What ended a run before its time: where a file could not be written or a device failed, with the way to
-/// go on.
-fn stopped(error: TrainError, folder: &RunFolder) -> Failure {
+/// What ended a run before its time: where it diverged, with a learning rate to try; where a file could not be written or a
+/// device failed, with the way to go on.
+fn stopped(error: TrainError, options: &Options, folder: &RunFolder) -> Failure {
+    if let TrainError::NotFinite(_) = error {
+        let rate = exact(smaller_rate(options));
+        return Failure::work(format!(
+            "{error}: try a smaller --lr, such as {rate}. What earlier epochs logged is kept"
+        ));
+    }
     let Some(more) = way_on(&error) else { return error.into() };
     if !folder.file("config.toml").exists() {
         return error.into();

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use cotangent::errors::with_causes;
 use cotangent::train::files::read_configuration;
-use cotangent::train::options::{Device, LearningRates, Recipe};
+use cotangent::train::options::{DECIDE_NOTHING, Device, LearningRates, Recipe};
 use cotangent::train::{Choice, Choices, OptimizerName, Options, TrainError};
 
 use crate::cli::{Command, Place};
@@ -102,16 +102,38 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What may stand beside --resume: what decides no result.
-fn beside_resume(choices: &Choices) -> Result<Choices, Failure> {
-    let Choices { threads, device, plan, .. } = choices.clone();
-    let allowed = Choices { threads, device, plan, ..Choices::default() };
-    match *choices == allowed {
-        true => Ok(allowed),
-        false => Err(Failure::usage(
-            "--resume goes on with the run's own options: leave out all others but --threads, --device, --plan \
-             and --quiet",
-        )),
+/// What is said beside --resume.
+struct Beside(Choices);
+
+impl Beside {
+    /// What decides no result, and the device: what was trained on one that is gone can go on on another.
+    fn of(choices: &Choices) -> Result<Self, Failure> {
+        let is_allowed = |name: &String| name == "device" || DECIDE_NOTHING.contains(&&name[..]);
+        match choices.said().keys().all(is_allowed) {
+            true => Ok(Self(choices.clone())),
+            false => Err(Failure::usage(
+                "--resume goes on with the run's own options: leave out all others but --threads, --device, --plan \
+                 and --quiet",
+            )),
+        }
+    }
+
+    /// The options to go on with where these were chosen before. Where they make no sense, it is what stands beside
+    /// --resume that makes none, unless they made none before.
+    fn options(&self, opt: OptimizerName, before: Choices) -> Result<Options, Failure> {
+        // How a step reaches the device decides nothing: it is not gone on with.
+        let before = Choices { plan: None, ..before };
+        before.clone().resolve(opt).map_err(Failure::work)?;
+        self.0.clone().or(before).resolve(opt).map_err(|error| TrainError::from(error).into())
+    }
+
+    /// The hardware to go on with, and why it was taken.
+    fn choice(&self, options: &Options) -> Result<Choice, Failure> {
+        let choice = Choice::of(options)?;
+        match self.0.device {
+            Some(_) => Ok(choice),
+            None => Ok(Choice { why: "as before".into(), ..choice }),
+        }
     }
 }
 

@@ -179,9 +179,6 @@ fn learning(groups: &[Group<'_>], setting: &str) -> Vec<Part> {
         })
         .filter(|group| !group.records.is_empty())
         .collect();
-    if with_rows.is_empty() {
-        return vec![paragraph("No run holds an epoch, so there is no curve.")];
-    }
     let mut parts = Vec::new();
     // A line that is not there is missed by nobody who does not know of it.
     let without = groups.iter().filter(|group| with_rows.iter().all(|other| other.name != group.name));
@@ -192,6 +189,9 @@ fn learning(groups: &[Group<'_>], setting: &str) -> Vec<Part> {
     }
     // What diverged at once is a mark.
     let marked: Vec<Group<'_>> = with_rows.iter().chain(diverged).cloned().collect();
+    if marked.is_empty() {
+        return vec![paragraph("No run holds an epoch, so there is no curve.")];
+    }
     let id = |name: &str, number: usize| match number {
         0 => name.to_string(),
         _ => format!("{name}-{}", number + 1),
@@ -207,7 +207,9 @@ fn learning(groups: &[Group<'_>], setting: &str) -> Vec<Part> {
         let chart = Content::Chart(curves::accuracies(some, setting));
         parts.push(of_runs(id("accuracy", number), chart, caption, some));
     }
-    parts.push(heading("Each alone"));
+    if !with_rows.is_empty() {
+        parts.push(heading("Each alone"));
+    }
     for (id, group) in linked(&with_rows) {
         let both = [
             ("objective", curves::objective(group, setting)),

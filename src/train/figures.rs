@@ -153,7 +153,7 @@ pub fn over_seeds<'r>(name: &str, runs: impl Iterator<Item = &'r [Row]>, value: 
     }
 }
 
-/// The end of the line of a run that diverged after so many whole epochs: in the next. `word` is what the line does there.
+/// The end of the line of a run that diverged after `epochs` whole epochs: in the next. `word` is what the line does there.
 pub fn broken_off(epochs: usize, word: &str) -> End {
     End { x: (epochs + 1) as f64, word: word.into() }
 }

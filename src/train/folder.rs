@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::TrainError;
@@ -59,16 +60,11 @@ impl RunFolder {
         Self::with(path, "config.toml", "run")
     }
 
-    /// The folder of an earlier comparison, to go on with it; `plan` is the file that each holds.
+    /// The folder of a `what`, which holds this file.
     ///
     /// # Errors
-    /// When there is no such folder, or no comparison began in it.
-    pub fn open_comparison(path: &Path, plan: &str) -> Result<Self, TrainError> {
-        Self::with(path, plan, "comparison")
-    }
-
-    /// The folder of a `what`, which holds this file.
-    fn with(path: &Path, file: &str, what: &str) -> Result<Self, TrainError> {
+    /// When there is no such folder, or it does not hold the file.
+    pub(super) fn with(path: &Path, file: &str, what: &str) -> Result<Self, TrainError> {
         let folder = Self { path: path.into() };
         let problem = match path.is_dir() {
             true if folder.file(file).exists() => return Ok(folder),
@@ -123,6 +119,16 @@ impl RunFolder {
             let _ = fs::remove_file(&beside); // it may be what fills the disk
             TrainError::File { action: "write", path, source }
         })
+    }
+
+    /// Writes a file of JSON, as [`Self::write`] does.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_json(&self, name: &str, content: &impl Serialize) -> Result<(), TrainError> {
+        let text = serde_json::to_string_pretty(content)
+            .map_err(|error| TrainError::Content { path: self.file(name), problem: error.to_string() })?;
+        self.write(name, format!("{text}\n").as_bytes())
     }
 
     /// Removes a file, if it is there.

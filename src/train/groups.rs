@@ -1,7 +1,9 @@
 //! Runs that differ in nothing but chance, together: over them the results have a mean and a spread.
 
-use super::options::{Plan, said};
-use super::{OptimizerName, Options, Record};
+use serde_json::{Map, Value};
+
+use super::options::said;
+use super::{OptimizerName, Record};
 
 /// Runs with the same options, but for the seed and what decides no result.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,16 +20,22 @@ pub struct Group<'a> {
 /// What runs of a group share.
 #[derive(Clone, PartialEq)]
 struct Key {
-    /// The options up to the seed; what decides no result at a value that all share.
-    options: Options,
+    opt: OptimizerName,
+    epochs: usize,
+    /// The options that decide the result, but the seed. The device is among them: in a mean over seeds nothing is to differ
+    /// but chance.
+    options: Map<String, Value>,
     /// Of a run that is not whole the epochs, and whether it diverged: with whole ones it would have no common mean.
     cut_off: Option<(usize, bool)>,
 }
 
 impl Key {
     fn of(record: &Record) -> Self {
-        let options = Options { seed: 0, threads: 1, plan: Plan::Auto, ..record.options.clone() };
+        let mut options = record.options.deciding();
+        options.remove("seed");
         Self {
+            opt: record.options.opt,
+            epochs: record.options.epochs,
             options,
             cut_off: (!record.is_whole()).then_some((record.rows.len(), record.diverged.is_some())),
         }
@@ -35,17 +43,16 @@ impl Key {
 
     /// `adam`, or among several of the same optimizer `adam, lr 0.01`.
     fn name(&self, all: &[Self]) -> String {
-        let same = all.iter().filter(|other| other.options.opt == self.options.opt);
-        let same: Vec<_> = same.map(|key| key.options.by_name()).collect();
-        let mut name = self.options.opt.name().to_string();
-        for (key, value) in self.options.by_name() {
-            if same.iter().any(|other| other.get(&key) != Some(&value)) {
-                name += &format!(", {key} {}", said(&value));
+        let same: Vec<_> = all.iter().filter(|other| other.opt == self.opt).collect();
+        let mut name = self.opt.name().to_string();
+        for (key, value) in &self.options {
+            if same.iter().any(|other| other.options.get(key) != Some(value)) {
+                name += &format!(", {key} {}", said(value));
             }
         }
         if let Some((epochs, diverged)) = self.cut_off {
             let how = if diverged { "diverged after " } else { "" };
-            name += &format!(", {how}{epochs} of {} epochs", self.options.epochs);
+            name += &format!(", {how}{epochs} of {} epochs", self.epochs);
         }
         name
     }
@@ -62,7 +69,7 @@ pub fn groups(records: &[Record]) -> Vec<Group<'_>> {
         }
     }
     let order = |opt: OptimizerName| OptimizerName::ALL.iter().position(|&other| other == opt);
-    found.sort_by_key(|(key, _)| order(key.options.opt));
+    found.sort_by_key(|(key, _)| order(key.opt));
     let all: Vec<Key> = found.iter().map(|(key, _)| key.clone()).collect();
     let mut groups = Vec::new();
     for (key, mut of_key) in found {
@@ -81,6 +88,7 @@ pub fn groups(records: &[Record]) -> Vec<Group<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::options::Plan;
     use crate::train::{Choices, Divergence, Row};
 
     fn record(opt: OptimizerName, choices: Choices) -> Record {

@@ -12,11 +12,10 @@ use super::{Options, Row};
 use crate::document::number::exact;
 
 /// How training went.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Learning {
     /// The network knows more than how frequent each class is.
-    #[default]
     Learns,
     /// It does not, and is not much worse than at its beginning.
     Nothing,
@@ -32,7 +31,7 @@ const WORSE: f64 = 2.0;
 
 impl Learning {
     /// How a run with these options went whose last epoch this is. `initial` is asked for the test objective of the network
-    /// at the beginning, and only where the answer depends on it.
+    /// at the beginning, and only where the answer depends on it; where that network is no longer known, neither is the answer.
     ///
     /// # Errors
     /// Those of `initial`.
@@ -40,25 +39,25 @@ impl Learning {
         last: &Row,
         labels: &[u8],
         options: &Options,
-        initial: impl FnOnce() -> Result<f64, E>,
-    ) -> Result<Self, E> {
+        initial: impl FnOnce() -> Result<Option<f64>, E>,
+    ) -> Result<Option<Self>, E> {
         let knowing_nothing = entropy(labels);
         if last.objective.min(last.test_objective) <= knowing_nothing {
-            return Ok(Self::Learns);
+            return Ok(Some(Self::Learns));
         }
         // A network whose units have died in the epoch is near the measure again, and its training objective tells.
         let worst = match options.dropout {
             0.0 => last.objective.max(last.test_objective),
             _ => last.test_objective,
         };
-        let initial = initial()?;
+        let Some(initial) = initial()? else { return Ok(None) };
         let classes = labels.iter().max().map_or(1.0, |&last| f64::from(last) + 1.0);
         let has_forgotten = WORSE * initial < knowing_nothing;
         if has_forgotten || worst > WORSE * initial.max(classes.ln()) {
-            return Ok(Self::Diverged);
+            return Ok(Some(Self::Diverged));
         }
         // Where there is one class alone, there is nothing to learn but that.
-        Ok(if knowing_nothing > 0.0 { Self::Nothing } else { Self::Learns })
+        Ok(Some(if knowing_nothing > 0.0 { Self::Nothing } else { Self::Learns }))
     }
 
     /// A sentence to say of the run, if there is one, without its full stop.
@@ -78,7 +77,9 @@ impl Learning {
             Self::Nothing => {
                 let what_to_try = match rate {
                     rate if rate > default => format!("a smaller --lr, such as {smaller}"),
-                    rate if rate < default => format!("more --epochs or a larger --lr, such as {default}"),
+                    rate if rate < default => {
+                        format!("more --epochs or a larger --lr, such as {}", exact(default))
+                    }
                     _ => "more --epochs or another --lr".into(),
                 };
                 Some(format!(
@@ -129,8 +130,9 @@ mod tests {
     /// How a run went on labels of ten classes, whose entropy is 2.303.
     fn with(choices: Choices, objective: f64, test_objective: f64, initial: f64) -> Learning {
         let labels: Vec<u8> = (0..100).map(|i| i % 10).collect();
-        let initial = || Ok::<_, Infallible>(initial);
-        Learning::of(&row(objective, test_objective), &labels, &options(choices), initial).unwrap()
+        let initial = || Ok::<_, Infallible>(Some(initial));
+        let learning = Learning::of(&row(objective, test_objective), &labels, &options(choices), initial);
+        learning.unwrap().unwrap()
     }
 
     fn of(objective: f64, test_objective: f64, initial: f64) -> Learning {
@@ -162,7 +164,7 @@ mod tests {
     fn one_class_alone_can_be_learnt_and_can_diverge() {
         let of = |objective, initial| {
             let (row, options) = (row(objective, objective), options(Choices::default()));
-            Learning::of(&row, &[5; 20], &options, || Ok::<_, Infallible>(initial)).unwrap()
+            Learning::of(&row, &[5; 20], &options, || Ok::<_, Infallible>(Some(initial))).unwrap().unwrap()
         };
         assert_eq!(of(1e-6, 1.8), Learning::Learns);
         assert_eq!(of(3e-9, 1e-9), Learning::Learns, "from weights that know it");
@@ -172,10 +174,13 @@ mod tests {
 
     #[test]
     fn the_network_of_the_beginning_is_asked_for_only_where_it_decides() {
-        let never = || Err::<f64, &str>("asked");
+        let never = || Err::<Option<f64>, &str>("asked");
         let of = |row: &Row| Learning::of(row, &[0, 1], &options(Choices::default()), never);
-        assert_eq!(of(&row(0.3, 0.2)), Ok(Learning::Learns));
+        assert_eq!(of(&row(0.3, 0.2)), Ok(Some(Learning::Learns)));
         assert_eq!(of(&row(3.0, 3.0)), Err("asked"));
+        let unknown = || Ok::<_, Infallible>(None);
+        let learning = Learning::of(&row(3.0, 3.0), &[0, 1], &options(Choices::default()), unknown);
+        assert_eq!(learning, Ok(None), "against no beginning nothing is judged");
     }
 
     #[test]

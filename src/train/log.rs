@@ -61,9 +61,9 @@ pub struct Summary {
     pub seconds_to_98: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub validation_accuracy: Option<f64>,
-    /// Whether the training led anywhere.
-    #[serde(default)]
-    pub learning: Learning,
+    /// Whether the training led anywhere, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub learning: Option<Learning>,
     /// Whether the run was stopped before its last epoch.
     pub interrupted: bool,
 }
@@ -112,8 +112,7 @@ impl Summary {
     /// When the file cannot be read, or is no summary.
     pub fn load(path: &Path) -> Result<Self, TrainError> {
         let failed = |problem: String| TrainError::Content { path: path.into(), problem };
-        let summary: Self =
-            serde_json::from_slice(&files::read(path)?).map_err(|error| failed(error.to_string()))?;
+        let summary: Self = files::read_json(path)?;
         let numbers = [
             ("test_accuracy", summary.test_accuracy, SHARE),
             ("test_objective", summary.test_objective, ANY),

@@ -11,7 +11,20 @@ use crate::model::Perceptron;
 /// Figures are drawn while all else is there: their pixels, and what their text takes.
 const FIGURES: usize = 16 << 20;
 
-/// Plans a run whose images held out take so many bytes more.
+/// Bytes of a float32.
+const FLOAT: f64 = 4.0;
+
+/// How often a run holds parameters and state, as [`Plans::memory`] counts them.
+const COPIES: f64 = 3.0;
+
+/// More images than are evaluated at once.
+const EVALUATED: f64 = 1e3;
+
+/// What a plan may take beyond the estimate: generous, so that sums of bytes stay far from the largest integer, which no
+/// machine has the memory for by many orders.
+const MARGIN: f64 = 1e3;
+
+/// Plans a run; `held_out` are the bytes that images held out take beside it.
 ///
 /// # Errors
 /// [`TrainError::Memory`] when there is less than the run takes.
@@ -31,8 +44,10 @@ pub(super) fn plan(
     // There are networks of which no integer of the machine counts the bytes: these cannot be planned.
     let parameters: f64 = model.widths.windows(2).map(|pair| pair[1] as f64 * (pair[0] as f64 + 1.0)).sum();
     let units: f64 = model.widths.iter().map(|&width| width as f64).sum();
-    let least = parameters * 4.0 * 3.0 * (1 + optimizer.state_per_parameter()) as f64;
-    if (least + units * (counts.batch_size as f64 + 1e3)) * 1e3 > isize::MAX as f64 {
+    let least = parameters * FLOAT * COPIES * (1 + optimizer.state_per_parameter()) as f64;
+    // Units have numbers for each image of a batch, of training or of evaluation.
+    let numbers = units * (counts.batch_size as f64 + EVALUATED);
+    if (least + numbers) * MARGIN > isize::MAX as f64 {
         let bytes = format!("more than {}", readable_bytes(least));
         return Err(refused(bytes, vec!["for parameters and optimizer state alone".into()]));
     }
@@ -55,7 +70,7 @@ pub(super) fn plan(
     Ok(plans)
 }
 
-/// The bytes that images come to take when so many are held out: these themselves, and, if others share the images, a copy
+/// The bytes that images come to take when `count` of them are held out: these themselves, and, if others share the images, a copy
 /// of all.
 pub(super) fn held_out(data: &Dataset, count: usize, shared: bool) -> usize {
     if count == 0 {

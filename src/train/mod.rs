@@ -58,11 +58,8 @@ use crate::python::TorchError;
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say what the fields hold")]
 pub enum TrainError {
-    #[error(
-        "the objective is no longer finite at step {step}: {place} holds an infinite number or NaN. \
-         The learning rate there was {learning_rate:?}: try a smaller --lr. What earlier epochs logged is kept"
-    )]
-    NotFinite { step: u64, place: String, learning_rate: f64 },
+    #[error("the objective is no longer finite {0}")]
+    NotFinite(Divergence),
 
     #[error(transparent)]
     Option(#[from] options::OptionError),

@@ -3,13 +3,13 @@
 //! After each epoch its row is on the disk, then a checkpoint; so whatever happens later, what was
 //! computed is kept, and a run that was cut off can go on with the same bits as if it never had been.
 
-use super::divergence::{DIVERGED, Divergence};
+use super::divergence::DIVERGED;
 use super::engine::{Ended, Set, Sums};
 use super::figures;
 use super::files::{self, Checkpoint};
 use super::log::{Metrics, seconds_to_goal};
 use super::setup::Setup;
-use super::{Learning, Options, Row, RunFolder, Summary, TrainError};
+use super::{Options, Row, RunFolder, Summary, TrainError};
 use crate::data::shuffled;
 use crate::model::Perceptron;
 
@@ -44,7 +44,7 @@ pub struct Outcome {
 impl Outcome {
     /// What to say of a run that led nowhere, if it did.
     pub fn warning(&self, options: &Options) -> Option<String> {
-        self.summary.learning.said(self.rows.last()?, options)
+        self.summary.learning?.said(self.rows.last()?, options)
     }
 }
 
@@ -84,7 +84,9 @@ impl Run {
         folder.remove(DIVERGED)?; // of an earlier try
         self.finish(monitor).inspect_err(|error| {
             // Where that cannot be written, the run is only taken for one that was cut off.
-            let _ = Divergence::of(error).map(|divergence| divergence.write(&folder));
+            if let TrainError::NotFinite(divergence) = error {
+                let _ = divergence.write(&folder);
+            }
         })
     }
 
@@ -97,7 +99,7 @@ impl Run {
         let has_validation = job.validation.is_some();
         let mut metrics = Metrics::create(&self.folder, &self.rows, has_validation)?;
         let ended = self.epochs(&mut metrics, monitor);
-        let diverged = matches!(ended, Err(TrainError::NotFinite { .. }));
+        let diverged = matches!(ended, Err(TrainError::NotFinite(_)));
         let Setup { options, job, .. } = &self.setup;
         let drawn = match self.rows.is_empty() {
             true => Ok(()),
@@ -111,21 +113,18 @@ impl Run {
         let setting = figures::setting(options, &job.model);
         figures::write_confusion(&self.folder, format!("{}, {setting}", options.opt.name()), counts)?;
         let validation = self.setup.validate()?;
-        let learning = match self.rows.last() {
-            Some(last) => self.setup.learning(last)?, // the last that needs the network
-            None => Learning::default(),
+        let summary = self.summary(test, validation.map(|sums| sums.accuracy()), interrupted);
+        let Self { setup, folder, rows } = self;
+        let learning = match rows.last() {
+            Some(last) => setup.learning(last)?,
+            None => None,
         };
-        let validation = validation.map(|sums| sums.accuracy());
-        let summary = self.summary(test, validation, learning, interrupted);
-        let text = serde_json::to_string_pretty(&summary).map_err(|error| TrainError::Content {
-            path: self.folder.file("summary.json"),
-            problem: error.to_string(),
-        })?;
-        self.folder.write("summary.json", format!("{text}\n").as_bytes())?;
+        let summary = Summary { learning, ..summary };
+        folder.write_json("summary.json", &summary)?;
         if !interrupted {
-            Checkpoint::remove(&self.folder)?;
+            Checkpoint::remove(&folder)?;
         }
-        Ok(Outcome { summary, rows: self.rows })
+        Ok(Outcome { summary, rows })
     }
 
     /// Runs epochs until the last, or until the monitor ends the run: then true.
@@ -164,13 +163,8 @@ impl Run {
         Ok(false)
     }
 
-    fn summary(
-        &self,
-        test: Sums,
-        validation_accuracy: Option<f64>,
-        learning: Learning,
-        interrupted: bool,
-    ) -> Summary {
+    /// The summary, but for whether the training led anywhere.
+    fn summary(&self, test: Sums, validation_accuracy: Option<f64>, interrupted: bool) -> Summary {
         Summary {
             optimizer: self.setup.options.opt.name().into(),
             epochs: self.rows.len(),
@@ -184,7 +178,7 @@ impl Run {
             train_seconds: self.rows.iter().map(|row| row.seconds).sum(),
             seconds_to_98: seconds_to_goal(&self.rows),
             validation_accuracy,
-            learning,
+            learning: None,
             interrupted,
         }
     }

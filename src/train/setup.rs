@@ -11,9 +11,10 @@ use super::log::Metrics;
 use super::memory::{self, held_out};
 use super::options::{Augment, Init, OptionError};
 use super::run::{Monitor, Run};
-use super::{Learning, Options, Row, RunFolder, TrainError};
+use super::{Divergence, Learning, Options, Row, RunFolder, TrainError};
 use crate::data::{DataError, Dataset, Normalisation, Shifts, batches};
 use crate::exec::Team;
+use crate::exec::cuda::Device;
 
 /// Options and data that go together: all that a run needs but a folder.
 pub struct Setup {
@@ -24,8 +25,14 @@ pub struct Setup {
     pub(super) card: Option<String>,
 }
 
-/// The learning rate by update, from 0, where an epoch has so many.
-pub fn learning_rates(options: &Options, steps: u64) -> impl Fn(u64) -> f64 + Send + use<> {
+/// Where a run is computed, and what was prepared for that.
+enum Place {
+    Cpu(Plans),
+    Cuda(Arc<Device>),
+}
+
+/// The learning rate by update, from 0, where an epoch has `steps` of them.
+pub(super) fn learning_rates(options: &Options, steps: u64) -> impl Fn(u64) -> f64 + Send + use<> {
     let &Options { schedule, lr, epochs, .. } = options;
     let steps = epochs as u64 * steps;
     move |step| schedule.learning_rate(lr, step, steps)
@@ -37,18 +44,17 @@ impl Setup {
     /// # Errors
     /// When they do not, or it does not.
     pub fn check(options: &Options, data: &Dataset, choice: &Choice) -> Result<(), TrainError> {
-        // Whoever checks keeps the data, so images are copied before some are held out.
-        Self::plan(options, data, choice, true)?;
+        Self::check_images(options, data)?;
+        match choice.hardware {
+            // Whoever checks keeps the data, so images are copied before some are held out.
+            Hardware::Cpu => drop(Self::plan(options, data, true)?),
+            Hardware::Cuda(_) => {} // the device says itself what does not fit
+        }
         start(options, data).map(drop)
     }
 
-    /// The checks, but for the weights to start from; and, on the processor, the plans that they are made with.
-    fn plan(
-        options: &Options,
-        data: &Dataset,
-        choice: &Choice,
-        shared: bool,
-    ) -> Result<Option<Plans>, TrainError> {
+    /// Checks that there are as many training images as the options ask for.
+    fn check_images(options: &Options, data: &Dataset) -> Result<(), TrainError> {
         let available = data.train.len();
         if options.validation >= available {
             return Err(DataError::HoldOutTooLarge { count: options.validation, available }.into());
@@ -58,17 +64,19 @@ impl Setup {
             let rule = format!("must be at most {images}, the number of training images");
             return Err(OptionError::new("--batch-size", options.batch_size, rule).into());
         }
-        if let Hardware::Cuda(_) = choice.hardware {
-            return Ok(None); // the device says itself what does not fit
-        }
+        Ok(())
+    }
+
+    /// The plans of a run on the processor, which has the memory for them; `shared` says whether others keep the data.
+    fn plan(options: &Options, data: &Dataset, shared: bool) -> Result<Plans, TrainError> {
         let counts = Counts {
             batch_size: options.batch_size,
-            training: images,
+            training: data.train.len() - options.validation,
             test: data.test.len(),
             validation: options.validation,
         };
         let model = options.model(data.train.pixels(), data.classes);
-        memory::plan(&model, options, counts, held_out(data, options.validation, shared)).map(Some)
+        memory::plan(&model, options, counts, held_out(data, options.validation, shared))
     }
 
     /// Makes the network and starts the threads, or fills the device. Nothing is written yet. Runs on the same
@@ -85,8 +93,13 @@ impl Setup {
 
     /// As [`Self::new`], but for the weights to start from.
     fn at(options: Options, data: Arc<Dataset>, choice: &Choice) -> Result<Self, TrainError> {
+        Self::check_images(&options, &data)?;
         let shared = Arc::strong_count(&data) > 1;
-        let plans = Self::plan(&options, &data, choice, shared)?;
+        // Before images are held out, which takes memory already.
+        let place = match &choice.hardware {
+            Hardware::Cpu => Place::Cpu(Self::plan(&options, &data, shared)?),
+            Hardware::Cuda(device) => Place::Cuda(device.clone()),
+        };
         let options = Options { device: choice.device(), ..options };
         let (data, validation) = match options.validation {
             0 => (data, None),
@@ -110,30 +123,26 @@ impl Setup {
             data,
             validation,
         };
-        let (engine, card): (Box<dyn Engine>, _) = match &choice.hardware {
-            Hardware::Cpu => {
+        let (engine, card): (Box<dyn Engine>, _) = match place {
+            Place::Cpu(plans) => {
                 let threads = options.threads;
                 let team = Team::new(threads).map_err(|source| TrainError::Threads { threads, source })?;
-                let engine = match plans {
-                    Some(plans) => CpuEngine::planned(job.clone(), plans, team),
-                    None => CpuEngine::new(job.clone(), team)?,
-                };
-                (Box::new(engine), None)
+                (Box::new(CpuEngine::planned(job.clone(), plans, team)), None)
             }
-            Hardware::Cuda(device) => {
+            Place::Cuda(device) => {
                 let how = (hardware::launching(options.plan), hardware::products(options.precision));
                 let card = format!("{}, compute capability {}", device.name(), device.capability());
-                (Box::new(CudaEngine::new(job.clone(), device.clone(), how)?), Some(card))
+                (Box::new(CudaEngine::new(job.clone(), device, how)?), Some(card))
             }
         };
         Ok(Self { options, job, engine, card })
     }
 
-    /// The work, and the parameters that it starts from: for somebody else to do the same.
+    /// The work and the parameters that it starts from, so that another program can train the same.
     ///
     /// # Errors
     /// When a device fails.
-    pub fn into_work(mut self) -> Result<(Job, Vec<f32>), TrainError> {
+    pub(super) fn into_work(mut self) -> Result<(Job, Vec<f32>), TrainError> {
         let parameters = self.engine.snapshot()?.parameters.to_vec();
         Ok((self.job, parameters))
     }
@@ -200,18 +209,20 @@ impl Setup {
         self.engine.restore(Snapshot { parameters, state: &state, step: 0 })
     }
 
-    /// How the training went that ended with this epoch. The network is that of the beginning afterwards.
-    pub(super) fn learning(&mut self, last: &Row) -> Result<Learning, TrainError> {
+    /// How the training went that ended with this epoch; nothing, if the model that it started from is gone and the answer
+    /// depends on it. The network may have to be put back to its beginning for that, so there is none afterwards.
+    pub(super) fn learning(mut self, last: &Row) -> Result<Option<Learning>, TrainError> {
         let (data, options) = (self.job.data.clone(), self.options.clone());
         Learning::of(last, &data.train.labels, &options, || {
             let parameters = match start(&options, &data) {
                 Ok(Some((start, _))) => start.parameters,
+                Ok(None) => self.job.model.initial_parameters(options.seed),
                 // A run that was gone on with may outlive the model that it started from.
-                Ok(None) | Err(_) => self.job.model.initial_parameters(options.seed),
+                Err(_) => return Ok(None),
             };
             self.restart(&parameters)?;
             let (sums, _) = self.engine.evaluate(Set::Test)?;
-            Ok(sums.objective())
+            Ok(Some(sums.objective()))
         })
     }
 
@@ -236,7 +247,7 @@ impl Setup {
             let place =
                 not_finite_parameter(&self.job.model, parameters).unwrap_or_else(|| "the loss".into());
             let learning_rate = self.learning_rate()(step.saturating_sub(1));
-            return Err(TrainError::NotFinite { step, place, learning_rate });
+            return Err(TrainError::NotFinite(Divergence { step, place, learning_rate }));
         }
         Ok((sums, counts))
     }
@@ -272,7 +283,7 @@ impl Setup {
 }
 
 /// The weights that these options start from, if they do, and the option as it is to be recorded.
-fn start(options: &Options, data: &Dataset) -> Result<Option<(TrainedModel, Init)>, TrainError> {
+pub(super) fn start(options: &Options, data: &Dataset) -> Result<Option<(TrainedModel, Init)>, TrainError> {
     let Some(init) = &options.init else { return Ok(None) };
     init.read(&options.model(data.train.pixels(), data.classes)).map(Some)
 }

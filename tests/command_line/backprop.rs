@@ -118,14 +118,14 @@ fn python(place: &Workplace, script: &str) -> String {
 #[test]
 fn the_comparison_with_pytorch_is_a_table_and_a_verdict() {
     let place = Workplace::new();
-    let same = python(&place, &format!("cp '{GOLDEN}' \"$3\""));
+    let same = python(&place, &format!("cp '{GOLDEN}' \"$4\""));
     let page = place.run(&format!("backprop --input {GOLDEN} --check-torch {same}")).succeeded().stdout;
     assert!(page.contains("Beside PyTorch 2.") && page.contains("Of all gradients:"), "{page}");
     assert_eq!(page.split("Beside PyTorch").nth(1).unwrap().matches(" agrees\n").count(), 12);
     let other = place.run("backprop --seed 9 --out other").succeeded();
     assert_eq!(other.status, Some(0));
     let differing =
-        python(&place, &format!("cp '{}' \"$3\"", place.path("other/values.safetensors").display()));
+        python(&place, &format!("cp '{}' \"$4\"", place.path("other/values.safetensors").display()));
     let finished = place.run(&format!("backprop --check-torch {differing}"));
     finished.failed(1, &["differs from PyTorch's"]);
 }

@@ -65,6 +65,27 @@ fn the_optimizer_starts_anew_and_every_optimizer_of_a_comparison_from_the_same_w
 }
 
 #[test]
+fn a_comparison_goes_on_from_the_weights_that_it_began_with_and_from_no_others() {
+    let place = with_first();
+    let options = "compare --opt sgd,adam --epochs 2 --init first --batch-size 32 --data data --threads 1";
+    place.run(&format!("{options} --out whole")).succeeded();
+    place.run(&format!("{options} --out both")).succeeded();
+    // As if it had been cut off between the two runs.
+    fs::remove_dir_all(place.path("both/adam-seed0")).unwrap();
+    let shown = place.run("compare --resume both").succeeded().stdout;
+    assert!(shown.contains("sgd-seed0: as before") && !shown.contains("adam-seed0: as before"), "{shown}");
+    assert!(model(&place, "both/adam-seed0") == model(&place, "whole/adam-seed0"));
+
+    fs::remove_dir_all(place.path("both/adam-seed0")).unwrap();
+    let file = place.path("first/model.safetensors");
+    let mut changed = fs::read(&file).unwrap();
+    *changed.last_mut().unwrap() ^= 1;
+    fs::write(&file, changed).unwrap();
+    place.run("compare --resume both").failed(1, &["first/model.safetensors: ", "its weights are others"]);
+    assert!(!place.path("both/adam-seed0").exists());
+}
+
+#[test]
 fn the_configuration_holds_the_weights_digest_and_runs_again_to_the_bit_or_says_that_they_changed() {
     let place = with_first();
     started_from(&place, "--epochs 2 --init first --out run").succeeded();

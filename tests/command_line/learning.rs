@@ -24,6 +24,16 @@ fn a_run_that_diverged_says_so_with_a_rate_to_try_and_keeps_its_work() {
     let Finished { stdout, .. } = place.compare(&format!("{options} --opt rmsprop --out both")).succeeded();
     assert!(stdout.contains("\nwarning: the run diverged") && stdout.contains("such as 0.001\n"), "{stdout}");
     assert_eq!(summary(&place, "both/rmsprop-seed0")["learning"], "diverged");
+    let row = |shown: &str| shown.lines().find(|line| line.starts_with("rmsprop ")).unwrap().to_owned();
+    assert!(row(&stdout).ends_with("  objective diverged: seed 0"), "{stdout}");
+    let json = || -> serde_json::Value { serde_json::from_str(&place.read("both/compare.json")).unwrap() };
+    let entry = json()[0].clone();
+    assert_eq!(entry["objective_diverged"], serde_json::json!([0]));
+    assert_eq!((&entry["seeds"], &entry["diverged"]), (&serde_json::json!([0]), &serde_json::json!([])));
+    // Read back, it is said again.
+    let again = place.run("compare --resume both").succeeded().stdout;
+    assert!(again.contains("as before") && again.contains("\nwarning: the run diverged"), "{again}");
+    assert_eq!((row(&again), json()[0].clone()), (row(&stdout), entry));
     let Finished { stdout, .. } = place.run("report --runs run").succeeded();
     assert!(stdout.contains("run: the run diverged"), "{stdout}");
     assert!(place.read("report.html").contains("the run diverged"));

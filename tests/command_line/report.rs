@@ -261,4 +261,9 @@ fn a_run_that_diverges_is_on_the_page_as_such_and_the_status_says_so() {
     let runs = format!("runs/{}", place.names("runs")[0]);
     place.run(&format!("report --runs {runs} --out again.html")).succeeded();
     assert!(place.read("again.html").contains("diverged after 0 of 2 epochs"));
+    // The mark is there where nothing else is.
+    place.run(&format!("report --runs {runs}/sgd-seed0 --out alone.html")).succeeded();
+    let page = place.read("alone.html");
+    assert!(page.contains("×: sgd, diverged after 0 of 2 epochs breaks off at epoch 1"), "no mark");
+    assert!(!page.contains("Each alone"), "there is no curve");
 }

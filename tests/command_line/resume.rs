@@ -95,6 +95,7 @@ fn a_run_that_was_interrupted_in_its_first_epoch_begins_again() {
     place.run(&format!("{options} --quiet --out whole")).succeeded();
     cut_off(&place, &format!("{options} --out run"), "epoch", "INT")
         .failed(1, &["after 0 whole epochs", "--resume"]);
+    assert!(!place.read("run/summary.json").contains("\"learning\""), "nothing is known of it yet");
     assert_eq!(place.read("run/metrics.csv").lines().count(), 1);
     assert!(place.path("run/model.safetensors").exists() && !place.path("run/objective.svg").exists());
     place.run("mnist --resume run --quiet").succeeded();
@@ -182,6 +183,7 @@ fn a_comparison_that_cannot_go_on_is_refused_and_left_as_it_is() {
     refused("nowhere", 1, &["nowhere", "no such comparison folder"]);
     refused("both/adam-seed0", 1, &["both/adam-seed0", "no compare.toml"]);
     refused("both --epochs 5", 2, &["the run's own options"]);
+    refused("both --threads 0", 2, &["--threads 0: must be at least 1"]);
     refused("both --opt sgd", 2, &["--opt"]);
     refused("both --seeds 2", 2, &["--seeds"]);
     refused("both --out other", 2, &["--out"]);
@@ -245,6 +247,7 @@ fn a_folder_that_cannot_go_on_is_refused_and_left_as_it_is() {
     refused("nowhere", 1, &["nowhere", "no such run folder"]);
     refused("empty", 1, &["empty", "no config.toml"]);
     refused("run --epochs 5", 2, &["the run's own options"]);
+    refused("run --threads 0", 2, &["--threads 0: must be at least 1"]);
     refused("run --opt sgd", 2, &["--opt"]);
     refused("run --out other", 2, &["--out"]);
 
@@ -297,4 +300,24 @@ fn a_run_that_started_from_anothers_weights_goes_on_without_them() {
     place.run("mnist --resume run --quiet").succeeded();
     same_result(&place, "run", "whole");
     assert_eq!(place.read("run/config.toml"), config);
+}
+
+#[test]
+fn how_a_run_went_whose_beginning_is_gone_is_left_open() {
+    let place = Workplace::new();
+    // Labels that the images do not tell, at a rate that takes the objective far above that of knowing nothing.
+    write_data(&place.path("noise"), [1, 1], 3, [TRAIN, TEST]);
+    let all = "mnist --data noise --batch-size 32 --threads 1 --schedule constant";
+    place.run(&format!("{all} --hidden 64,48 --epochs 1 --out first")).succeeded();
+    let options = format!("{all} --lr 1e6 --epochs 150 --init first --out run");
+    cut_off(&place, &options, "2 ", "INT");
+    let learning = |place: &Workplace| {
+        let summary: serde_json::Value = serde_json::from_str(&place.read("run/summary.json")).unwrap();
+        summary.get("learning").cloned()
+    };
+    assert_eq!(learning(&place), Some("diverged".into()));
+    fs::remove_dir_all(place.path("first")).unwrap();
+    let shown = place.run("mnist --resume run").succeeded().stdout;
+    assert!(!shown.contains("warning"), "{shown}");
+    assert_eq!(learning(&place), None, "there is no network to judge it against");
 }

@@ -9,7 +9,11 @@ fn an_objective_that_explodes_at_once_ends_the_run_and_names_step_and_place() {
         let out = format!("run-{opt}");
         let message = place.mnist(&format!("--opt {opt} --lr 1e30 --out {out}")).failed(
             1,
-            &["no longer finite at step 2: the ", "infinite number or NaN", "e29: try a smaller --lr"],
+            &[
+                "no longer finite at step 2, where the ",
+                "infinite number or NaN",
+                "e29): try a smaller --lr, such as 0.",
+            ],
         );
         assert!(message.contains("the parameter 0.weight") || message.contains("the output of layer"));
         let log = place.read(&format!("{out}/metrics.csv"));
@@ -28,7 +32,7 @@ fn an_objective_that_explodes_later_leaves_the_rows_and_curves_of_the_epochs_bef
     let message = place
         .mnist("--data noise --opt sgd --lr 1e38 --augment none --epochs 50 --hidden none --out run")
         .failed(1, &["no longer finite at step "]);
-    let step: usize = message.split("at step ").nth(1).unwrap().split(':').next().unwrap().parse().unwrap();
+    let step: usize = message.split("at step ").nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
     assert!(step > 10, "an epoch has ten steps: {message}");
     let text = place.read("run/metrics.csv");
     let rows = cells(&text);
@@ -44,9 +48,10 @@ fn an_objective_that_explodes_later_leaves_the_rows_and_curves_of_the_epochs_bef
 fn a_network_that_the_last_step_ruins_is_an_error_and_no_row() {
     let place = Workplace::new();
     // One step an epoch: the loss before it is finite, the network after it is not.
-    place
-        .mnist("--opt sgd --lr 1e39 --schedule constant --batch-size 300 --epochs 1 --out run")
-        .failed(1, &["no longer finite at step 1: the parameter 0.weight", "try a smaller --lr"]);
+    place.mnist("--opt sgd --lr 1e39 --schedule constant --batch-size 300 --epochs 1 --out run").failed(
+        1,
+        &["no longer finite at step 1, where the parameter 0.weight", "try a smaller --lr, such as 0.1."],
+    );
     assert_eq!(place.read("run/metrics.csv").lines().count(), 1);
 }
 

@@ -30,11 +30,11 @@ fn a_loss_that_is_not_finite_names_step_and_place_and_updates_nothing_from_there
         // Steps that walk out of what float32 holds, sooner or later.
         let epoch = Epoch { order: &order, learning_rates: &[1e-3, 1e-3, 1e38, 1e38, 1e-3] };
         let not_finite = |engine: &mut dyn Engine| match engine.epoch(epoch, &mut |_| true) {
-            Err(TrainError::NotFinite { step, place, learning_rate }) => (step, place, learning_rate),
+            Err(TrainError::NotFinite(divergence)) => divergence,
             other => panic!("{other:?}"),
         };
-        let (step, place, learning_rate) = not_finite(&mut engine);
-        assert!(step > 3 && place.starts_with("the parameter"), "{place} at step {step}");
-        assert_eq!(not_finite(&mut on_cpu(&job)), (step, place, learning_rate));
+        let divergence = not_finite(&mut engine);
+        assert!(divergence.step > 3 && divergence.place.starts_with("the parameter"), "{divergence}");
+        assert_eq!(not_finite(&mut on_cpu(&job)), divergence);
     }
 }

@@ -12,12 +12,13 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use plan::{PLAN, Plan};
+use plan::PLAN;
+pub use plan::Plan;
 
 use super::figures::write_chart;
 use super::log::Metrics;
 use super::torch::Peer;
-use super::{Divergence, Options, Record, Row, RunFolder, Statistics, TrainError};
+use super::{Divergence, Learning, Options, Record, Row, RunFolder, Statistics, TrainError};
 
 /// A run's course to its end.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -26,6 +27,8 @@ pub struct Course {
     pub rows: Vec<Row>,
     /// Why there are no more, unless they are all.
     pub diverged: Option<Divergence>,
+    /// Whether they led anywhere, where that is known: of PyTorch's it is not.
+    pub learning: Option<Learning>,
 }
 
 /// A run of a comparison.
@@ -70,15 +73,20 @@ pub struct Results {
     pub train_seconds: Option<Statistics>,
     /// The runs that were not.
     pub diverged: Vec<Diverged>,
+    /// The seeds of finished runs whose objective ended far above where it began. They have results like the others, over
+    /// which the statistics are, and a comparison with such runs has not failed. Nothing, where it is known of no run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objective_diverged: Option<Vec<u64>>,
 }
 
 /// A run that diverged.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-#[allow(missing_docs, reason = "documented at the divergence")]
 pub struct Diverged {
+    /// The run's.
     pub seed: u64,
-    pub step: u64,
-    pub place: String,
+    /// Where and how.
+    #[serde(flatten)]
+    pub divergence: Divergence,
 }
 
 /// An entry of `compare.json`.
@@ -146,7 +154,13 @@ impl Course {
             );
             return Err(TrainError::Content { path: folder.join("metrics.csv"), problem });
         }
-        Ok(Some(Self { rows, diverged: record.diverged }))
+        let learning = record.summary.and_then(|summary| summary.learning);
+        Ok(Some(Self { rows, diverged: record.diverged, learning }))
+    }
+
+    /// What to say of a run with these options that led nowhere, if it did.
+    pub fn warning(&self, options: &Options) -> Option<String> {
+        self.learning?.said(self.rows.last()?, options)
     }
 
     /// The share of test images classified correctly at the end; nothing for a run that diverged.
@@ -155,14 +169,14 @@ impl Course {
     }
 }
 
-/// In what the options of a run are not those of the plan, if they are not; what decides no result may differ.
+/// In what the options of a run are not those of the plan, if they are not. What decides no result may differ, and the
+/// device: a comparison may go on on another.
 fn other_options(found: &Options, planned: &Options) -> Option<String> {
-    let (found, planned) = (found.by_name(), planned.by_name());
-    let decides = |name: &&String| !["threads", "plan", "device"].contains(&&name[..]);
+    let (found, planned) = (found.deciding(), planned.deciding());
     let name = found
         .keys()
         .chain(planned.keys())
-        .filter(decides)
+        .filter(|name| *name != "device")
         .find(|name| found.get(*name) != planned.get(*name))?;
     let said = |value: Option<&serde_json::Value>| value.map_or("nothing".into(), |value| value.to_string());
     let (found, planned) = (said(found.get(name)), said(planned.get(name)));
@@ -176,10 +190,14 @@ impl Results {
     /// Of these courses with their seeds.
     fn of<'c>(courses: impl Iterator<Item = (u64, &'c Course)>) -> Self {
         let (mut seeds, mut test_accuracies, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
-        let mut diverged = Vec::new();
+        let (mut diverged, mut objective_diverged) = (Vec::new(), None);
         for (seed, course) in courses {
-            if let Some(Divergence { step, place, .. }) = course.diverged.clone() {
-                diverged.push(Diverged { seed, step, place });
+            if let Some(divergence) = course.diverged.clone() {
+                diverged.push(Diverged { seed, divergence });
+            }
+            if let Some(learning) = course.learning {
+                let seeds: &mut Vec<u64> = objective_diverged.get_or_insert_default();
+                seeds.extend((learning == Learning::Diverged).then_some(seed));
             }
             if let Some(accuracy) = course.test_accuracy() {
                 seeds.push(seed);
@@ -188,7 +206,8 @@ impl Results {
             }
         }
         let test_accuracy = Statistics::of(&test_accuracies);
-        Self { seeds, test_accuracy, test_accuracies, train_seconds: Statistics::of(&seconds), diverged }
+        let train_seconds = Statistics::of(&seconds);
+        Self { seeds, test_accuracy, test_accuracies, train_seconds, diverged, objective_diverged }
     }
 }
 
@@ -297,11 +316,7 @@ impl Comparison {
             }),
         };
         let entries: Vec<Entry> = groups.iter().map(entry).collect();
-        let json = serde_json::to_string_pretty(&entries).map_err(|error| TrainError::Content {
-            path: folder.file("compare.json"),
-            problem: error.to_string(),
-        })?;
-        folder.write("compare.json", format!("{json}\n").as_bytes())?;
+        folder.write_json("compare.json", &entries)?;
         write_chart(folder, "compare", &self.chart())
     }
 

@@ -1,15 +1,17 @@
 //! `compare.toml`: what a comparison is to train, so that one that was cut off can go on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
+use crate::data::Dataset;
 use crate::train::options::OptionError;
+use crate::train::setup::start;
 use crate::train::{Choices, OptimizerName, Options, RunFolder, TrainError, files};
 
 /// The file's name in a comparison's folder.
-pub const PLAN: &str = "compare.toml";
+pub(super) const PLAN: &str = "compare.toml";
 
 /// What a comparison is to train.
 #[derive(Clone, PartialEq, Debug)]
@@ -53,6 +55,20 @@ impl Plan {
         self.optimizers.iter().flat_map(of).collect()
     }
 
+    /// Records the weights that all runs start from, if they start from any, as the folders of the runs record them: by
+    /// one digest, which every run is held to.
+    ///
+    /// # Errors
+    /// When they cannot be read, are others than those recorded before, or do not go with the options and the images.
+    pub fn record_init(&mut self, data: &Dataset) -> Result<(), TrainError> {
+        let Some(first) = self.optimizers.first() else { return Ok(()) };
+        let Some((_, init)) = start(first, data)? else { return Ok(()) };
+        for options in &mut self.optimizers {
+            options.init = Some(init.clone());
+        }
+        Ok(())
+    }
+
     /// Writes it.
     ///
     /// # Errors
@@ -69,11 +85,21 @@ impl Plan {
         folder.write(PLAN, format!("{head}{text}").as_bytes())
     }
 
+    /// The folder of an earlier comparison, to go on with it, and its plan.
+    ///
+    /// # Errors
+    /// When there is no such folder, no comparison began in it, or its plan cannot be read.
+    pub fn open(path: &Path) -> Result<(RunFolder, Self), TrainError> {
+        let folder = RunFolder::with(path, PLAN, "comparison")?;
+        let plan = Self::read(&folder)?;
+        Ok((folder, plan))
+    }
+
     /// Reads that of a folder.
     ///
     /// # Errors
     /// When it cannot be read, or is no plan.
-    pub fn read(folder: &RunFolder) -> Result<Self, TrainError> {
+    pub(super) fn read(folder: &RunFolder) -> Result<Self, TrainError> {
         let path = folder.file(PLAN);
         let failed = |problem: String| TrainError::Content {
             path: path.clone(),

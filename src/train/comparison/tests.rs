@@ -14,7 +14,11 @@ fn run(opt: OptimizerName, seed: u64, epochs: usize) -> Compared {
         ..Row::default()
     };
     let diverged = Divergence { step: 40, place: "the loss".into(), learning_rate: 1e3 };
-    let course = Course { rows: (1..=epochs).map(row).collect(), diverged: (epochs < 3).then_some(diverged) };
+    let course = Course {
+        rows: (1..=epochs).map(row).collect(),
+        diverged: (epochs < 3).then_some(diverged),
+        learning: None,
+    };
     Compared { options: choices.resolve(opt).unwrap(), course, pytorch: None }
 }
 
@@ -31,7 +35,22 @@ fn statistics_are_over_the_runs_that_were_finished() {
     let Statistics { mean, minimum, .. } = test_accuracy.unwrap();
     assert!((mean - 0.91).abs() < 1e-12 && minimum == 0.9);
     assert_eq!(train_seconds.unwrap().mean, 6.0);
-    assert_eq!(diverged, &[Diverged { seed: 1, step: 40, place: "the loss".into() }]);
+    let divergence = Divergence { step: 40, place: "the loss".into(), learning_rate: 1e3 };
+    assert_eq!(diverged, &[Diverged { seed: 1, divergence }]);
+}
+
+#[test]
+fn a_finished_run_whose_objective_diverged_counts_and_is_named_where_anything_is_known() {
+    let runs = [0, 1, 2].map(|seed| run(OptimizerName::Sgd, seed, 3));
+    let unknown = comparison(runs.to_vec()).summed();
+    assert_eq!(unknown[0].results.objective_diverged, None);
+    let mut runs = runs;
+    runs[0].course.learning = Some(Learning::Nothing);
+    runs[2].course.learning = Some(Learning::Diverged);
+    let summed = comparison(runs.into()).summed();
+    let Results { seeds, diverged, objective_diverged, .. } = &summed[0].results;
+    assert_eq!((&seeds[..], diverged.len()), (&[0, 1, 2][..], 0));
+    assert_eq!(objective_diverged.as_deref(), Some(&[2][..]));
 }
 
 #[test]

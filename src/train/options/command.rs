@@ -1,26 +1,52 @@
 //! Options said again: by name, and as the command that trains with them.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Choices, Options};
 
+/// The options that decide how a run is computed and nothing of what comes out: that is the same to the bit. The device is
+/// not among them, as each kind rounds its sums in an order of its own.
+pub const DECIDE_NOTHING: [&str; 2] = ["threads", "plan"];
+
+impl Choices {
+    /// What was said, under its name on the command line.
+    pub fn said(&self) -> Map<String, Value> {
+        let mut said = by_name(self);
+        said.retain(|_, value| !value.is_null());
+        said
+    }
+}
+
+/// Options under their names.
+fn by_name(options: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(options) {
+        Ok(Value::Object(options)) => options,
+        _ => Map::new(), // never: all options are numbers and words
+    }
+}
+
 impl Options {
     /// Every option under its name on the command line.
     pub fn by_name(&self) -> Map<String, Value> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(options)) => options,
-            _ => Map::new(), // never: all options are numbers and words
-        }
+        by_name(self)
     }
 
-    /// The command that trains with these options: those that are not the defaults, and the seed. Threads, and how work
-    /// reaches a device, decide no result and are left out.
+    /// Those that decide what comes out.
+    pub fn deciding(&self) -> Map<String, Value> {
+        let mut options = self.by_name();
+        options.retain(|name, _| !DECIDE_NOTHING.contains(&&name[..]));
+        options
+    }
+
+    /// The command that trains with these options: those that are not the defaults, and the seed. What decides no result is
+    /// left out; the device is said unless it is the processor, which is there for all.
     pub fn command(&self) -> String {
         let default =
             Choices::default().resolve(self.opt).map(|options| options.by_name()).unwrap_or_default();
         let mut command = format!("cotangent mnist --opt {} --seed {}", self.opt.name(), self.seed);
-        for (name, value) in self.by_name() {
-            let is_said = ["opt", "seed", "threads", "plan"].contains(&&name[..]);
+        for (name, value) in self.deciding() {
+            let is_said = ["opt", "seed"].contains(&&name[..]);
             let is_processor = name == "device" && value == "cpu";
             if !is_said && !is_processor && default.get(&name) != Some(&value) {
                 let value = said(&value);

@@ -25,7 +25,7 @@ use crate::train::files::{CHECKPOINT, MODEL, TrainedModel, model_in, read, read_
 /// The model whose weights a run starts from.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Init {
-    /// A `model.safetensors`; as somebody says it, also the folder of a run.
+    /// A `model.safetensors`; on the command line and in a configuration also the folder of a run.
     pub path: PathBuf,
     /// The file's SHA-256 in hexadecimal digits, once it was read.
     #[serde(skip_serializing_if = "Option::is_none")]

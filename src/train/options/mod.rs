@@ -17,6 +17,7 @@ use std::path::{self, PathBuf};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+pub use command::DECIDE_NOTHING;
 pub(super) use command::said;
 pub use init::Init;
 pub use learning_rates::LearningRates;
@@ -413,7 +414,7 @@ impl Options {
         }
     }
 
-    /// The network for images of so many pixels, in so many classes.
+    /// The network for images of `pixels` pixels in `classes` classes.
     pub fn model(&self, pixels: usize, classes: usize) -> Perceptron {
         let widths = std::iter::once(pixels).chain(self.hidden.0.iter().copied()).chain([classes]);
         Perceptron { widths: widths.collect(), activation: self.activation, dropout: self.dropout }

@@ -17,8 +17,10 @@ use super::divergence::DIVERGED;
 use super::engine::Confusion;
 use super::figures::{read_confusion, setting_of};
 use super::files::{About, MODEL, read_configuration_with_about};
+use super::learning::smaller_rate;
 use super::log::{LeftOut, Metrics, Readable};
 use super::{Choices, Divergence, OptimizerName, Options, Row, Summary, TrainError};
+use crate::document::number::exact;
 
 /// A run read from its folder.
 #[derive(Clone, PartialEq, Debug)]
@@ -60,7 +62,7 @@ impl Record {
         let summary = Summary::load(&path.join("summary.json"));
         let (options, about, configured) = options(path, summary.as_ref().ok(), &mut notes)?;
         let (rows, left_out) = rows(&path.join("metrics.csv"), &mut notes);
-        let diverged = diverged(path, rows.len(), options.epochs, &mut notes);
+        let diverged = diverged(path, rows.len(), &options, &mut notes);
         let summary = match &diverged {
             Some(_) => None, // it is of an interruption before
             None => up_to_date(summary, &options, &rows, &mut notes),
@@ -86,7 +88,7 @@ impl Record {
             _ => {}
         }
         if let (Some(summary), Some(last)) = (&summary, rows.last()) {
-            notes.extend(summary.learning.said(last, &options));
+            notes.extend(summary.learning.and_then(|learning| learning.said(last, &options)));
         }
         let confusion = match &diverged {
             Some(_) => None,
@@ -196,11 +198,13 @@ fn rows(path: &Path, notes: &mut Vec<String>) -> (Vec<Row>, Option<LeftOut>) {
 }
 
 /// Where the run diverged, if it did.
-fn diverged(path: &Path, epochs: usize, of: usize, notes: &mut Vec<String>) -> Option<Divergence> {
+fn diverged(path: &Path, epochs: usize, options: &Options, notes: &mut Vec<String>) -> Option<Divergence> {
     match Divergence::read(path) {
         Ok(diverged) => diverged.inspect(|divergence| {
             notes.push(format!(
-                "the run diverged after {epochs} of {of} epochs, {divergence}: its learning rate is too large"
+                "the run diverged after {epochs} of {} epochs, {divergence}: try a smaller --lr, such as {}",
+                options.epochs,
+                exact(smaller_rate(options))
             ));
         }),
         Err(error) => {

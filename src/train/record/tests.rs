@@ -325,10 +325,11 @@ fn a_run_that_diverged_has_no_result_and_says_why_and_misses_nothing_else() {
     assert_eq!((record.test_accuracy(), record.is_whole(), record.rows.len()), (None, false, 1));
     assert_eq!(
         record.notes,
-        [
+        [format!(
             "the run diverged after 1 of 3 epochs, at step 40, where the loss holds an infinite number or NaN (learning rate \
-          1000.0): its learning rate is too large"
-        ]
+             1000): try a smaller --lr, such as {}",
+            exact(smaller_rate(&record.options))
+        )]
     );
     fs::write(path.join(DIVERGED), "no JSON").unwrap();
     let record = Record::read(&path).unwrap();

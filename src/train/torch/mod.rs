@@ -24,13 +24,13 @@ use crate::python::{Python, TorchError};
 use session::{Said, Sent, Session};
 
 /// The script that trains.
-pub const SCRIPT: &str = include_str!("train.py");
+const SCRIPT: &str = include_str!("train.py");
 
 /// PyTorch's epochs in a run folder, with the columns of `metrics.csv`.
-pub const EPOCHS: &str = "pytorch.csv";
+const EPOCHS: &str = "pytorch.csv";
 
 /// What else is known of PyTorch's run; where it is, that run came to its end.
-pub const ABOUT: &str = "pytorch.json";
+const ABOUT: &str = "pytorch.json";
 
 /// A run by PyTorch.
 #[derive(Clone, PartialEq, Debug)]
@@ -76,15 +76,15 @@ pub fn check(options: &Options) -> Result<(), OptionError> {
     Ok(())
 }
 
-/// The version of PyTorch that the Python of this name or path has.
+/// Nothing, if the Python of this name or path has a PyTorch.
 ///
 /// # Errors
 /// When there is no such Python, or it has no PyTorch, each with what to do.
-pub fn version(python: &Path) -> Result<String, TorchError> {
+pub fn check_python(python: &Path) -> Result<(), TorchError> {
     let python = Python::new(python)?;
     let mut session = Session::start(&python)?;
     session.hang_up();
-    session.version(&|| false).map(Option::unwrap_or_default)
+    session.version(&|| false).map(drop)
 }
 
 /// Trains PyTorch's optimizer as a run of ours, whose options these are, under this Python. Nothing, when the monitor
@@ -202,9 +202,7 @@ impl Peer {
         let failed = |source| TrainError::File { action: "write", path: folder.file(EPOCHS), source };
         folder.write(EPOCHS, &lines(&self.course.rows, true).map_err(failed)?)?;
         let about = About { torch: self.version.clone(), diverged: self.course.diverged.clone() };
-        let text = serde_json::to_string_pretty(&about)
-            .map_err(|error| TrainError::Content { path: folder.file(ABOUT), problem: error.to_string() })?;
-        folder.write(ABOUT, format!("{text}\n").as_bytes())
+        folder.write_json(ABOUT, &about)
     }
 
     /// That of a run folder; nothing, if there is none or it did not come to its end.
@@ -216,10 +214,8 @@ impl Peer {
         if !path.exists() {
             return Ok(None);
         }
-        let about: Result<About, _> = serde_json::from_slice(&files::read(&path)?);
-        let About { torch, diverged } =
-            about.map_err(|error| TrainError::Content { path, problem: error.to_string() })?;
+        let About { torch, diverged } = files::read_json(&path)?;
         let rows = Metrics::read(&folder.file(EPOCHS))?;
-        Ok(Some(Self { version: torch, course: Course { rows, diverged } }))
+        Ok(Some(Self { version: torch, course: Course { rows, diverged, learning: None } }))
     }
 }

@@ -10,13 +10,13 @@ use serde::Deserialize;
 use super::{Measured, SCRIPT};
 use crate::python::{Python, TorchError};
 
-/// So often it is asked whether to go on waiting for a line.
+/// How often it is asked whether to go on waiting for a line.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// So many pieces of work wait for the script, so that it never waits for us; batches may be large.
+/// The pieces of work that wait for the script, so that it never waits for us; batches may be large.
 const WAITING: usize = 2;
 
-/// So often it is looked whether one more can.
+/// How often it is looked whether one more can.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// A line of the script's.
@@ -53,12 +53,12 @@ pub(super) struct Session<'p> {
 impl<'p> Session<'p> {
     /// Starts the script.
     pub fn start(python: &'p Python<'p>) -> Result<Self, TorchError> {
-        let mut command = python.command()?;
-        command.arg("-c").arg(SCRIPT).stdout(Stdio::piped());
+        let mut command = python.command(SCRIPT)?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         // An interrupt from the terminal is for us alone: we end the script, and it has no error to tell.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let mut child = command.spawn().map_err(|error| python.not_started(error))?;
+        let mut child = python.start(&mut command)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (sender, lines) = channel();
         // By threads of their own, so that waiting for either can be given up.

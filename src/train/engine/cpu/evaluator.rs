@@ -41,7 +41,7 @@ impl Evaluator {
         Self::of_batches(model, count, reserved, rows)
     }
 
-    /// The same with so many images in a batch.
+    /// The same with `rows` images in a batch.
     pub(super) fn of_batches(
         model: &Perceptron,
         count: usize,

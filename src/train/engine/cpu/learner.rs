@@ -10,8 +10,8 @@ use crate::exec::cpu::Run;
 use crate::model::Perceptron;
 use crate::ops::{Draw, GraphError};
 use crate::optim::{Optimizer, Step};
-use crate::train::TrainError;
 use crate::train::engine::{Set, Sums};
+use crate::train::{Divergence, TrainError};
 
 /// A network in training, step by step.
 pub struct Learner {
@@ -176,7 +176,7 @@ impl Learner {
         Ok(())
     }
 
-    /// A batch of so many images, not filled.
+    /// A batch of `count` images, not filled.
     fn batch(&mut self, count: usize) -> Batch {
         match self.spare.iter().position(|batch| batch.labels.len() == count) {
             Some(position) => self.spare.swap_remove(position),
@@ -184,7 +184,7 @@ impl Learner {
         }
     }
 
-    /// The plan for a batch of so many images.
+    /// The plan for a batch of `count` images.
     ///
     /// # Panics
     /// When there is none.
@@ -227,6 +227,6 @@ impl Learner {
         }
         let parameters = self.plain(0);
         let place = repeat_not_finite(&self.model, gather, &parameters, indices, draw)?;
-        Err(TrainError::NotFinite { step: self.step + 1, place, learning_rate })
+        Err(TrainError::NotFinite(Divergence { step: self.step + 1, place, learning_rate }))
     }
 }

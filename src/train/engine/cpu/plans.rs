@@ -78,7 +78,7 @@ impl Plans {
         self.training.plan.arena().max(last)
     }
 
-    /// The memory that the run takes at most, on so many threads.
+    /// The memory that the run takes at most, on `threads` threads.
     pub fn memory(&self, threads: usize) -> Memory {
         let Self { counts, reserved, training, last_batch, evaluators } = self;
         let numbers = |count: usize| count * size_of::<f32>();

@@ -22,7 +22,7 @@ use super::{Confusion, Ended, Engine, Epoch, Job, Set, Snapshot, Sums, cpu, rows
 use crate::data::{Gather, batches};
 use crate::exec::cuda::{CudaError, Device, DeviceArena, Lanes, Launching, Products, StepState};
 use crate::ops::{Draw, GraphError};
-use crate::train::TrainError;
+use crate::train::{Divergence, TrainError};
 use phase::{Phase, Totals};
 use stage::{Kind, Stage};
 
@@ -191,7 +191,7 @@ impl CudaEngine {
             }
         };
         match place {
-            Ok(place) => TrainError::NotFinite { step: number, place, learning_rate },
+            Ok(place) => TrainError::NotFinite(Divergence { step: number, place, learning_rate }),
             Err(error) => error.into(),
         }
     }
