@@ -1,10 +1,11 @@
 //! Whether training led anywhere: what is said at the end of a run that got worse, or no better.
 //!
 //! The measure is a network that knows nothing but how frequent each class is. Its objective is the entropy of the training
-//! labels, ln 10 at most for ten classes, and whatever learns something ends below. A run that ends above it has diverged if
-//! it is much worse than it began, and has learnt nothing if it is not. Training and test objective must both be above: the
-//! first is a mean over an epoch and may still hold its beginning, or dropout's noise; the second is far above where a
-//! network knows its training images by heart.
+//! labels, ln 10 at most for ten classes, and what learns something ends clearly below, or names classes more often right than
+//! by always naming the most frequent. A run that does neither has diverged if it is much worse than it began, and has learnt
+//! nothing if it is not. Either objective may be the lower one: that of training is a mean over an epoch and may still hold
+//! its beginning, or dropout's noise; that of the test is far higher where a network knows its training images by heart, but
+//! not as high as where weights have exploded.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,16 @@ pub enum Learning {
 /// learnt, is a few hundredths.
 const WORSE: f64 = 2.0;
 
+/// Below this share of the measure an objective is no accident.
+const CLEARLY: f64 = 0.9;
+
+/// So many times as often right as by naming the most frequent class is no accident.
+const OFTENER: f64 = 1.1;
+
+/// Where weights have exploded the test objective is more than this times that of a network that gives all classes the same
+/// probability; a network that knows images by heart is at some tens of nats on others.
+const EXPLODED: f64 = 100.0;
+
 impl Learning {
     /// How a run with these options went whose last epoch this is. `initial` is asked for the test objective of the network
     /// at the beginning, and only where the answer depends on it; where that network is no longer known, neither is the answer.
@@ -41,8 +52,15 @@ impl Learning {
         options: &Options,
         initial: impl FnOnce() -> Result<Option<f64>, E>,
     ) -> Result<Option<Self>, E> {
-        let knowing_nothing = entropy(labels);
-        if last.objective.min(last.test_objective) <= knowing_nothing {
+        let shares = shares(labels);
+        let knowing_nothing: f64 = shares.iter().map(|share| -share * share.ln()).sum();
+        let guessing = shares.iter().fold(0.0, |largest: f64, share| largest.max(*share));
+        let classes = labels.iter().max().map_or(1.0, |&last| f64::from(last) + 1.0);
+        let lower = last.objective.min(last.test_objective);
+        let is_oftener = |times: f64| last.test_accuracy > times * guessing;
+        let has_exploded = last.test_objective > EXPLODED * classes.ln().max(1.0);
+        let knows = lower <= CLEARLY * knowing_nothing || (lower <= knowing_nothing && is_oftener(OFTENER));
+        if knows && !has_exploded {
             return Ok(Some(Self::Learns));
         }
         // A network whose units have died in the epoch is near the measure again, and its training objective tells.
@@ -51,28 +69,26 @@ impl Learning {
             _ => last.test_objective,
         };
         let Some(initial) = initial()? else { return Ok(None) };
-        let classes = labels.iter().max().map_or(1.0, |&last| f64::from(last) + 1.0);
         let has_forgotten = WORSE * initial < knowing_nothing;
         if has_forgotten || worst > WORSE * initial.max(classes.ln()) {
             return Ok(Some(Self::Diverged));
         }
         // Where there is one class alone, there is nothing to learn but that.
-        Ok(Some(if knowing_nothing > 0.0 { Self::Nothing } else { Self::Learns }))
+        let nothing = knowing_nothing > 0.0 && !is_oftener(2.0 * OFTENER);
+        Ok(Some(if nothing { Self::Nothing } else { Self::Learns }))
     }
 
     /// A sentence to say of the run, if there is one, without its full stop.
     pub fn said(self, last: &Row, options: &Options) -> Option<String> {
         let (rate, default) = (options.lr, options.opt.default_learning_rate());
         let smaller = exact(smaller_rate(options));
-        let objective = match last.objective {
-            x if x < 1e4 => format!("{x:.3}"),
-            x => format!("{x:.2e}"),
-        };
+        let short = |x: f64| if x < 1e4 { format!("{x:.3}") } else { format!("{x:.2e}") };
+        let (objective, test) = (short(last.objective), short(last.test_objective));
         match self {
             Self::Learns => None,
             Self::Diverged => Some(format!(
-                "the run diverged: its last epoch's objective, {objective}, is above that of a network that knows \
-                 nothing; try a smaller --lr, such as {smaller}"
+                "the run diverged: its last epoch has an objective of {objective} in training and {test} in the test, \
+                 where a network that knows nothing has a few; try a smaller --lr, such as {smaller}"
             )),
             Self::Nothing => {
                 let what_to_try = match rate {
@@ -83,22 +99,22 @@ impl Learning {
                     _ => "more --epochs or another --lr".into(),
                 };
                 Some(format!(
-                    "the network has learnt nothing: the last epoch's objective, {objective}, is no lower than that \
-                     of a network that knows only how frequent each class is; try {what_to_try}"
+                    "the network has learnt nothing: with an objective of {objective} and {:.1}% of the test images \
+                     right it is no better than one that knows only how frequent each class is; try {what_to_try}",
+                    100.0 * last.test_accuracy
                 ))
             }
         }
     }
 }
 
-/// The entropy of the classes' shares (nats): −Σ p ln p.
-fn entropy(labels: &[u8]) -> f64 {
+/// The shares of the classes that there are.
+fn shares(labels: &[u8]) -> Vec<f64> {
     let mut counts = [0_usize; 256];
     for &label in labels {
         counts[usize::from(label)] += 1;
     }
-    let share = |count: usize| count as f64 / labels.len() as f64;
-    counts.into_iter().filter(|&count| count > 0).map(|count| -share(count) * share(count).ln()).sum()
+    counts.into_iter().filter(|&count| count > 0).map(|count| count as f64 / labels.len() as f64).collect()
 }
 
 /// The learning rate to try where this one was too large: the default, or a tenth of what was no larger than that.
@@ -123,6 +139,14 @@ mod tests {
         Row { objective, test_objective, ..Row::default() }
     }
 
+    /// Of a network that names classes as often right as `test_accuracy` says, where each is a tenth.
+    fn right(test_accuracy: f64, objective: f64, test_objective: f64) -> Learning {
+        let row = Row { test_accuracy, ..row(objective, test_objective) };
+        let labels: Vec<u8> = (0..100).map(|i| i % 10).collect();
+        let initial = || Ok::<_, Infallible>(Some(2.6));
+        Learning::of(&row, &labels, &options(Choices::default()), initial).unwrap().unwrap()
+    }
+
     fn options(choices: Choices) -> Options {
         choices.resolve(OptimizerName::Adam).unwrap()
     }
@@ -145,6 +169,7 @@ mod tests {
         assert_eq!(of(9.0, 8.0, 2.6), Learning::Diverged);
         assert_eq!(of(3e19, 2.34, 2.6), Learning::Diverged, "its units have died since");
         assert_eq!(of(2.4, 2.31, 0.05), Learning::Diverged, "though from weights that knew much");
+        assert_eq!(of(0.0, 2e12, 2.6), Learning::Diverged, "though it knows its training images");
     }
 
     #[test]
@@ -154,7 +179,13 @@ mod tests {
         assert_eq!(of(2.33, 2.35, 2.28), Learning::Nothing, "random labels and a lucky beginning");
         assert_eq!(of(0.01, 14.0, 2.6), Learning::Learns, "random labels by heart");
         assert_eq!(of(3.1, 0.4, 2.6), Learning::Learns, "one epoch, whose beginning still counts");
-        assert_eq!(of(2.30, 2.30, 2.6), Learning::Learns, "barely");
+        assert_eq!(right(0.14, 2.30, 2.30), Learning::Learns, "barely");
+        assert_eq!(
+            right(0.10, 2.284, 2.306),
+            Learning::Nothing,
+            "chance, a little below the measure by chance"
+        );
+        assert_eq!(right(0.40, 2.6, 2.5), Learning::Learns, "often right, and too sure of what is wrong");
         let noisy = || Choices { dropout: Some(0.9), ..Choices::default() };
         assert_eq!(with(noisy(), 31.0, 0.4, 0.1), Learning::Learns, "dropout's noise on what knew much");
         assert_eq!(with(noisy(), 31.0, 2.6, 2.6), Learning::Nothing, "dropout's noise on what knows nothing");
@@ -189,10 +220,11 @@ mod tests {
             let options = options(Choices { lr: Some(lr.into()), ..Choices::default() });
             learning.said(&row(5.2e12, 5.2e12), &options).unwrap_or_default()
         };
-        assert!(said(Learning::Diverged, 1e6).ends_with(
-            "5.20e12, is above that of a network that knows \
-            nothing; try a smaller --lr, such as 0.002"
-        ));
+        assert!(
+            said(Learning::Diverged, 1e6)
+                .contains("an objective of 5.20e12 in training and 5.20e12 in the test")
+        );
+        assert!(said(Learning::Diverged, 1e6).ends_with("try a smaller --lr, such as 0.002"));
         assert!(said(Learning::Diverged, 0.0007).ends_with("such as 7e-5"));
         assert!(said(Learning::Nothing, 1e6).ends_with("a smaller --lr, such as 0.002"));
         assert!(said(Learning::Nothing, 1e-9).ends_with("a larger --lr, such as 0.002"));

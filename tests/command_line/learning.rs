@@ -14,12 +14,17 @@ fn a_run_that_diverged_says_so_with_a_rate_to_try_and_keeps_its_work() {
     let options = "--data noise --lr 1e6 --schedule constant";
     let Finished { stdout, .. } = place.mnist(&format!("{options} --out run")).succeeded();
     let last = stdout.lines().last().unwrap();
-    assert!(last.starts_with("warning: the run diverged: its last epoch's objective, "), "{stdout}");
+    assert!(last.starts_with("warning: the run diverged: its last epoch has an objective of "), "{stdout}");
     assert!(last.ends_with("try a smaller --lr, such as 0.002"), "{stdout}");
     let found = summary(&place, "run");
     assert!(found["learning"] == "diverged" && found["test_objective"].as_f64().unwrap() > 1e3, "{found}");
     let objective = stdout.lines().find(|line| line.starts_with("    2 ")).unwrap();
     assert!(objective.len() <= 60, "{objective:?} is too wide");
+    // Its weights are no start for another.
+    let of_no_use = ["run", "is a run that diverged, so its weights are of no use"];
+    place.mnist("--data noise --init run --out other").failed(2, &of_no_use);
+    place.mnist("--opt sgd --lr 1e30 --out infinite").failed(1, &["no longer finite"]);
+    place.mnist("--init infinite --out other").failed(2, &["infinite is a run that diverged"]);
     // In a comparison and on the page, too.
     let Finished { stdout, .. } = place.compare(&format!("{options} --opt rmsprop --out both")).succeeded();
     assert!(stdout.contains("\nwarning: the run diverged") && stdout.contains("such as 0.001\n"), "{stdout}");

@@ -18,9 +18,10 @@ use super::{OptionError, whole_path};
 use crate::data::Normalisation;
 use crate::errors::with_causes;
 use crate::model::Perceptron;
-use crate::train::TrainError;
+use crate::train::divergence::DIVERGED;
 use crate::train::figures::network;
 use crate::train::files::{CHECKPOINT, MODEL, TrainedModel, model_in, read, read_model};
+use crate::train::{Learning, Summary, TrainError};
 
 /// The model whose weights a run starts from.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -78,6 +79,10 @@ impl Init {
         let path = whole_path("--init", self.path.clone(), INSTEAD)?;
         if !path.is_dir() {
             return Ok(Self { path, ..self });
+        }
+        let summary = Summary::load(&path.join("summary.json")).ok().and_then(|summary| summary.learning);
+        if path.join(DIVERGED).exists() || summary == Some(Learning::Diverged) {
+            return Err(self.unusable("is a run that diverged, so its weights are of no use: name another"));
         }
         let model = path.join(MODEL);
         if !model.exists() {
