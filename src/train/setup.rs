@@ -27,7 +27,7 @@ pub struct Setup {
 
 /// Where a run is computed, and what was prepared for that.
 enum Place {
-    Cpu(Plans),
+    Cpu(Box<Plans>),
     Cuda(Arc<Device>),
 }
 
@@ -97,7 +97,7 @@ impl Setup {
         let shared = Arc::strong_count(&data) > 1;
         // Before images are held out, which takes memory already.
         let place = match &choice.hardware {
-            Hardware::Cpu => Place::Cpu(Self::plan(&options, &data, shared)?),
+            Hardware::Cpu => Place::Cpu(Box::new(Self::plan(&options, &data, shared)?)),
             Hardware::Cuda(device) => Place::Cuda(device.clone()),
         };
         let options = Options { device: choice.device(), ..options };
@@ -127,7 +127,7 @@ impl Setup {
             Place::Cpu(plans) => {
                 let threads = options.threads;
                 let team = Team::new(threads).map_err(|source| TrainError::Threads { threads, source })?;
-                (Box::new(CpuEngine::planned(job.clone(), plans, team)), None)
+                (Box::new(CpuEngine::planned(job.clone(), *plans, team)), None)
             }
             Place::Cuda(device) => {
                 let how = (hardware::launching(options.plan), hardware::products(options.precision));
