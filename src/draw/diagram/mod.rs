@@ -189,13 +189,16 @@ impl DiagramNode {
     }
 }
 
+/// Makes a text fit into some room.
+type Cut<'a> = &'a dyn Fn(&str, f64) -> String;
+
 /// For each node its name and, if it has a definition, " = " with that, cut where they are too long for `room` of the
 /// `widths` of both: `cut` does that. Names of different nodes stay different, and so do definitions.
 fn first_lines(
     nodes: &[DiagramNode],
     room: f64,
     widths: [&dyn Fn(&str) -> f64; 2],
-    cut: [&dyn Fn(&str, f64) -> String; 2],
+    cut: [Cut<'_>; 2],
 ) -> Vec<[String; 2]> {
     let names: Vec<(&str, f64)> = nodes.iter().map(|node| (&node.name[..], room / 2.0)).collect();
     let names = text::cut_apart(&names, cut[0]);
