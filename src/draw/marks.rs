@@ -109,9 +109,9 @@ pub(super) fn cross(svg: &mut Svg, style: Style, x: f64, y: f64) {
         .close();
 }
 
-/// Draws markers at `every`-th place, beginning at `first`, and at each place that has none of its kind before and behind
-/// it, where there is no line to see. Places beside the scale are a kind of their own: their markers are open, and the
-/// first of a row of them has one always.
+/// Draws markers where a row of places begins and at every `every`-th place, counted from `first`, but none of these just
+/// behind another. A place that has none of its kind before and behind it has one always: there is no line to see.
+/// Places beside the scale are a kind of their own: their markers are open, and the first of a row of them has one always.
 pub(super) fn markers(
     svg: &mut Svg,
     style: Style,
@@ -125,11 +125,16 @@ pub(super) fn markers(
             places.get(other).is_some_and(Option::is_some) && is_beside(other) == is_beside(i)
         })
     };
+    // the last marker of either kind
+    let mut last = [None; 2];
     for (i, place) in places.iter().enumerate() {
         let Some((x, y)) = *place else { continue };
+        let last = &mut last[usize::from(is_beside(i))];
+        let is_apart = last.is_none_or(|last| 2 * (i - last) >= every);
         let chosen = i >= first && (i - first).is_multiple_of(every);
         let (begins, ends) = (!has_kin(i, i.checked_sub(1)), !has_kin(i, Some(i + 1)));
-        if chosen || begins && (ends || is_beside(i)) {
+        if is_apart && (chosen || begins) || begins && (ends || is_beside(i)) {
+            *last = Some(i);
             let hollow = style.hollow || is_beside(i);
             marker(svg, Style { hollow, ..style }, x, y);
         }
@@ -218,6 +223,24 @@ mod tests {
             assert_eq!(circle.map(|text| text.contains(&open)), Some(is_open), "{i} in {svg}");
         }
         assert_eq!(svg.matches("<circle").count(), 5);
+    }
+
+    #[test]
+    fn sparse_markers_begin_with_the_line_and_none_is_just_behind_another() {
+        let places: Vec<Place> = (0..60).map(|i| Some((10.0 * f64::from(i), 1.0))).collect();
+        let marked = |first: usize, zeros: usize| -> Vec<usize> {
+            let svg = drawn(|svg| markers(svg, style(0, 60), &places, &|i| i >= zeros, first, 6));
+            let at = svg.split("cx=\"").skip(1);
+            at.map(|rest| rest.split('"').next().unwrap().parse::<usize>().unwrap() / 10).collect()
+        };
+        for (first, zeros) in [(0, 60), (4, 60), (2, 11), (3, 14), (5, 16)] {
+            let found = marked(first, zeros);
+            assert!(found[0] == 0 && found.contains(&zeros.min(54 + first)), "{first} {zeros}: {found:?}");
+            for kind in [0..zeros, zeros..60] {
+                let found: Vec<usize> = found.iter().copied().filter(|at| kind.contains(at)).collect();
+                assert!(found.windows(2).all(|pair| pair[1] - pair[0] >= 3), "{first} {zeros}: {found:?}");
+            }
+        }
     }
 
     #[test]
