@@ -16,8 +16,34 @@ pub(super) struct Style {
     pub colour: Colour,
     dash: &'static str,
     width: f64,
+    /// Of the line; markers and letters are opaque.
+    opacity: f64,
     shape: Shape,
     hollow: bool,
+    /// Whether the marker is a ring around that of its twin.
+    ring: bool,
+}
+
+impl Style {
+    /// For a line that another is drawn over, which it may lie exactly on: wide and pale.
+    pub fn under_its_twin(self) -> Style {
+        Style { dash: "", width: 3.0 * self.width, opacity: 0.4, ..self }
+    }
+
+    /// For the line over it: thin and dashed, with rings for markers.
+    pub fn over_its_twin(self) -> Style {
+        let dash = if self.is_dense() { "" } else { "5 5" };
+        Style { dash, width: 0.7 * self.width, hollow: true, ring: true, ..self }
+    }
+
+    /// Half the height of its markers.
+    pub fn marker_half(self) -> f64 {
+        if self.ring { RING * MARKER } else { MARKER }
+    }
+
+    fn is_dense(self) -> bool {
+        self.width < WIDTH
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +54,14 @@ enum Shape {
     Diamond,
 }
 
+/// Of a line that is not dense.
+const WIDTH: f64 = 2.25;
+/// A ring around a marker is so much larger.
+const RING: f64 = 1.75;
 /// Half the height of a marker.
 pub(super) const MARKER: f64 = 4.5;
+/// Between the middles of two ×s at one place.
+pub(super) const CROSS_GAP: f64 = 3.2 * MARKER;
 /// Length of the piece of line in a legend: every dash pattern is symmetric over it.
 pub(super) const SAMPLE: f64 = 35.0;
 
@@ -41,30 +73,40 @@ pub(super) fn style(index: usize, points: usize) -> Style {
     Style {
         colour: SERIES[index % SERIES.len()],
         dash: if points > DENSE { "" } else { DASHES[index % 4] },
-        width: if points > DENSE { 1.5 } else { 2.25 },
+        width: if points > DENSE { 1.5 } else { WIDTH },
+        opacity: 1.0,
         shape: [Circle, Square, Triangle, Diamond][index % 4],
         hollow: index / 4 % 2 == 1,
+        ring: false,
     }
 }
 
 /// Draws a marker centred at (`x`, `y`).
 pub(super) fn marker(svg: &mut Svg, style: Style, x: f64, y: f64) {
-    let element = match style.shape {
-        Shape::Circle => svg.element("circle").num("cx", x).num("cy", y).num("r", MARKER - 0.2),
-        Shape::Square => path(svg, x, y, &[(-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)]),
-        Shape::Triangle => path(svg, x, y, &[(0.0, -1.15), (1.1, 0.8), (-1.1, 0.8)]),
-        Shape::Diamond => path(svg, x, y, &[(0.0, -1.25), (1.1, 0.0), (0.0, 1.25), (-1.1, 0.0)]),
+    let half = style.marker_half();
+    let path = |corners: &[(f64, f64)]| {
+        let corners = corners.iter().map(|&(dx, dy)| (x + dx * half, y + dy * half));
+        trace(corners) + "Z"
+    };
+    let outline = match style.shape {
+        Shape::Circle => None,
+        Shape::Square => Some(path(&[(-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)])),
+        Shape::Triangle => Some(path(&[(0.0, -1.15), (1.1, 0.8), (-1.1, 0.8)])),
+        Shape::Diamond => Some(path(&[(0.0, -1.25), (1.1, 0.0), (0.0, 1.25), (-1.1, 0.0)])),
+    };
+    let element = match outline {
+        None => svg.element("circle").num("cx", x).num("cy", y).num("r", half - 0.2),
+        Some(outline) => svg.element("path").attr("d", outline),
     };
     let colour = style.colour.to_string();
     let ground = BACKGROUND.to_string();
     // the rim keeps markers apart where lines cross
-    let (fill, stroke, width) = if style.hollow { (ground, colour, 1.75) } else { (colour, ground, 1.0) };
+    let (fill, stroke, width) = match (style.ring, style.hollow) {
+        (true, _) => ("none".to_owned(), colour, 1.4),
+        (false, true) => (ground, colour, 1.75),
+        (false, false) => (colour, ground, 1.0),
+    };
     element.attr("fill", fill).attr("stroke", stroke).num("stroke-width", width).close();
-}
-
-fn path<'a>(svg: &'a mut Svg, x: f64, y: f64, corners: &[(f64, f64)]) -> super::svg::Element<'a> {
-    let corners = corners.iter().map(|&(dx, dy)| (x + dx * MARKER, y + dy * MARKER));
-    svg.element("path").attr("d", trace(corners) + "Z")
 }
 
 /// Draws the line through the places, broken at gaps.
@@ -81,6 +123,9 @@ pub(super) fn line(svg: &mut Svg, style: Style, places: &[Place]) {
         .attr("stroke", style.colour.to_string())
         .num("stroke-width", style.width)
         .attr("stroke-linejoin", "round");
+    if style.opacity < 1.0 {
+        element = element.num("stroke-opacity", style.opacity);
+    }
     if !style.dash.is_empty() {
         element = element.attr("stroke-dasharray", style.dash);
     }
@@ -98,20 +143,25 @@ pub(super) fn lead(svg: &mut Svg, style: Style, from: (f64, f64), to: (f64, f64)
         .close();
 }
 
-/// Draws an × in the colour of a series.
+/// Draws an × in the colour of a series: bold, or long and thin over that of its twin.
 pub(super) fn cross(svg: &mut Svg, style: Style, x: f64, y: f64) {
-    let arm = 1.2 * MARKER;
-    let strokes = [arm, -arm].map(|dy| trace([(x - arm, y - dy), (x + arm, y + dy)].into_iter()));
-    svg.element("path")
-        .attr("d", strokes.concat())
-        .attr("stroke", style.colour.to_string())
-        .num("stroke-width", 2.5)
-        .close();
+    let (arm, strokes) = match style.ring {
+        true => (1.9 * MARKER, vec![(BACKGROUND, 3.2), (style.colour, 1.4)]),
+        false => (1.2 * MARKER, vec![(style.colour, if style.opacity < 1.0 { 5.0 } else { 2.5 })]),
+    };
+    let path = [arm, -arm].map(|dy| trace([(x - arm, y - dy), (x + arm, y + dy)].into_iter())).concat();
+    for (colour, width) in strokes {
+        svg.element("path")
+            .attr("d", &path)
+            .attr("stroke", colour.to_string())
+            .num("stroke-width", width)
+            .close();
+    }
 }
 
-/// Draws markers at `every`-th place, beginning at `first`, and at each place that has none of its kind before and behind
-/// it, where there is no line to see. Places beside the scale are a kind of their own: their markers are open, and the
-/// first of a row of them has one always.
+/// Draws markers where a row of places begins and at every `every`-th place, counted from `first`, but none of these just
+/// behind another. A place that has none of its kind before and behind it has one always: there is no line to see.
+/// Places beside the scale are a kind of their own: their markers are open, and the first of a row of them has one always.
 pub(super) fn markers(
     svg: &mut Svg,
     style: Style,
@@ -125,11 +175,16 @@ pub(super) fn markers(
             places.get(other).is_some_and(Option::is_some) && is_beside(other) == is_beside(i)
         })
     };
+    // the last marker of either kind
+    let mut last = [None; 2];
     for (i, place) in places.iter().enumerate() {
         let Some((x, y)) = *place else { continue };
+        let last = &mut last[usize::from(is_beside(i))];
+        let is_apart = last.is_none_or(|last| 2 * (i - last) >= every);
         let chosen = i >= first && (i - first).is_multiple_of(every);
         let (begins, ends) = (!has_kin(i, i.checked_sub(1)), !has_kin(i, Some(i + 1)));
-        if chosen || begins && (ends || is_beside(i)) {
+        if is_apart && (chosen || begins) || begins && (ends || is_beside(i)) {
+            *last = Some(i);
             let hollow = style.hollow || is_beside(i);
             marker(svg, Style { hollow, ..style }, x, y);
         }
@@ -218,6 +273,24 @@ mod tests {
             assert_eq!(circle.map(|text| text.contains(&open)), Some(is_open), "{i} in {svg}");
         }
         assert_eq!(svg.matches("<circle").count(), 5);
+    }
+
+    #[test]
+    fn sparse_markers_begin_with_the_line_and_none_is_just_behind_another() {
+        let places: Vec<Place> = (0..60).map(|i| Some((10.0 * f64::from(i), 1.0))).collect();
+        let marked = |first: usize, zeros: usize| -> Vec<usize> {
+            let svg = drawn(|svg| markers(svg, style(0, 60), &places, &|i| i >= zeros, first, 6));
+            let at = svg.split("cx=\"").skip(1);
+            at.map(|rest| rest.split('"').next().unwrap().parse::<usize>().unwrap() / 10).collect()
+        };
+        for (first, zeros) in [(0, 60), (4, 60), (2, 11), (3, 14), (5, 16)] {
+            let found = marked(first, zeros);
+            assert!(found[0] == 0 && found.contains(&zeros.min(54 + first)), "{first} {zeros}: {found:?}");
+            for kind in [0..zeros, zeros..60] {
+                let found: Vec<usize> = found.iter().copied().filter(|at| kind.contains(at)).collect();
+                assert!(found.windows(2).all(|pair| pair[1] - pair[0] >= 3), "{first} {zeros}: {found:?}");
+            }
+        }
     }
 
     #[test]

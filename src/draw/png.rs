@@ -262,13 +262,18 @@ mod tests {
             edges: vec![DiagramEdge { from: 0, to: 1, label: other() }],
             ..Diagram::default()
         };
-        let ends = Some(End { x: 3.0, word: other() });
+        let ends = vec![End { x: 3.0, word: other(), whose: Some(other()), of_line: true }];
         let chart = LineChart {
             title: other(),
             subtitle: Some(other()),
             x_label: other(),
             y_label: other(),
-            series: vec![Series { name: other(), points: vec![(1.0, 2.0), (2.0, 1.0)], band: None, ends }],
+            series: vec![Series {
+                name: other(),
+                points: vec![(1.0, 2.0), (2.0, 1.0)],
+                ends,
+                ..Series::default()
+            }],
             references: vec![Reference { value: 1.5, label: other() }],
             notes: vec![other()],
             ..LineChart::default()

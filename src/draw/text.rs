@@ -4,7 +4,7 @@
 //! browser without DejaVu Sans the next family is Verdana, drawn to nearly the same widths.
 //! Kerning is left out: it only ever makes these labels narrower, by a pixel or two.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use skrifa::charmap::Charmap;
@@ -110,25 +110,62 @@ pub fn spelled(text: &str) -> String {
     chars.chunk_by(|a, b| is_lacking(a) == is_lacking(b)).map(spell).collect()
 }
 
-/// The text if it fits into `max_width` pixels, else its beginning and an ellipsis.
+/// The text if it fits into `max_width` pixels, else its beginning and its end with an ellipsis between: names often
+/// differ in their last letters alone.
 pub fn elide(text: &str, size: f64, face: Face, max_width: f64) -> String {
     if width(text, size, face) <= max_width {
         return text.to_owned();
     }
-    let room = max_width - width("…", size, face);
-    let mut end = 0;
-    for (at, c) in text.char_indices() {
-        let next = at + c.len_utf8();
-        if width(&text[..next], size, face) > room {
-            break;
-        }
-        end = next;
-    }
-    format!("{}…", text[..end].trim_end())
+    // marks go with the letter before them
+    let is_start = |&(_, c): &(usize, char)| c.width() != Some(0);
+    let starts: Vec<usize> = text.char_indices().filter(is_start).map(|(at, _)| at).skip(1).collect();
+    let pieces =
+        std::iter::once(0).chain(starts.iter().copied()).zip(starts.iter().copied().chain([text.len()]));
+    let pieces = pieces.map(|(from, to)| (&text[from..to], width(&text[from..to], size, face)));
+    without_middle(&pieces.collect::<Vec<_>>(), max_width - width("…", size, face))
 }
 
-/// Breaks text at spaces into lines of at most `max_width` pixels. What `max_lines` cannot hold is
-/// elided at the end of the last, and so is any word wider than a line. Empty text is no line.
+/// As much of both ends of a text as fits into `room`, with an ellipsis between; its pieces have a width each.
+pub(super) fn without_middle(pieces: &[(&str, f64)], room: f64) -> String {
+    let (mut head, mut tail) = (0, pieces.len());
+    let (mut at_head, mut at_tail) = (0.0, 0.0);
+    while head < tail {
+        let (first, last) = (pieces[head].1, pieces[tail - 1].1);
+        let fits = |piece: f64| at_head + at_tail + piece <= room;
+        if fits(first) && (at_head <= at_tail || !fits(last)) {
+            (head, at_head) = (head + 1, at_head + first);
+        } else if fits(last) {
+            (tail, at_tail) = (tail - 1, at_tail + last);
+        } else {
+            break;
+        }
+    }
+    let joined = |pieces: &[(&str, f64)]| pieces.iter().map(|(piece, _)| *piece).collect::<String>();
+    format!("{}…{}", joined(&pieces[..head]).trim_end(), joined(&pieces[tail..]).trim_start())
+}
+
+/// Texts cut to the room that each has, so that different ones stay different: where `cut` would make two the same, both
+/// get more room until it does not.
+pub(super) fn cut_apart(texts: &[(&str, f64)], cut: impl Fn(&str, f64) -> String) -> Vec<String> {
+    let whole: Vec<String> = texts.iter().map(|(text, _)| cut(text, f64::INFINITY)).collect();
+    let mut rooms: Vec<f64> = texts.iter().map(|(_, room)| room.max(1.0)).collect();
+    loop {
+        let cuts: Vec<String> = texts.iter().zip(&rooms).map(|((text, _), room)| cut(text, *room)).collect();
+        let mut of_cut: BTreeMap<&String, BTreeSet<&String>> = BTreeMap::new();
+        for (whole, cut) in whole.iter().zip(&cuts) {
+            of_cut.entry(cut).or_default().insert(whole);
+        }
+        let is_unclear = |at: usize| cuts[at] != whole[at] && of_cut[&cuts[at]].len() > 1;
+        let unclear: Vec<usize> = (0..texts.len()).filter(|&at| is_unclear(at)).collect();
+        if unclear.is_empty() {
+            return cuts;
+        }
+        unclear.into_iter().for_each(|at| rooms[at] *= 2.0);
+    }
+}
+
+/// Breaks text at spaces into lines of at most `max_width` pixels. Of what `max_lines` cannot
+/// hold, and of any word wider than a line, the middle is elided. Empty text is no line.
 pub fn wrap(text: &str, size: f64, face: Face, max_width: f64, max_lines: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -205,10 +242,29 @@ mod tests {
         let long = "a very long name of an optimizer, αβγ";
         for room in [20.0, 60.0, 120.0] {
             let short = elide(long, 14.0, Face::Regular, room);
-            assert!(short.ends_with('…'), "{short}");
+            let (head, tail) = short.split_once('…').unwrap();
+            assert!(long.starts_with(head) && long.ends_with(tail), "{short}");
             assert!(width(&short, 14.0, Face::Regular) <= room, "{short}");
         }
         assert_eq!(elide("adam", 14.0, Face::Regular, 200.0), "adam");
+        assert_eq!(
+            elide("velocity_of_the_heavier_first_A", 14.0, Face::Regular, 150.0),
+            "velocity_o…er_first_A"
+        );
+        assert_eq!(elide("one\u{301} two", 14.0, Face::Regular, 1.0), "…");
+    }
+
+    #[test]
+    fn what_is_cut_stays_different_from_what_it_differs_from() {
+        let cut = |text: &str, room: f64| elide(text, 10.0, Face::Regular, room);
+        // two that differ in the middle, the first of them again, one that is short, and one that differs at its end
+        let texts =
+            ["a_long_name_A_of_an_input", "a_long_name_B_of_an_input", "x", "a_long_name_A_of_another"];
+        let texts: Vec<(&str, f64)> = texts.iter().chain(&texts[..1]).map(|&text| (text, 60.0)).collect();
+        let cuts = cut_apart(&texts, cut);
+        let distinct: BTreeSet<&String> = cuts.iter().collect();
+        assert_eq!((distinct.len(), &cuts[4], &cuts[2][..]), (4, &cuts[0], "x"), "{cuts:?}");
+        assert!(cuts[3].contains('…'), "{cuts:?}");
     }
 
     #[test]
@@ -222,7 +278,7 @@ mod tests {
         }
         let two = wrap(text, 14.0, Face::Bold, 150.0, 2);
         assert_eq!(two.len(), 2);
-        assert!(two[1].ends_with('…'));
+        assert!(two[1].contains('…') && two[1].ends_with("MNIST"), "{two:?}");
         assert!(wrap("  ", 14.0, Face::Bold, 150.0, 2).is_empty());
     }
 }

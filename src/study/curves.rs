@@ -34,7 +34,7 @@ pub(super) fn objectives(groups: &[Group<'_>], setting: &str) -> LineChart {
         // All runs of a group diverged after as many epochs, or none did.
         let diverged = group.records.first().filter(|record| record.diverged.is_some());
         let ends = diverged.map(|record| broken_off(record.rows.len(), "breaks off"));
-        Series { ends, ..curve(&group.name, group, |row| row.objective) }
+        Series { ends: ends.into_iter().collect(), ..curve(&group.name, group, |row| row.objective) }
     });
     let mut chart = objective_chart(
         "Training objective by optimizer".into(),

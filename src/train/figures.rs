@@ -80,7 +80,7 @@ fn curve(name: &str, rows: &[Row], value: Value, diverged: bool) -> Series {
     Series {
         name: name.into(),
         points: points.collect(),
-        ends: diverged.then(|| broken_off(rows.len(), "diverged")),
+        ends: diverged.then(|| broken_off(rows.len(), "diverged")).into_iter().collect(),
         ..Series::default()
     }
 }
@@ -155,7 +155,7 @@ pub fn over_seeds<'r>(name: &str, runs: impl Iterator<Item = &'r [Row]>, value: 
 
 /// The end of the line of a run that diverged after `epochs` whole epochs: in the next. `word` is what the line does there.
 pub fn broken_off(epochs: usize, word: &str) -> End {
-    End { x: (epochs + 1) as f64, word: word.into() }
+    End { x: (epochs + 1) as f64, word: word.into(), whose: None, of_line: true }
 }
 
 /// Writes a chart as SVG and as PNG.
@@ -295,7 +295,8 @@ mod tests {
         let series = over_seeds("adam", runs.iter().map(|rows| &rows[..]), |row| row.objective);
         assert_eq!(series.points, [(1.0, 0.5), (2.0, 5e-10), (3.0, 0.0)]);
         let svg = objective_chart(String::new(), String::new(), vec![series]).svg();
-        assert!(svg.contains("adam at epoch 3."), "{svg}");
+        let note = "adam at epoch 3; the low end of the band of adam at epoch 2.";
+        assert!(svg.contains(note), "{svg}");
     }
 
     #[test]

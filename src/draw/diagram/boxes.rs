@@ -16,11 +16,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::canvas::{Canvas, columns, fit};
+use super::canvas::{Canvas, columns, first_lines_in, fit};
 use super::layers::Layers;
 use super::place::{Heights, Piece};
 use super::straighten::Chain;
-use super::{Diagram, DiagramNode, Graph};
+use super::{Diagram, Graph};
 
 /// Rows of the grid; two boxes are two units apart, anything else one.
 const UNIT: usize = 3;
@@ -33,7 +33,8 @@ pub(super) fn draw(diagram: &Diagram, width: usize) -> Option<String> {
     let graph = diagram.graph();
     // most graphs that are too wide are so even without tracks
     let given = Layers::in_given_order(&graph);
-    let widths: Vec<usize> = given.layers.iter().map(|layer| box_width(diagram, layer)).collect();
+    let texts = texts(diagram);
+    let widths: Vec<usize> = given.layers.iter().map(|layer| box_width(&texts, layer)).collect();
     let gaps = widths.len().saturating_sub(1);
     if widths.is_empty() {
         return Some(String::new());
@@ -44,16 +45,19 @@ pub(super) fn draw(diagram: &Diagram, width: usize) -> Option<String> {
     let nets = Nets::of(&graph, diagram.nodes.len())?;
     let tracks: Vec<Vec<Track>> = (0..gaps).map(|gap| nets.tracks(gap)).collect();
     // airy if there is room
-    [2, 1].into_iter().find_map(|pitch| nets.draw(diagram, &widths, &tracks, pitch, width))
+    [2, 1].into_iter().find_map(|pitch| nets.draw(&texts, &widths, &tracks, pitch, width))
 }
 
-fn box_width(diagram: &Diagram, layer: &[usize]) -> usize {
-    let nodes = layer.iter().filter_map(|&item| diagram.nodes.get(item));
-    nodes.flat_map(texts).map(|text| columns(&text)).max().unwrap_or(0) + 4
+fn box_width(texts: &[[String; 3]], layer: &[usize]) -> usize {
+    let texts = layer.iter().filter_map(|&item| texts.get(item));
+    texts.flatten().map(|text| columns(text)).max().unwrap_or(0) + 4
 }
 
-fn texts(node: &DiagramNode) -> [String; 3] {
-    [&node.first_line(), &node.value, &node.adjoint].map(|text| fit(text, MAX_TEXT))
+/// The lines of each box.
+fn texts(diagram: &Diagram) -> Vec<[String; 3]> {
+    let lines = first_lines_in(&diagram.nodes, MAX_TEXT);
+    let nodes = diagram.nodes.iter().zip(lines);
+    nodes.map(|(node, first)| [first, fit(&node.value, MAX_TEXT), fit(&node.adjoint, MAX_TEXT)]).collect()
 }
 
 /// Where nets stop: at nodes (their numbers come first), and in layers that they pass.
@@ -177,7 +181,7 @@ impl Nets {
     /// The drawing with tracks `pitch` columns apart, if it fits.
     fn draw(
         &self,
-        diagram: &Diagram,
+        texts: &[[String; 3]],
         widths: &[usize],
         tracks: &[Vec<Track>],
         pitch: usize,
@@ -204,8 +208,7 @@ impl Nets {
         for (layer, stops) in self.layers.iter().enumerate() {
             let (left, right) = ends[layer];
             for &stop in stops {
-                if let Some(node) = diagram.nodes.get(stop) {
-                    let lines = texts(node);
+                if let Some(lines) = texts.get(stop) {
                     let lines = lines.each_ref().map(String::as_str);
                     canvas.frame(self.row[stop] - 2, left, right - left, &lines);
                     if !self.leads_to[stop].is_empty() {

@@ -2,6 +2,8 @@
 //!
 //! A cell is a column of a terminal. Most characters take one, combining marks (v̄) none, ideographs and emoji two.
 
+use super::super::text;
+use super::{DiagramNode, first_lines};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The arms of a box character, from the middle of its cell.
@@ -154,16 +156,24 @@ fn pieces(text: &str) -> Vec<(&str, usize)> {
     pieces.into_iter().map(|(piece, width)| (&text[piece], width)).collect()
 }
 
-/// The text if it fits into so many columns, else its beginning and an ellipsis. Control characters,
+/// The text if it fits into so many columns, else both its ends with an ellipsis between. Control characters,
 /// which would break the line, become blanks.
 pub(super) fn fit(text: &str, room: usize) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if columns(&text) <= room {
         return text;
     }
-    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
-    let end = ends.take_while(|&end| columns(&text[..end]) < room).last().unwrap_or(0);
-    format!("{}…", &text[..end])
+    let pieces: Vec<(&str, f64)> =
+        pieces(&text).into_iter().map(|(piece, width)| (piece, width as f64)).collect();
+    text::without_middle(&pieces, room as f64 - 1.0)
+}
+
+/// The first line of each node in about so many columns.
+pub(super) fn first_lines_in(nodes: &[DiagramNode], room: usize) -> Vec<String> {
+    let width = |text: &str| columns(text) as f64;
+    let cut = |text: &str, room: f64| fit(text, room as usize);
+    let lines = first_lines(nodes, room as f64, [&width, &width], [&cut, &cut]);
+    lines.into_iter().map(|line| line.concat()).collect()
 }
 
 #[cfg(test)]
@@ -189,11 +199,9 @@ mod tests {
     fn a_text_that_is_cut_takes_no_more_than_its_room() {
         for room in 1..8 {
             let cut = fit("日本語 = 日本語", room);
-            assert!(
-                cut.ends_with('…') && columns(&cut) <= room && room - columns(&cut) <= 1,
-                "{room}: {cut}"
-            );
+            assert!(cut.contains('…') && columns(&cut) <= room && room - columns(&cut) <= 1, "{room}: {cut}");
         }
+        assert_eq!(fit("velocity_of_the_first_A", 12), "veloci…rst_A");
         assert_eq!(fit("v\u{304}1 = 2", 6), "v\u{304}1 = 2");
         assert_eq!(fit("a\nb", 5), "a b");
     }

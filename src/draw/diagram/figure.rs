@@ -6,6 +6,7 @@
 //! and ends level, through a column it is a straight line.
 
 use super::super::heading::{Heading, MARGIN};
+use super::super::svg::TextStyle;
 use super::super::text;
 use super::layers::{Layers, index};
 use super::place::{Heights, Piece};
@@ -13,7 +14,7 @@ use super::straighten::Chain;
 use super::svg::{
     ADJOINT, ARROW, CAPTION, DEFINITION, LABEL, LABEL_HEIGHT, LINE, MAX_TEXT, NAME, PADDING, VALUE,
 };
-use super::{Diagram, DiagramNode, Graph};
+use super::{Diagram, DiagramNode, Graph, first_lines};
 
 const MIN_WIDTH: f64 = 340.0;
 const MIN_TEXT: f64 = 44.0;
@@ -37,6 +38,8 @@ pub(super) struct Figure<'a> {
     /// Left end and width of each column.
     pub columns: Vec<(f64, f64)>,
     pub heading: Heading,
+    /// Each node's name, and " = " with its definition.
+    pub first_lines: Vec<[String; 2]>,
     /// Lines of text in each box.
     pub lines: usize,
     pub size: (f64, f64),
@@ -59,6 +62,12 @@ impl<'a> Figure<'a> {
             y: Vec::new(),
             columns: Vec::new(),
             heading: Heading::default(),
+            first_lines: first_lines(
+                &diagram.nodes,
+                MAX_TEXT,
+                [&|text| width_of(NAME, text), &|text| width_of(DEFINITION, text)],
+                [&|text, room| elided(NAME, text, room), &|text, room| elided(DEFINITION, text, room)],
+            ),
             lines: 1 + has(|node| &node.value) + has(|node| &node.adjoint),
             size: (0.0, 0.0),
         };
@@ -180,14 +189,21 @@ impl<'a> Figure<'a> {
     }
 
     fn text_width(&self, node: usize) -> f64 {
-        let [name, definition] = self.first_line(node);
+        let [name, definition] = &self.first_lines[node];
         let node = &self.diagram.nodes[node];
         let lines = [(&node.value, VALUE), (&node.adjoint, ADJOINT)];
-        let widths = lines.map(|(text, style)| text::width(text, style.size, style.face));
-        let first =
-            text::width(&name, NAME.size, NAME.face) + text::width(&definition, NAME.size, DEFINITION.face);
-        widths.into_iter().fold(first, f64::max).clamp(MIN_TEXT, MAX_TEXT)
+        let widths = lines.map(|(text, style)| text::width(text, style.size, style.face).min(MAX_TEXT));
+        let first = width_of(NAME, name) + width_of(DEFINITION, definition);
+        widths.into_iter().fold(first, f64::max).max(MIN_TEXT)
     }
+}
+
+fn width_of(style: TextStyle, text: &str) -> f64 {
+    text::width(text, style.size, style.face)
+}
+
+fn elided(style: TextStyle, text: &str, room: f64) -> String {
+    text::elide(text, style.size, style.face, room)
 }
 
 /// Columns for labels between those of the nodes. In these, items stand in the order of what they lead

@@ -5,7 +5,7 @@
 //! track needs no more tracks than values are alive at once, the least possible (the left-edge
 //! algorithm of Hashimoto and Stevens, 1971).
 
-use super::canvas::{columns, fit};
+use super::canvas::{columns, first_lines_in, fit};
 use super::{Diagram, DiagramNode};
 
 /// Longer texts are cut.
@@ -35,7 +35,8 @@ pub(super) fn draw(diagram: &Diagram) -> String {
     let most_uses = most_uses.map(|(line, node)| uses(line, node)).max().unwrap_or(1);
     let pitch = most_uses + 1;
 
-    let texts = aligned(graph.order.iter().map(|&node| &diagram.nodes[node]));
+    let first = first_lines_in(&diagram.nodes, MAX_FIRST);
+    let texts = aligned(graph.order.iter().map(|&node| (&first[node], &diagram.nodes[node])));
     let count = track.iter().flatten().max().map_or(0, |last| last + 1);
     let mut alive: Vec<Option<usize>> = vec![None; count];
     let mut out = String::new();
@@ -93,10 +94,9 @@ fn tracks(order: &[usize], last_use: &[Option<usize>]) -> Vec<Option<usize>> {
 }
 
 /// The texts of all nodes in aligned columns, all equally wide.
-fn aligned<'a>(nodes: impl Iterator<Item = &'a DiagramNode>) -> Vec<String> {
-    let rows = nodes.map(|node| {
-        [fit(&node.first_line(), MAX_FIRST), fit(&node.value, MAX_NUMBER), fit(&node.adjoint, MAX_NUMBER)]
-    });
+fn aligned<'a>(nodes: impl Iterator<Item = (&'a String, &'a DiagramNode)>) -> Vec<String> {
+    let rows = nodes
+        .map(|(first, node)| [first.clone(), fit(&node.value, MAX_NUMBER), fit(&node.adjoint, MAX_NUMBER)]);
     let rows: Vec<[String; 3]> = rows.collect();
     let widths = [0, 1, 2].map(|i| rows.iter().map(|row| columns(&row[i])).max().unwrap_or(0));
     let join = |row: &[String; 3]| {

@@ -26,6 +26,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::png::Drawing;
+use super::text;
 
 /// A directed acyclic graph as it is drawn: every text is final, nothing is computed here.
 ///
@@ -187,6 +188,36 @@ impl DiagramNode {
         }
     }
 }
+
+/// Makes a text fit into some room.
+type Cut<'a> = &'a dyn Fn(&str, f64) -> String;
+
+/// For each node its name and, if it has a definition, " = " with that, cut where they are too long for `room` of the
+/// `widths` of both: `cut` does that. Names of different nodes stay different, and so do definitions.
+fn first_lines(
+    nodes: &[DiagramNode],
+    room: f64,
+    widths: [&dyn Fn(&str) -> f64; 2],
+    cut: [Cut<'_>; 2],
+) -> Vec<[String; 2]> {
+    let names: Vec<(&str, f64)> = nodes.iter().map(|node| (&node.name[..], room / 2.0)).collect();
+    let names = text::cut_apart(&names, cut[0]);
+    let equals = widths[1](EQUALS);
+    let definitions: Vec<(&str, f64)> = nodes
+        .iter()
+        .zip(&names)
+        .map(|(node, name)| (&node.definition[..], (room - widths[0](name) - equals).max(room / 4.0)))
+        .collect();
+    let definitions = text::cut_apart(&definitions, cut[1]);
+    let definitions = definitions.into_iter().map(|definition| match definition.is_empty() {
+        true => definition,
+        false => format!("{EQUALS}{definition}"),
+    });
+    names.into_iter().zip(definitions).map(<[String; 2]>::from).collect()
+}
+
+/// Between a name and its definition.
+const EQUALS: &str = " = ";
 
 /// The nodes with operands before users, and the edges that agree with that.
 struct Graph<'a> {

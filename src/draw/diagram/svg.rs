@@ -48,18 +48,6 @@ impl Figure<'_> {
         })
     }
 
-    /// A node's name, and " = " with its definition.
-    pub fn first_line(&self, node: usize) -> [String; 2] {
-        let node = &self.diagram.nodes[node];
-        let name = text::elide(&node.name, NAME.size, NAME.face, MAX_TEXT / 2.0);
-        if node.definition.is_empty() {
-            return [name, String::new()];
-        }
-        let room = MAX_TEXT - text::width(&name, NAME.size, NAME.face);
-        let definition = format!(" = {}", node.definition);
-        [name, text::elide(&definition, DEFINITION.size, DEFINITION.face, room)]
-    }
-
     pub fn label(&self, edge: usize) -> String {
         text::elide(&self.graph.edges[edge].label, LABEL.size, LABEL.face, MAX_LABEL)
     }
@@ -137,10 +125,10 @@ impl Figure<'_> {
             .close();
         let x = left + PADDING;
         let mut baseline = top + 6.5 + LINE / 2.0 + NAME.size * CAP_HEIGHT / 2.0;
-        let [name, definition] = self.first_line(node);
-        svg.text(x, baseline, NAME, &name);
+        let [name, definition] = &self.first_lines[node];
+        svg.text(x, baseline, NAME, name);
         // the space before "=" is not drawn, but moves
-        let start = x + text::width(&name, NAME.size, NAME.face);
+        let start = x + text::width(name, NAME.size, NAME.face);
         let space = text::width(" ", DEFINITION.size, DEFINITION.face);
         if !definition.is_empty() {
             svg.text(start + space, baseline, DEFINITION, definition.trim_start());

@@ -253,6 +253,29 @@ fn empty_and_endless_texts_fit() {
 }
 
 #[test]
+fn inputs_whose_names_differ_anywhere_have_labels_that_do() {
+    let ends = ["velocity_of_the_heavier_first_A", "velocity_of_the_heavier_first_B"];
+    let middles =
+        ["a_velocity_of_the_heavier_first_body_A_of_all", "a_velocity_of_the_heavier_first_body_B_of_all"]
+            .map(|name| format!("{name}_that_move_around_it_as_fast_as_they_can"));
+    let spelled = ["日本語一", "日本語二"].map(text::spelled);
+    for names in [ends.map(String::from), middles, spelled] {
+        let mut diagram = textbook();
+        diagram.nodes.iter_mut().zip(&names).for_each(|(node, name)| node.definition.clone_from(name));
+        let of_inputs = |lines: Vec<String>| {
+            let cut: Vec<String> = lines.into_iter().filter(|line| line.contains('…')).collect();
+            assert!(cut.len() <= 2, "{cut:?}");
+            let definitions: Vec<&str> =
+                cut.iter().filter_map(|line| line.split_once("= ")?.1.split("  ").next()).collect();
+            assert!(definitions.len() < 2 || definitions[0] != definitions[1], "{definitions:?}");
+        };
+        of_inputs(check(&diagram.svg()).texts);
+        of_inputs(diagram.boxes(1000).unwrap().lines().map(str::to_owned).collect());
+        of_inputs(diagram.lifelines().lines().map(str::to_owned).collect());
+    }
+}
+
+#[test]
 fn all_texts_are_readable_on_the_ground_of_their_box() {
     use super::super::colour::INK;
     for kind in [DiagramKind::Input, DiagramKind::Inner, DiagramKind::Output] {

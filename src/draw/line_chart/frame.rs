@@ -36,7 +36,7 @@ impl Axes {
     pub fn of(chart: &LineChart, room: Room) -> Axes {
         // all that there are: the axis runs as far as the series do, whatever became of their values
         let points = || chart.series.iter().flat_map(|series| series.points.iter().map(|(x, _)| *x));
-        let ends = || chart.series.iter().filter_map(|series| Some(series.ends.as_ref()?.x));
+        let ends = || chart.series.iter().flat_map(|series| series.ends.iter().map(|end| end.x));
         let xs = || points().chain(ends()).filter(|&x| ScaleKind::Linear.shows(x));
         let low = xs().fold(f64::INFINITY, f64::min);
         let high = xs().fold(f64::NEG_INFINITY, f64::max);

@@ -1,12 +1,14 @@
 //! Which line is which: labels at the lines' ends where they fit, a legend where they do not.
 
+use std::collections::BTreeSet;
+
 use super::super::colour::MUTED;
-use super::super::marks::{self, MARKER, SAMPLE, Style};
+use super::super::marks::{self, SAMPLE, Style};
 use super::super::spread::spread;
 use super::super::svg::{Svg, TextStyle};
 use super::super::text::{self, CAP_HEIGHT, Face};
 use super::frame::{Axes, Plot};
-use super::{LineChart, MARGIN, Room, of_series};
+use super::{LineChart, MARGIN, Room, Series, of_series};
 
 const SIZE: f64 = 15.0;
 /// Between the baselines of two labels.
@@ -93,12 +95,13 @@ impl EndLabels {
         let y = plot.top + label.y;
         if self.any_moved() {
             let start = plot.left + label.end_x * (plot.right - plot.left);
-            let gap = if style.is_some() { MARKER + 3.0 } else { 0.0 };
-            let marker = x - 11.0;
+            let half = style.map(Style::marker_half);
+            let gap = half.map_or(0.0, |half| half + 3.0);
+            let marker = x - 13.0;
             svg.element("line")
                 .num("x1", start + gap)
                 .num("y1", plot.top + label.end_y)
-                .num("x2", marker - if style.is_some() { MARKER + 2.0 } else { -5.0 })
+                .num("x2", marker - half.map_or(-5.0, |half| half + 2.0))
                 .num("y2", y)
                 .attr("stroke", colour.to_string())
                 .num("stroke-opacity", 0.65)
@@ -117,21 +120,22 @@ fn series_labels(chart: &LineChart, axes: &Axes) -> Option<Vec<EndLabel>> {
     if axes.single_x || axes.room.is_narrow() {
         return None; // the points stand far from the margin, or there is none
     }
-    let named = chart.series.iter().enumerate().filter(|(_, s)| !s.name.is_empty());
-    named
+    let named = || chart.series.iter().enumerate().filter(|(_, s)| !s.name.is_empty());
+    let cut = |series: &Series| text::elide(&series.name, SIZE, Face::Regular, MAX_WIDTH);
+    // a legend has room for names that would be the same here
+    let labels: BTreeSet<String> = named().map(|(_, series)| cut(series)).collect();
+    let names: BTreeSet<&str> = named().map(|(_, series)| &series.name[..]).collect();
+    if labels.len() < names.len() {
+        return None;
+    }
+    named()
         .map(|(i, series)| {
             let points = chart.shown_points().filter(|(of, _)| *of == i);
             let (_, (x, y)) = points.last()?;
             let end_x = axes.x_fraction(x);
             (end_x >= LAST_PART).then_some(())?;
             let end_y = axes.y_scale(0.0, axes.room.plot_height).position(y)?;
-            Some(EndLabel {
-                text: text::elide(&series.name, SIZE, Face::Regular, MAX_WIDTH),
-                series: Some((i, chart.style(i))),
-                end_x,
-                end_y,
-                y: end_y,
-            })
+            Some(EndLabel { text: cut(series), series: Some((i, chart.style(i))), end_x, end_y, y: end_y })
         })
         .collect()
 }
@@ -178,7 +182,7 @@ impl Legend {
         let mut x = page;
         for (i, series) in chart.series.iter().enumerate() {
             let is_empty = !chart.shown_points().any(|(of, _)| of == i);
-            let suffix = match &series.ends {
+            let suffix = match series.breaks_off() {
                 Some(end) => format!(" ({})", end.word),
                 None if is_empty => " (no data)".to_owned(),
                 None => String::new(),

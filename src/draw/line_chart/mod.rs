@@ -14,12 +14,15 @@ mod notes;
 mod tests;
 mod y_axis;
 
-use super::colour::MUTED;
+use std::collections::BTreeSet;
+
+use super::colour::{BACKGROUND, MUTED};
 use super::heading::MARGIN;
-use super::marks::{self, MARKER, Place, SAMPLE, Style};
+use super::marks::{self, CROSS_GAP, MARKER, Place, SAMPLE, Style};
 use super::png::Drawing;
 use super::scale::ScaleKind;
 use super::svg::{Anchor, Element, Svg, TextStyle, number};
+use super::text::{self, CAP_HEIGHT};
 use frame::{Axes, Frame, Header, Plot};
 use labels::{EndLabels, Legend};
 use notes::Notes;
@@ -35,17 +38,24 @@ pub struct Series {
     /// (low, high) at each point, such as minimum and maximum over seeds. Where `low` has no
     /// place on a logarithmic axis, the band reaches to the axis.
     pub band: Option<Vec<(f64, f64)>>,
-    /// Where the line breaks off, if it does.
-    pub ends: Option<End>,
+    /// Where the line breaks off, if it does, and where runs ended that it does not show.
+    pub ends: Vec<End>,
+    /// The number of the series that this one is to agree with: both share a colour and a kind of marker, and look such
+    /// that both are seen where one lies on the other.
+    pub twin_of: Option<usize>,
 }
 
-/// The end of a series whose values left the axis: a × at the top of the plot, which a note explains.
+/// The end of a run whose values left the axis: a × at the top of the plot, which a note explains.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct End {
     /// Where on the x axis.
     pub x: f64,
     /// What happened, as it follows the series' name: `diverged`.
     pub word: String,
+    /// To which of the series' runs, if it has several: `seeds 1, 4`.
+    pub whose: Option<String>,
+    /// The line leads to the mark; otherwise the run is not part of the line.
+    pub of_line: bool,
 }
 
 /// A horizontal line that the series are compared with, such as 98% accuracy.
@@ -168,7 +178,17 @@ impl LineChart {
             if let Some(why) = self.why_empty() {
                 let Plot { left, right, top, bottom } = frame.plot;
                 let style = TextStyle::new(15.0, MUTED).anchored(Anchor::Middle);
-                svg.text((left + right) / 2.0, (top + bottom) / 2.0, style, why);
+                let (x, y) = ((left + right) / 2.0, (top + bottom) / 2.0);
+                // on a ground of its own: the lines of the grid run there
+                let (width, height) = (text::width(why, style.size, style.face) + 16.0, 2.0 * style.size);
+                svg.element("rect")
+                    .num("x", x - width / 2.0)
+                    .num("y", y - height / 2.0)
+                    .num("width", width)
+                    .num("height", height)
+                    .attr("fill", BACKGROUND.to_string())
+                    .close();
+                svg.text(x, y + style.size * CAP_HEIGHT / 2.0, style, why);
             }
             notes.draw(svg, frame.height());
         })
@@ -190,7 +210,7 @@ impl LineChart {
             // staggered, so that markers of neighbouring lines do not coincide
             let first = i * every / self.series.len() % every;
             let mut group = of_series(svg, i).attr("data-points", places.data(series));
-            if let Some(End { word, .. }) = &series.ends {
+            if let Some(End { word, .. }) = series.breaks_off() {
                 group = group.attr("data-end", word);
             }
             group.children(|svg| {
@@ -199,7 +219,7 @@ impl LineChart {
                 marks::line(svg, style, &places.levels());
                 places.leads().for_each(|(from, to)| marks::lead(svg, style, from, to));
                 marks::markers(svg, style, &places.line, &|at| places.is_at_foot(at), first, every);
-                if let Some((x, y)) = places.end {
+                for &(x, y) in &places.ends {
                     marks::cross(svg, style, x, y);
                 }
             });
@@ -208,7 +228,25 @@ impl LineChart {
 
     fn style(&self, index: usize) -> Style {
         let longest = self.series.iter().map(|series| series.points.len()).max();
-        marks::style(index, longest.unwrap_or(0))
+        // colours go to those that are no other's twin, in their order
+        let twin_of = |at: usize| self.series.get(at).and_then(|series| series.twin_of);
+        let first = twin_of(index).unwrap_or(index);
+        let look = marks::style((0..first).filter(|&at| twin_of(at).is_none()).count(), longest.unwrap_or(0));
+        let has_twin = self.series.iter().any(|series| series.twin_of == Some(index));
+        match (twin_of(index), has_twin) {
+            (Some(_), _) => look.over_its_twin(),
+            (None, true) => look.under_its_twin(),
+            (None, false) => look,
+        }
+    }
+
+    /// How far the × of a series at `x` is moved, so that those of others at the same place are seen; twins share one.
+    fn beside_other_ends(&self, index: usize, x: f64) -> f64 {
+        let first_of = |at: usize| self.series[at].twin_of.unwrap_or(at);
+        let ends_here = |at: &usize| self.series[*at].ends.iter().any(|end| end.x == x);
+        let here: BTreeSet<usize> = (0..self.series.len()).filter(ends_here).map(first_of).collect();
+        let before = here.range(..first_of(index)).count();
+        (before as f64 - here.len().saturating_sub(1) as f64 / 2.0) * CROSS_GAP
     }
 
     /// Points that have a place, on the y axis or at its foot, with the number of their series.
@@ -225,7 +263,9 @@ impl LineChart {
     /// What the plot says where there are no lines to see.
     fn why_empty(&self) -> Option<&'static str> {
         let all = |is_so: &dyn Fn(f64) -> bool| self.shown_points().all(|(_, (_, y))| is_so(y));
+        let is_marked = self.series.iter().any(|series| !series.ends.is_empty());
         match self.shown_points().next() {
+            None if is_marked => None,
             None => Some("no data"),
             Some(_) if !all(&|y| self.y_scale.is_below(y)) => None,
             Some(_) if all(&|y| y == 0.0) => Some("every value is 0"),
@@ -278,9 +318,18 @@ impl Drawing for LineChart {
         [title, x_label, y_label].into_iter().chain(subtitle).chain(notes).for_each(change);
         for Series { name, ends, .. } in series {
             change(name);
-            ends.iter_mut().for_each(|end| change(&mut end.word));
+            for End { word, whose, .. } in ends {
+                std::iter::once(word).chain(whose).for_each(change);
+            }
         }
         references.iter_mut().for_each(|reference| change(&mut reference.label));
+    }
+}
+
+impl Series {
+    /// The end of the line, if it breaks off.
+    fn breaks_off(&self) -> Option<&End> {
+        self.ends.iter().find(|end| end.of_line)
     }
 }
 
@@ -303,6 +352,8 @@ struct SeriesPlaces {
     foot: Option<f64>,
     /// Where the line breaks off.
     end: Place,
+    /// The marks of all ends.
+    ends: Vec<(f64, f64)>,
 }
 
 impl SeriesPlaces {
@@ -326,8 +377,11 @@ impl SeriesPlaces {
             line.iter().zip(bands).map(of).collect()
         };
         let (low, high) = (edge(|band| band.0.min(band.1)), edge(|band| band.0.max(band.1)));
-        let end = series.ends.as_ref().and_then(|end| Some((x_of(end.x)?, frame.plot.top)));
-        SeriesPlaces { line, low, high, foot: y_scale.foot, end }
+        let beside = |x: f64| if frame.axes.single_x { 0.0 } else { chart.beside_other_ends(index, x) };
+        let place_of = |end: &End| Some((x_of(end.x)? + beside(end.x), frame.plot.top));
+        let ends = series.ends.iter().filter_map(place_of).collect();
+        let end = series.breaks_off().and_then(place_of);
+        SeriesPlaces { line, low, high, foot: y_scale.foot, end, ends }
     }
 
     fn is_at_foot(&self, at: usize) -> bool {
@@ -360,7 +414,7 @@ impl SeriesPlaces {
         let points = places.map(|(&(x, y), (left, top))| {
             format!("{},{},{},{}", exact(x), exact(y), number(left), number(top))
         });
-        let end = series.ends.as_ref().zip(self.end);
+        let end = series.breaks_off().zip(self.end);
         let end =
             end.map(|(end, (left, top))| format!("{},end,{},{}", exact(end.x), number(left), number(top)));
         points.chain(end).collect::<Vec<_>>().join(" ")

@@ -4,7 +4,7 @@ use super::super::colour::MUTED;
 use super::super::scale::ScaleKind;
 use super::super::svg::{Svg, TextStyle};
 use super::super::text;
-use super::{End, LineChart, MARGIN, exact};
+use super::{End, LineChart, MARGIN, Series, exact};
 
 const STYLE: TextStyle = TextStyle::new(13.0, MUTED);
 const LINE: f64 = 18.0;
@@ -49,19 +49,45 @@ pub(super) fn all(chart: &LineChart) -> Vec<String> {
 
 /// What is marked at the foot of a logarithmic axis.
 fn at_foot(chart: &LineChart) -> Option<String> {
-    let places = places(chart, &|(x, y)| ScaleKind::Linear.shows(x) && chart.y_scale.is_below(y))?;
-    let all_zero = chart.shown_points().all(|(_, (_, y))| y == 0.0 || !chart.y_scale.is_below(y));
+    let is_below = |(x, y): (f64, f64)| ScaleKind::Linear.shows(x) && chart.y_scale.is_below(y);
+    let lines = places(chart, &is_below);
+    // where the line itself is not there
+    let lows: Vec<Vec<(f64, f64)>> = chart.series.iter().map(|series| lows(chart, series)).collect();
+    let of_bands = described(chart, lows.iter().map(|lows| &lows[..]), &is_below);
+    let of_bands = of_bands.map(|places| format!("the low end of the band of {places}"));
+    let marked: Vec<String> = lines.into_iter().chain(of_bands).collect();
+    if marked.is_empty() {
+        return None;
+    }
+    let points = chart.shown_points().map(|(_, (_, y))| y);
+    let all_zero =
+        points.chain(lows.iter().flatten().map(|(_, y)| *y)).all(|y| y == 0.0 || !chart.y_scale.is_below(y));
     let what = if all_zero { "0 has" } else { "0 and what is below 10⁻³⁰⁰ have" };
-    Some(format!("{what} no place on a logarithmic axis: marked at its foot, {places}."))
+    Some(format!("{what} no place on a logarithmic axis: marked at its foot, {}.", marked.join("; ")))
 }
 
-/// Which lines break off, and where.
-fn ends(chart: &LineChart) -> Option<String> {
-    let ends = chart.series.iter().filter_map(|series| {
-        let End { x, word } = series.ends.as_ref()?;
-        Some(format!("{} {word} at {}", series.name, label(chart, &exact(*x))))
+/// The low end of a band at each point that has a place on the axis.
+fn lows(chart: &LineChart, series: &Series) -> Vec<(f64, f64)> {
+    let bands = series.band.iter().flatten();
+    let of_points = series.points.iter().zip(bands).map(|(&(x, y), band)| {
+        let low = if chart.y_scale.shows(y) { band.0.min(band.1) } else { f64::NAN };
+        (x, low)
     });
-    let ends: Vec<String> = ends.collect();
+    of_points.collect()
+}
+
+/// What the marks at the ends say: which lines break off and which runs ended, and where.
+fn ends(chart: &LineChart) -> Option<String> {
+    let of_series = chart.series.iter().filter_map(|series| {
+        let first = series.ends.first()?;
+        let ends = series.ends.iter().map(|End { x, whose, .. }| match whose {
+            Some(whose) => format!("{} ({whose})", exact(*x)),
+            None => exact(*x),
+        });
+        let ends: Vec<String> = ends.collect();
+        Some(format!("{} {} at {}", series.name, first.word, label(chart, &ends.join(", "))))
+    });
+    let ends: Vec<String> = of_series.collect();
     (!ends.is_empty()).then(|| format!("×: {}.", ends.join("; ")))
 }
 
@@ -86,8 +112,17 @@ fn left_out(chart: &LineChart) -> Option<String> {
 
 /// Which points of which series: `training at epoch 12 to 60; test at epoch 14`.
 fn places(chart: &LineChart, chosen: Chosen<'_>) -> Option<String> {
-    let of_series = chart.series.iter().filter_map(|series| {
-        let stretches = stretches(&series.points, chosen);
+    described(chart, chart.series.iter().map(|series| &series.points[..]), chosen)
+}
+
+/// The same of other points, those of each series.
+fn described<'p>(
+    chart: &LineChart,
+    points: impl Iterator<Item = &'p [(f64, f64)]>,
+    chosen: Chosen<'_>,
+) -> Option<String> {
+    let of_series = chart.series.iter().zip(points).filter_map(|(series, points)| {
+        let stretches = stretches(points, chosen);
         let (first, last) = (stretches.first()?, stretches.last()?);
         let place = if stretches.len() <= MAX_STRETCHES {
             let named = stretches.iter().map(|&(from, to, _)| match from == to {

@@ -218,12 +218,118 @@ fn what_is_left_out_is_said_and_why() {
     assert!(!said(&check(&chart.svg())).contains("negative"));
 }
 
+fn diverged_at(x: f64) -> End {
+    End { x, word: "diverged".to_owned(), whose: None, of_line: true }
+}
+
+/// The ×s of a drawing: their stroke and width.
+fn crosses(svg: &str) -> Vec<(String, String)> {
+    let xml = roxmltree::Document::parse(svg).unwrap();
+    let plot = xml.descendants().find(|n| n.has_attribute("data-plot")).unwrap();
+    let is_cross = |n: &roxmltree::Node| {
+        n.attribute("d").is_some_and(|d| d.matches('M').count() == 2) && n.attribute("fill").is_none()
+    };
+    let of = |n: roxmltree::Node, name| n.attribute(name).unwrap().to_owned();
+    plot.descendants().filter(is_cross).map(|n| (of(n, "stroke"), of(n, "stroke-width"))).collect()
+}
+
+#[test]
+fn runs_that_a_line_does_not_show_are_marked_where_they_ended_and_nothing_leads_there() {
+    let mut sgd = falling("SGD", 0.2);
+    let end = |x, whose: &str| End { whose: Some(whose.to_owned()), of_line: false, ..diverged_at(x) };
+    sgd.ends = vec![end(3.0, "seeds 1, 4"), end(5.0, "seed 5")];
+    let svg = logarithmic(vec![sgd]).svg();
+    let drawn = check(&svg);
+    assert_eq!(crosses(&svg).len(), 2);
+    assert!(!svg.contains("stroke-dasharray=\"1.5 3\"") && !svg.contains("data-end") && drawn.says("SGD"));
+    let note = "×: SGD diverged at epoch 3 (seeds 1, 4), 5 (seed 5).";
+    assert!(said(&drawn).contains(note), "{:?}", drawn.texts);
+}
+
+#[test]
+fn lines_that_break_off_at_one_place_have_their_marks_side_by_side_and_twins_on_each_other() {
+    let mut all = vec![falling("a", 0.2), falling("b", 0.1), falling("a (PyTorch)", 0.2)];
+    all[2].twin_of = Some(0);
+    all.iter_mut().for_each(|one| one.ends = vec![diverged_at(11.0)]);
+    let svg = logarithmic(all).svg();
+    check(&svg);
+    let ends: Vec<f64> =
+        svg.split("11,end,").skip(1).map(|rest| rest.split(',').next().unwrap().parse().unwrap()).collect();
+    assert!(ends[0] == ends[2] && ends[1] - ends[0] >= 2.4 * MARKER, "{ends:?}");
+}
+
+#[test]
+fn where_nothing_but_the_marks_of_ends_is_drawn_there_are_data() {
+    let mut all = vec![series("SGD", &[]), series("Adam", &[])];
+    all.iter_mut().for_each(|one| one.ends = vec![diverged_at(1.0)]);
+    let svg = logarithmic(all).svg();
+    assert!(!said(&check(&svg)).contains("no data"));
+    assert_eq!(crosses(&svg).len(), 2);
+}
+
+#[test]
+fn what_stands_in_place_of_lines_has_a_ground_of_its_own_on_the_grid() {
+    for (ys, text) in [(&[0.0; 5][..], "every value is 0"), (&[], "no data")] {
+        let svg = logarithmic(vec![series("training", ys)]).svg();
+        let before = svg.split(&format!(">{text}<")).next().unwrap();
+        let ground = before.rsplit("<rect").next().unwrap();
+        assert!(ground.contains("fill=\"#fdfdfc\"") && !ground.contains("<line"), "{ground}");
+        check(&svg);
+    }
+}
+
+#[test]
+fn twins_share_their_hue_and_both_are_seen_where_they_coincide() {
+    let twins = |second: &str, of| Series { twin_of: Some(of), ..falling(second, 0.2) };
+    let mut all = vec![
+        falling("adam", 0.2),
+        falling("sgd", 0.1),
+        twins("adam (PyTorch)", 0),
+        twins("sgd (PyTorch)", 1),
+    ];
+    all.iter_mut().for_each(|one| one.ends = vec![diverged_at(11.0)]);
+    let svg = logarithmic(all).svg();
+    let drawn = check(&svg);
+    let xml = roxmltree::Document::parse(&svg).unwrap();
+    let plot = xml.descendants().find(|n| n.has_attribute("data-plot")).unwrap();
+    let looks: Vec<(&str, f64, bool, bool)> = plot
+        .descendants()
+        .filter(|n| n.attribute("stroke-linejoin").is_some())
+        .map(|n| {
+            let width = n.attribute("stroke-width").unwrap().parse().unwrap();
+            let is = |name| n.has_attribute(name);
+            (n.attribute("stroke").unwrap(), width, is("stroke-dasharray"), is("stroke-opacity"))
+        })
+        .collect();
+    let [(blue, wide, false, true), (red, _, false, true), (over, thin, true, false), (last, _, true, false)] =
+        looks[..]
+    else {
+        panic!("{looks:?}")
+    };
+    assert!(blue == over && red == last && blue != red && wide > 2.0 * thin, "{looks:?}");
+    // bold, and over it thin on a ground of its own
+    let widths: Vec<String> = crosses(&svg).into_iter().map(|(_, width)| width).collect();
+    assert_eq!(widths, ["5", "5", "3.2", "1.4", "3.2", "1.4"]);
+    // rings show what they stand around
+    let rings = svg.matches("fill=\"none\"").count() - svg.matches("stroke-linejoin").count();
+    assert!(rings > 20, "{rings}");
+    assert!(drawn.says("adam (diverged)") && drawn.says("adam (PyTorch) (diverged)"), "{:?}", drawn.texts);
+}
+
+#[test]
+fn labels_that_would_be_cut_to_the_same_stand_in_a_legend_instead() {
+    let names = ["A", "B"].map(|name| format!("a very long name of a {name} kind of an optimizer"));
+    let chart = chart(vec![falling(&names[0], 0.1), falling(&names[1], 0.3)]);
+    let drawn = check(&chart.svg());
+    assert!(names.iter().all(|name| drawn.says(name)), "{:?}", drawn.texts);
+}
+
 #[test]
 fn a_line_that_breaks_off_is_marked_where_it_does() {
     let mut diverged = series("SGD", &[2.0, 40.0]);
-    diverged.ends = Some(End { x: 3.0, word: "diverged".to_owned() });
+    diverged.ends = vec![diverged_at(3.0)];
     let mut at_once = series("Adam", &[]);
-    at_once.ends = Some(End { x: 1.0, word: "diverged".to_owned() });
+    at_once.ends = vec![diverged_at(1.0)];
     let chart = logarithmic(vec![falling("RMSprop", 0.2), diverged, at_once]);
     let svg = chart.svg();
     let drawn = check(&svg);
@@ -261,8 +367,20 @@ fn a_band_that_reaches_to_zero_reaches_to_the_foot_of_a_logarithmic_axis() {
     let mut adam = series("Adam", &[0.3, 0.1, 0.01]);
     adam.band = Some(vec![(0.2, 0.4), (0.0, 0.2), (-0.01, 0.03)]);
     let svg = logarithmic(vec![adam]).svg();
-    assert!(check(&svg).says("0"));
+    let drawn = check(&svg);
+    assert!(drawn.says("0"));
     assert_eq!(svg.matches("fill-opacity").count(), 1);
+    let note = "marked at its foot, the low end of the band of Adam at epoch 2.";
+    assert!(said(&drawn).contains(note), "{:?}", drawn.texts);
+}
+
+#[test]
+fn where_the_line_is_zero_its_band_is_not_named_again() {
+    let mut adam = series("Adam", &[0.3, 0.1, 0.0, 0.0]);
+    adam.band = Some(vec![(0.2, 0.4), (0.0, 0.2), (0.0, 0.0), (0.0, 0.0)]);
+    let drawn = check(&logarithmic(vec![adam]).svg());
+    let note = "marked at its foot, Adam at epoch 3 to 4; the low end of the band of Adam at epoch 2.";
+    assert!(said(&drawn).contains(note), "{:?}", drawn.texts);
 }
 
 #[test]

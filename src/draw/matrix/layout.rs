@@ -164,10 +164,17 @@ impl<'a> Layout<'a> {
         let fits = |step: &usize| self.edge_size.is_some() || self.n.div_ceil(*step) <= MAX_CLASS_LABELS;
         let step = steps.into_iter().find(fits).unwrap_or(self.n.max(1));
         let style = TextStyle { size, ..CLASS };
+        let widest = self.n.saturating_sub(1).to_string();
+        let turned = is_turned(&widest, size, self.cell * step as f64);
         for class in (0..self.n).step_by(step) {
             let middle = (class as f64 + 0.5) * self.cell;
             let label = class.to_string();
-            svg.text(self.left + middle, self.top - 8.0, style.anchored(Anchor::Middle), &label);
+            let (x, y) = (self.left + middle, self.top - 8.0);
+            if turned {
+                svg.text_upwards(x + size * CAP_HEIGHT / 2.0, y, style, &label);
+            } else {
+                svg.text(x, y, style.anchored(Anchor::Middle), &label);
+            }
             let baseline = self.top + middle + size * CAP_HEIGHT / 2.0;
             svg.text(self.left - 8.0, baseline, style.anchored(Anchor::End), &label);
         }
@@ -246,7 +253,7 @@ impl<'a> Layout<'a> {
         match self.edge_size {
             _ if self.n == 0 => 0.0,
             None => RECALL_WIDTH - 4.0,
-            Some(size) if is_turned(size, self.cell) => {
+            Some(size) if is_turned(WIDEST_SHARE, size, self.cell) => {
                 EDGE_GAP - 4.0 + text::width(WIDEST_SHARE, size, Face::Regular)
             }
             Some(size) => EDGE_GAP + size * CAP_HEIGHT,
@@ -274,7 +281,7 @@ impl<'a> Layout<'a> {
         for class in 0..self.n {
             let middle = self.left + (class as f64 + 0.5) * self.cell;
             let text = share(self.matrix.precision(class));
-            if is_turned(size, self.cell) {
+            if is_turned(WIDEST_SHARE, size, self.cell) {
                 // turned letters have their tops at the left, and end where they are nearest to the matrix
                 let at = (middle + size * CAP_HEIGHT / 2.0, top - 4.0);
                 svg.text_upwards(at.0, at.1, style.anchored(Anchor::End), &text);
@@ -360,9 +367,9 @@ fn edge_size(cell: f64) -> Option<f64> {
     }
 }
 
-/// Whether a share is too wide to stand upright in a column.
-fn is_turned(size: f64, cell: f64) -> bool {
-    text::width(WIDEST_SHARE, size, Face::Regular) > cell - 3.9
+/// Whether texts that are as wide as this one run together where they stand upright in columns.
+fn is_turned(widest: &str, size: f64, column: f64) -> bool {
+    text::width(widest, size, Face::Regular) > column - 3.9
 }
 
 /// A share at an edge of the matrix; a dash if there is none.

@@ -92,6 +92,35 @@ fn every_class_has_its_shares_at_the_edges_as_numbers_while_there_is_room() {
 }
 
 #[test]
+fn names_of_classes_never_run_together() {
+    use crate::draw::text;
+    for n in [2, 10, 16, 17, 26, 27, 36, 47, 55, 56, 100, 101, 256] {
+        let svg = good(n).svg();
+        let xml = roxmltree::Document::parse(&svg).unwrap();
+        let number = |node: roxmltree::Node, name| node.attribute(name).unwrap().parse::<f64>().unwrap();
+        // upright names above the columns: those with numbers on the height of the first
+        let names: Vec<_> = xml
+            .descendants()
+            .filter(|node| node.attribute("text-anchor") == Some("middle") && node.has_attribute("y"))
+            .filter(|node| node.text().is_some_and(|text| text.parse::<usize>().is_ok()))
+            .collect();
+        let Some(height) = names.first().map(|node| number(*node, "y")) else { continue };
+        let row: Vec<(f64, f64)> = names
+            .iter()
+            .filter(|node| number(**node, "y") == height)
+            .map(|node| {
+                let size = number(*node, "font-size");
+                let half = text::width(node.text().unwrap(), size, text::Face::Regular) / 2.0;
+                (number(*node, "x") - half, number(*node, "x") + half)
+            })
+            .collect();
+        for pair in row.windows(2) {
+            assert!(pair[1].0 - pair[0].1 >= 3.0, "{n} classes: {pair:?}");
+        }
+    }
+}
+
+#[test]
 fn ragged_and_empty_counts_are_filled_with_zeros() {
     let ragged = matrix(vec![vec![1], vec![0, 2, 1]]);
     assert_eq!(ragged.classes(), 3);

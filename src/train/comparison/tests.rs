@@ -62,17 +62,40 @@ fn a_line_is_of_the_finished_runs_and_a_note_names_the_others() {
         [(1.0, 2.0), (2.0, 1.0), (3.0, 2.0 / 3.0)],
         "the mean of seeds 0 and 2"
     );
-    assert_eq!(chart.series[0].ends, None);
-    assert_eq!(chart.notes, ["sgd is shown without the runs that diverged: seed 1 in epoch 2."]);
+    assert_eq!(chart.notes, ["sgd is shown without the runs that diverged: seed 1."]);
+}
+
+#[test]
+fn the_seeds_of_the_lines_and_those_that_diverged_are_named() {
+    let sgd =
+        |finished: [usize; 6]| (0..6).map(move |seed| run(OptimizerName::Sgd, seed, finished[seed as usize]));
+    let some = [3, 1, 3, 3, 1, 2];
+    let chart = comparison(sgd(some).collect()).chart();
+    assert_eq!(chart.subtitle.as_deref(), Some("4-3-2, relu, batch 128, mean and range of seeds 0, 2, 3"));
+    let ends: Vec<_> =
+        chart.series[0].ends.iter().map(|end| (end.x, end.whose.as_deref(), end.of_line)).collect();
+    assert_eq!(ends, [(2.0, Some("seeds 1, 4"), false), (3.0, Some("seed 5"), false)]);
+    assert_eq!(chart.notes, ["sgd is shown without the runs that diverged: seeds 1, 4, 5."]);
+    assert!(chart.svg().contains("×: sgd diverged at epoch 2 (seeds 1, 4), 3 (seed 5)."));
+
+    let adam = (0..6).map(|seed| run(OptimizerName::Adam, seed, 3));
+    let both = comparison(adam.chain(sgd(some)).collect()).chart();
+    let subtitle = "4-3-2, relu, batch 128, mean and range of seeds 0 to 5 (sgd: 0, 2, 3)";
+    assert_eq!(both.subtitle.as_deref(), Some(subtitle));
+    let one = comparison(sgd([1, 1, 1, 1, 1, 3]).collect()).chart();
+    assert_eq!(one.subtitle.as_deref(), Some("4-3-2, relu, batch 128, seed 5"));
+    let whole = comparison(sgd([3; 6]).collect()).chart();
+    assert_eq!(whole.subtitle.as_deref(), Some("4-3-2, relu, batch 128, mean and range of seeds 0 to 5"));
 }
 
 #[test]
 fn where_no_run_was_finished_the_line_goes_as_far_as_all_do_and_breaks_off() {
     let chart = comparison(vec![run(OptimizerName::Sgd, 0, 2), run(OptimizerName::Sgd, 1, 1)]).chart();
     assert_eq!(chart.series[0].points, [(1.0, 1.5)]);
-    assert_eq!(chart.series[0].ends.as_ref().unwrap().x, 2.0);
+    let ends: Vec<_> = chart.series[0].ends.iter().map(|end| (end.x, end.of_line)).collect();
+    assert_eq!(ends, [(2.0, true), (3.0, false)]);
     let none = comparison(vec![run(OptimizerName::Sgd, 0, 0), run(OptimizerName::Adam, 0, 3)]).chart();
-    assert!(none.series[0].points.is_empty() && none.series[0].ends.as_ref().unwrap().x == 1.0);
+    assert!(none.series[0].points.is_empty() && none.series[0].ends[0].x == 1.0);
     assert!(none.svg().contains("sgd diverged at epoch 1"));
 }
 
@@ -84,8 +107,9 @@ fn pytorch_stands_after_ours_and_how_far_it_is_away_is_relative_to_it() {
     course.rows[2].objective *= 0.25;
     adam.pytorch = Some(Peer { version: "9.8".into(), course });
     let comparison = comparison(vec![adam, run(OptimizerName::Sgd, 1, 3)]);
-    let names: Vec<String> = comparison.chart().series.into_iter().map(|series| series.name).collect();
-    assert_eq!(names, ["adam", "sgd", "adam (PyTorch)"]);
+    let chart = comparison.chart();
+    let lines: Vec<_> = chart.series.iter().map(|series| (&series.name[..], series.twin_of)).collect();
+    assert_eq!(lines, [("adam", None), ("sgd", None), ("adam (PyTorch)", Some(0))]);
     assert_eq!(comparison.apart(), [("adam", Apart { first_epoch: 0.5, largest: 3.0 })]);
 }
 
