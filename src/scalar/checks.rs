@@ -27,8 +27,10 @@ pub struct Difference {
     pub uncertainty: f64,
     /// Why it cannot be told whether both agree; nothing where it can.
     pub note: Option<String>,
-    /// The steepest slope of longer steps, or of a formula that would change altogether.
-    pub(super) steepest: f64,
+    /// Slopes that one of 0 is small beside: those of longer steps, and those that cancel in the derivative.
+    pub(super) beside: f64,
+    /// How large a derivative may be that would be 0 without rounding.
+    pub(super) rounded: f64,
 }
 
 impl Difference {
@@ -40,10 +42,15 @@ impl Difference {
     /// Whether that is within what differences can tell; nothing where they tell nothing, and [`Self::note`] says why.
     pub fn agrees(&self) -> Option<bool> {
         let (error, central) = (self.error()?, self.central?);
-        let rounding = |size: f64| 10.0 * self.uncertainty + 1e-8 * size.abs();
-        // Where the slope is 0 nothing is small beside it, but much is beside slopes farther off.
-        let is_known = rounding(central) <= 0.02 * central.abs() || rounding(central) <= FLAT * self.steepest;
-        is_known.then_some(error <= rounding(central))
+        let size = central.abs().max(self.reverse.abs());
+        let tolerance = 10.0 * self.uncertainty + 1e-8 * size;
+        if tolerance <= KNOWN * size {
+            return Some(error <= tolerance);
+        }
+        // Nothing is small beside a slope of 0, but much is beside slopes farther off.
+        let is_zero =
+            tolerance <= FLAT * self.beside && size <= tolerance && self.reverse.abs() <= self.rounded;
+        is_zero.then_some(true)
     }
 }
 
@@ -71,8 +78,11 @@ impl InnerProduct {
     }
 }
 
+/// How exactly a slope must be known, as a share of it.
+const KNOWN: f64 = 0.01;
+
 /// A slope that is so much smaller than those of longer steps is 0 as far as can be told.
-pub(super) const FLAT: f64 = 1e-6;
+const FLAT: f64 = 1e-6;
 
 /// The most operations to spend on differences: about a second.
 const MOST_OPERATIONS: usize = 60_000_000;

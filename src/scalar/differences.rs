@@ -1,21 +1,22 @@
 //! Central differences that know what they cannot tell.
 //!
 //! Each slope is divided by the distance that its two points really have, as numbers of float64. Two slopes, one of half the
-//! other's step, give one of fourth order (Richardson 1911), and a few of those in a row must agree before a step is
-//! trusted; and those of every operation, too: a ripple on a slope is in no difference of the whole whose step is longer. A
-//! step is not taken at all where an operation with a kink is not on the same side at both ends as at the point.
+//! other's step, give one of fourth order (Richardson 1911). Such a limit is trusted where three longer steps come near it
+//! as fourth order does, and every shorter step has the same limit within its rounding: a ripple on a slope is in no
+//! difference whose step is longer. The same is asked of every operation, because in the formula's own value rounding may
+//! hide what an operation does. A step is not taken at all where a kink, a jump or a pole lies within it.
 
 use std::cmp::Ordering;
 
-use super::checks::{Difference, FLAT};
+use super::checks::Difference;
 use super::domain::NodeNames;
 use super::formula::Formula;
-use super::kinks::{self, Kink, Side};
-use super::trace::Trace;
+use super::kinks::{self, Kind, Kink, Side};
+use super::trace::{Row, Trace};
 use crate::document::number::{error, exact};
 use crate::exec::Interpreter;
 use crate::graph::NodeId;
-use crate::ops::Draw;
+use crate::ops::{Binary, Draw, Op, Unary};
 
 /// No fraction of a power of 2, nor of another number that periods are written with.
 const FIRST: f64 = 0.712_34;
@@ -25,6 +26,9 @@ const LONGEST: i32 = -3;
 
 /// The shortest, which is less than a unit in the last place.
 const SHORTEST: i32 = -54;
+
+/// The last place of a number that underflows.
+const LAST: f64 = f64::from_bits(1);
 
 /// The formula along lines through the point.
 pub(super) struct Curve<'a> {
@@ -38,6 +42,8 @@ pub(super) struct Curve<'a> {
     at_point: Vec<f64>,
     /// Operations that the formula's slope depends on.
     watched: Vec<NodeId>,
+    /// How far rounding may move the values of these.
+    errors: Vec<f64>,
     /// Kinks with the side that the point is on.
     kinks: Vec<(Kink, Side)>,
     /// About how far the formula's value is rounded, and the row that this stems from most.
@@ -56,13 +62,29 @@ enum Sample {
 /// The slope between two points beside the given one.
 struct Slope {
     step: f64,
+    /// The step that was asked for, which its ends are not exactly at.
+    asked: f64,
     slope: f64,
-    /// The larger of the formula's values in size.
-    largest: f64,
     /// How far rounding may have moved it.
     rounding: f64,
-    /// The slopes of the operations that are watched, and the larger of their values in size.
-    watched: Vec<(f64, f64)>,
+    /// How much the value changes on either side, beyond rounding.
+    change: f64,
+    /// How much the slope does, for a step of 1.
+    bend: f64,
+    /// How far the value at the point is from the middle of those at both ends.
+    jump: f64,
+    /// The slopes of the operations that are watched.
+    watched: Vec<Watched>,
+}
+
+/// An operation's slope.
+#[derive(Clone, Copy)]
+struct Watched {
+    slope: f64,
+    rounding: f64,
+    jump: f64,
+    /// Whether rounding is not small beside the operation's values, so that what it does cannot be seen.
+    is_noise: bool,
 }
 
 /// Why steps were not taken, and what limits those that were.
@@ -77,34 +99,121 @@ struct Obstacles {
     slopes: bool,
     /// The share of rounding in the uncertainty.
     rounding: f64,
+    /// The steepest slope from the point to a longer step's end, and how much slopes change there for a step of 1.
+    steepest: f64,
+    bend: f64,
+    /// The longest step that was asked for, and that was taken.
+    longest: f64,
+    taken: f64,
 }
 
-/// A slope of fourth order, from one of a step and one of a longer step.
-fn extrapolated(wide: f64, narrow: f64, ratio: f64) -> f64 {
-    narrow + (narrow - wide) / (ratio * ratio - 1.0)
+/// Why a step was not taken.
+enum Missed {
+    TooShort,
+    TooLong,
 }
 
-impl Slope {
-    fn extrapolated(&self, wide: &Self) -> f64 {
-        extrapolated(wide.slope, self.slope, wide.step / self.step)
+/// A limit of slopes, of fourth order, and how far rounding may have moved it.
+#[derive(Clone, Copy)]
+struct Limit {
+    value: f64,
+    rounding: f64,
+}
+
+impl Limit {
+    /// From slopes, with their rounding, of a step and of one that is `ratio` times as long.
+    fn of(narrow: (f64, f64), wide: (f64, f64), ratio: f64) -> Self {
+        let weight = 1.0 / (ratio * ratio - 1.0);
+        Self {
+            value: narrow.0 + (narrow.0 - wide.0) * weight,
+            rounding: narrow.1 + (narrow.1 + wide.1) * weight,
+        }
     }
 }
 
-/// How near each other extrapolated slopes of an operation must come with halved steps, as a share of the last. Errors
-/// fall to a sixteenth; slopes that come near each other by chance, where the operation ripples within the step, do not.
-const NEARER: [f64; 3] = [0.1, 0.02, 0.005];
+/// Where a limit of shorter steps may lie.
+#[derive(Clone, Copy)]
+struct Span(f64, f64);
 
-/// Whether the slopes of all operations that are watched come near their limits; `steepest` are theirs so far.
-fn all_converge(slopes: &[Slope; 5], steepest: &[f64]) -> bool {
-    steepest.iter().enumerate().all(|(operation, steepest)| {
-        let at = |k: usize| slopes[k].watched[operation];
-        let limit = |k: usize| extrapolated(at(k).0, at(k + 1).0, slopes[k].step / slopes[k + 1].step);
-        let last = limit(3).abs();
-        NEARER.iter().enumerate().all(|(k, share)| {
-            let rounding = 8.0 * f64::EPSILON * at(k + 1).1.max(at(k + 2).1) / slopes[k + 2].step;
-            (limit(k) - limit(k + 1)).abs() <= share * last + FLAT * steepest + rounding
-        })
-    })
+/// How near each other limits must come with halved steps, as a share of the last. Errors fall to a sixteenth; limits that
+/// come near each other by chance, where the operation ripples within the step, do not.
+const NEARER: [f64; 3] = [0.005, 0.02, 0.1];
+
+/// The share of rounding in an operation's value from which on it may hide everything.
+const NOISE: f64 = 1e-3;
+
+/// Rounding is estimated; differences beyond this many estimates are real.
+const BEYOND: f64 = 4.0;
+
+/// On as many of the shortest steps values change by rounding alone.
+const NOISIEST: usize = 6;
+
+/// As many shorter steps, with the same limit, are as good as limits that come near each other.
+const ENOUGH: usize = 3;
+
+impl Span {
+    const EVERYTHING: Self = Self(f64::NEG_INFINITY, f64::INFINITY);
+
+    /// Whether the first of these limits, of steps from short to long, is to be trusted after so many of shorter steps.
+    /// The span becomes what that limit leaves of it.
+    fn takes(&mut self, limits: &[Limit; 4], before: usize) -> bool {
+        let first = limits[0];
+        let apart = |k: usize| (limits[k].value - limits[k + 1].value).abs();
+        let rounding = |k: usize| BEYOND * (limits[k].rounding + limits[k + 1].rounding);
+        let near = NEARER.iter().enumerate();
+        let is_near =
+            near.map(|(k, share)| apart(k) <= share * first.value.abs() + rounding(k)).all(|is_near| is_near);
+        let is_of_fourth_order = || (0..2).all(|k| apart(k) <= apart(k + 1) / 8.0 + rounding(k));
+        let room = BEYOND * first.rounding + apart(0) / 4.0;
+        let (low, high) = (first.value - room, first.value + room);
+        let is_within = low <= self.1 && high >= self.0;
+        *self = Self(self.0.max(low), self.1.min(high));
+        is_within && (is_near || before >= ENOUGH && is_of_fourth_order())
+    }
+}
+
+/// What the steps of all sizes, from short to long, have shown.
+struct Ladder {
+    /// The spans of all operations that are watched, and of the formula.
+    spans: Vec<Span>,
+    formula: Span,
+    /// How far their values jump from one of the nearest points to the next: rounding, in whatever way it arises.
+    noises: Vec<f64>,
+    noise: f64,
+    /// How many limits there were.
+    limits: usize,
+}
+
+impl Ladder {
+    /// A step so short that slopes do not change within it.
+    fn listen(&mut self, slope: &Slope) {
+        self.noise = self.noise.max(slope.jump);
+        for (noise, watched) in self.noises.iter_mut().zip(&slope.watched) {
+            *noise = noise.max(watched.jump);
+        }
+    }
+
+    /// The formula's limit from the first of these slopes, if it is to be trusted, and about how far it is off.
+    fn limit(&mut self, slopes: &[Slope; 5]) -> Option<(Limit, f64)> {
+        let of = |slope: &dyn Fn(&Slope) -> (f64, f64)| -> [Limit; 4] {
+            std::array::from_fn(|k| {
+                let (narrow, wide) = (&slopes[k], &slopes[k + 1]);
+                Limit::of(slope(narrow), slope(wide), wide.step / narrow.step)
+            })
+        };
+        let limits = of(&|slope| (slope.slope, slope.rounding.max(self.noise / slope.step)));
+        let mut is_trusted = self.formula.takes(&limits, self.limits);
+        for (row, span) in self.spans.iter_mut().enumerate() {
+            let noise = self.noises[row];
+            let rows =
+                of(&|slope| (slope.watched[row].slope, slope.watched[row].rounding.max(noise / slope.step)));
+            is_trusted &= span.takes(&rows, self.limits) && !slopes[0].watched[row].is_noise;
+        }
+        self.limits += 1;
+        let [first, second, third, _] = limits;
+        let change = (first.value - second.value).abs().max((second.value - third.value).abs() / 64.0);
+        is_trusted.then_some((first, change + first.rounding))
+    }
 }
 
 impl<'a> Curve<'a> {
@@ -125,7 +234,7 @@ impl<'a> Curve<'a> {
         // 2008, section 3.4); independent errors add up as a random walk does. Inputs are exact.
         let operations = trace.rows.iter().enumerate().filter(|(_, row)| row.number > 0);
         let parts: Vec<(usize, f64)> = operations
-            .map(|(i, row)| (i, (f64::EPSILON * row.value * row.adjoint).abs()))
+            .map(|(i, row)| (i, f64::EPSILON * (row.value * row.adjoint).abs() + (LAST * row.adjoint).abs()))
             .filter(|(_, part)| part.is_finite())
             .collect();
         let largest = parts.iter().fold(0.0, |largest: f64, (_, part)| largest.max(*part));
@@ -133,10 +242,14 @@ impl<'a> Curve<'a> {
             parts.iter().map(|(_, part)| if largest > 0.0 { (part / largest).powi(2) } else { 0.0 }).sum();
         let roundest = parts.iter().find(|(_, part)| *part == largest).map(|(i, _)| *i);
 
-        let watched =
-            trace.rows.iter().filter(|row| row.number > 0 && row.adjoint != 0.0 && row.adjoint.is_finite());
-        let watched = watched.map(|row| row.node).collect();
-        let kinks = kinks::at_point(formula, trace, &at_point);
+        let errors = kinks::errors(trace);
+        let kinks = kinks::at_point(formula, trace, &at_point, &errors);
+        let watched = trace
+            .rows
+            .iter()
+            .zip(&errors)
+            .filter(|(row, _)| row.number > 0 && row.adjoint != 0.0 && row.adjoint.is_finite());
+        let (watched, errors) = watched.map(|(row, error)| (row.node, 2.0 * error.max(0.0))).unzip();
         let rows: Vec<(NodeId, i64)> = trace.rows.iter().map(|row| (row.node, row.number)).collect();
         Self {
             formula,
@@ -147,6 +260,7 @@ impl<'a> Curve<'a> {
             point,
             at_point,
             watched,
+            errors,
             kinks,
             rounding: largest * squares.sqrt(),
             roundest,
@@ -183,79 +297,152 @@ impl<'a> Curve<'a> {
             best.note = Some(self.why(&best, &obstacles, name));
             return best;
         }
-        // Beside an input near 0 the formula may change over its distance from 0, or over 1.
-        let sizes =
-            if size > 0.0 && size < 0.1 { [Some(size), Some(1.0)] } else { [Some(size.max(1.0)), None] };
-        let mut best_share = f64::INFINITY;
-        for size in sizes.into_iter().flatten() {
-            self.ladder(moving, size / fastest, &mut best, &mut best_share, &mut obstacles);
+        if let Some(row) = self.underflowing(moving) {
+            let row = &self.trace.rows[row];
+            let operation = self.names.definition(row.node, &|node| self.at_point[node.index()]);
+            best.note = Some(format!(
+                "{operation} is {} there: it has lost digits, because float64 holds no smaller numbers",
+                exact(row.value)
+            ));
+            return best;
         }
+        // Beside an input near 0 the formula may change over its distance from 0, or over 1; at 0 over that of others.
+        let sizes = match size {
+            0.0 => [self.smallest(), Some(1.0)],
+            size if size < 0.1 => [Some(size), Some(1.0)],
+            size => [Some(size.max(1.0)), None],
+        };
+        let mut ladder = Ladder {
+            spans: vec![Span::EVERYTHING; self.watched.len()],
+            formula: Span::EVERYTHING,
+            noises: vec![0.0; self.watched.len()],
+            noise: 0.0,
+            limits: 0,
+        };
+        best.uncertainty = f64::INFINITY;
+        for size in sizes.into_iter().flatten() {
+            obstacles.longest = obstacles.longest.max(size / fastest);
+            self.climb(moving, size / fastest, &mut ladder, &mut best, &mut obstacles);
+        }
+        if best.central.is_none() {
+            best.uncertainty = 0.0;
+        }
+        // A derivative of 0 is one as far as rounding of the point, or of what cancels in it, lets it.
+        let amounts = moving.iter().flat_map(|&(input, tangent)| {
+            let parts = self.trace.rows[input].contributions.iter();
+            parts.map(move |part| (part.amount * tangent).abs())
+        });
+        let cancels = amounts.fold(0.0, f64::max);
+        best.beside = obstacles.steepest.max(cancels);
+        if best.central == Some(0.0) && best.reverse == 0.0 && self.is_constant(moving, obstacles.taken) {
+            best.beside = f64::INFINITY;
+        }
+        best.rounded = 64.0 * f64::EPSILON * (obstacles.bend * size / fastest).max(cancels);
         if best.agrees().is_none() {
             best.note = Some(self.why(&best, &obstacles, name));
         }
         best
     }
 
-    /// Halves the step from about `size` on, and keeps the best of all differences.
-    fn ladder(
+    /// Whether the formula stays the same at the end of a step, and not because rounding swallows a change.
+    fn is_constant(&mut self, moving: &[(usize, f64)], step: f64) -> bool {
+        let ends = moving.iter().map(|&(input, tangent)| self.point[input] + step * tangent);
+        let ends: Vec<f64> = ends.collect();
+        self.sample(moving, &ends);
+        let graph = self.formula.graph();
+        let change = |node: NodeId| {
+            let moved = moving.iter().position(|&(input, _)| self.inputs[input] == node);
+            let now = moved.map_or_else(|| self.values.get(node)[0], |moved| ends[moved]);
+            (now - self.at_point[node.index()]).abs()
+        };
+        self.trace.rows.iter().filter(|row| row.number > 0 && change(row.node) == 0.0).all(|row| {
+            let changes = graph[row.node].inputs.iter().map(|&operand| change(operand));
+            let largest = changes.fold(0.0, f64::max);
+            largest == 0.0 || f64::EPSILON * row.value.abs() + LAST <= 1e-6 * largest
+        }) && change(self.formula.output()) == 0.0
+    }
+
+    /// An operation that depends on what moves, matters, and is too small for float64.
+    fn underflowing(&self, moving: &[(usize, f64)]) -> Option<usize> {
+        let graph = self.formula.graph();
+        let is_lost = |row: &Row| match &graph[row.node].op {
+            _ if row.number <= 0 || row.adjoint == 0.0 => false,
+            Op::Binary(Binary::Mul | Binary::Div | Binary::Pow) | Op::Unary(Unary::Exp)
+                if row.value == 0.0 =>
+            {
+                graph[row.node].inputs.iter().all(|operand| self.at_point[operand.index()] != 0.0)
+            }
+            _ => row.value.is_subnormal(),
+        };
+        if !self.trace.rows.iter().any(is_lost) {
+            return None;
+        }
+        let moving: Vec<NodeId> = moving.iter().map(|&(input, _)| self.inputs[input]).collect();
+        let moved = graph.descendants(&moving);
+        self.trace.rows.iter().position(|row| is_lost(row) && moved[row.node.index()])
+    }
+
+    /// The smallest size that a number of the formula suggests for one that is 0.
+    fn smallest(&self) -> Option<f64> {
+        let sizes = self.at_point.iter().map(|x| x.abs().min(x.abs().recip()));
+        let sizes = sizes.filter(|size| (1e-300..1e-3).contains(size));
+        sizes.min_by(f64::total_cmp)
+    }
+
+    /// Doubles the step up to about `size`, and keeps the best of all differences.
+    fn climb(
         &mut self,
         moving: &[(usize, f64)],
         size: f64,
+        ladder: &mut Ladder,
         best: &mut Difference,
-        best_share: &mut f64,
         obstacles: &mut Obstacles,
     ) {
-        let mut slopes: Vec<Slope> = Vec::new(); // each of about half the step of the one before
-        let (mut steepest, mut each) = (0.0f64, vec![0.0f64; self.watched.len()]);
-        for exponent in (SHORTEST..=LONGEST).rev() {
-            match self.slope(moving, FIRST * size * f64::from(exponent).exp2(), obstacles) {
-                // Near the point steps are whole units in its last place.
-                Some(slope) if slopes.last().is_some_and(|last| slope.step > 0.75 * last.step) => continue,
-                Some(slope) => slopes.push(slope),
-                None => slopes.clear(),
+        let mut slopes: Vec<Slope> = Vec::new(); // each of about twice the step of the one before
+        let mut taken = 0;
+        for exponent in SHORTEST..=LONGEST {
+            let slope = match self.slope(moving, FIRST * size * f64::from(exponent).exp2(), obstacles) {
+                Ok(slope) => slope,
+                Err(Missed::TooShort) => continue,
+                Err(Missed::TooLong) => break,
+            };
+            // Near the point steps are whole units in its last place.
+            if slopes.last().is_some_and(|last| slope.step < last.step / 0.75) {
+                continue;
             }
-            if let Some(slope) = slopes.last() {
-                steepest = steepest.max(slope.slope.abs());
-                for (steepest, (slope, _)) in each.iter_mut().zip(&slope.watched) {
-                    *steepest = slope.abs().max(*steepest);
-                }
+            taken += 1;
+            if taken <= NOISIEST {
+                ladder.listen(&slope);
             }
+            obstacles.steepest = obstacles.steepest.max(slope.change);
+            obstacles.bend = obstacles.bend.max(slope.bend);
+            obstacles.taken = slope.asked;
+            slopes.push(slope);
             if slopes.len() > 5 {
                 slopes.remove(0);
             }
             let Ok(slopes) = <&[Slope; 5]>::try_from(&slopes[..]) else { continue };
-            let [_, a, b, c, d] = slopes;
             obstacles.slopes = true;
-            let [first, second, third] =
-                [(a, b), (b, c), (c, d)].map(|(wide, narrow)| narrow.extrapolated(wide));
-            let (before, now) = ((first - second).abs(), (second - third).abs());
-            let change = now.max(before / 64.0);
-            let uncertainty = change + d.rounding;
-            // What is small beside the value over the whole size is no slope at all.
-            let scale = third.abs() + FLAT * (d.largest / size).max(steepest);
-            let share = if scale > 0.0 { uncertainty / scale } else { f64::MAX };
-            let is_trusted = before <= 0.25 * scale + d.rounding && all_converge(slopes, &each);
-            if is_trusted && share < *best_share {
-                *best_share = share;
-                obstacles.rounding = d.rounding / uncertainty;
-                *best = Difference {
-                    central: Some(third),
-                    uncertainty,
-                    steepest: steepest.max(d.largest / d.step),
-                    ..best.clone()
-                };
-            }
-            if *best_share < 1e-6 && d.rounding > *best_share * scale {
-                break; // shorter steps are rounded more
+            if let Some((limit, uncertainty)) = ladder.limit(slopes)
+                && uncertainty < best.uncertainty
+            {
+                obstacles.rounding = limit.rounding / uncertainty;
+                best.central = Some(limit.value);
+                best.uncertainty = uncertainty;
             }
         }
     }
 
     /// The central difference; nothing where an end has no value, is beyond a kink, or is not where it should be.
-    fn slope(&mut self, moving: &[(usize, f64)], step: f64, obstacles: &mut Obstacles) -> Option<Slope> {
+    fn slope(
+        &mut self,
+        moving: &[(usize, f64)],
+        step: f64,
+        obstacles: &mut Obstacles,
+    ) -> Result<Slope, Missed> {
         // How far apart the ends really are, and how far inputs that move together are off the line.
         let (mut up, mut down) = (Vec::with_capacity(moving.len()), Vec::with_capacity(moving.len()));
-        let (mut half, mut off) = (step, 0.0);
+        let (mut half, mut off, mut stray) = (step, 0.0, 0.0f64);
         for &(input, tangent) in moving {
             let x = self.point[input];
             let above = x + step * tangent;
@@ -263,12 +450,15 @@ impl<'a> Curve<'a> {
             let sides = [(above - x) / tangent, (x - below) / tangent];
             if !(sides[0] > 0.0 && sides[1] > 0.0 && (sides[0] - sides[1]).abs() <= 1e-3 * step) {
                 obstacles.unrepresentable = true;
-                return None;
+                return Err(Missed::TooShort);
             }
             let real = (sides[0] + sides[1]) / 2.0;
             match moving.len() {
                 1 => half = real,
-                _ => off += (self.trace.rows[input].adjoint * tangent * (real - step)).abs(),
+                _ => {
+                    off += (self.trace.rows[input].adjoint * tangent * (real - step)).abs();
+                    stray = stray.max((real - step).abs() / step);
+                }
             }
             up.push(above);
             down.push(below);
@@ -282,23 +472,48 @@ impl<'a> Curve<'a> {
                     value
                 }
                 Sample::Beyond(kink) => {
-                    obstacles.kink = Some((kink, step));
-                    return None;
+                    let is_kink = self.kinks[kink].0.kind != Kind::Waves;
+                    if is_kink && obstacles.kink.is_none_or(|(_, shortest)| step < shortest) {
+                        obstacles.kink = Some((kink, step));
+                    }
+                    return Err(Missed::TooLong);
                 }
                 Sample::NoValue => {
                     obstacles.no_value = true;
-                    return None;
+                    return Err(Missed::TooLong);
                 }
             };
         }
-        let of = |up: f64, down: f64| ((up - down) / (2.0 * half), up.abs().max(down.abs()));
+        let slope = |up: f64, down: f64| (up - down) / (2.0 * half);
         let watched = match &watched[..] {
-            [up, down] => up.iter().zip(down).map(|(&up, &down)| of(up, down)).collect(),
+            [ups, downs] => {
+                let values = ups.iter().zip(downs).zip(self.errors.iter().zip(&self.watched));
+                let watched = values.map(|((&up, &down), (&error, node))| {
+                    let (slope, largest) = (slope(up, down), up.abs().max(down.abs()));
+                    let rounding = error.max(f64::EPSILON * largest) + LAST;
+                    let is_noise = up != down && error > NOISE * largest;
+                    let value = self.at_point[node.index()];
+                    let jump = ((up - value) + (down - value)).abs() / 2.0;
+                    Watched { jump, slope, rounding: rounding / half + 4.0 * stray * slope.abs(), is_noise }
+                });
+                watched.collect()
+            }
             _ => Vec::new(),
         };
-        let (slope, largest) = of(ends[0], ends[1]);
-        let rounding = self.rounding.max(f64::EPSILON * largest) + off;
-        Some(Slope { step: half, slope, largest, rounding: rounding / half, watched })
+        let [up, down] = ends;
+        let value = self.at_point[self.formula.output().index()];
+        let rounding = self.rounding.max(f64::EPSILON * up.abs().max(down.abs())) + off;
+        let beyond = |change: f64| (change.abs() - BEYOND * rounding).max(0.0) / half;
+        Ok(Slope {
+            step: half,
+            asked: step,
+            jump: ((up - value) + (down - value)).abs() / 2.0,
+            slope: slope(up, down),
+            rounding: rounding / half,
+            change: beyond(up - value).max(beyond(down - value)),
+            bend: beyond((up - value) + (down - value)) / half,
+            watched,
+        })
     }
 
     /// A kink whose side at the point rounding decides, where that depends on what moves.
@@ -320,7 +535,7 @@ impl<'a> Curve<'a> {
         self.values.run(0..self.formula.graph().len(), Draw::default());
         let at = |node: NodeId| self.values.get(node)[0];
         let is_beyond = |(kink, side): &(Kink, Side)| match *side {
-            Side::Of(side) => kink.side(at) != Some(side),
+            Side::Of(_) => kink.lies_between(|node| self.at_point[node.index()], at),
             Side::Doubtful => false, // it does not move
         };
         let value = at(self.formula.output());
@@ -340,7 +555,7 @@ impl<'a> Curve<'a> {
         let at_point = |node: NodeId| self.at_point[node.index()];
         let f = self.formula.names().value();
         match obstacles.kink {
-            Some((kink, step)) => {
+            Some((kink, step)) if step <= 1e-2 * obstacles.longest => {
                 let (kink, side) = self.kinks[kink];
                 let row = &self.trace.rows[kink.row];
                 let operation = self.names.definition(row.node, &at_point);
@@ -356,10 +571,10 @@ impl<'a> Curve<'a> {
                     ),
                 };
             }
-            None if best.central.is_none() && !obstacles.slopes && obstacles.no_value => {
+            _ if best.central.is_none() && !obstacles.slopes && obstacles.no_value => {
                 return format!("{f} has no value on one side of the point");
             }
-            None => {}
+            _ => {}
         }
         let roundest = self.roundest.map(|row| &self.trace.rows[row]);
         match roundest {
