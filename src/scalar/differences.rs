@@ -160,9 +160,8 @@ impl Span {
         let first = limits[0];
         let apart = |k: usize| (limits[k].value - limits[k + 1].value).abs();
         let rounding = |k: usize| BEYOND * (limits[k].rounding + limits[k + 1].rounding);
-        let near = NEARER.iter().enumerate();
-        let is_near =
-            near.map(|(k, share)| apart(k) <= share * first.value.abs() + rounding(k)).all(|is_near| is_near);
+        let mut near = NEARER.iter().enumerate();
+        let is_near = near.all(|(k, share)| apart(k) <= share * first.value.abs() + rounding(k));
         let is_of_fourth_order = || (0..2).all(|k| apart(k) <= apart(k + 1) / 8.0 + rounding(k));
         let room = BEYOND * first.rounding + apart(0) / 4.0;
         let (low, high) = (first.value - room, first.value + room);
