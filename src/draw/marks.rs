@@ -61,7 +61,7 @@ const RING: f64 = 1.75;
 /// Half the height of a marker.
 pub(super) const MARKER: f64 = 4.5;
 /// Between the middles of two ×s at one place.
-pub(super) const CROSS_GAP: f64 = 3.2 * MARKER;
+pub(super) const CROSS_GAP: f64 = 4.0 * MARKER;
 /// Length of the piece of line in a legend: every dash pattern is symmetric over it.
 pub(super) const SAMPLE: f64 = 35.0;
 

@@ -113,6 +113,8 @@ const MANY_POINTS: usize = 40;
 const SPARSE_MARKERS: usize = 10;
 /// Distance between series that share a single x, which would hide each other.
 const DODGE: f64 = 44.0;
+/// Room for all ×s at one place: they stay inside where that is the last of the axis.
+const CROSSES: f64 = 44.0;
 
 /// The room that a chart has.
 #[derive(Clone, Copy)]
@@ -246,7 +248,8 @@ impl LineChart {
         let ends_here = |at: &usize| self.series[*at].ends.iter().any(|end| end.x == x);
         let here: BTreeSet<usize> = (0..self.series.len()).filter(ends_here).map(first_of).collect();
         let before = here.range(..first_of(index)).count();
-        (before as f64 - here.len().saturating_sub(1) as f64 / 2.0) * CROSS_GAP
+        (before as f64 - here.len().saturating_sub(1) as f64 / 2.0)
+            * CROSS_GAP.min(CROSSES / here.len().max(1) as f64)
     }
 
     /// Points that have a place, on the y axis or at its foot, with the number of their series.
