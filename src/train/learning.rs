@@ -63,14 +63,12 @@ impl Learning {
         if knows && !has_exploded {
             return Ok(Some(Self::Learns));
         }
-        // A network whose units have died in the epoch is near the measure again, and its training objective tells.
-        let worst = match options.dropout {
-            0.0 => last.objective.max(last.test_objective),
-            _ => last.test_objective,
-        };
+        // A network whose units have died in the epoch is near the measure again, and its training objective tells; but a little
+        // of that is the beginning's, or dropout's noise.
+        let has_died = options.dropout == 0.0 && last.objective > EXPLODED * classes.ln().max(1.0);
         let Some(initial) = initial()? else { return Ok(None) };
         let has_forgotten = WORSE * initial < knowing_nothing;
-        if has_forgotten || worst > WORSE * initial.max(classes.ln()) {
+        if has_forgotten || has_died || last.test_objective > WORSE * initial.max(classes.ln()) {
             return Ok(Some(Self::Diverged));
         }
         // Where there is one class alone, there is nothing to learn but that.
@@ -180,6 +178,7 @@ mod tests {
         assert_eq!(of(0.01, 14.0, 2.6), Learning::Learns, "random labels by heart");
         assert_eq!(of(3.1, 0.4, 2.6), Learning::Learns, "one epoch, whose beginning still counts");
         assert_eq!(right(0.14, 2.30, 2.30), Learning::Learns, "barely");
+        assert_eq!(of(12.0, 2.31, 2.6), Learning::Nothing, "one epoch, whose beginning still counts");
         assert_eq!(
             right(0.10, 2.284, 2.306),
             Learning::Nothing,

@@ -120,7 +120,7 @@ fn a_run_that_diverges_is_a_row_and_a_mark_and_the_others_run() {
         (&json[1]["seeds"], &json[1]["diverged"]),
         (&serde_json::json!([0, 1]), &serde_json::json!([]))
     );
-    assert!(place.read("both/compare.svg").contains("×: sgd diverged at epoch 1."));
+    assert!(place.read("both/compare.svg").contains("×: sgd diverged at epoch 1 (seeds 0, 1)."));
     assert!(is_png(&place.path("both/compare.png")));
     let why: serde_json::Value = serde_json::from_str(&place.read("both/sgd-seed0/diverged.json")).unwrap();
     assert_eq!(why["step"], 2);
