@@ -12,6 +12,7 @@ use super::checks::Difference;
 use super::domain::NodeNames;
 use super::formula::Formula;
 use super::kinks::{self, Kind, Kink, Side};
+use super::ladder::{BEYOND, Ladder, NOISE, NOISIEST, Slope, Span, Watched};
 use super::trace::{Row, Trace};
 use crate::document::number::{error, exact};
 use crate::exec::Interpreter;
@@ -59,34 +60,6 @@ enum Sample {
     NoValue,
 }
 
-/// The slope between two points beside the given one.
-struct Slope {
-    step: f64,
-    /// The step that was asked for, which its ends are not exactly at.
-    asked: f64,
-    slope: f64,
-    /// How far rounding may have moved it.
-    rounding: f64,
-    /// How much the value changes on either side, beyond rounding.
-    change: f64,
-    /// How much the slope does, for a step of 1.
-    bend: f64,
-    /// How far the value at the point is from the middle of those at both ends.
-    jump: f64,
-    /// The slopes of the operations that are watched.
-    watched: Vec<Watched>,
-}
-
-/// An operation's slope.
-#[derive(Clone, Copy)]
-struct Watched {
-    slope: f64,
-    rounding: f64,
-    jump: f64,
-    /// Whether rounding is not small beside the operation's values, so that what it does cannot be seen.
-    is_noise: bool,
-}
-
 /// Why steps were not taken, and what limits those that were.
 #[derive(Default)]
 struct Obstacles {
@@ -111,108 +84,6 @@ struct Obstacles {
 enum Missed {
     TooShort,
     TooLong,
-}
-
-/// A limit of slopes, of fourth order, and how far rounding may have moved it.
-#[derive(Clone, Copy)]
-struct Limit {
-    value: f64,
-    rounding: f64,
-}
-
-impl Limit {
-    /// From slopes, with their rounding, of a step and of one that is `ratio` times as long.
-    fn of(narrow: (f64, f64), wide: (f64, f64), ratio: f64) -> Self {
-        let weight = 1.0 / (ratio * ratio - 1.0);
-        Self {
-            value: narrow.0 + (narrow.0 - wide.0) * weight,
-            rounding: narrow.1 + (narrow.1 + wide.1) * weight,
-        }
-    }
-}
-
-/// Where a limit of shorter steps may lie.
-#[derive(Clone, Copy)]
-struct Span(f64, f64);
-
-/// How near each other limits must come with halved steps, as a share of the last. Errors fall to a sixteenth; limits that
-/// come near each other by chance, where the operation ripples within the step, do not.
-const NEARER: [f64; 3] = [0.005, 0.02, 0.1];
-
-/// The share of rounding in an operation's value from which on it may hide everything.
-const NOISE: f64 = 1e-3;
-
-/// Rounding is estimated; differences beyond this many estimates are real.
-const BEYOND: f64 = 4.0;
-
-/// On as many of the shortest steps values change by rounding alone.
-const NOISIEST: usize = 6;
-
-/// As many shorter steps, with the same limit, are as good as limits that come near each other.
-const ENOUGH: usize = 3;
-
-impl Span {
-    const EVERYTHING: Self = Self(f64::NEG_INFINITY, f64::INFINITY);
-
-    /// Whether the first of these limits, of steps from short to long, is to be trusted after so many of shorter steps.
-    /// The span becomes what that limit leaves of it.
-    fn takes(&mut self, limits: &[Limit; 4], before: usize) -> bool {
-        let first = limits[0];
-        let apart = |k: usize| (limits[k].value - limits[k + 1].value).abs();
-        let rounding = |k: usize| BEYOND * (limits[k].rounding + limits[k + 1].rounding);
-        let mut near = NEARER.iter().enumerate();
-        let is_near = near.all(|(k, share)| apart(k) <= share * first.value.abs() + rounding(k));
-        let is_of_fourth_order = || (0..2).all(|k| apart(k) <= apart(k + 1) / 8.0 + rounding(k));
-        let room = BEYOND * first.rounding + apart(0) / 4.0;
-        let (low, high) = (first.value - room, first.value + room);
-        let is_within = low <= self.1 && high >= self.0;
-        *self = Self(self.0.max(low), self.1.min(high));
-        is_within && (is_near || before >= ENOUGH && is_of_fourth_order())
-    }
-}
-
-/// What the steps of all sizes, from short to long, have shown.
-struct Ladder {
-    /// The spans of all operations that are watched, and of the formula.
-    spans: Vec<Span>,
-    formula: Span,
-    /// How far their values jump from one of the nearest points to the next: rounding, in whatever way it arises.
-    noises: Vec<f64>,
-    noise: f64,
-    /// How many limits there were.
-    limits: usize,
-}
-
-impl Ladder {
-    /// A step so short that slopes do not change within it.
-    fn listen(&mut self, slope: &Slope) {
-        self.noise = self.noise.max(slope.jump);
-        for (noise, watched) in self.noises.iter_mut().zip(&slope.watched) {
-            *noise = noise.max(watched.jump);
-        }
-    }
-
-    /// The formula's limit from the first of these slopes, if it is to be trusted, and about how far it is off.
-    fn limit(&mut self, slopes: &[Slope; 5]) -> Option<(Limit, f64)> {
-        let of = |slope: &dyn Fn(&Slope) -> (f64, f64)| -> [Limit; 4] {
-            std::array::from_fn(|k| {
-                let (narrow, wide) = (&slopes[k], &slopes[k + 1]);
-                Limit::of(slope(narrow), slope(wide), wide.step / narrow.step)
-            })
-        };
-        let limits = of(&|slope| (slope.slope, slope.rounding.max(self.noise / slope.step)));
-        let mut is_trusted = self.formula.takes(&limits, self.limits);
-        for (row, span) in self.spans.iter_mut().enumerate() {
-            let noise = self.noises[row];
-            let rows =
-                of(&|slope| (slope.watched[row].slope, slope.watched[row].rounding.max(noise / slope.step)));
-            is_trusted &= span.takes(&rows, self.limits) && !slopes[0].watched[row].is_noise;
-        }
-        self.limits += 1;
-        let [first, second, third, _] = limits;
-        let change = (first.value - second.value).abs().max((second.value - third.value).abs() / 64.0);
-        is_trusted.then_some((first, change + first.rounding))
-    }
 }
 
 impl<'a> Curve<'a> {

@@ -15,6 +15,7 @@ pub mod format;
 mod formula;
 mod functions;
 mod kinks;
+mod ladder;
 mod names;
 mod notes;
 mod parse;
