@@ -24,7 +24,7 @@ fn a_run_that_diverged_says_so_with_a_rate_to_try_and_keeps_its_work() {
     let of_no_use = ["run", "is a run that diverged, so its weights are of no use"];
     place.mnist("--data noise --init run --out other").failed(1, &of_no_use);
     place.mnist("--opt sgd --lr 1e30 --out infinite").failed(1, &["no longer finite"]);
-    place.mnist("--init infinite --out other").failed(1, &["infinite is a run that diverged"]);
+    place.mnist("--init infinite --out other").failed(1, &["infinite: is a run that diverged"]);
     // In a comparison and on the page, too.
     let Finished { stdout, .. } = place.compare(&format!("{options} --opt rmsprop --out both")).succeeded();
     assert!(stdout.contains("\nwarning: the run diverged") && stdout.contains("such as 0.001\n"), "{stdout}");
