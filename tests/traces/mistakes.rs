@@ -2,6 +2,8 @@
 
 use cotangent::scalar::{Directions, Request, parse, parse_point, parse_points, trace};
 
+use super::refused;
+
 #[test]
 fn mistakes_in_formulas_name_their_column() {
     for (formula, column, words) in [
@@ -138,15 +140,6 @@ fn entries_of_a_point_stand_apart_by_commas_semicolons_or_space() {
     assert_eq!(several.iter().map(|(name, x)| format!("{name}{x}")).collect::<String>(), "x1y2z3");
     let error = parse_points(["x=1", "y=2 x=3"]).unwrap_err();
     assert_eq!((error.problem(), error.position()), ("x has a value already", (1, 5)));
-}
-
-#[track_caller]
-fn refused(formula: &str, point: &str, words: &[&str]) {
-    let error = trace(&parse(formula).unwrap(), &parse_point(point).unwrap(), &Request::default());
-    let error = error.expect_err(formula).to_string();
-    for word in words {
-        assert!(error.contains(word), "{formula} at {point}: {word:?} is not in: {error}");
-    }
 }
 
 #[test]

@@ -17,6 +17,16 @@ use crate::support::Random;
 /// The exercise: Griewank and Walther's notation, the formula that everybody begins with.
 const EXERCISE: (&str, &str) = ("(x1*x2*sin(x3) + exp(x1*x2))/x3", "x1=1,x2=1.5,x3=2");
 
+/// That there is no trace at a point, and that the error holds these words.
+#[track_caller]
+fn refused(formula: &str, point: &str, words: &[&str]) {
+    let error = trace(&parse(formula).unwrap(), &parse_point(point).unwrap(), &Request::default());
+    let error = error.expect_err(formula).to_string();
+    for word in words {
+        assert!(error.contains(word), "{formula} at {point}: {word:?} is not in: {error}");
+    }
+}
+
 /// The trace of a formula at a point, by all inputs.
 #[track_caller]
 fn traced(formula: &str, point: &str) -> Trace {

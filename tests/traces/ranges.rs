@@ -2,16 +2,7 @@
 
 use cotangent::scalar::{Directions, Request, parse, parse_point, trace};
 
-use super::{traced, traced_as};
-
-#[track_caller]
-fn refused(formula: &str, point: &str, words: &[&str]) {
-    let error = trace(&parse(formula).unwrap(), &parse_point(point).unwrap(), &Request::default());
-    let error = error.expect_err(formula).to_string();
-    for word in words {
-        assert!(error.contains(word), "{formula} at {point}: {word:?} is not in: {error}");
-    }
-}
+use super::{refused, traced, traced_as};
 
 #[test]
 fn a_derivative_that_is_infinite_because_a_square_underflows_names_the_square_and_hypot() {
