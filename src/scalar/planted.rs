@@ -211,6 +211,8 @@ fn a_formula_of_another_scale_at_0_and_the_numbers_that_were_blamed_are_no_more(
         ("x + tanh(x - 1e16)", [1e16, 0.0]),
         ("x + 1e-8*tanh(1e8*x)", [0.0, 0.0]),
         ("x + tanh(1e20*x)", [0.0, 0.0]),
+        // A bump that steps longer than it is wide agree to pass over: the shorter ones refute them.
+        ("x + 1e-3*exp(-(1e6*x)^2)", [1e-7, 0.0]),
     ] {
         let formula = parse(text).unwrap();
         let names = formula.variables().iter();
