@@ -1,6 +1,7 @@
 //! Every kernel against float64 on the CPU.
 
 mod accuracy;
+mod candidates;
 mod ceiling;
 mod convert;
 mod dropout;

@@ -1,10 +1,15 @@
 //! The checks must be able to fail: with any barrier, `__syncwarp` or `cp.async` wait of the kernels
 //! taken out, one of them does. The emulator skips the line as the kernels run, so nothing is compiled anew.
+//!
+//! With `COTANGENT_TEST_ALL=1` also in each variant of the products' templates by itself.
 
 use std::path::Path;
 
+use half::bf16;
+
 use super::*;
 use crate::emulator::emulator;
+use crate::support::everything;
 
 type Check = fn() -> Result<(), String>;
 
@@ -48,8 +53,13 @@ fn finding(file: &str, line: u32) -> Option<String> {
     let stem = file.split('.').next().unwrap();
     let (own, others): (Vec<_>, Vec<_>) = CHECKS.iter().partition(|(family, _)| *family == stem);
     let checks = own.into_iter().chain(others).flat_map(|(_, checks)| checks.iter());
+    finding_of(checks.map(|check| check()), file, line)
+}
+
+/// The same of some checks, which must be lazy: they run while the line is skipped.
+fn finding_of(checks: impl Iterator<Item = Result<(), String>>, file: &str, line: u32) -> Option<String> {
     emulator().skip(&format!("kernels/{file}"), line);
-    let found = checks.filter_map(|check| check().err()).next();
+    let found = checks.filter_map(Result::err).next();
     let skips = emulator().skips();
     emulator().skip("", 0);
     assert!(skips > 0, "{file}:{line} is never reached");
@@ -68,4 +78,28 @@ fn no_barrier_or_wait_can_be_taken_out_unnoticed() {
         assert!(found.is_some(), "{file}:{line} can be taken out, and every check passes");
         println!("{file}:{line}: {}", found.unwrap());
     }
+}
+
+#[test]
+fn no_variant_of_a_product_does_without_any_of_its_barriers_and_waits() {
+    if support::on_real_card() || !everything() {
+        return;
+    }
+    let of_products: Vec<_> = waits().into_iter().filter(|(file, _)| file.starts_with("gemm")).collect();
+    assert!(of_products.len() >= 2, "{of_products:?}");
+    let mut count = 0;
+    let mut try_all = |name: String, check: &dyn Fn() -> Result<(), String>| {
+        for (file, line) in &of_products {
+            let found = finding_of(std::iter::once_with(check), file, *line);
+            assert!(found.is_some(), "{file}:{line} can be taken out of {name}, and its check passes");
+            count += 1;
+        }
+    };
+    for variant in gemm::variants_of::<f32>() {
+        try_all(format!("gemm {}", variant.name()), &|| gemm::check_variants_of::<f32>(&[variant]));
+    }
+    for variant in gemm::variants_of::<bf16>() {
+        try_all(format!("gemm_bf16 {}", variant.name()), &|| gemm::check_variants_of::<bf16>(&[variant]));
+    }
+    println!("{count} pairs of a variant and a barrier or wait");
 }

@@ -17,7 +17,8 @@ mod program;
 mod softmax_cross_entropy;
 mod step;
 mod sum;
-mod tiling;
+mod tuning;
+mod variant;
 
 pub use accuracy::Accuracy;
 pub use ceiling::Ceiling;
@@ -32,9 +33,12 @@ pub use program::Programs;
 pub use softmax_cross_entropy::{Logits, MOST_CLASSES_READ_ONCE, SoftmaxCrossEntropy};
 pub use step::StepState;
 pub use sum::{Axes, Sum};
-pub use tiling::{Tile, Tiling};
+pub use tuning::{Tiling, Tuning, VARIANTS};
+pub use variant::{Tuned, Use, Variant, header};
 
 pub(in crate::exec::cuda) use kernel::Kernel;
+
+use std::sync::Arc;
 
 use half::bf16;
 
@@ -60,7 +64,7 @@ pub struct Kernels {
 }
 
 impl Kernels {
-    pub(super) fn load(loader: &Loader<'_>) -> Result<Self, CudaError> {
+    pub(super) fn load(loader: &Loader<'_>, tuning: &Arc<Tuning>) -> Result<Self, CudaError> {
         Ok(Self {
             accuracy: Accuracy::load(loader)?,
             ceiling: Ceiling::load(loader)?,
@@ -68,8 +72,8 @@ impl Kernels {
             dropout: Dropout::load(loader)?,
             elementwise: Elementwise::load(loader)?,
             gather: Gather::load(loader)?,
-            gemm: Gemm::load(loader)?,
-            gemm_bf16: Gemm::load(loader)?,
+            gemm: Gemm::load(loader, tuning)?,
+            gemm_bf16: Gemm::load(loader, tuning)?,
             layout: Layout::load(loader)?,
             optimizers: Optimizers::load(loader)?,
             program: Programs::load(loader)?,
