@@ -1,33 +1,23 @@
-//! The card: memory with random numbers in it, and the time of a launch.
+//! The device under test, and operands on it.
 
+use std::cell::{Cell, OnceCell, RefCell};
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use cotangent::errors::with_causes as chain;
-use cotangent::exec::cuda::{CudaError, Device, Factor, Kernels};
-use cotangent::random::{ChaCha8Rng, Purpose, chacha, uniform};
-use cudarc::driver::sys::{CUdevice_attribute, CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode};
-use cudarc::driver::{CudaGraph, CudaSlice, CudaStream, CudaView, CudaViewMut, DeviceRepr, ValidAsZeroBits};
-use half::bf16;
-
-use crate::cases::Case;
-use crate::report::Bound;
+use cotangent::exec::cuda::{Device, Kernels};
+use cotangent::random::{ChaCha8Rng, Purpose, chacha, standard_normal_pair};
+use cudarc::driver::sys::CUdevice_attribute;
+use cudarc::driver::{CudaSlice, CudaStream, CudaView, CudaViewMut, DeviceRepr, ValidAsZeroBits};
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
-
-/// Puts the work on the stream, on one set of operands, which it owns.
-pub type Launch = Box<dyn FnMut(&Lab, usize) -> Result<(), CudaError>>;
-
-/// The most sets of operands that one graph rotates through.
-const MOST_SETS: u64 = 256;
 
 /// Random numbers are drawn up to this many, then repeated: a prime, so that no rows are alike.
 const DRAWN: usize = 1_000_003;
 
-/// What an emulated device does in seconds.
-const EMULATED_BYTES: u64 = 16 << 20;
-const EMULATED_FLOPS: u64 = 150_000_000;
+/// Each operand begins so many numbers further on among the normal ones than the last: the golden ratio's share of
+/// them, so that no two of a thousand operands begin near each other.
+const APART: usize = 618_035;
 
 /// A device with one stream.
 pub struct Lab {
@@ -35,9 +25,13 @@ pub struct Lab {
     pub stream: Arc<CudaStream>,
     pub multiprocessors: usize,
     /// Bytes of the second-level cache.
-    cache: u64,
+    pub cache: u64,
     /// Operands drawn so far: no two are alike.
-    operands: AtomicU64,
+    operands: Cell<usize>,
+    /// Standard normal numbers, which take longer to draw than all else to prepare.
+    normal: OnceCell<Vec<f32>>,
+    /// Source and target of the copies that flush the cache.
+    flushing: RefCell<Option<[Operand<f32>; 2]>>,
 }
 
 impl Lab {
@@ -50,7 +44,8 @@ impl Lab {
         let (stream, multiprocessors) = (device.stream()?, device.multiprocessors()?);
         let cache = stream.context().attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)?;
         let cache = u64::try_from(cache).unwrap_or(0);
-        Ok(Self { device, stream, multiprocessors, cache, operands: AtomicU64::new(0) })
+        let (operands, normal, flushing) = (Cell::new(0), OnceCell::new(), RefCell::new(None));
+        Ok(Self { device, stream, multiprocessors, cache, operands, normal, flushing })
     }
 
     pub fn kernels(&self) -> &Kernels {
@@ -61,29 +56,13 @@ impl Lab {
         self.device.name().starts_with("emulated")
     }
 
-    /// How many sets of operands of so many bytes are twice the cache.
-    pub fn sets(&self, bytes: u64) -> usize {
-        if self.is_emulated() {
-            return 2; // enough to see that sets are told apart
-        }
-        (2 * self.cache).div_ceil(bytes.max(1)).clamp(1, MOST_SETS) as usize
-    }
-
-    /// Why a case cannot run here.
-    pub fn obstacle(&self, case: &Case) -> Option<String> {
-        let (work, capability) = (case.work, self.device.capability());
-        if work.arithmetic == Bound::Mma && capability < bf16::NEEDED {
-            return Some(format!("compute capability {capability} has no tensor cores for bfloat16"));
-        }
-        if self.is_emulated() && (work.bytes > EMULATED_BYTES || work.flops > EMULATED_FLOPS) {
-            return Some("too much for an emulated device".into());
-        }
+    /// Why so many bytes cannot be had.
+    pub fn lacks(&self, bytes: u64) -> Option<String> {
         // What the last case has freed is free once its work is done.
         let _ = self.stream.synchronize(); // an error shows again at the next use
         let free = self.stream.context().mem_get_info().map_or(u64::MAX, |(free, _)| free as u64);
-        let needed = work.bytes.saturating_mul(self.sets(work.bytes) as u64);
-        (needed > free / 10 * 9)
-            .then(|| format!("it needs {needed} bytes of device memory, and {free} are free"))
+        (bytes > free / 10 * 9)
+            .then(|| format!("it needs {bytes} bytes of device memory, and {free} are free"))
     }
 
     /// An operand of so many sets, each element drawn by `draw`.
@@ -94,29 +73,61 @@ impl Lab {
         mut draw: impl FnMut(&mut ChaCha8Rng) -> T,
     ) -> Outcome<Operand<T>> {
         let mut operand = self.unset(sets, length)?;
-        let mut random = chacha(0, Purpose::Weights, self.operands.fetch_add(1, Ordering::Relaxed));
-        let memory = &mut operand.memory;
-        let values: Vec<T> = (0..memory.len().min(DRAWN)).map(|_| draw(&mut random)).collect();
-        self.stream.memcpy_htod(&values, memory)?;
-        let mut filled = values.len();
-        while filled < memory.len() {
-            let (from, mut to) = memory.split_at_mut(filled);
-            let count = filled.min(to.len());
-            self.stream.memcpy_dtod(&from.slice(..count), &mut to.slice_mut(..count))?;
-            filled += count;
-        }
+        let mut random = chacha(0, Purpose::Weights, self.next_operand() as u64);
+        let values: Vec<T> = (0..operand.memory.len().min(DRAWN)).map(|_| draw(&mut random)).collect();
+        operand.repeat(&self.stream, &values)?;
         Ok(operand)
     }
 
-    /// Numbers between these bounds.
-    pub fn floats(&self, sets: usize, length: usize, [low, high]: [f64; 2]) -> Outcome<Operand<f32>> {
-        self.drawn(sets, length, |random| (low + (high - low) * uniform(random)) as f32)
+    /// An operand of so many sets, each element made by `of` of a number that is normally distributed, with mean 0
+    /// and deviation 1.
+    pub fn normal<T: DeviceRepr + ValidAsZeroBits>(
+        &self,
+        sets: usize,
+        length: usize,
+        of: impl Fn(f32) -> T,
+    ) -> Outcome<Operand<T>> {
+        let mut operand = self.unset(sets, length)?;
+        let normal = self.normal.get_or_init(|| {
+            let mut random = chacha(0, Purpose::Weights, u64::MAX);
+            let pairs = (0..DRAWN.div_ceil(2)).flat_map(|_| standard_normal_pair(&mut random));
+            pairs.take(DRAWN).map(|x| x as f32).collect()
+        });
+        let (before, after) = normal.split_at(self.next_operand() * APART % DRAWN);
+        let values: Vec<T> = after.iter().chain(before).take(operand.memory.len()).map(|&x| of(x)).collect();
+        operand.repeat(&self.stream, &values)?;
+        Ok(operand)
+    }
+
+    /// float32 numbers, normally distributed.
+    pub fn floats(&self, sets: usize, length: usize) -> Outcome<Operand<f32>> {
+        self.normal(sets, length, |x| x)
     }
 
     /// Memory for results of so many sets.
     pub fn unset<T: DeviceRepr + ValidAsZeroBits>(&self, sets: usize, length: usize) -> Outcome<Operand<T>> {
         let stride = length.next_multiple_of(64); // so that all sets begin aligned, bytes too
         Ok(Operand { memory: self.device.allocate(&self.stream, sets * stride)?, stride, length })
+    }
+
+    /// Puts copies on the stream that drive all else out of the cache, several times over: half a millisecond of
+    /// them, so that what the host puts behind them is there before they end.
+    pub fn flush(&self) -> Outcome<()> {
+        let mut flushing = self.flushing.borrow_mut();
+        let (length, times) = if self.is_emulated() { (64, 1) } else { (self.cache as usize / 4, 8) };
+        if flushing.is_none() {
+            *flushing = Some([self.floats(1, length)?, self.unset(1, length)?]);
+        }
+        if let Some([from, to]) = &mut *flushing {
+            for _ in 0..times {
+                self.kernels().ceiling.copy(&self.stream, &from.of(0), &mut to.of_mut(0))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn next_operand(&self) -> usize {
+        self.operands.replace(self.operands.get() + 1)
     }
 }
 
@@ -128,6 +139,22 @@ pub struct Operand<T> {
     length: usize,
 }
 
+impl<T: DeviceRepr> Operand<T> {
+    /// Fills the memory with these values, over and over.
+    fn repeat(&mut self, stream: &Arc<CudaStream>, values: &[T]) -> Outcome<()> {
+        let memory = &mut self.memory;
+        stream.memcpy_htod(values, memory)?;
+        let mut filled = values.len();
+        while filled < memory.len() {
+            let (from, mut to) = memory.split_at_mut(filled);
+            let count = filled.min(to.len());
+            stream.memcpy_dtod(&from.slice(..count), &mut to.slice_mut(..count))?;
+            filled += count;
+        }
+        Ok(())
+    }
+}
+
 impl<T> Operand<T> {
     pub fn of(&self, set: usize) -> CudaView<'_, T> {
         self.memory.slice(set * self.stride..set * self.stride + self.length)
@@ -135,42 +162,5 @@ impl<T> Operand<T> {
 
     pub fn of_mut(&mut self, set: usize) -> CudaViewMut<'_, T> {
         self.memory.slice_mut(set * self.stride..set * self.stride + self.length)
-    }
-}
-
-/// One launch for each set of operands, captured.
-pub struct Rotation {
-    graph: CudaGraph,
-    stream: Arc<CudaStream>,
-    sets: usize,
-    /// Owns the memory that the graph works on.
-    _launch: Launch,
-}
-
-impl Rotation {
-    pub fn capture(lab: &Lab, case: &Case) -> Outcome<Self> {
-        let (stream, sets) = (&lab.stream, lab.sets(case.work.bytes));
-        let mut launch = (case.prepare)(lab, sets)?;
-        launch(lab, 0)?; // the driver loads code when it is first launched, which no capture allows
-        stream.synchronize()?;
-        stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
-        let launched = (0..sets).try_for_each(|set| launch(lab, set));
-        let graph = stream.end_capture(CUgraphInstantiate_flags(0));
-        launched?;
-        let graph = graph?.ok_or("nothing was captured")?;
-        graph.upload()?;
-        Ok(Self { graph, stream: stream.clone(), sets, _launch: launch })
-    }
-
-    /// The time of one launch, by events around at least so many.
-    pub fn seconds(&self, launches: u64) -> Outcome<f64> {
-        let replays = launches.div_ceil(self.sets as u64);
-        let start = self.stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT))?;
-        for _ in 0..replays {
-            self.graph.launch()?;
-        }
-        let end = self.stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT))?;
-        let milliseconds = f64::from(start.elapsed_ms(&end)?); // which waits for both
-        Ok(milliseconds / 1e3 / (replays * self.sets as u64) as f64)
     }
 }

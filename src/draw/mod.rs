@@ -1,7 +1,7 @@
 //! Drawings: charts of a training run and graphs of formulas, as SVG for the browser and PNG for
 //! everything else.
 //!
-//! A drawing is a value that says what to show ([`LineChart`], [`ConfusionMatrix`], [`Diagram`]);
+//! A drawing is a value that says what to show ([`LineChart`], [`BarChart`], [`ConfusionMatrix`], [`Diagram`]);
 //! its `svg()` decides where everything goes and returns the document, [`picture`] makes a PNG of it. Layout needs to
 //! know how wide text is, so one font (DejaVu Sans) is embedded: [`text`] measures with it and [`png()`] draws with
 //! it, and neither depends on what the machine has installed. What the font lacks, pictures spell out.
@@ -14,6 +14,7 @@
 //! measures, shortens and wraps, [`colour`] holds the palette, [`scale`] maps values to positions
 //! and chooses ticks, [`spread`](spread::spread) keeps labels apart.
 
+mod bar_chart;
 pub mod colour;
 mod diagram;
 mod heading;
@@ -28,6 +29,7 @@ pub mod svg;
 mod testing;
 pub mod text;
 
+pub use bar_chart::{Bar, BarChart, BarGroup};
 pub use diagram::{Diagram, DiagramEdge, DiagramKind, DiagramLegend, DiagramNode};
 pub use line_chart::{End, LineChart, Reference, Series, YFormat};
 pub use matrix::ConfusionMatrix;

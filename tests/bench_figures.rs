@@ -1,0 +1,294 @@
+//! What the benches share, `benches/figures`: a bench has no tests of its own.
+
+#[path = "../benches/figures/mod.rs"]
+mod figures;
+
+use std::time::Duration;
+
+use figures::{Asked, COLUMNS, Figures, Mode, Row, Stopwatch, chart, median, spread};
+
+fn row(kernel: &str, shape: &str) -> Row {
+    Row {
+        kernel: kernel.into(),
+        shape: shape.into(),
+        precision: "f32".into(),
+        microseconds: 12.345678901234567,
+        rate: Some(1.0 / 3.0),
+        unit: "GB/s".into(),
+        ceiling_share: Some(0.5),
+        card: "a processor, 2 threads".into(),
+        date: "2026-01-01".into(),
+        ..Row::default()
+    }
+}
+
+#[test]
+fn figures_are_rows_of_a_table_with_all_digits_and_a_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let into = folder.path().join("deep/er");
+    let mut figures = Figures::create_in(&into).unwrap();
+    let table = || std::fs::read_to_string(into.join("kernels.csv")).unwrap();
+    let header =
+        "kernel,shape,precision,variant,microseconds,rate,unit,ceiling_share,peer_microseconds,card,date";
+    assert_eq!(table().trim_end(), header);
+    assert_eq!(COLUMNS.join(","), header);
+    figures.add(row("sum/all", "128 warm")).unwrap();
+    // there at once: the run may end at any time
+    let line = "sum/all,128 warm,f32,,12.345678901234567,0.3333333333333333,GB/s,0.5,,\"a processor, 2 threads\",2026-01-01";
+    assert_eq!(table().lines().nth(1), Some(line));
+    let nothing_known =
+        Row { rate: None, ceiling_share: None, peer_microseconds: Some(3.0), ..row("sum/all", "9") };
+    figures.add(nothing_known).unwrap();
+    assert!(table().lines().nth(2).unwrap().starts_with("sum/all,9,f32,,12.345678901234567,,GB/s,,3.0,"));
+    figures.draw("kernels", "PyTorch", &[]).unwrap();
+    let picture = std::fs::read(into.join("kernels.png")).unwrap();
+    assert_eq!(&picture[1..4], b"PNG");
+    // the next run begins anew
+    drop(Figures::create_in(&into).unwrap());
+    assert!(table().trim_end() == header && !into.join("kernels.png").exists());
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = Figures::create_in(&file.join("below")).err().unwrap().to_string();
+    assert!(error.contains(&*file.join("below").to_string_lossy()), "{error}");
+}
+
+#[test]
+fn bars_are_grouped_by_family_and_a_peer_that_takes_half_the_time_has_twice_the_share() {
+    let mut rows = vec![row("gemm/forward", "784-512"), row("sum/all", "9"), row("gemm/square", "1024 cold")];
+    rows[0].peer_microseconds = Some(rows[0].microseconds / 2.0);
+    rows[2].variant = "t128x64".into();
+    let drawn = chart(&rows, "kernels", "cuBLAS", &["a note".into()]);
+    let groups: Vec<(&str, Vec<&str>)> = drawn
+        .groups
+        .iter()
+        .map(|group| (&group.name[..], group.bars.iter().map(|bar| &bar.label[..]).collect()))
+        .collect();
+    let expected = [("gemm", vec!["forward 784-512", "square 1024 cold t128x64"]), ("sum", vec!["all 9"])];
+    assert_eq!(groups, expected);
+    let bars = &drawn.groups[0].bars;
+    assert_eq!((bars[0].share, bars[0].mark), (Some(0.5), Some(1.0)));
+    assert_eq!((bars[1].mark, &bars[1].caption[..]), (None, "0.333 GB/s  12.3 µs"));
+    // precision is said only where it tells bars apart
+    rows[2].precision = "bf16".into();
+    let drawn = chart(&rows, "kernels", "cuBLAS", &[]);
+    assert_eq!(drawn.groups[0].bars[1].label, "square 1024 cold bf16 t128x64");
+    assert_eq!(drawn.groups[1].bars[0].label, "all 9");
+}
+
+#[test]
+fn the_command_line_says_what_to_do_with_which_cases() {
+    let asked = |arguments: &[&str]| Asked::of(arguments).unwrap();
+    let all = asked(&["--bench"]);
+    assert!(all.measures() && all.wants("anything"));
+    let some = asked(&["softmax", "update/adam", "--bench"]);
+    assert!(some.wants("softmax/128x10") && some.wants("update/adam/9") && !some.wants("update/sgd/9"));
+    assert_eq!(asked(&["--bench", "--test"]).mode, Mode::Rehearse);
+    assert_eq!(asked(&["--bench", "--list"]).mode, Mode::List);
+    // as `cargo test` starts it
+    assert_eq!(asked(&[]).mode, Mode::Rehearse);
+    let one = asked(&["--bench", "--profile", "update/adam/9"]);
+    assert_eq!(one.mode, Mode::Profile("update/adam/9".into()));
+    assert!(one.wants("update/adam/9") && !one.wants("update/adam/99"));
+    let error = Asked::of(["--save-baseline", "x"]).unwrap_err();
+    assert!(error.contains("--save-baseline") && error.contains("--list"), "{error}");
+    assert!(Asked::of(["--profile"]).is_err());
+}
+
+#[test]
+fn the_middle_and_the_spread_of_samples() {
+    assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+    assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
+    assert!(median(&[]).is_nan() && spread(&[]).is_nan());
+    assert_eq!(spread(&[4.0, 2.0, 1.0]), 1.5);
+    assert!(median(&[f64::NAN, f64::NAN, 1.0]).is_nan());
+}
+
+/// A clock of its own: each call takes half a millisecond, the first hundred twice as long.
+#[test]
+fn samples_are_long_enough_and_as_many_as_asked_for() {
+    let watch = Stopwatch::new(9, Duration::from_millis(20), Duration::from_millis(200));
+    let (mut done, mut asked) = (0_u64, Vec::new());
+    let samples = watch.take(|calls| {
+        done += calls;
+        asked.push(calls);
+        Ok::<f64, ()>(if done <= 100 { 1e-3 } else { 5e-4 })
+    });
+    assert_eq!(samples, Ok(vec![5e-4; 9]));
+    let (warm_up, taken) = asked.split_at(asked.len() - 9);
+    assert_eq!(taken, [40; 9]);
+    assert!(warm_up[0] == 1 && warm_up.iter().sum::<u64>() >= 300, "{warm_up:?}");
+    assert_eq!(watch.take(|_| Err::<f64, _>("broken")), Err("broken"));
+}
+
+#[test]
+#[should_panic(expected = "the median of 6 samples is no figure")]
+fn fewer_samples_than_seven_are_no_figure() {
+    Stopwatch::new(6, Duration::ZERO, Duration::ZERO);
+}
+
+/// Peers that are scripts.
+#[cfg(unix)]
+mod peers {
+    use std::time::{Duration, Instant};
+
+    use super::figures::{Limits, Paired, Peer, pair};
+
+    const SHORT: Limits = Limits { prepare: Duration::from_secs(20), answer: Duration::from_millis(300) };
+
+    /// A peer that answers a request that has the word in it with what stands beside it.
+    struct Script {
+        folder: tempfile::TempDir,
+    }
+
+    impl Script {
+        fn new(answers: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let script = format!(
+                "echo started >> {folder}/log\nwhile read -r line; do echo \"$line\" >> {folder}/log\n\
+                 case $line in {answers} esac; done\necho ended >> {folder}/log\n",
+                folder = folder.path().display()
+            );
+            std::fs::write(folder.path().join("peer.sh"), script).unwrap();
+            Self { folder }
+        }
+
+        fn start(&self) -> Peer {
+            Peer::start(&format!("sh {}/peer.sh", self.folder.path().display()), SHORT).unwrap()
+        }
+
+        /// What it was asked.
+        fn log(&self) -> Vec<String> {
+            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            log.lines().map(str::to_owned).collect()
+        }
+    }
+
+    const PEERS: &str = r#"*peers*) echo '{"peers": ["cuBLAS", "PyTorch"]}';;"#;
+    const READY: &str = r#"*prepare*) echo '{"ready": true}';;"#;
+    const SECONDS: &str = r#"*sample*) echo '{"seconds": 0.25}';;"#;
+    const RELEASED: &str = r#"*release*) echo '{"released": true}';;"#;
+
+    fn paired(peer: &mut Peer) -> Paired {
+        pair(peer, ("sum/9", "PyTorch", "cold"), 7, || Ok::<_, ()>(0.5)).unwrap()
+    }
+
+    #[test]
+    fn a_peer_is_asked_in_pairs_and_ends_with_its_input() {
+        let script = Script::new(&[PEERS, READY, SECONDS, RELEASED].concat());
+        let mut peer = script.start();
+        assert_eq!(peer.peers("sum/9"), Ok(vec!["cuBLAS".into(), "PyTorch".into()]));
+        assert_eq!(paired(&mut peer), Paired { ours: vec![0.5; 7], theirs: Ok(vec![0.25; 7]) });
+        drop(peer);
+        let log = script.log();
+        let requests: Vec<serde_json::Value> =
+            log[1..3].iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(requests[0], serde_json::json!({"peers": "sum/9"}));
+        assert_eq!(requests[1], serde_json::json!({"prepare": "sum/9", "peer": "PyTorch", "cache": "cold"}));
+        // the first sample is a warm-up
+        assert_eq!(log[3..11], vec!["{\"sample\":true}"; 8]);
+        assert_eq!(log[11..], ["{\"release\":true}", "ended"]);
+    }
+
+    /// Who comes first in a round is told by how many samples the peer has given when ours is taken.
+    #[test]
+    fn either_comes_first_in_some_rounds() {
+        let script = Script::new(&[PEERS, READY, SECONDS, RELEASED].concat());
+        let mut peer = script.start();
+        let mut theirs_before = Vec::new();
+        pair(&mut peer, ("sum/9", "PyTorch", "warm"), 60, || {
+            theirs_before.push(script.log().iter().filter(|line| line.contains("sample")).count());
+            Ok::<_, ()>(0.5)
+        })
+        .unwrap();
+        // after the warm-up, in round r: r + 1 if ours is first, else r + 2
+        let first = (0..60).filter(|round| theirs_before[round + 1] == round + 1).count();
+        assert!((10..=50).contains(&first), "ours was first {first} times of 60");
+    }
+
+    #[test]
+    fn what_a_peer_cannot_do_costs_that_case_alone_and_it_goes_on() {
+        let problem = r#"*prepare*sum*) echo '{"problem": "out of memory"}';;"#;
+        let script = Script::new(&[PEERS, problem, READY, SECONDS, RELEASED].concat());
+        let mut peer = script.start();
+        assert_eq!(paired(&mut peer), Paired { ours: vec![0.5; 7], theirs: Err("out of memory".into()) });
+        let other = pair(&mut peer, ("max/9", "PyTorch", "cold"), 7, || Ok::<_, ()>(0.5)).unwrap();
+        assert_eq!(other.theirs, Ok(vec![0.25; 7]));
+        assert_eq!(script.log().iter().filter(|line| *line == "started").count(), 1);
+    }
+
+    /// One that breaks at the fourth sample: all of ours are taken, and the next case has a new process.
+    fn breaks(how: &str) -> (String, Duration) {
+        let at_fourth =
+            format!("*sample*) n=$((n+1)); [ $n -lt 4 ] || {how}; echo '{{\"seconds\": 0.25}}';;");
+        let script = Script::new(&[PEERS, READY, &at_fourth, RELEASED].concat());
+        let mut peer = script.start();
+        let start = Instant::now();
+        let Paired { ours, theirs } = paired(&mut peer);
+        assert_eq!(ours, [0.5; 7]);
+        let took = start.elapsed();
+        assert_eq!(peer.peers("sum/9").map(|peers| peers.len()), Ok(2));
+        assert_eq!(script.log().iter().filter(|line| *line == "started").count(), 2);
+        (theirs.unwrap_err(), took)
+    }
+
+    #[test]
+    fn a_peer_that_dies_costs_only_its_figures() {
+        let (problem, _) = breaks("exit 3");
+        assert!(problem.contains("exit status: 3") && problem.contains("sample"), "{problem}");
+        let (problem, _) = breaks("kill -9 $$");
+        assert!(problem.contains("signal: 9"), "{problem}");
+    }
+
+    #[test]
+    fn a_peer_that_hangs_costs_only_its_figures() {
+        let (problem, took) = breaks("exec sleep 600");
+        assert!(problem.contains("no answer") && problem.contains("300ms"), "{problem}");
+        assert!(took < Duration::from_secs(60), "it was waited for: {took:?}");
+    }
+
+    #[test]
+    fn a_peer_that_prints_garbage_costs_only_its_figures() {
+        let (problem, _) = breaks("echo Segmentation fault");
+        assert!(problem.contains("\"Segmentation fault\""), "{problem}");
+        for strange in [r#"{"seconds": "fast"}"#, r#"{"seconds": -1}"#, "[]", r#"{"ready": true}"#] {
+            let (problem, _) = breaks(&format!("echo '{strange}'"));
+            assert!(problem.contains("where seconds were asked for"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_always_fails_is_not_started_for_ever() {
+        let script = Script::new("*) exit 1;;");
+        let mut peer = script.start();
+        let problems: Vec<String> = (0..6).map(|_| peer.peers("sum/9").unwrap_err()).collect();
+        assert!(
+            problems[0].contains("exit status: 1") && problems[5].contains("not started again"),
+            "{problems:?}"
+        );
+        assert_eq!(script.log().iter().filter(|line| *line == "started").count(), 4);
+    }
+
+    #[test]
+    fn a_command_that_does_not_exist_is_named() {
+        let mut peer = Peer::start("/nowhere/python peer.py", SHORT).unwrap();
+        let problem = peer.peers("sum/9").unwrap_err();
+        assert!(problem.contains("/nowhere/python"), "{problem}");
+        assert!(Peer::start("  ", SHORT).is_none());
+    }
+
+    #[test]
+    fn an_error_of_ours_is_an_error() {
+        let script = Script::new(&[PEERS, READY, SECONDS, RELEASED].concat());
+        let mut calls = 0;
+        let failed = pair(&mut script.start(), ("sum/9", "PyTorch", "cold"), 7, || {
+            calls += 1;
+            if calls < 3 { Ok(0.5) } else { Err("launch failed") }
+        });
+        assert_eq!(failed, Err("launch failed"));
+    }
+}
