@@ -3,7 +3,7 @@
 //!
 //! An image `gemm-<hash>.fatbin` in `target/cuda-images/` stands for all that went into it: the file,
 //! every header, nvcc and the flags. Beside it, `gemm-<hash>.ptxas.txt` holds what ptxas reported of each
-//! kernel, and its launch bounds; `scripts/kernel-resources` reads these.
+//! kernel, its launch bounds and its dynamic shared memory; `scripts/kernel-resources` reads these.
 
 use std::ffi::OsStr;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, io, thread};
 
 use super::nvcc::{self, Nvcc};
-use super::variant::{self, Tuned, Variant};
+use super::variant::{self, LETTERS, Tuned, Variant};
 use super::{Environment, at};
 
 /// Warnings are errors; ptxas reports registers, shared memory and spills; line numbers cost no speed.
@@ -181,7 +181,9 @@ impl<'a> Cache<'a> {
 
     /// One kernel file's image.
     fn image(&self, source: &(String, Vec<u8>), kernels: &Kernels, set: Set) -> Result<Vec<u8>, String> {
-        let variants = variant::header(kernels.variants(stem(&source.0), set));
+        let variants = kernels.variants(stem(&source.0), set);
+        let shared = variants.iter().flat_map(|variant| dynamic_shared(variant)).collect::<String>();
+        let variants = variant::header(variants);
         let mut hasher = self.hasher.clone();
         (source, &kernels.headers, &variants).hash(&mut hasher);
         let stem = match set {
@@ -200,7 +202,7 @@ impl<'a> Cache<'a> {
         fs::create_dir_all(&scratch).map_err(at(&scratch))?;
         let header = scratch.join("variants.cuh");
         fs::write(&header, variants).map_err(at(&header))?;
-        let image = self.compile(&source.0, &scratch, &cached);
+        let image = self.compile(&source.0, &scratch, &cached, &shared);
         let _ = fs::remove_dir_all(&scratch); // what stays behind does no harm
         if image.is_ok() {
             self.remove_older(&stem, &key);
@@ -210,7 +212,7 @@ impl<'a> Cache<'a> {
 
     /// Compiles a kernel file in the folder `scratch`, which has the header that only the build knows, and moves
     /// image and report to where `cached` says.
-    fn compile(&self, file: &str, scratch: &Path, cached: &Path) -> Result<Vec<u8>, String> {
+    fn compile(&self, file: &str, scratch: &Path, cached: &Path, shared: &str) -> Result<Vec<u8>, String> {
         let compiled = scratch.join("image.fatbin");
         let mut command = self.nvcc.command(self.root);
         command.args(&self.flags).arg("-I").arg(scratch).arg("--keep-dir").arg(scratch);
@@ -219,7 +221,8 @@ impl<'a> Cache<'a> {
             .map_err(|failure| format!("nvcc could not compile kernels/{file}: {failure}"))?;
 
         let report = scratch.join("report");
-        let text = [self.nvcc.version.clone(), printed, launch_bounds_in(scratch)?].join("\n");
+        let bounds = launch_bounds_in(scratch)?;
+        let text = [self.nvcc.version.as_str(), &printed, &bounds, shared].join("\n");
         fs::write(&report, text).map_err(at(&report))?;
         let image = fs::read(&compiled).map_err(at(&compiled))?;
         // The report first: where there is an image, there is a report.
@@ -247,6 +250,15 @@ impl<'a> Cache<'a> {
 fn beside(image: &Path, ending: &str) -> PathBuf {
     let name = image.file_stem().unwrap_or_default().to_string_lossy();
     image.with_file_name(format!("{name}.{ending}"))
+}
+
+/// What launches of a variant's kernels ask for, which ptxas does not know: lines such as
+/// `dynamic shared memory : 'gemm_nn_128x128x16_8x8_s2_b2' 36864 bytes`.
+fn dynamic_shared(variant: &Variant) -> impl Iterator<Item = String> {
+    LETTERS.iter().map(|letters| {
+        let (entry, bytes) = (variant.entry(letters), variant.shared_bytes(letters));
+        format!("dynamic shared memory : '{entry}' {bytes} bytes\n")
+    })
 }
 
 /// The launch bounds of all kernels in the PTX files of a folder.

@@ -54,9 +54,6 @@ pub trait Factor: DeviceRepr {
     const NEEDED: Capability;
     /// Threads that compute the part of a tile that [`Variant::down`] and [`Variant::across`] say.
     const TOGETHER: usize;
-    /// Elements between the rows of a tile in shared memory that run along k, beyond the tile's own depth
-    /// (Layout::STRIDE in that file).
-    const PADDING: usize;
 }
 
 impl Factor for f32 {
@@ -64,7 +61,6 @@ impl Factor for f32 {
     const REFERENCE: &'static str = "gemm_reference";
     const NEEDED: Capability = Capability { major: 7, minor: 5 };
     const TOGETHER: usize = 1;
-    const PADDING: usize = 4;
 }
 
 impl Factor for bf16 {
@@ -72,7 +68,6 @@ impl Factor for bf16 {
     const REFERENCE: &'static str = "gemm_bf16_reference";
     const NEEDED: Capability = Capability { major: 8, minor: 0 };
     const TOGETHER: usize = 32; // a warp
-    const PADDING: usize = 0;
 }
 
 /// The ways in which operands are stored, in the order of a variant's kernels.
@@ -87,14 +82,6 @@ impl Variant {
     /// Threads of a block (TileShape::THREADS in the C file).
     fn threads<T: Factor>(&self) -> u32 {
         (self.rows / self.down * (self.columns / self.across) * T::TOGETHER) as u32
-    }
-
-    /// Bytes of a block's shared memory: all stages of both operands' tiles (Layout::SIZE in the C file).
-    fn shared_bytes<T: Factor>(&self, matmul: MatMul) -> usize {
-        let tile =
-            |extent: usize, along_k: bool| extent * (self.depth + if along_k { T::PADDING } else { 0 });
-        let both = tile(self.rows, !matmul.transpose_a) + tile(self.columns, matmul.transpose_b);
-        self.stages * both * size_of::<T>()
     }
 }
 
@@ -131,11 +118,11 @@ impl<T: Factor> Gemm<T> {
         let mut variants = Vec::new();
         for variant in VARIANTS.iter().filter(|variant| variant.kernel == T::FILE) {
             let load = |matmul: MatMul| -> Result<Option<Kernel>, CudaError> {
-                let bytes = variant.shared_bytes::<T>(matmul);
+                let bytes = variant.shared_bytes(matmul.letters());
                 if bytes > most_shared {
                     return Ok(None);
                 }
-                let name = format!("{}_{}_{}", T::FILE, matmul.letters(), variant.name());
+                let name = variant.entry(matmul.letters());
                 let kernel = match (embedded.find(&name)?, &candidates) {
                     (None, Some(candidates)) => candidates.find(&name)?,
                     (None, None) if variant.role != Use::Candidate => Some(embedded.kernel(name)?),
@@ -415,19 +402,15 @@ mod tests {
         let find = |kernel: &str, name: &str| {
             VARIANTS.iter().find(|v| v.kernel == kernel && v.name() == name).unwrap()
         };
-        let [nn, nt, tn, tt] = TRANSPOSES;
         let large = find("gemm", "128x128x16_8x8_s2_b2");
         assert_eq!(large.threads::<f32>(), 256);
-        let kib = |matmul| large.shared_bytes::<f32>(matmul) / 1024;
-        assert_eq!([nn, nt, tn, tt].map(kib), [36, 40, 32, 36], "rows along k are 20 long");
+        let kib = TRANSPOSES.map(|matmul| large.shared_bytes(matmul.letters()) / 1024);
+        assert_eq!(kib, [36, 40, 32, 36], "rows along k are 20 long");
         let large = find("gemm_bf16", "128x128x32_64x32_s3_b2");
-        assert_eq!((large.threads::<bf16>(), large.shared_bytes::<bf16>(nn)), (256, 48 * 1024));
+        assert_eq!((large.threads::<bf16>(), large.shared_bytes("nn")), (256, 48 * 1024));
         // Blocks that a multiprocessor must hold fit an H100's: 227 KiB, and one of each block's own.
         for variant in VARIANTS.iter() {
-            let bytes = match variant.kernel.as_str() {
-                "gemm" => variant.shared_bytes::<f32>(nt),
-                _ => variant.shared_bytes::<bf16>(nt),
-            };
+            let bytes = variant.shared_bytes("nt");
             assert!(variant.blocks * (bytes + 1024) <= 228 * 1024, "{} {}", variant.kernel, variant.name());
         }
     }

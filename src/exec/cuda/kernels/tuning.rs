@@ -126,6 +126,11 @@ impl Tiling {
         VARIANTS.iter().find(is_it).unwrap_or_else(|| unreachable!("a test asks for each"))
     }
 
+    /// Into how many stretches a sum of this length is split.
+    pub fn stretches(self, k: usize) -> usize {
+        self.cut(k).1
+    }
+
     /// The length of each stretch of k, whole tiles, and how many there are: none is empty.
     pub(super) fn cut(self, k: usize) -> (usize, usize) {
         let depth = self.variant.depth;

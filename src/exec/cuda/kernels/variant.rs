@@ -61,6 +61,9 @@ pub struct Tuned {
     pub splits: usize,
 }
 
+/// The ways in which A and B are stored.
+pub const LETTERS: [&str; 4] = ["nn", "nt", "tn", "tt"];
+
 const VARIANT_COLUMNS: &str = "kernel,rows,columns,depth,down,across,stages,blocks,use";
 const TUNED_COLUMNS: &str = "card,precision,transposes,m,n,k,variant,splits";
 
@@ -91,6 +94,23 @@ impl Variant {
     pub fn name(&self) -> String {
         let Self { rows, columns, depth, down, across, stages, blocks, .. } = self;
         format!("{rows}x{columns}x{depth}_{down}x{across}_s{stages}_b{blocks}")
+    }
+
+    /// Bytes of a block's shared memory: all stages of both operands' tiles (Layout::SIZE in the C file). The letters
+    /// say how A and B are stored, as in [`Tuned::transposes`].
+    pub fn shared_bytes(&self, letters: &str) -> usize {
+        // Of an element, and elements between the ends of a tile's rows that run along k.
+        let (element, padding) = if self.kernel == "gemm" { (4, 4) } else { (2, 0) };
+        let tile = |extent: usize, runs_along_k: bool| {
+            extent * (self.depth + if runs_along_k { padding } else { 0 })
+        };
+        let both = tile(self.rows, letters.starts_with('n')) + tile(self.columns, letters.ends_with('t'));
+        self.stages * both * element
+    }
+
+    /// The name of its kernel for operands that are stored so.
+    pub fn entry(&self, letters: &str) -> String {
+        format!("{}_{letters}_{}", self.kernel, self.name())
     }
 
     /// Whether the program embeds it.
@@ -134,7 +154,7 @@ impl Tuned {
             let numbers: Vec<usize> =
                 numbers.iter().chain([splits]).map_while(|cell| positive(cell)).collect();
             let [m, n, k, splits] = numbers[..] else { return None };
-            let known = ["nn", "nt", "tn", "tt"].contains(transposes) && !card.is_empty();
+            let known = LETTERS.contains(transposes) && !card.is_empty();
             let [card, precision, transposes, variant] =
                 [card, precision, transposes, variant].map(|cell| (*cell).to_owned());
             known.then_some(Self { card, precision, transposes, m, n, k, variant, splits })
