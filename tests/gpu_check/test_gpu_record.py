@@ -122,8 +122,8 @@ class GpuRecord(unittest.TestCase):
 
     def test_the_kit_names_the_trees_of_the_files_as_they_lie(self) -> None:
         script = (GPU_RECORD.parent / "gpu-kit").read_text()
-        begin, end = script.index("index=$(mktemp"), script.index("doctor=$(")
-        piece = script[begin:end] + 'echo "$src $kernels"'
+        begin, end = script.index("tree=$(GIT_INDEX_FILE"), script.index("PYTHONPATH=scripts")
+        piece = "index=$(mktemp -u)\n" + script[begin:end] + 'echo "$src $kernels"'
         (self.root / "kernels/sum.cu").write_text("changed")
         (self.root / "src/new.rs").write_text("new")
 
