@@ -22,18 +22,20 @@ from .results import (
 TOOLS = {"memcheck": 3, "racecheck": 7, "initcheck": 3, "synccheck": 3}
 NEWEST = 3  # families of kernels, at least, whose tests compute-sanitizer runs before the rest
 
-# Names of cases of bench-cuda begin with these; each group is a process of its own.
+# Parts of the names of bench-cuda's cases: each group is a process of its own, and every case is in one of them.
 GROUPS = {
+    "ceilings": ["ceiling/"],
     "products_f32": ["gemm_f32/"],
     "products_bf16": ["gemm_bf16/"],
-    "optimizers": ["sgd/", "adagrad/", "rmsprop/", "adam/"],
+    "optimizers": ["sgd/", "adagrad/", "rmsprop/", "adam/535818", "adam/100000000"],
     "loss": ["softmax_cross_entropy/", "softmax/", "one_hot/"],
     "elementwise": ["unary/", "binary/", "relu_backward/", "program/", "fill/", "transpose/"],
     "sums": ["sum/"],
     "batches": ["gather/", "dropout/", "count_correct/", "count_confusions/", "accumulate_losses/"],
     "conversions": ["convert/"],
+    "training": ["mnist_epoch/", "training_step/adam"],  # with PyTorch's compilations, so last
 }
-STEPS = "training_step/"
+STEPS = ["training_step/"]  # all of them, without a peer
 
 TEN_EPOCHS = ["--epochs", "10"]
 RUNS = {
@@ -225,7 +227,7 @@ def sanitizers(part: str, expected: dict[str, float], limit: float) -> list[Expe
 
 RIGHT = [
     Experiment("variants", Times(20, 60, 5), variants, lambda _, ended: read_variants(ended.output), answers=True),
-    Experiment("tests", Times(60, 120, 10), tests, lambda _, ended: count_tests(ended.output), answers=True),
+    Experiment("tests", Times(50, 120, 10), tests, lambda _, ended: count_tests(ended.output), answers=True),
     *sanitizers("newest", {"memcheck": 8, "racecheck": 16, "initcheck": 8, "synccheck": 6}, 35),
     *sanitizers("rest", {"memcheck": 10, "racecheck": 22, "initcheck": 9, "synccheck": 7}, 40),
 ]
@@ -276,13 +278,13 @@ def read_bench(name: str) -> Callable[[Visit, Ended], dict]:
 
 
 def benches(name: str, expected: float, limit: float) -> Experiment:
-    return Experiment(f"benches/{name}", Times(expected, limit, 8), bench(name, GROUPS[name], True), read_bench(name))
+    return Experiment(f"benches/{name}", Times(expected, limit, 6), bench(name, GROUPS[name], True), read_bench(name))
 
 
 FAST = [
     Experiment("tune", Times(60, 75, 15), tune, lambda _, ended: read_tune(ended.output)),
     Experiment("latency", Times(10, 30, 3), latency, read_lines),
-    Experiment("step", Times(12, 40, 5), bench("step", [STEPS], False), read_bench("step")),
+    Experiment("step", Times(35, 60, 5), bench("step", STEPS, False), read_bench("step")),
 ]
 
 
@@ -341,10 +343,6 @@ WHY = [
 
 # ---- Beside PyTorch, and whole trainings
 
-def training_peers(visit: Visit, seconds: float) -> Command:
-    return Command(["python3", visit.peer(), "--device", "cpu" if visit.rehearsal else "cuda"])
-
-
 def mnist(name: str) -> Callable[[Visit, float], Command]:
     def command(visit: Visit, seconds: float) -> Command:
         options = [*RUNS[name], *(visit.rehearsal.mnist() if visit.rehearsal else [])]
@@ -362,15 +360,16 @@ def read_mnist(name: str) -> Callable[[Visit, Ended], dict]:
 
 
 PEERS = [
-    benches("products_f32", 30, 60),
-    benches("products_bf16", 30, 60),
+    benches("ceilings", 6, 25),
+    benches("products_f32", 25, 60),
+    benches("products_bf16", 25, 60),
     benches("optimizers", 12, 35),
     benches("loss", 15, 40),
-    benches("elementwise", 20, 50),
-    benches("sums", 12, 35),
-    benches("batches", 12, 35),
+    benches("elementwise", 18, 50),
+    benches("sums", 10, 35),
+    benches("batches", 10, 35),
     benches("conversions", 8, 30),
-    Experiment("peers", Times(30, 80, 15), training_peers, read_lines),
+    benches("training", 60, 90),
     *(Experiment(f"mnist/{name}", Times(1.5, 15, 1), mnist(name), read_mnist(name)) for name in RUNS),
 ]
 

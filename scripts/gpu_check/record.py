@@ -4,12 +4,12 @@ scripts/gpu-record, tests and people read it; docs/gpu/README.md says what is in
 results, so that a record that is cut short is made by the same code as a complete one.
 """
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 from . import clocks
 from .experiments import TABLE, TOOLS, Experiment
 from .queue import is_done
+from .results import is_time
 
 GOAL = 0.98  # test accuracy
 OPTIMIZERS = ["adagrad", "rmsprop", "adam"]  # which must reach the goal
@@ -65,46 +65,47 @@ KEPT = ("shape", "precision", "variant", "cache", "samples", "spread", "rate", "
 PEERS_OWN = ("samples", "spread")
 
 
-def our_figures(results: dict[str, dict]) -> Iterator[dict]:
-    """The benches', each once (every process measures the ceilings), and the epochs of MNIST."""
-    for name, result in results.items():
-        if name.startswith("mnist/") and "epoch_seconds" in result:
-            epoch = {"name": f"mnist_epoch/{name.removeprefix('mnist/')}", "seconds": result["epoch_seconds"]}
-            yield epoch | ({"machine": result["machine"]} if "machine" in result else {})
-    seen = set()
+def our_figures(results: dict[str, dict]) -> list[dict]:
+    """The benches', and the epochs of MNIST that no bench has.
+
+    A case that two processes measured (the ceilings, each; some steps, two) stands there once, with its peers.
+    """
+    found: dict[tuple, dict] = {}
     for name, result in results.items():
         if name == "step" or name.startswith("benches/"):
             for line in result.get("figures", []):
                 key = (line["name"], line.get("cache"), line.get("variant"))
-                if key not in seen:
-                    seen.add(key)
-                    yield line
+                if key not in found or (line.get("peers") and not found[key].get("peers")):
+                    found[key] = line
+    names = {line["name"] for line in found.values()}
+    epochs = []
+    for name, result in results.items():
+        epoch = f"mnist_epoch/{name.removeprefix('mnist/')}"
+        if name.startswith("mnist/") and "epoch_seconds" in result and epoch not in names:
+            machine = {"machine": result["machine"]} if "machine" in result else {}
+            epochs.append({"name": epoch, "seconds": result["epoch_seconds"]} | machine)
+    return [*epochs, *found.values()]
 
 
-def compare(ours: list[dict], peers: list[dict]) -> list[dict]:
-    """Each of our figures beside each peer at the same work; ratio = ours / peer, so less than 1 is faster.
+def compare(ours: list[dict]) -> list[dict]:
+    """Each of our figures beside each peer that was asked in turns with it.
 
-    A figure that was measured in pairs names its peers itself; `peers` are those that were measured alone.
+    ratio = ours / peer's, in the same rounds, so less than 1 is faster.
     """
-    figures = []
-    for our in ours:
-        beside = our.get("peers") or [line for line in peers if line["name"] == our["name"]]
-        figures += [compared(our, peer) for peer in beside or [{}]]
-    names = {our["name"] for our in ours}
-    return figures + [compared({"name": line["name"]}, line) for line in peers if line["name"] not in names]
+    return [compared(our, peer) for our in ours for peer in our.get("peers") or [{}]]
 
 
 def compared(our: dict, peer: dict) -> dict:
-    ours, theirs = our.get("seconds"), peer.get("seconds")
+    ours, theirs = peer.get("ours_seconds", our["seconds"]), peer.get("seconds")
     return {
         "name": our["name"],
-        "ours_seconds": ours,
+        "ours_seconds": our["seconds"],
         "peer_seconds": theirs,
         "peer": peer.get("peer"),
-        "ratio": ours / theirs if ours and theirs else None,
+        "ratio": ours / theirs if is_time(ours) and is_time(theirs) else None,
         **{key: our.get(key) for key in KEPT},
         **{f"peer_{key}": peer.get(key) for key in PEERS_OWN},
-        "machine": our.get("machine", peer.get("machine")),
+        "machine": our.get("machine"),
     }
 
 
@@ -208,11 +209,10 @@ def made(base: dict, results: dict[str, dict], log: clocks.Log | None) -> dict:
     found = stages(results)
     machine = found.get("machine", {})
     keys = {"card": "card", "driver": "driver", "torch": "torch"}
-    peers = results.get("peers", {}).get("figures", [])
     return base | {key: machine.get(name) for key, name in keys.items()} | {
         "clocks": log.account(samples) if log else {"status": NOT_BEGUN},
         "stages": found,
-        "figures": compare(list(our_figures(results)), peers),
+        "figures": compare(our_figures(results)),
         "owed": owed(TABLE, results),
         "faults": faults(found, base["rehearsal"]),
     }

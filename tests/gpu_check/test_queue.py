@@ -54,7 +54,7 @@ class Arithmetic(unittest.TestCase):
         self.assertEqual(len(names), len(set(names)))
         stages = list(dict.fromkeys(name.split("/")[0] for name in names))
         self.assertEqual(stages, [
-            "machine", "variants", "tests", "sanitizer", "tune", "latency", "step", "ncu", "benches", "peers", "mnist",
+            "machine", "variants", "tests", "sanitizer", "tune", "latency", "step", "ncu", "benches", "mnist",
         ])
         sanitizers = [name.split("/")[2] for name in names if name.startswith("sanitizer")]
         self.assertEqual(sanitizers, ["newest"] * 4 + ["rest"] * 4)
@@ -156,7 +156,7 @@ class TooLong(FakeKit):
         self.assertRegex(found["stages"]["tests"]["status"], r"timed out after \d+ s")
         self.assertEqual(found["stages"]["tests"]["passed"], 1)
         owed = self.owed(found)
-        self.assertEqual(owed["peers"], [OUT_OF_TIME])
+        self.assertEqual(owed["benches/training"], [OUT_OF_TIME])
         self.assertEqual(owed["sanitizer/racecheck/newest"], [OUT_OF_TIME])
         self.assertRegex(owed["tests"][0], "timed out")
         self.assertIn("racecheck: no summary; newest skipped: out of time; rest skipped: out of time", found["faults"])
