@@ -13,7 +13,7 @@ from . import counters
 from .clocks import fields
 from .programs import Ended
 from .queue import NOTHING, Times
-from .rehearsal import TEST_VARIABLES, TESTS, Rehearsal
+from .rehearsal import DEVICE, TEST_VARIABLES, TESTS, Rehearsal
 from .results import (
     count_findings, count_tests, json_lines, measured, problems, read_run, read_tune, read_variants, whole_json,
 )
@@ -27,7 +27,8 @@ GROUPS = {
     "ceilings": ["ceiling/"],
     "products_f32": ["gemm_f32/"],
     "products_bf16": ["gemm_bf16/"],
-    "optimizers": ["sgd/", "adagrad/", "rmsprop/", "adam/535818", "adam/100000000"],
+    # With their sizes: training steps are named after optimizers, too.
+    "optimizers": [f"{rule}/{n}" for rule in ("sgd", "adagrad", "rmsprop", "adam") for n in (535818, 100000000)],
     "loss": ["softmax_cross_entropy/", "softmax/", "one_hot/"],
     "elementwise": ["unary/", "binary/", "relu_backward/", "program/", "fill/", "transpose/"],
     "sums": ["sum/"],
@@ -76,12 +77,13 @@ class Visit:
     def test_variables(self, **more: str) -> dict[str, str]:
         """On the card; a rehearsal's tests bring their own emulated devices."""
         where = TEST_VARIABLES if self.rehearsal else {"COTANGENT_TEST_DEVICE": "cuda"}
-        return self.candidates() | more | where
+        return self.variables() | more | where
 
-    def candidates(self) -> dict[str, str]:
-        """Where our programs find the kernel variants that they do not embed."""
+    def variables(self) -> dict[str, str]:
+        """Where our programs find the kernel variants that they do not embed; which device a rehearsal is on."""
         folder = self.kit / "candidates"
-        return {"COTANGENT_CUDA_CANDIDATES": str(folder)} if folder.is_dir() else {}
+        found = {"COTANGENT_CUDA_CANDIDATES": str(folder)} if folder.is_dir() else {}
+        return found | ({"COTANGENT_BENCH_DEVICE": str(DEVICE)} if self.rehearsal else {})
 
     def peer(self) -> Path:
         return self.kit / "benches/peers/torch_cuda.py"
@@ -169,7 +171,7 @@ MACHINE = [
 
 def variants(visit: Visit, seconds: float) -> Command:
     tiny = ["--test"] if visit.rehearsal else []
-    return Command([visit.kit / "bench-tune", "--check", *tiny], visit.candidates())
+    return Command([visit.kit / "bench-tune", "--check", *tiny], visit.variables())
 
 
 def tests(visit: Visit, seconds: float) -> Command:
@@ -240,11 +242,11 @@ SECONDS_TO_END = 5  # between what bench-tune is told and when it would be ended
 
 def tune(visit: Visit, seconds: float) -> Command:
     told = ["--test"] if visit.rehearsal else ["--seconds", f"{max(seconds - SECONDS_TO_END, 1):.0f}"]
-    return Command([visit.kit / "bench-tune", "--tune", *told], visit.candidates())
+    return Command([visit.kit / "bench-tune", "--tune", *told], visit.variables())
 
 
 def latency(visit: Visit, seconds: float) -> Command:
-    return Command([visit.kit / "bench-latency", "--test" if visit.rehearsal else "--bench"])
+    return Command([visit.kit / "bench-latency", "--test" if visit.rehearsal else "--bench"], visit.variables())
 
 
 def read_lines(visit: Visit, ended: Ended) -> dict:
@@ -259,7 +261,7 @@ def bench(name: str, filters: list[str], peers: bool) -> Callable[[Visit, float]
         results = {"COTANGENT_BENCH_JSON": str(bench_file(visit, name)), "COTANGENT_BENCH_OUT": str(visit.out / "bench" / name)}
         asked = {"COTANGENT_BENCH_PEER": f"python3 {visit.peer()}"} if peers else {}
         how = "--test" if visit.rehearsal else "--bench"
-        return Command([visit.kit / "bench-cuda", how, *filters], visit.candidates() | results | asked)
+        return Command([visit.kit / "bench-cuda", how, *filters], visit.variables() | results | asked)
 
     return command
 
@@ -300,7 +302,7 @@ def profile(case: str) -> Callable[[Visit, float], Command]:
     def command(visit: Visit, seconds: float) -> Command:
         how = ["--clock-control", "none", "--csv", "--page", "raw", "--print-units", "base"]
         metrics = ["--metrics", ",".join(visit.metrics)]
-        return Command(["ncu", *how, *metrics, visit.kit / "bench-cuda", "--profile", case], visit.candidates())
+        return Command(["ncu", *how, *metrics, visit.kit / "bench-cuda", "--profile", case], visit.variables())
 
     return command
 
@@ -346,7 +348,8 @@ WHY = [
 def mnist(name: str) -> Callable[[Visit, float], Command]:
     def command(visit: Visit, seconds: float) -> Command:
         options = [*RUNS[name], *(visit.rehearsal.mnist() if visit.rehearsal else [])]
-        where = ["--seed", "0", "--device", "cuda", "--out", visit.out / f"mnist-{name}", "--quiet"]
+        device = f"cuda:{DEVICE}" if visit.rehearsal else "cuda"
+        where = ["--seed", "0", "--device", device, "--out", visit.out / f"mnist-{name}", "--quiet"]
         return Command([visit.kit / "cotangent", "mnist", *options, *where])
 
     return command

@@ -150,11 +150,12 @@ def owed(experiments: list[Experiment], results: dict[str, dict]) -> list[dict]:
 
 
 def told(problems: list[dict]) -> list[str]:
-    """A line for each kind of problem, with the names of what met it."""
+    """A line for each kind of problem, with the names of what met it; a name within a problem is left out of it."""
     names: dict[str, list[str]] = {}
     for line in problems:
         who = f"{line['peer']}: " if line.get("peer") else ""
-        names.setdefault(who + line["problem"], []).append(str(line.get("name")))
+        name = str(line.get("name"))
+        names.setdefault(who + line["problem"].replace(name, "…"), []).append(name)
     return [f"{problem} ({', '.join(dict.fromkeys(met))})" for problem, met in names.items()]
 
 

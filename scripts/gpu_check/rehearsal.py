@@ -8,6 +8,8 @@ from pathlib import Path
 # Few tests: the others run in `cargo test`. A rehearsal is of the queue.
 TESTS = ["kernels::convert::"]
 TEST_VARIABLES = {"COTANGENT_TEST_EVERY": "7"}
+# Of the emulated devices the newest, which does all that any does.
+DEVICE = 2
 # What makes the driver an emulated one, and says which.
 KEPT = ["COTANGENT_CUDA_IMAGE", "COTANGENT_EMULATOR_"]
 

@@ -66,9 +66,9 @@ class WhatIsRecorded(FakeKit):
             f"{race} {rest} --test-threads 1 cuda 7 CUDA_CANDIDATES",
             f"tests {rest} --test-threads 1 cuda 3 CUDA_CANDIDATES",
             "bench-tune --tune --seconds 70 CUDA_CANDIDATES",
-            "bench-latency --bench",
+            "bench-latency --bench CUDA_CANDIDATES",
             "bench-cuda --bench training_step/ CUDA_CANDIDATES",
-            "bench-cuda --bench sgd/ adagrad/ rmsprop/ adam/535818 adam/100000000 CUDA_CANDIDATES BENCH_PEER",
+            "bench-cuda --bench gather/ dropout/ count_correct/ count_confusions/ accumulate_losses/ CUDA_CANDIDATES BENCH_PEER",
             "bench-cuda --profile gemm_f32/square/4096 CUDA_CANDIDATES",
             f"cotangent mnist --opt rmsprop --epochs 10 {run}-rmsprop --quiet",
             f"cotangent mnist --opt adam --epochs 10 --precision bf16 {run}-adam-bf16 --quiet",
@@ -132,7 +132,7 @@ class WhatIsRefused(FakeKit):
         for call in ["bench-tune --check --test", "bench-tune --tune --test", "bench-cuda --test unary/", "bench-latency --test"]:
             self.assertTrue(any(made.startswith(call) for made in calls), call)
         training = next(call for call in calls if call.startswith("cotangent mnist --opt sgd"))
-        self.assertRegex(training, "--hidden 16 --data /")
+        self.assertRegex(training, "--hidden 16 --data /.* --device cuda:2 ")
         self.assertIn("tests kernels::convert:: --test-threads 1 7 CUDA_CANDIDATES", calls)  # not COTANGENT_TEST_DEVICE
 
     def test_only_a_rehearsal_lets_the_image_be_another(self) -> None:
@@ -261,15 +261,17 @@ class WhatCostsOnlyItself(FakeKit):
         self.assertEqual([fault.split(":")[0] for fault in record["faults"]], ["variants", *TOOLS])
 
     def test_a_peer_that_dies_costs_only_its_figures(self) -> None:
-        died = {"name": "gemm_f32/square/1024", "cache": "cold", "peer": "cuBLAS", "problem": "it ended by SIGKILL"}
+        def dead(name: str) -> dict:
+            return {"name": name, "cache": "cold", "peer": "cuBLAS", "problem": f"it ended by SIGKILL at {name}"}
+
         alone = {"name": "gemm_f32/square/1024", "cache": "cold", "seconds": 0.003, "peers": []}
-        more = died | {"name": "gemm_f32/square/2048"}
-        self.fake("kit/bench-cuda", bench({"gemm_f32/": [alone, died, more]}))
+        died = [dead(f"gemm_f32/square/{n}") for n in (1024, 2048)]
+        self.fake("kit/bench-cuda", bench({"gemm_f32/": [alone, *died]}))
         record = self.ends_with()
         figure = next(figure for figure in record["figures"] if figure["name"] == "gemm_f32/square/1024")
         self.assertEqual([figure["ours_seconds"], figure["peer_seconds"], figure["ratio"]], [0.003, None, None])
         both = "gemm_f32/square/1024, gemm_f32/square/2048"
-        self.assertEqual(self.owed(record)["benches/products_f32"], [f"cuBLAS: it ended by SIGKILL ({both})"])
+        self.assertEqual(self.owed(record)["benches/products_f32"], [f"cuBLAS: it ended by SIGKILL at … ({both})"])
 
     def test_tuning_times_are_kept_as_they_were_printed(self) -> None:
         stage = self.ends_with()["stages"]["tune"]
