@@ -186,7 +186,7 @@ QUERIES = ["clocks.sm", "clocks_event_reasons.active"]
 
 
 def nvidia_smi(help_text: str = '"clocks.sm"\n"clocks_event_reasons.active"', log: str | None = None) -> str:
-    line = '"$(date -u "+%Y/%m/%d %H:%M:%S.%3N"), 1980, 2619, 350.25, 51, 97, 0x0000000000000004"'
+    line = '"$(date "+%Y/%m/%d %H:%M:%S.%3N"), 1980, 2619, 350.25, 51, 97, 0x0000000000000004"'
     log = log if log is not None else f"while :; do echo {line}; sleep 0.1; done"
     return f"""
 case "$*" in

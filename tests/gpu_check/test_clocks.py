@@ -2,7 +2,10 @@
 
     python3 -m unittest discover -s tests/gpu_check
 """
+import os
+import time
 import unittest
+from unittest import mock
 
 from fakes import FakeKit, nvidia_smi
 
@@ -18,6 +21,13 @@ def sample(time: float, sm: float = 1980, watts: float | None = 300, celsius: fl
 
 class Lines(unittest.TestCase):
     def test_a_line_is_read_with_its_moment_in_utc(self) -> None:
+        self.addCleanup(time.tzset)
+        with mock.patch.dict(os.environ, {"TZ": "FAR-9"}):
+            time.tzset()
+            found = parse(LINE)
+        self.assertEqual(found.time, 1795658271.25)
+
+    def test_a_line_is_read_with_all_that_it_says(self) -> None:
         self.assertEqual(parse(LINE), Sample(1795658271.25, 1980, 2619, 350.25, 51, 97, ("sw_power_cap", "sw_thermal_slowdown")))
 
     def test_what_a_driver_does_not_say_is_none(self) -> None:
@@ -55,6 +65,7 @@ class Joined(unittest.TestCase):
             "sm_mhz": 1900, "sm_mhz_lowest": 1500, "memory_mhz": 2619, "watts": 400, "celsius_highest": 55, "utilization": 97,
             "reasons": ["sw_power_cap"], "samples": 3,
         })
+        self.assertEqual(over(log, 10.2, 10.6)["samples"], 3, "its beginning and its end are in it")
 
     def test_an_interval_shorter_than_the_logs_step_gets_the_nearest_sample(self) -> None:
         log = [sample(10.0, 1000), sample(10.2, 2000), sample(10.4, 3000)]
@@ -83,7 +94,10 @@ class Joined(unittest.TestCase):
 
 class InTheRecord(FakeKit):
     def test_every_figure_and_experiment_says_how_the_card_was(self) -> None:
-        record = self.ends_with()
+        """Wherever it stands: nvidia-smi writes local time."""
+        ended = self.check(TZ="FAR-9")
+        self.assertEqual(ended.returncode, 0, ended.stdout)
+        record = self.record()
         self.assertEqual([record["clocks"]["status"], record["clocks"]["gaps"]], ["ok", []])
         state = {"sm_mhz": 1980, "sm_mhz_lowest": 1980, "memory_mhz": 2619, "watts": 350.25, "celsius_highest": 51, "reasons": ["sw_power_cap"]}
         self.assertEqual({key: record["clocks"]["all"][key] for key in state}, state)

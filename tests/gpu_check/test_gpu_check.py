@@ -218,6 +218,12 @@ class WhatCostsOnlyItself(FakeKit):
         self.assertRegex(record["faults"][0], "mnist adagrad: its results cannot be read: KeyError")
         self.assertIn("mnist/fast", self.owed(record))
 
+    def test_results_of_another_kind_stop_nothing(self) -> None:
+        self.fake("kit/cotangent", cotangent(summary=["no", "summary"]))
+        ended = self.check()
+        self.assertEqual((ended.returncode, ended.stderr), (1, ""))
+        self.assertRegex(self.owed(self.record())["mnist/fast"][0], "its results cannot be read: TypeError")
+
     def test_garbage_is_no_figure(self) -> None:
         garbage = [
             '{"name": "x", "seconds": NaN}', '{"name": "x", "seconds": 1e999}', '{"name": "x", "seconds": -1}', '{"name": 1, "seconds": 1}',
