@@ -67,7 +67,8 @@ def read_from(file: Path, begin: int) -> str:
 
 
 def run_program(
-    words: Sequence[str | Path], log: Path, limit: float, folder: Path, variables: Mapping[str, str], kept: Sequence[str] = ()
+    words: Sequence[str | Path], log: Path, limit: float, folder: Path, variables: Mapping[str, str],
+    kept: Sequence[str] = (),
 ) -> Ended:
     """Runs a program in `folder` for `limit` seconds at most; what it prints is added to the log.
 
