@@ -258,7 +258,8 @@ def bench(name: str, filters: list[str], peers: bool) -> Callable[[Visit, float]
     """Cases of bench-cuda, which appends its figures to a file; with PyTorch's, in pairs."""
 
     def command(visit: Visit, seconds: float) -> Command:
-        results = {"COTANGENT_BENCH_JSON": str(bench_file(visit, name)), "COTANGENT_BENCH_OUT": str(visit.out / "bench" / name)}
+        file, folder = bench_file(visit, name), visit.out / "bench" / name
+        results = {"COTANGENT_BENCH_JSON": str(file), "COTANGENT_BENCH_OUT": str(folder)}
         asked = {"COTANGENT_BENCH_PEER": f"python3 {visit.peer()}"} if peers else {}
         how = "--test" if visit.rehearsal else "--bench"
         return Command([visit.kit / "bench-cuda", how, *filters], visit.variables() | results | asked)

@@ -72,7 +72,11 @@ class Queue:
         else:
             result = self.tried(experiment)
         self.visit.results[experiment.name] = result
-        self.save()
+        try:
+            self.save()
+        except Exception as error:  # what the reading let through; a record without it is better than none
+            self.visit.results[experiment.name] = {"status": f"its results cannot be recorded: {error!r}"}
+            self.save()
 
     def tried(self, experiment: Experiment) -> dict:
         seconds = granted(experiment.times, self.budget.left())

@@ -9,7 +9,6 @@ from pathlib import Path
 from . import clocks
 from .experiments import TABLE, TOOLS, Experiment
 from .queue import is_done
-from .results import is_time
 
 GOAL = 0.98  # test accuracy
 OPTIMIZERS = ["adagrad", "rmsprop", "adam"]  # which must reach the goal
@@ -96,13 +95,13 @@ def compare(ours: list[dict]) -> list[dict]:
 
 
 def compared(our: dict, peer: dict) -> dict:
-    ours, theirs = peer.get("ours_seconds", our["seconds"]), peer.get("seconds")
+    ours, theirs = peer.get("ours_seconds") or our["seconds"], peer.get("seconds")
     return {
         "name": our["name"],
         "ours_seconds": our["seconds"],
         "peer_seconds": theirs,
         "peer": peer.get("peer"),
-        "ratio": ours / theirs if is_time(ours) and is_time(theirs) else None,
+        "ratio": ours / theirs if theirs else None,
         **{key: our.get(key) for key in KEPT},
         **{f"peer_{key}": peer.get(key) for key in PEERS_OWN},
         "machine": our.get("machine"),

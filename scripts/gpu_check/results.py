@@ -13,6 +13,8 @@ from pathlib import Path
 
 FINDINGS = re.compile(r"(?:ERROR SUMMARY: (\d+) errors?|RACECHECK SUMMARY: (\d+) hazards? displayed)")
 FINDINGS_SHOWN = 5
+NUMBERS = ("began", "ended", "samples", "spread", "rate", "fraction", "ours_seconds")
+WORDS = ("cache", "variant", "unit", "shape", "precision", "bound", "peer")
 MOST_LINES = 10_000  # of a program's JSON: more than any has to say, and so few that every save is quick
 
 
@@ -26,12 +28,16 @@ def loads(text: str) -> object:
     return json.loads(text, parse_float=finite, parse_constant=lambda _: None)
 
 
+def is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def is_time(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+    return is_number(value) and value > 0
 
 
 def json_lines(text: str) -> list[dict]:
-    """The lines that are JSON objects; others, and a last one that was cut off, are left out, and those beyond MOST_LINES."""
+    """The lines that are JSON objects, MOST_LINES at most; others, and a last one that was cut off, are left out."""
     found = []
     for line in text.splitlines():
         if line.startswith("{") and len(found) < MOST_LINES:
@@ -47,14 +53,27 @@ def whole_json(text: str) -> dict:
     return {}
 
 
+def as_they_should_be(line: dict) -> dict:
+    """A line whose fields are what they are said to be, or none: tables and comparisons rely on it."""
+    wrong = {key for key in NUMBERS if not is_number(line.get(key))}
+    wrong |= {key for key in WORDS if not isinstance(line.get(key), str)}
+    found = {key: None if key in wrong else value for key, value in line.items()}
+    if "peers" in line:
+        peers = line["peers"] if isinstance(line["peers"], list) else []
+        named = [peer for peer in peers if isinstance(peer, dict) and isinstance(peer.get("peer"), str)]
+        found["peers"] = [as_they_should_be(peer) for peer in named if is_time(peer.get("seconds"))]
+    return found
+
+
 def measured(lines: list[dict]) -> list[dict]:
     """The figures among the lines: what has a name and a time in seconds."""
-    return [line for line in lines if isinstance(line.get("name"), str) and is_time(line.get("seconds"))]
+    figures = [line for line in lines if isinstance(line.get("name"), str) and is_time(line.get("seconds"))]
+    return [as_they_should_be(line) for line in figures]
 
 
 def problems(lines: list[dict]) -> list[dict]:
     """What could not be measured, by the program's own account."""
-    return [line for line in lines if isinstance(line.get("problem"), str)]
+    return [as_they_should_be(line) for line in lines if isinstance(line.get("problem"), str)]
 
 
 def count_tests(output: str) -> dict:
@@ -77,15 +96,20 @@ def count_findings(output: str) -> dict:
 
 def read_variants(output: str) -> dict:
     """Each kernel variant against the reference kernel on the device, and the variants that are wrong."""
-    checks = [line for line in json_lines(output) if "check" in line and "variant" in line]
+    checks = [line for line in json_lines(output) if all(isinstance(line.get(key), str) for key in ("check", "variant"))]
     wrong = [f"{line['check']} {line['variant']}: {line.get('status')}" for line in checks if line.get("status") != "ok"]
     return {"checks": checks, "wrong": wrong}
+
+
+def is_tune(line: dict) -> bool:
+    words = all(isinstance(line.get(key), str) for key in ("tune", "transposes", "variant"))
+    return words and all(isinstance(line.get(key), int) for key in ("m", "n", "k", "splits")) and is_time(line.get("seconds"))
 
 
 def read_tune(output: str) -> dict:
     """Times of each variant at each shape, and the shapes that were not come to."""
     lines = json_lines(output)
-    figures = [line for line in lines if "tune" in line and is_time(line.get("seconds"))]
+    figures = [as_they_should_be(line) for line in lines if is_tune(line)]
     left = next((line["left"] for line in reversed(lines) if "left" in line), None)
     return {"figures": figures, "left": left}
 

@@ -23,7 +23,7 @@ def aligned(rows: Rows) -> list[str]:
 
 
 def rate_of(figure: dict) -> str:
-    return "" if figure.get("rate") is None else f"{figure['rate']:.4g} {figure['unit']}"
+    return "" if figure.get("rate") is None else f"{figure['rate']:.4g} {figure.get('unit') or ''}".strip()
 
 
 def share(fraction: float | None) -> str:
@@ -131,8 +131,8 @@ def latency_rows(record: dict) -> Rows:
     stage = record["stages"].get("latency", {})
     for line in stage.get("figures", []):
         spread = "" if line.get("spread") is None else f"{line['spread']:.0%}"
-        rate = rate_of(line) if line.get("unit") else ""
-        rows.append([line["name"].removeprefix("latency/"), shown(line["seconds"]), rate, spread, str(line.get("samples", ""))])
+        name = line["name"].removeprefix("latency/")
+        rows.append([name, shown(line["seconds"]), rate_of(line), spread, str(line.get("samples") or "")])
     for line in stage.get("problems", []):
         rows.append([str(line.get("name", "")).removeprefix("latency/"), line["problem"], "", "", ""])
     return rows
@@ -154,7 +154,7 @@ def tune_rows(record: dict) -> Rows:
 
 
 def variant_of(line: dict) -> str:
-    return line["variant"] + (f", k in {line['splits']}" if line.get("splits", 1) != 1 else "")
+    return line["variant"] + (f", k in {line['splits']}" if line["splits"] != 1 else "")
 
 
 def counter_rows(record: dict) -> Rows:

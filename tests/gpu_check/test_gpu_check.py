@@ -3,11 +3,14 @@
     python3 -m unittest discover -s tests/gpu_check
 """
 import json
+import os
 import re
+import subprocess
+import sys
 import unittest
 
 from fakes import (
-    CHECKS, DOCTOR, FIGURES, KIT, LATENCIES, NO_CLUSTERS, SANITIZER, SUMMARY, TESTS_FAIL, TESTS_PASS, TIMES, FakeKit,
+    CHECKS, DOCTOR, FIGURES, GPU_CHECK, KIT, LATENCIES, NO_CLUSTERS, SANITIZER, SCRIPTS, SUMMARY, TESTS_FAIL, TESTS_PASS, TIMES, FakeKit,
     bench, cotangent, json_lines, says, tune,
 )
 
@@ -68,7 +71,7 @@ class WhatIsRecorded(FakeKit):
             "bench-tune --tune --seconds 70 CUDA_CANDIDATES",
             "bench-latency --bench CUDA_CANDIDATES",
             "bench-cuda --bench training_step/ CUDA_CANDIDATES",
-            "bench-cuda --bench gather/ dropout/ count_correct/ count_confusions/ accumulate_losses/ CUDA_CANDIDATES BENCH_PEER",
+            "bench-cuda --bench softmax_cross_entropy/ softmax/ one_hot/ CUDA_CANDIDATES BENCH_PEER",
             "bench-cuda --profile gemm_f32/square/4096 CUDA_CANDIDATES",
             f"cotangent mnist --opt rmsprop --epochs 10 {run}-rmsprop --quiet",
             f"cotangent mnist --opt adam --epochs 10 --precision bf16 {run}-adam-bf16 --quiet",
@@ -129,7 +132,8 @@ class WhatIsRefused(FakeKit):
         self.assertIn("no figure in it means anything", ended.stdout)
         self.assertNotIn("keep it as", ended.stdout)
         calls = self.calls_made()
-        for call in ["bench-tune --check --test", "bench-tune --tune --test", "bench-cuda --test unary/", "bench-latency --test"]:
+        tiny = ["bench-tune --check --test", "bench-tune --tune --test", "bench-cuda --test unary/", "bench-latency --test"]
+        for call in tiny:
             self.assertTrue(any(made.startswith(call) for made in calls), call)
         training = next(call for call in calls if call.startswith("cotangent mnist --opt sgd"))
         self.assertRegex(training, "--hidden 16 --data /.* --device cuda:2 ")
@@ -163,7 +167,8 @@ class WhatDoesNotPass(FakeKit):
         record = self.ends_with()
         self.assertNotIn("sanitizer/memcheck/newest", self.owed(record))
         memcheck = record["stages"]["sanitizer"]["memcheck"]
-        self.assertEqual(memcheck["parts"]["newest"], {"status": "nothing to do: kit.json names no family of kernels that has tests"})
+        status = "nothing to do: kit.json names no family of kernels that has tests"
+        self.assertEqual(memcheck["parts"]["newest"], {"status": status})
         self.assertIn("tests kernels:: --test-threads 1 cuda 3 CUDA_CANDIDATES", self.calls_made())
 
     def test_newest_families_that_are_all_leave_nothing_to_sum_up(self) -> None:
@@ -226,11 +231,18 @@ class WhatCostsOnlyItself(FakeKit):
 
     def test_garbage_is_no_figure(self) -> None:
         garbage = [
-            '{"name": "x", "seconds": NaN}', '{"name": "x", "seconds": 1e999}', '{"name": "x", "seconds": -1}', '{"name": 1, "seconds": 1}',
-            '{"seconds": 1}', "[1]", "{", '{"name": "x", "seconds": "soon"}', '{"name": "good", "seconds": 1, "spread": NaN}',
+            '{"name": "x", "seconds": NaN}', '{"name": "x", "seconds": 1e999}', '{"name": "x", "seconds": -1}',
+            '{"name": 1, "seconds": 1}', '{"seconds": 1}', "[1]", "{", '{"name": "x", "seconds": "soon"}',
+            '{"name": "good", "seconds": 1, "spread": NaN}',
         ]
         self.fake("kit/bench-latency", f"{says(*garbage)}; printf '\\377\\000'")
-        self.fake("kit/bench-tune", says(*garbage, '{"tune": "f32", "seconds": NaN}'))
+        half = {"name": "y", "seconds": 1, "cache": ["warm"], "variant": {}, "spread": "much"}
+        half |= {"unit": 7, "rate": "fast", "ended": []}
+        some = [1, {"peer": 2}, {"peer": "P"}, {"peer": "Q", "seconds": 2, "ours_seconds": "x"}]
+        self.fake("kit/bench-cuda", bench({"unary/": [half | {"peers": "all"}, half | {"name": "z", "peers": some}]}))
+        wrongs = ({"seconds": None}, {"m": "x"}, {"splits": None}, {"variant": []}, {"spread": "x"})
+        tuned = [TIMES[0] | wrong for wrong in wrongs]
+        self.fake("kit/bench-tune", says(*garbage, '{"tune": "f32", "seconds": NaN}', json_lines(tuned)))
         self.fake("tools/ncu", says(*garbage, '"ID","a__b"', '"1'))
         self.fake("kit/tests", says("test result: ok. many passed; 0 failed;", TESTS_PASS))
         ended = self.check()
@@ -241,6 +253,25 @@ class WhatCostsOnlyItself(FakeKit):
         self.assertEqual([(line["name"], line["spread"]) for line in latency["figures"]], [("good", None)])
         self.assertEqual(record["faults"], ["variants: 0 of 0 variants right"])
         self.assertIn("no counters: ok", self.owed(record)["ncu/adam/535818"])
+        self.assertEqual([line["spread"] for line in record["stages"]["tune"]["figures"]], [None])
+        figures = {figure["name"]: figure for figure in record["figures"]}
+        told = [figures["z"][key] for key in ("cache", "variant", "spread", "unit", "rate", "peer", "ratio")]
+        self.assertEqual(told, [None, None, None, None, None, "Q", 0.5])
+        self.assertIsNone(figures["y"]["peer"])
+
+    def test_what_cannot_be_recorded_stops_nothing(self) -> None:
+        """Should the reading ever let something through that the record cannot be made of."""
+        broken = "import sys; sys.path.insert(0, {!r}); sys.argv[0] = {!r}\n" \
+            "from gpu_check import results; results.as_they_should_be = dict\n" \
+            "from gpu_check.main import main; main()"
+        line = {"name": "y", "seconds": 1, "peers": "all"}
+        self.fake("kit/bench-cuda", bench({"unary/": [line]}))
+        command = [sys.executable, "-c", broken.format(str(SCRIPTS), str(GPU_CHECK)), self.folder / "kit", self.out]
+        environment = os.environ | {"PATH": str(self.folder / "tools")}
+        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, timeout=60)
+        record = self.record()
+        self.assertRegex(self.owed(record)["benches/elementwise"][0], "its results cannot be recorded: AttributeError")
+        self.assertEqual(record["stages"]["mnist"]["fast"]["status"], "ok")
 
     def test_a_crash_loses_neither_earlier_nor_later_stages(self) -> None:
         crash = "    print('{\"name\": \"cut o', file=file, flush=True)\n    os.abort()"

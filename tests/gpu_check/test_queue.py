@@ -3,6 +3,7 @@
     python3 -m unittest discover -s tests/gpu_check
 """
 import fcntl
+import json
 import shlex
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
-from fakes import GPU_CHECK, HANG, TESTS_PASS, FakeKit, bench, says
+from fakes import CHECKS, GPU_CHECK, HANG, FakeKit, says
 
 from gpu_check import main, record
 from gpu_check.counters import CASES
@@ -148,17 +149,19 @@ class TooLong(FakeKit):
 
     def test_what_takes_too_long_is_ended_and_the_rest_is_owed(self) -> None:
         hold, lock = self.held()
-        self.fake("kit/tests", f"{says(TESTS_PASS.splitlines()[1])}; {hold} & wait")
-        ended = self.check("--budget", "13")
+        self.fake("kit/bench-tune", f"{says(json.dumps(CHECKS[0]))}; {hold} & wait")
+        ended = self.check("--budget", "8")
         found = self.record()
         self.assertEqual((ended.returncode, ended.stderr), (1, ""))
         self.assertEqual(found["stages"]["machine"]["status"], "ok")
-        self.assertRegex(found["stages"]["tests"]["status"], r"timed out after \d+ s")
-        self.assertEqual(found["stages"]["tests"]["passed"], 1)
+        variants = found["stages"]["variants"]
+        self.assertRegex(variants["status"], r"timed out after \d s")
+        self.assertEqual(variants["checks"], CHECKS[:1], "what it had printed by then is kept")
         owed = self.owed(found)
         self.assertEqual(owed["benches/training"], [OUT_OF_TIME])
         self.assertEqual(owed["sanitizer/racecheck/newest"], [OUT_OF_TIME])
-        self.assertRegex(owed["tests"][0], "timed out")
+        self.assertRegex(owed["variants"][0], "timed out")
+        self.assertEqual(owed["tests"], [OUT_OF_TIME])
         self.assertIn("racecheck: no summary; newest skipped: out of time; rest skipped: out of time", found["faults"])
         self.assertIn("mnist adam: skipped: out of time", found["faults"])
         self.assert_free(lock)
@@ -192,7 +195,7 @@ class TooLong(FakeKit):
     def test_a_flood_of_output_fills_no_disk(self) -> None:
         flood = "import os\nwhile True: os.write(1, b'{\"name\": \"x\", \"seconds\": 1}\\n' * 100000)"
         small = f"import sys; sys.argv[0] = {str(GPU_CHECK)!r}; sys.path.insert(0, {str(GPU_CHECK.parent)!r})\n" \
-            "from gpu_check import programs; programs.LARGEST_FILE = 1 << 23\n" \
+            "from gpu_check import programs, results; programs.LARGEST_FILE = 1 << 23; results.MOST_LINES = 100\n" \
             "from gpu_check.main import main; main()"
         self.fake("kit/bench-latency", f"exec {shlex.join([sys.executable, '-c', flood])}")
         command = [sys.executable, "-c", small, self.folder / "kit", self.out]
@@ -201,6 +204,7 @@ class TooLong(FakeKit):
         self.assertLessEqual((self.out / "latency.log").stat().st_size, 1 << 23)
         found = self.record()
         self.assertRegex(self.owed(found)["latency"][0], "exit status|ended by SIGXFSZ")
+        self.assertEqual(len(found["stages"]["latency"]["figures"]), 100)
         self.assertEqual(found["stages"]["tests"]["passed"], 2)
 
 
