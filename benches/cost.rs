@@ -5,21 +5,26 @@
 //! ```
 //!
 //! The floor is what no program can do without: the operations of the products over the rate at which this machine does
-//! products, or the bytes of parameters and optimizer state, read and written once a step, over the rate at which it copies,
-//! whichever is longer. There are two: of all products, which a program that multiplies zeros as well cannot beat, and of the
+//! products, or the bytes of parameters and optimizer state, read and written once a step, over the rate at which it moves
+//! them, whichever is longer. There are two: of all products, which a program that multiplies zeros as well cannot beat, and of the
 //! multiplications that are left without them. The rates are the crate `gemm`'s for large square matrices and those of
-//! copies that fit no cache, on all threads at once. A time is the median of several stretches of an epoch; each
+//! bytes that fit no cache, on all threads at once (`cpu/ceilings.rs`). A time is the median of several stretches of an epoch; each
 //! batch is gathered before its step here, where an epoch gathers it beside the step before.
+
+#[allow(dead_code, reason = "`cpu` needs the rest")]
+#[path = "cpu/ceilings.rs"]
+mod ceilings;
 
 use std::time::{Duration, Instant};
 
 use cotangent::data::{Dataset, Gather, Normalisation};
 use cotangent::draw::{LineChart, ScaleKind, Series};
 use cotangent::exec::Team;
-use cotangent::exec::cpu::team::for_each;
 use cotangent::model::{Activation, Perceptron};
 use cotangent::optim::{Adam, Optimizer};
 use cotangent::train::engine::cpu::Learner;
+
+use ceilings::{Level, Processor};
 
 const WIDTHS: [usize; 6] = [128, 256, 512, 1024, 1536, 2048];
 const BATCH_SIZES: [usize; 6] = [32, 64, 128, 256, 512, 1024];
@@ -46,65 +51,12 @@ struct Cost {
     floors: [f64; 2],
 }
 
-/// The shortest of several times that all threads take for the same work at once, in seconds.
-fn shortest(team: &mut Team, work: impl Fn(usize) + Sync) -> f64 {
-    let mut once = || {
-        let start = Instant::now();
-        let threads = team.threads();
-        team.install(|| for_each(threads, &work));
-        start.elapsed().as_secs_f64()
-    };
-    (0..8).map(|_| once()).fold(f64::INFINITY, f64::min)
-}
-
 impl Ceilings {
     fn measure(team: &mut Team) -> Self {
-        const SIDE: usize = 1024;
-        let threads = team.threads() as f64;
-        let operand = vec![0.5_f32; SIDE * SIDE];
-        let products = shortest(team, |_| {
-            let mut product = vec![0.0_f32; SIDE * SIDE];
-            let side = SIDE as isize;
-            // SAFETY: all three are square matrices of this side, row-major.
-            unsafe {
-                gemm::gemm(
-                    SIDE,
-                    SIDE,
-                    SIDE,
-                    product.as_mut_ptr(),
-                    1,
-                    side,
-                    false,
-                    operand.as_ptr(),
-                    1,
-                    side,
-                    operand.as_ptr(),
-                    1,
-                    side,
-                    0.0,
-                    1.0,
-                    false,
-                    false,
-                    false,
-                    gemm::Parallelism::None,
-                );
-            }
-            std::hint::black_box(product);
-        });
-        let length = 64 << 20;
-        let from = vec![1_u8; length];
-        let to: Vec<_> = (0..team.threads()).map(|_| std::sync::Mutex::new(vec![0_u8; length])).collect();
-        let copies = shortest(team, |thread| {
-            if let Ok(mut to) = to[thread].lock() {
-                to.copy_from_slice(&from);
-                std::hint::black_box(&mut to);
-            }
-        });
-        Self {
-            threads: team.threads(),
-            multiplications: threads * (SIDE * SIDE * SIDE) as f64 / products,
-            bytes: threads * 2.0 * length as f64 / copies,
-        }
+        let threads = team.threads();
+        let length = Processor::of_machine().bytes(Level::Memory, threads);
+        let bytes = ceilings::moved(team, length);
+        Self { threads, multiplications: ceilings::products(team), bytes }
     }
 }
 

@@ -5,7 +5,7 @@ mod figures;
 
 use std::time::Duration;
 
-use figures::{Asked, COLUMNS, Figures, Mode, Row, Stopwatch, chart, median, spread};
+use figures::{Asked, COLUMNS, Figures, Mode, Row, Stopwatch, chart, markdown, median, read, spread};
 
 fn row(kernel: &str, shape: &str) -> Row {
     Row {
@@ -72,12 +72,52 @@ fn bars_are_grouped_by_family_and_a_peer_that_takes_half_the_time_has_twice_the_
     assert_eq!(groups, expected);
     let bars = &drawn.groups[0].bars;
     assert_eq!((bars[0].share, bars[0].mark), (Some(0.5), Some(1.0)));
-    assert_eq!((bars[1].mark, &bars[1].caption[..]), (None, "0.333 GB/s  12.3 µs"));
+    assert_eq!((bars[1].mark, &bars[1].captions), (None, &["0.333 GB/s", "12.3 µs"].map(str::to_owned)));
     // precision is said only where it tells bars apart
     rows[2].precision = "bf16".into();
     let drawn = chart(&rows, "kernels", "cuBLAS", &[]);
     assert_eq!(drawn.groups[0].bars[1].label, "square 1024 cold bf16 t128x64");
     assert_eq!(drawn.groups[1].bars[0].label, "all 9");
+}
+
+/// The number of threads is told where a kernel was measured on several.
+#[test]
+fn bars_of_one_kernel_on_several_threads_say_on_how_many() {
+    let on = |threads: &str, kernel: &str| Row { card: format!("a, b (R), {threads}"), ..row(kernel, "9") };
+    let rows = [on("1 thread", "sum/all"), on("1 thread", "sum/rows"), on("2 threads", "sum/all")];
+    let drawn = chart(&rows, "kernels", "PyTorch", &[]);
+    let labels: Vec<&str> = drawn.groups[0].bars.iter().map(|bar| &bar.label[..]).collect();
+    assert_eq!(labels, ["all 9 1 thread", "rows 9", "all 9 2 threads"]);
+    assert_eq!(drawn.subtitle.as_deref(), Some("a, b (R), 2026-01-01"));
+    let alike = chart(&rows[..2], "kernels", "PyTorch", &[]);
+    assert_eq!(alike.subtitle.as_deref(), Some("a, b (R), 1 thread, 2026-01-01"));
+}
+
+#[test]
+fn a_table_for_a_document_has_a_line_a_row_and_columns_for_what_is_known() {
+    let rows = [Row { card: "a card".into(), variant: "split".into(), ..row("sum/per_row", "9 cold") }];
+    let expected = "| kernel | shape | variant | time | rate | of the ceiling |\n\
+                    | --- | --- | --- | --- | --- | --- |\n\
+                    | sum/per row | 9 cold | split | 12.3 µs | 0.333 GB/s | 50.0% |\n\
+                    \na card, 2026-01-01.\n";
+    assert_eq!(markdown(&rows, "PyTorch"), expected);
+    let beside = [Row { peer_microseconds: Some(1234.0), ..row("sum/all", "9") }];
+    let table = markdown(&beside, "PyTorch");
+    assert!(table.contains("| threads |") && table.contains("| of the ceiling | PyTorch |"), "{table}");
+    assert!(table.contains("| sum/all | 9 |  | 2 | 12.3 µs | 0.333 GB/s | 50.0% | 1.23 ms |"), "{table}");
+}
+
+/// Both the table and the picture of a run come from its rows, and rows can be read back.
+#[test]
+fn rows_come_back_as_they_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut figures = Figures::create_in(folder.path()).unwrap();
+    let rows = [row("sum/all", "9"), Row { rate: None, ceiling_share: None, ..row("sum/all", "10") }];
+    rows.iter().for_each(|row| figures.add(row.clone()).unwrap());
+    figures.draw("kernels", "PyTorch", &[]).unwrap();
+    let file = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read(file("kernels.csv").as_bytes()).unwrap(), rows);
+    assert_eq!(file("kernels.md"), markdown(&rows, "PyTorch"));
 }
 
 #[test]

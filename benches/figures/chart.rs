@@ -9,23 +9,26 @@ use super::Row;
 pub fn chart(rows: &[Row], title: &str, peer: &str, notes: &[String]) -> BarChart {
     let mut groups: Vec<BarGroup> = Vec::new();
     for row in rows {
-        let family = family(row);
         let bar = Bar {
-            label: label(row, rows.iter().filter(|other| self::family(other) == family)),
+            label: label(row, rows),
             share: row.ceiling_share,
             // The work is the same, so shares are as rates, and those inversely as times.
             mark: row
                 .ceiling_share
                 .zip(row.peer_microseconds)
                 .map(|(share, of_peer)| share * row.microseconds / of_peer),
-            caption: caption(row),
+            captions: [rate(row), time(row.microseconds)],
         };
-        match groups.iter_mut().find(|group| group.name == family) {
+        let name = family(row).replace('_', " ");
+        match groups.iter_mut().find(|group| group.name == name) {
             Some(group) => group.bars.push(bar),
-            None => groups.push(BarGroup { name: family.to_owned(), bars: vec![bar] }),
+            None => groups.push(BarGroup { name, bars: vec![bar] }),
         }
     }
-    let setting = rows.first().map(|row| format!("{}, {}", row.card, row.date));
+    // What follows the processor's name, its threads, may differ from row to row.
+    let device =
+        |row: &Row| if are_of_one_card(rows) { row.card.clone() } else { processor(row).0.to_owned() };
+    let setting = rows.first().map(|row| format!("{}, {}", device(row), row.date));
     BarChart {
         title: title.to_owned(),
         subtitle: setting,
@@ -40,30 +43,38 @@ fn family(row: &Row) -> &str {
     row.kernel.split('/').next().unwrap_or_default()
 }
 
-/// What tells a row from others of its family: precision only where they have several.
-fn label<'r>(row: &Row, mut family: impl Iterator<Item = &'r Row>) -> String {
+/// What tells a row from others: precision only where its family has several, the number of threads where its kernel has.
+fn label(row: &Row, rows: &[Row]) -> String {
+    let has_several = |of: fn(&Row) -> &str, kin: fn(&Row) -> &str| {
+        rows.iter().any(|other| kin(other) == kin(row) && of(other) != of(row))
+    };
     let of_family = row.kernel.split_once('/').map_or("", |(_, rest)| rest);
-    let precision =
-        if family.any(|other| other.precision != row.precision) { &row.precision[..] } else { "" };
-    let parts = [of_family, &row.shape, precision, &row.variant];
-    parts
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .map(|part| part.replace('_', " "))
-        .collect::<Vec<_>>()
-        .join(" ")
+    let precision = if has_several(|row| &row.precision, family) { &row.precision[..] } else { "" };
+    let threads = if has_several(|row| processor(row).1, |row| &row.kernel) { processor(row).1 } else { "" };
+    let parts = [of_family, &row.shape, precision, &row.variant, threads];
+    let parts = parts.into_iter().filter(|part| !part.is_empty()).map(|part| part.replace('_', " "));
+    parts.collect::<Vec<_>>().join(" ")
 }
 
-/// The rate, and the time that is easier to grasp.
-fn caption(row: &Row) -> String {
-    let time = time(row.microseconds);
-    match row.rate {
-        Some(rate) => format!("{} {}  {time}", three_digits(rate), row.unit),
-        None => time,
+fn are_of_one_card(rows: &[Row]) -> bool {
+    rows.iter().all(|row| row.card == rows[0].card)
+}
+
+/// The name of a row's card, and, of a processor, its threads.
+pub(super) fn processor(row: &Row) -> (&str, &str) {
+    match row.card.rsplit_once(", ") {
+        Some((name, threads)) if threads.contains("thread") => (name, threads),
+        _ => (&row.card, ""),
     }
 }
 
-fn time(microseconds: f64) -> String {
+/// The rate with its unit, if there is one.
+pub(super) fn rate(row: &Row) -> String {
+    row.rate.map_or(String::new(), |rate| format!("{} {}", three_digits(rate), row.unit))
+}
+
+/// In the unit that suits it.
+pub(super) fn time(microseconds: f64) -> String {
     match microseconds {
         ..1e3 => format!("{} µs", three_digits(microseconds)),
         ..1e6 => format!("{} ms", three_digits(microseconds / 1e3)),

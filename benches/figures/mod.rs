@@ -12,7 +12,7 @@
 //! | `shape` | the extents, as in `128x512`; of what was measured with its operands in a cache and without, `128x512 warm`, `128x512 cold` |
 //! | `precision` | `f32`, `bf16`: what the operands are |
 //! | `variant` | which of several kernels for the same work; empty where there is one |
-//! | `microseconds` | the median of at least seven samples |
+//! | `microseconds` | the median of at least seven samples; for a ceiling the best of them may stand |
 //! | `rate`, `unit` | work a second: bytes (`GB/s`) or operations (`GFLOP/s`, `TFLOP/s`), whichever the ceiling that binds counts |
 //! | `ceiling_share` | the rate over that ceiling: 1 is all that the machine can do |
 //! | `peer_microseconds` | another program's median at the same work, in pairs with ours |
@@ -25,6 +25,7 @@
 
 mod asked;
 mod chart;
+mod markdown;
 mod peer;
 mod samples;
 
@@ -34,18 +35,19 @@ use std::path::{Path, PathBuf};
 
 pub use asked::{Asked, Mode};
 pub use chart::chart;
+pub use markdown::markdown;
 pub use peer::{Limits, Paired, Peer, pair};
 pub use samples::{LEAST_SAMPLES, Stopwatch, median, seconds_of, spread};
 
 use cotangent::draw::picture;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 /// The variable that names the folder for figures.
 pub const OUT: &str = "COTANGENT_BENCH_OUT";
 
 /// One line of `kernels.csv`; the module's head says what the columns are.
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Row {
     pub kernel: String,
     pub shape: String,
@@ -99,8 +101,9 @@ impl Figures {
         let failed = |error: &dyn Error| format!("figures: cannot write to {}: {error}", folder.display());
         fs::create_dir_all(folder).map_err(|error| failed(&error))?;
         let file = File::create(folder.join("kernels.csv")).map_err(|error| failed(&error))?;
-        // A picture of other figures must not stand beside these.
-        let _ = fs::remove_file(folder.join("kernels.png")); // there may be none
+        for other in ["kernels.png", "kernels.md"] {
+            let _ = fs::remove_file(folder.join(other)); // those of other figures, if there are any
+        }
         let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(file);
         csv.write_record(COLUMNS)?;
         csv.flush()?;
@@ -122,16 +125,25 @@ impl Figures {
         &self.rows
     }
 
-    /// Draws `kernels.png`: the rows' shares of their ceilings, below this title. `peer` is who the marks stand for.
-    /// Returns the folder.
+    /// Draws `kernels.png`, the rows' shares of their ceilings, below this title; and writes `kernels.md`, the rows as a
+    /// table for a document. `peer` is who the marks stand for. Returns the folder.
     ///
     /// # Errors
     /// When the picture would be too high, or cannot be written.
     pub fn draw(&self, title: &str, peer: &str, notes: &[String]) -> Result<&Path, Box<dyn Error>> {
+        fs::write(self.folder.join("kernels.md"), markdown(&self.rows, peer))?;
         let bytes = picture(&chart(&self.rows, title, peer, notes), 2.0)?;
         fs::write(self.folder.join("kernels.png"), bytes)?;
         Ok(&self.folder)
     }
+}
+
+/// The rows of a `kernels.csv`.
+///
+/// # Errors
+/// When it has other columns, or is no such table.
+pub fn read(csv: impl std::io::Read) -> Result<Vec<Row>, csv::Error> {
+    csv::Reader::from_reader(csv).into_deserialize().collect()
 }
 
 /// Today's date, UTC, as 2026-12-31.

@@ -52,8 +52,8 @@ pub(super) struct Layout<'a> {
     top: f64,
     /// The end of the last.
     bottom: f64,
-    /// Where the column of shares ends.
-    shares: f64,
+    /// Where the column of shares ends, and where those of captions do.
+    columns: [f64; 3],
 }
 
 impl<'a> Layout<'a> {
@@ -70,14 +70,18 @@ impl<'a> Layout<'a> {
             texts.map(|text| text::width(&text, style.size, style.face)).fold(0.0, f64::max)
         };
         let labels = widest(LABEL, &mut chart.bars().map(|bar| bar.label.clone())).min(WIDEST_LABEL);
-        let captions = widest(CAPTION, &mut chart.bars().map(|bar| bar.caption.clone()));
-        let shares = WIDTH - MARGIN - if captions > 0.0 { captions + 1.5 * GAP } else { 0.0 };
+        let caption = |at: usize| widest(CAPTION, &mut chart.bars().map(|bar| bar.captions[at].clone()));
+        // from the right to the left, each as wide as it must be
+        let before = |end: f64, width: f64| if width > 0.0 { end - width - 1.5 * GAP } else { end };
+        let second = WIDTH - MARGIN;
+        let first = before(second, caption(1));
+        let shares = before(first, caption(0));
         let right = shares - widest(SHARE, &mut chart.bars().map(|bar| percent(bar.share()))) - GAP;
         let all = chart.bars().flat_map(|bar| bar.share().into_iter().chain(bar.mark()));
         let most = all.fold(1.0, f64::max).min(LARGEST);
         let end = if most > 1.0 { most.min(LARGEST) * 1.02 } else { 1.0 };
         let scale = Scale::new(ScaleKind::Linear, (0.0, end), (MARGIN + labels + GAP, right));
-        Self { chart, heading, notes, scale, top, bottom, shares }
+        Self { chart, heading, notes, scale, top, bottom, columns: [shares, first, second] }
     }
 
     pub fn svg(&self) -> String {
@@ -164,8 +168,11 @@ impl<'a> Layout<'a> {
         if let Some((x, is_beyond)) = row.mark().and_then(place) {
             mark(svg, (x, y), is_beyond);
         }
-        svg.text(self.shares, middle(y, SHARE), SHARE, &percent(row.share()));
-        svg.text(WIDTH - MARGIN, middle(y, CAPTION), CAPTION, &row.caption);
+        let [shares, captions @ ..] = self.columns;
+        svg.text(shares, middle(y, SHARE), SHARE, &percent(row.share()));
+        for (end, caption) in captions.into_iter().zip(&row.captions) {
+            svg.text(end, middle(y, CAPTION), CAPTION, caption);
+        }
     }
 }
 

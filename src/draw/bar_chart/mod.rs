@@ -2,7 +2,7 @@
 //!
 //! Bars lie, so that their names can be read however long they are and however many there are. All of them
 //! begin at 0 on one axis, so that lengths compare; 100% is a dashed line, which a bar may cross. Beside the plot each share
-//! stands as a number, and a second column says what the bar is made of, such as a time. A diamond on a
+//! stands as a number, and two columns of captions say what it is made of, such as a rate and a time. A diamond on a
 //! bar's row is somebody else's share. What lies beyond the axis ends in a tip. `layout.rs` draws.
 
 mod layout;
@@ -21,8 +21,8 @@ pub struct Bar {
     pub share: Option<f64>,
     /// Where on the same row the mark stands, if there is one.
     pub mark: Option<f64>,
-    /// What stands at its right, such as `12.3 µs`.
-    pub caption: String,
+    /// What stands at its right, in columns: `41.2 GB/s`, `12.3 µs`.
+    pub captions: [String; 2],
 }
 
 /// Bars under a heading of their own.
@@ -94,7 +94,9 @@ impl Drawing for BarChart {
         [title, x_label].into_iter().chain(subtitle).chain(names).chain(notes).for_each(change);
         for BarGroup { name, bars } in groups {
             change(name);
-            bars.iter_mut().flat_map(|bar| [&mut bar.label, &mut bar.caption]).for_each(change);
+            for Bar { label, captions, .. } in bars {
+                std::iter::once(label).chain(captions).for_each(change);
+            }
         }
     }
 }

@@ -2,7 +2,12 @@ use super::super::testing::check;
 use super::*;
 
 fn bar(label: &str, share: f64, mark: Option<f64>) -> Bar {
-    Bar { label: label.to_owned(), share: Some(share), mark, caption: "12.3 µs".to_owned() }
+    Bar {
+        label: label.to_owned(),
+        share: Some(share),
+        mark,
+        captions: ["41.2 GB/s", "12.3 µs"].map(str::to_owned),
+    }
 }
 
 fn chart(groups: &[(&str, Vec<Bar>)]) -> BarChart {
@@ -37,7 +42,9 @@ const MARKS: crate::draw::colour::Colour = crate::draw::colour::SERIES[1];
 #[test]
 fn every_bar_has_its_label_its_share_and_its_caption() {
     let drawn = check(&chart(&[("product", vec![bar("forward 784-512", 0.876, None)])]).svg());
-    for text in ["product", "forward 784-512", "87.6%", "12.3 µs", "100%", "Other work ran beside it."] {
+    for text in
+        ["product", "forward 784-512", "87.6%", "41.2 GB/s", "12.3 µs", "100%", "Other work ran beside it."]
+    {
         assert!(drawn.says(text), "{text} is missing among {:?}", drawn.texts);
     }
     assert!(!drawn.says("cotangent"), "a legend where there are no marks");
