@@ -70,6 +70,9 @@ fn ceilings() -> Ceilings {
 /// At the least 4 µs of traffic, and 5 µs of arithmetic.
 const WORK: Work = Work { bytes: 8_000_000, flops: 2_500_000_000, arithmetic: Bound::Mma };
 
+/// Seconds of peers: about 2, 8 and 4 µs, whose halves are numbers without rounding.
+const PEERS: [f64; 3] = [1.0 / 524_288.0, 1.0 / 131_072.0, 1.0 / 262_144.0];
+
 /// Ours takes 10 µs.
 fn figure(title: &Title, cache: rota::Cache, work: Work) -> Figure<'_> {
     let samples = vec![10e-6, 9e-6, 12e-6];
@@ -78,8 +81,11 @@ fn figure(title: &Title, cache: rota::Cache, work: Work) -> Figure<'_> {
         theirs: vec![seconds, 1.5 * seconds, 0.5 * seconds],
         ours: vec![11e-6, 9e-6, 12e-6],
     };
-    let peers =
-        vec![peer("cuBLAS, bfloat16 out", 2e-6), peer("PyTorch", 8e-6), peer("cuBLAS, float32 out", 4e-6)];
+    let peers = vec![
+        peer("cuBLAS, bfloat16 out", PEERS[0]),
+        peer("PyTorch", PEERS[1]),
+        peer("cuBLAS, float32 out", PEERS[2]),
+    ];
     Figure { title, cache, work, samples, peers, began: 1000.25, ended: 1001.5 }
 }
 
@@ -98,9 +104,9 @@ fn a_line_has_all_that_is_known_of_a_figure() {
         "spread": line["spread"], "bytes": 8_000_000, "flops": 2_500_000_000_u64, "rate": line["rate"],
         "unit": "TFLOP/s", "ceiling": line["ceiling"], "fraction": line["fraction"], "bound": "ceiling/mma",
         "device": "a card", "began": 1000.25, "ended": 1001.5, "peers": [
-            {"peer": "cuBLAS, bfloat16 out", "seconds": 2e-6, "samples": 3, "spread": 1.0, "ours_seconds": 11e-6},
-            {"peer": "PyTorch", "seconds": 8e-6, "samples": 3, "spread": 1.0, "ours_seconds": 11e-6},
-            {"peer": "cuBLAS, float32 out", "seconds": 4e-6, "samples": 3, "spread": 1.0, "ours_seconds": 11e-6},
+            {"peer": "cuBLAS, bfloat16 out", "seconds": PEERS[0], "samples": 3, "spread": 1.0, "ours_seconds": 11e-6},
+            {"peer": "PyTorch", "seconds": PEERS[1], "samples": 3, "spread": 1.0, "ours_seconds": 11e-6},
+            {"peer": "cuBLAS, float32 out", "seconds": PEERS[2], "samples": 3, "spread": 1.0, "ours_seconds": 11e-6},
         ],
     });
     assert_eq!(line, expected);
@@ -115,7 +121,7 @@ fn a_row_says_the_state_of_the_cache_and_the_fastest_peer_with_results_as_ours()
     assert_eq!((&row.kernel[..], &row.shape[..]), ("gemm_bf16/square", "1024x1024x1024 cold"));
     assert_eq!((&row.precision[..], &row.variant[..]), ("bf16", "64x64 split 2"));
     assert_eq!((&row.card[..], &row.date[..], &row.unit[..]), ("a card", "2026-01-01", "TFLOP/s"));
-    assert!(close(row.microseconds, 10.0) && close(row.peer_microseconds, 4.0), "{row:?}");
+    assert!(close(row.microseconds, 10.0) && close(row.peer_microseconds, 1e6 * PEERS[2]), "{row:?}");
     assert!(close(row.rate, 250.0) && close(row.ceiling_share, 0.5), "{row:?}");
 }
 
@@ -150,6 +156,6 @@ fn peers_stand_below_a_figure_with_the_ratio_of_the_same_rounds() {
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
     let ours = "gemm_bf16/square/1024 cold 10.00 us ±15% 250.00 TFLOP/s 50.0% of ceiling/mma";
     assert_eq!(lines[0].join(" "), ours);
-    assert_eq!(lines[3].join(" "), "cuBLAS, float32 out 4.00 us ±50% ours takes 2.75 of it");
+    assert_eq!(lines[3].join(" "), "cuBLAS, float32 out 3.81 us ±50% ours takes 2.88 of it");
     assert_eq!(lines.len(), 4);
 }
