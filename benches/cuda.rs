@@ -115,6 +115,7 @@ mod rotation;
 #[path = "cuda/training.rs"]
 mod training;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use cases::{Case, Scale};
@@ -143,10 +144,9 @@ fn main() -> ExitCode {
     };
     let scale = if asked.mode == Mode::Rehearse { Scale::Tiny } else { Scale::Full };
     if asked.mode == Mode::List {
-        let names = Bound::ALL.map(|bound| bound.name().to_owned()).into_iter();
-        names
-            .chain(cases::all(scale, &Tuning::default()).into_iter().map(|case| case.title.name))
-            .for_each(|name| println!("{name}"));
+        let mut names: Vec<String> = Bound::ALL.map(|bound| bound.name().into()).into();
+        names.extend(cases::all(scale, &Tuning::default()).into_iter().map(|case| case.title.name));
+        let _ = writeln!(std::io::stdout(), "{}", names.join("\n")); // a reader may have seen enough
         return ExitCode::SUCCESS;
     }
     let lab = match Lab::open() {

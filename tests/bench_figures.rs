@@ -78,6 +78,10 @@ fn bars_are_grouped_by_family_and_a_peer_that_takes_half_the_time_has_twice_the_
     let drawn = chart(&rows, "kernels", "cuBLAS", &[]);
     assert_eq!(drawn.groups[0].bars[1].label, "square 1024 cold bf16 t128x64");
     assert_eq!(drawn.groups[1].bars[0].label, "all 9");
+    // what has no share has no bar
+    rows[0].ceiling_share = None;
+    let drawn = chart(&rows, "kernels", "cuBLAS", &[]);
+    assert_eq!(drawn.groups[1].bars[0].label, "square 1024 cold bf16 t128x64");
 }
 
 /// The number of threads is told where a kernel was measured on several.

@@ -1,6 +1,7 @@
 //! End-to-end and cross-module tests: one program, in modules.
 
 mod allocations;
+mod bench_cuda;
 mod bench_figures;
 mod build_script;
 #[cfg(unix)] // signals, a full disk, limits on memory

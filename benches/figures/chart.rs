@@ -5,10 +5,10 @@ use cotangent::draw::{Bar, BarChart, BarGroup};
 use super::Row;
 
 /// The rows as bars: what stands before the first slash of a kernel's name is its family. Rows of one family
-/// stand together wherever they were measured.
+/// stand together wherever they were measured. What no ceiling binds has no share, and no bar.
 pub fn chart(rows: &[Row], title: &str, peer: &str, notes: &[String]) -> BarChart {
     let mut groups: Vec<BarGroup> = Vec::new();
-    for row in rows {
+    for row in rows.iter().filter(|row| row.ceiling_share.is_some()) {
         let bar = Bar {
             label: label(row, rows),
             share: row.ceiling_share,

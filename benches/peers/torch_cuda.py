@@ -1,294 +1,257 @@
-"""PyTorch on a GPU, at the work that `cargo bench --bench cuda` and `cotangent mnist --device cuda` do.
+"""PyTorch on a GPU, at the work that `cargo bench --bench cuda` does.
 
-    python torch_cuda.py                 # a card's figures
-    python torch_cuda.py --device cpu    # rehearsal: the same code at tiny sizes, whose figures mean nothing
+    COTANGENT_BENCH_PEER="python benches/peers/torch_cuda.py" cargo bench --bench cuda     # in turns with ours
+    python torch_cuda.py [FILTER...]                   # its own figures alone: a JSON object a line
+    python torch_cuda.py --device cpu [FILTER...]      # rehearsal: the same code at tiny sizes; figures mean nothing
 
-Prints a JSON object a line, as soon as it is measured: `name`, as in our benches; `seconds`, of one call; `peer`,
-what was measured; for MNIST also `test_accuracy` (0 to 1). What fails is told on standard error, the rest is
-measured all the same, and the exit status is 1.
+With --serve it answers a JSON request a line on standard input with a JSON line on standard output, and ends when
+its input does. What fails is answered with `{"problem": "..."}`; the process ends if the device cannot be used after it.
+
+    {"peers": NAME}                                     {"peers": [PEER, ...]}: none for a case that it does not know
+    {"prepare": NAME, "peer": PEER, "cache": "cold"}    {"ready": true}; or "warm"
+    {"sample": true}                                    {"seconds": x} of one call
+    {"release": true}                                   {"released": true}
 
 Written to be fast, for a slow peer flatters. Calls are recorded in a CUDA graph and replayed, so that no time of
-Python or of launching is in them; training is measured without and with. Operands are random, and together larger
-than any L2 cache, except those of the network's own products, which a training step meets in the cache too.
-Times are medians between CUDA events. float32 is float32: TF32 is off.
+Python or of launching is in them; training is measured without and with. float32 is float32: TF32 is off. Operands
+are normally distributed. Warm and cold are as in benches/cuda/rota.rs: one set of operands that the L2 cache holds, or
+sets in rotation that touch more than twice that cache before one comes again.
 """
 
 import argparse
 import itertools
 import json
 import math
+import os
+import re
 import sys
-import time
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from statistics import median
 
-import numpy as np
 import torch
 
-import idx
-from torch_mnist import MEAN, STD, build
+from torch_lab import Calls, Lab, Work
+from torch_training import WIDTHS, Epochs
 
-WIDTHS = [784, 512, 256, 10]
-BATCH = 128
-DTYPES = {"gemm_f32": torch.float32, "gemm_bf16": torch.bfloat16}
-EAGER_CALLS = 3  # before anything is recorded or timed: libraries choose their kernels, memory is taken
-WARM_UP_EPOCHS = 2
-
-Work = Callable[[], object]
-Line = dict[str, str | float]
+SAMPLES = 9  # of which the median is a figure, when nobody asks for single ones
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """How much is measured."""
-
-    squares: tuple[int, ...]  # rows and columns of square products
-    parameters: int  # that Adam updates
-    logits: tuple[tuple[int, int], ...]  # rows and classes of softmax cross-entropy
-    copied: int  # bytes
-    spread: int  # bytes that the operands of repeated calls take together, to be larger than a cache
-    warm_calls: int  # of a product whose operands are in the cache, recorded together
-    rounds: int  # of which the median is taken
-    images: int  # of MNIST's for training; full batches and a smaller one
-    epochs: int  # of which the median is taken
+def copy(lab: Lab, cache: str) -> Calls:
+    """1 GiB of memory traffic, half of it read."""
+    n = lab.extent(2**27, 2**10)
+    return Calls(lab, cache, 8 * n, lambda: partial(torch.empty(n, device=lab.device).copy_, lab.normal(n)))
 
 
-CARD = Sizes((1024, 2048, 4096, 8192), 10**8, ((8192, 1024), (8192, 32000)), 2**29, 2**28, 64, 20, 60000, 5)
-REHEARSAL = Sizes((64,), 1000, ((32, 10),), 2**16, 2**16, 2, 3, 608, 1)
+def product(lab: Lab, cache: str, dtype: torch.dtype, out: torch.dtype, kind: str, size: str) -> Calls:
+    """A layer's product for a batch of 128, or a square one, into memory that is there already."""
+    inputs, outputs = map(lab.extent, map(int, size.split("-") if "-" in size else (size, size)))
+    batch = lab.extent(128)
+    shapes = {  # of A and B, as they lie in memory
+        "forward": ((batch, inputs), (outputs, inputs)),
+        "weight_gradient": ((batch, outputs), (batch, inputs)),
+        "input_gradient": ((batch, outputs), (outputs, inputs)),
+        "square": ((inputs, inputs), (inputs, inputs)),
+    }[kind]
+
+    def make() -> Work:
+        a, b = (lab.normal(*shape, dtype=dtype) for shape in shapes)
+        a, b = (a.T if kind == "weight_gradient" else a), (b.T if kind == "forward" else b)
+        c = torch.empty(a.shape[0], b.shape[1], dtype=out, device=lab.device)
+        if out == dtype:
+            return partial(torch.mm, a, b, out=c)
+        if not lab.is_card:  # no other device has it
+            return lambda: c.copy_(torch.mm(a, b))
+        return partial(torch.mm, a, b, out, out=c)
+
+    m = {"forward": batch, "weight_gradient": outputs, "input_gradient": batch, "square": inputs}[kind]
+    n = outputs if kind == "forward" else inputs
+    set_bytes = sum(dtype.itemsize * math.prod(shape) for shape in shapes) + out.itemsize * m * n
+    return Calls(lab, cache, set_bytes, make)
 
 
-def mark(device: str) -> float | torch.cuda.Event:
-    """A point in the device's work."""
-    if device == "cpu":
-        return time.perf_counter()
-    event = torch.cuda.Event(enable_timing=True)
-    event.record()
-    return event
+def adam(lab: Lab, cache: str, n: str) -> Calls:
+    """One update of n parameters by the fused Adam."""
+    count = lab.extent(int(n), 1000)
+
+    def make() -> Work:
+        parameters = torch.nn.Parameter(lab.normal(count))
+        parameters.grad = lab.normal(count)
+        return torch.optim.Adam([parameters], lr=1e-3, fused=True, capturable=lab.is_card).step
+
+    return Calls(lab, cache, 16 * count, make)
 
 
-def seconds_between(start: float | torch.cuda.Event, end: float | torch.cuda.Event) -> float:
-    """Waits for the device to reach `end`."""
-    if isinstance(start, float):
-        return end - start
-    end.synchronize()
-    return start.elapsed_time(end) / 1000
+def softmax_cross_entropy(lab: Lab, cache: str, rows: str, classes: str) -> Calls:
+    """Mean loss of float32 logits, and its gradient."""
+    r, c = lab.extent(int(rows)), lab.extent(int(classes))
+
+    def make() -> Work:
+        labels = torch.randint(c, (r,), device=lab.device)
+        logits = lab.normal(r, c).requires_grad_()
+        return lambda: torch.autograd.grad(torch.nn.functional.cross_entropy(logits, labels), logits)
+
+    return Calls(lab, cache, 8 * r * c, make)
 
 
-def recorded(work: Work, device: str) -> Work:
-    """The device's work in `work` as a CUDA graph, after some calls without one; on the CPU, `work` itself."""
-    if device == "cpu":
-        return work
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(EAGER_CALLS):
-            work()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        work()
-    return graph.replay
+def softmax(lab: Lab, cache: str, rows: str, classes: str) -> Calls:
+    r, c = lab.extent(int(rows)), lab.extent(int(classes))
+    return Calls(lab, cache, 8 * r * c, lambda: partial(torch.softmax, lab.normal(r, c), 1))
 
 
-def seconds_a_call(calls: list[Work], device: str, sizes: Sizes) -> float:
-    """The median over rounds of the mean over calls, which are replayed together."""
-
-    def all_calls() -> None:
-        for call in calls:
-            call()
-
-    replay = recorded(all_calls, device)
-    replay()
-    times = []
-    for _ in range(sizes.rounds):
-        start = mark(device)
-        replay()
-        times.append(seconds_between(start, mark(device)) / len(calls))
-    return median(times)
+def sums(lab: Lab, cache: str, kind: str, size: str) -> Calls:
+    shape = [lab.extent(int(extent)) for extent in size.split("x")]
+    dims = {"columns": (0,), "rows": (1,), "all": (0,)}[kind]
+    return Calls(lab, cache, 4 * math.prod(shape), lambda: partial(torch.sum, lab.normal(*shape), dims))
 
 
-def copies(bytes_each: int, sizes: Sizes) -> int:
-    """How many sets of operands are larger than a cache together."""
-    return math.ceil(sizes.spread / bytes_each)
-
-
-def copy(device: str, sizes: Sizes) -> Iterator[Line]:
-    """Memory to memory on the device; the bandwidth is twice the bytes over the time."""
-    source = torch.randint(256, (sizes.copied,), dtype=torch.uint8, device=device)
-    target = torch.empty_like(source)
-    seconds = seconds_a_call([partial(target.copy_, source)], device, sizes)
-    yield {"name": "ceiling/copy", "seconds": seconds, "peer": "PyTorch"}
-
-
-def product(a: torch.Tensor, b: torch.Tensor) -> Work:
-    """A B into memory that is there already."""
-    return partial(torch.mm, a, b, out=torch.empty(a.shape[0], b.shape[1], dtype=a.dtype, device=a.device))
-
-
-def network_products(name: str, device: str, sizes: Sizes) -> Iterator[Line]:
-    """Each layer's product forwards, and its weight gradient and input gradient backwards."""
-    random = partial(torch.randn, dtype=DTYPES[name], device=device)
-    for inputs, outputs in itertools.pairwise(WIDTHS):
-        x, w, g = random(BATCH, inputs), random(outputs, inputs), random(BATCH, outputs)
-        products = {"forward": (x, w.T), "weight_gradient": (g.T, x), "input_gradient": (g, w)}
-        for kind, (a, b) in products.items():
-            seconds = seconds_a_call([product(a, b)] * sizes.warm_calls, device, sizes)
-            yield {"name": f"{name}/{kind}/{inputs}-{outputs}", "seconds": seconds, "peer": "cuBLAS"}
-
-
-def square_products(name: str, device: str, sizes: Sizes) -> Iterator[Line]:
-    """Square matrices, none transposed."""
-    random = partial(torch.randn, dtype=DTYPES[name], device=device)
-    for n in sizes.squares:
-        bytes_each = 3 * n * n * DTYPES[name].itemsize
-        calls = [product(random(n, n), random(n, n)) for _ in range(copies(bytes_each, sizes))]
-        yield {"name": f"{name}/square/{n}", "seconds": seconds_a_call(calls, device, sizes), "peer": "cuBLAS"}
-
-
-def adam(device: str, sizes: Sizes) -> Iterator[Line]:
-    """One update of all parameters by the fused Adam."""
-    parameters = torch.nn.Parameter(torch.randn(sizes.parameters, device=device))
-    parameters.grad = torch.randn_like(parameters)
-    optimizer = torch.optim.Adam([parameters], lr=1e-3, fused=True, capturable=device != "cpu")
-    seconds = seconds_a_call([optimizer.step], device, sizes)
-    yield {"name": f"adam/{sizes.parameters}", "seconds": seconds, "peer": "PyTorch fused Adam"}
-
-
-def loss_and_gradient(logits: torch.Tensor, labels: torch.Tensor) -> None:
-    """Softmax cross-entropy, forwards and backwards."""
-    torch.autograd.grad(torch.nn.functional.cross_entropy(logits, labels), logits)
-
-
-def softmax_cross_entropy(device: str, sizes: Sizes) -> Iterator[Line]:
-    """Loss and gradient of float32 logits."""
-    for rows, classes in sizes.logits:
-        labels = torch.randint(classes, (rows,), device=device)
-        count = copies(2 * 4 * rows * classes, sizes)  # logits and gradient
-        sets = [torch.randn(rows, classes, device=device, requires_grad=True) for _ in range(count)]
-        calls = [partial(loss_and_gradient, logits, labels) for logits in sets]
-        seconds = seconds_a_call(calls, device, sizes)
-        yield {"name": f"softmax_cross_entropy/{rows}x{classes}", "seconds": seconds, "peer": "PyTorch eager"}
-
-
-class Training:
-    """The three-layer network, its optimizer, and the training images as bytes on the device.
-
-    A step gathers and normalises its batch there. The objective is summed up there, too.
-    """
-
-    def __init__(self, device: str, sizes: Sizes, compiled: bool) -> None:
-        torch.manual_seed(0)
-        images, labels = idx.load(idx.MNIST, "train")
-        self.device = device
-        self.images = torch.from_numpy(images[: sizes.images].copy()).to(device)
-        self.labels = torch.from_numpy(labels[: sizes.images].astype(np.int64)).to(device)
-        self.network = build(WIDTHS).to(device)
-        self.optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=1e-3, fused=True, capturable=device != "cpu"
-        )
-        self.loss = torch.compile(self.loss_of, dynamic=False) if compiled else self.loss_of
-        self.total = torch.zeros((), device=device)
-        # An epoch's images in their order; where in it the next recorded step begins.
-        self.order = torch.randperm(len(self.images), device=device)
-        self.position = torch.zeros(1, dtype=torch.int64, device=device)
-        self.offsets = torch.arange(BATCH, device=device)
-
-    def normalised(self, images: torch.Tensor) -> torch.Tensor:
-        return (images.float() / 255 - MEAN) / STD
-
-    def loss_of(self, batch: torch.Tensor) -> torch.Tensor:
-        """Mean cross-entropy of the images of these numbers."""
-        logits = self.network(self.normalised(self.images[batch]))
-        return torch.nn.functional.cross_entropy(logits, self.labels[batch])
-
-    def step(self, batch: torch.Tensor) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(batch)
-        loss.backward()
-        self.optimizer.step()
-        self.total += loss.detach() * len(batch)
-
-    def step_from(self, first: int, rows: int) -> None:
-        """A step whose place in the epoch the host says."""
-        self.step(self.order[first : first + rows])
-
-    def next_step(self, rows: int) -> None:
-        """A step that finds its place in the epoch itself, the same work each time: it can be recorded."""
-        self.step(self.order[self.position + self.offsets[:rows]])
-        self.position += rows
-
-    def steps(self, graph: bool) -> list[Work]:
-        """One for each batch of an epoch, the smaller one last."""
-        full, rest = divmod(len(self.images), BATCH)
-        if graph:
-            batch, last = (recorded(partial(self.next_step, rows), self.device) for rows in (BATCH, rest))
-            return [batch] * full + [last]
-        rows = [BATCH] * full + [rest]
-        return [partial(self.step_from, i * BATCH, count) for i, count in enumerate(rows)]
-
-    def epoch(self, steps: list[Work]) -> tuple[float, float]:
-        """Trains an epoch: seconds of all of it, and of a step of a full batch."""
-        start = mark(self.device)
-        self.order.copy_(torch.randperm(len(self.images), device=self.device))
-        self.position.zero_()
-        self.total.zero_()
-        shuffled = mark(self.device)
-        for step in steps[:-1]:
-            step()
-        full = mark(self.device)
-        steps[-1]()
-        end = mark(self.device)
-        return seconds_between(start, end), seconds_between(shuffled, full) / (len(steps) - 1)
-
-    @torch.no_grad()
-    def test_accuracy(self) -> float:
-        images, labels = (torch.from_numpy(part.copy()).to(self.device) for part in idx.load(idx.MNIST, "t10k"))
-        return (self.network(self.normalised(images)).argmax(1) == labels).float().mean().item()
-
-
-def mnist(peer: str, compiled: bool, graph: bool, device: str, sizes: Sizes) -> Iterator[Line]:
-    """Training at a constant learning rate, images not shifted: an epoch, and a step of a full batch."""
-    training = Training(device, sizes, compiled)
-    steps = training.steps(graph)
-    times = [training.epoch(steps) for _ in range(WARM_UP_EPOCHS + sizes.epochs)][WARM_UP_EPOCHS:]
-    epoch, step = (median(column) for column in zip(*times))
-    accuracy = training.test_accuracy()
-    yield {"name": "mnist_epoch/adam", "seconds": epoch, "peer": peer, "test_accuracy": accuracy}
-    yield {"name": "training_step/adam", "seconds": step, "peer": peer}
-
-
-def jobs(device: str, sizes: Sizes) -> list[Callable[[], Iterator[Line]]]:
+def trainings(span: str, bf16: str | None, batch: str | None) -> dict[str, Callable]:
     """What takes longest, compiling, comes last."""
-    products = [partial(kind, name) for name in DTYPES for kind in (network_products, square_products)]
-    trainings = [
-        partial(mnist, "PyTorch eager", False, False),
-        partial(mnist, "PyTorch CUDA graph", False, True),
-        partial(mnist, "PyTorch compiled", True, False),
-        partial(mnist, "PyTorch compiled, CUDA graph", True, True),
-    ]
-    all_jobs = [copy, *products, adam, softmax_cross_entropy, *trainings]
-    return [partial(job, device=device, sizes=sizes) for job in all_jobs]
+    ways = {
+        "PyTorch eager": (False, False), "PyTorch CUDA graph": (False, True),
+        "PyTorch compiled": (True, False), "PyTorch compiled, CUDA graph": (True, True),
+    }
+    rest = {"whole": span == "mnist_epoch", "batch": int(batch or 128), "autocast": bf16 is not None}
+    suffix = ", autocast" if bf16 else ""
+    return {
+        f"{peer}{suffix}": partial(Epochs, compiled=compiled, graph=graph, **rest)
+        for peer, (compiled, graph) in ways.items()
+    }
+
+
+def products(precision: str, kind: str, size: str) -> dict[str, Callable]:
+    """Of bfloat16 matrices ours are float32, as the first peer's are. What PyTorch gives unasked is the second."""
+    if precision == "f32":
+        return {"cuBLAS": partial(product, dtype=torch.float32, out=torch.float32, kind=kind, size=size)}
+    outs = {"cuBLAS, float32 out": torch.float32, "cuBLAS, bfloat16 out": torch.bfloat16}
+    return {
+        peer: partial(product, dtype=torch.bfloat16, out=out, kind=kind, size=size) for peer, out in outs.items()
+    }
+
+
+# Names, as in our benches, and what can do them: each peer a function of the lab and the state of the cache.
+CASES: list[tuple[str, Callable[..., dict[str, Callable]]]] = [
+    (r"ceiling/copy", lambda: {"PyTorch": copy}),
+    (r"(mnist_epoch|training_step)/adam(_bf16)?(?:/batch(\d+))?", trainings),
+    (r"gemm_(f32|bf16)/(forward|weight_gradient|input_gradient)/(\d+-\d+)", products),
+    (r"gemm_(f32|bf16)/(square)/(\d+)", products),
+    (r"adam/(\d+)", lambda n: {"PyTorch fused Adam": partial(adam, n=n)}),
+    (
+        r"softmax_cross_entropy/(\d+)x(\d+)",
+        lambda r, c: {"PyTorch eager": partial(softmax_cross_entropy, rows=r, classes=c)},
+    ),
+    (r"softmax/(\d+)x(\d+)", lambda r, c: {"PyTorch": partial(softmax, rows=r, classes=c)}),
+    (r"sum/(columns|rows)/(\d+x\d+)", lambda kind, size: {"PyTorch": partial(sums, kind=kind, size=size)}),
+    (r"sum/(all)/(\d+)", lambda kind, size: {"PyTorch": partial(sums, kind=kind, size=size)}),
+]
+
+
+def peers(name: str) -> dict[str, Callable]:
+    """Who can do a case."""
+    for pattern, found in CASES:
+        if match := re.fullmatch(pattern, name):
+            return found(*match.groups())
+    return {}
+
+
+def answer(lab: Lab, held: dict, request: dict) -> dict:
+    """`held` has what is prepared."""
+    match request:
+        case {"peers": str(name)}:
+            return {"peers": list(peers(name))}
+        case {"prepare": str(name), "peer": str(peer), "cache": "cold" | "warm" as cache}:
+            held.clear()
+            lab.empty()
+            known = peers(name)
+            if peer not in known:
+                return {"problem": f"{peer!r} cannot do {name!r}; {', '.join(known) or 'nobody'} can"}
+            held["subject"] = known[peer](lab, cache)
+            return {"ready": True}
+        case {"sample": True}:
+            return {"seconds": held["subject"].sample()} if held else {"problem": "nothing is prepared"}
+        case {"release": True}:
+            held.clear()
+            lab.empty()
+            return {"released": True}
+    return {"problem": f"no such request: {json.dumps(request)}"}
+
+
+def serve(lab: Lab) -> None:
+    # What libraries print must not stand among the answers.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    held: dict = {}
+    for line in sys.stdin:
+        broken = False
+        try:
+            said = answer(lab, held, json.loads(line))
+        except (Exception, SystemExit) as error:  # the latter of data that is not there
+            traceback.print_exc()
+            said = {"problem": f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"}
+            held.clear()
+            lab.trainings.clear()
+            broken = lab.is_card and not works()
+        print(json.dumps(said), file=answers, flush=True)
+        if broken:
+            sys.exit(1)
+
+
+def works() -> bool:
+    """Whether the device still does what it is told: some errors stay."""
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return False
+    return True
+
+
+def names() -> list[str]:
+    """Those of its own figures."""
+    layers = [f"{i}-{o}" for i, o in itertools.pairwise(WIDTHS)]
+    kinds = ("forward", "weight_gradient", "input_gradient")
+    networks = [f"{kind}/{layer}" for layer in layers for kind in kinds]
+    squares = [f"square/{n}" for n in (1024, 2048, 4096, 8192)]
+    products = [f"gemm_{dtype}/{name}" for dtype in ("f32", "bf16") for name in networks + squares]
+    logits = [f"softmax_cross_entropy/{size}" for size in ("8192x1024", "8192x32000")]
+    return ["ceiling/copy", *products, "adam/100000000", *logits, "training_step/adam", "mnist_epoch/adam"]
+
+
+def print_figures(lab: Lab, filters: list[str]) -> bool:
+    """Whether all could be measured."""
+    good = True
+    for name in names():
+        if filters and not any(part in name for part in filters):
+            continue
+        for (peer, make), cache in itertools.product(peers(name).items(), ("cold", "warm")):
+            if (cache == "cold") == name.startswith(("training_step/", "mnist_epoch/")):
+                continue  # a step is warm, and all else is larger than a cache or is measured in turns with ours
+            try:
+                subject = make(lab, cache)
+                seconds = median(subject.sample() for _ in range(SAMPLES if lab.is_card else 1))
+                print(json.dumps({"name": name, "cache": cache, "seconds": seconds, "peer": peer}), flush=True)
+            except (Exception, SystemExit):
+                traceback.print_exc()
+                good = False
+            subject = None
+            lab.empty()
+    return good
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
-    device = parser.parse_args().device
-    if device == "cpu":
+    parser.add_argument("--serve", action="store_true", help="answer requests")
+    parser.add_argument("filters", nargs="*", metavar="FILTER", help="parts of names")
+    arguments = parser.parse_args()
+    if arguments.device == "cpu":
         print("rehearsal on the CPU at tiny sizes: these figures mean nothing", file=sys.stderr)
     torch.set_float32_matmul_precision("highest")  # no TF32
-    failed = False
-    for job in jobs(device, CARD if device == "cuda" else REHEARSAL):
-        try:
-            for line in job():
-                print(json.dumps(line), flush=True)
-        except Exception:
-            traceback.print_exc()
-            failed = True
-    sys.exit(failed)
+    lab = Lab(arguments.device)
+    if arguments.serve:
+        serve(lab)
+    elif not print_figures(lab, arguments.filters):
+        sys.exit(1)
 
 
 if __name__ == "__main__":
