@@ -1,5 +1,7 @@
 //! A kernel as the typed functions see it: its checks speak its name.
 
+mod attributes;
+
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cudarc::driver::{CudaContext, CudaFunction, CudaStream, LaunchArgs, LaunchConfig};
 
 use crate::exec::cuda::CudaError;
+
+pub(in crate::exec::cuda) use attributes::Attributes;
 
 /// A loaded kernel.
 pub(in crate::exec::cuda) struct Kernel {
