@@ -155,7 +155,6 @@ static void run_grids(Machine& m, Grid* grids, unsigned count_of_grids) {
 }
 
 bool launch(const Request* requests, unsigned count_of_grids) {
-    static constexpr unsigned MOST_GRIDS = 16;
     unsigned long long blocks = 0, threads = 0;
     unsigned most = 0; // threads of a wave that is not all of the grid
     for (unsigned i = 0; i < count_of_grids; i++) {
@@ -179,7 +178,7 @@ bool launch(const Request* requests, unsigned count_of_grids) {
     m.failed = false;
     m.architecture = requests[0].configuration.architecture;
     make_room(m, together ? threads : most);
-    static thread_local Grid grids[MOST_GRIDS];
+    Grid* const grids = m.grids;
     for (unsigned i = 0; i < count_of_grids; i++) {
         const Configuration& configuration = requests[i].configuration;
         Grid& grid = grids[i];

@@ -12,8 +12,8 @@ namespace emulator {
 enum class Order { first_in_first_out, last_in_first_out, random };
 
 constexpr unsigned LARGEST_BLOCK = 1024, WARP = 32, WARPS = LARGEST_BLOCK / WARP;
-// Of what a launch has live together: blocks, and threads.
-constexpr unsigned MOST_BLOCKS = 128, MOST_THREADS = 16 * LARGEST_BLOCK;
+// Of what is live together: grids, blocks, threads.
+constexpr unsigned MOST_GRIDS = 16, MOST_BLOCKS = 128, MOST_THREADS = 16 * LARGEST_BLOCK;
 constexpr unsigned LARGEST_CLUSTER = 16, LARGEST_PORTABLE_CLUSTER = 8;
 
 struct AsyncQueue {
@@ -146,7 +146,8 @@ struct Machine {
     unsigned ring, head, tail;
     Fiber launcher; // stands for the code that called launch
     Fiber* running;
-    // What runs together: a wave of blocks.
+    // What runs together: a wave of blocks, of one grid or several.
+    Grid grids[MOST_GRIDS];
     LiveBlock* blocks[MOST_BLOCKS]; // those there are room for
     unsigned block_count;           // of this wave
     unsigned thread_count, live;    // of this wave

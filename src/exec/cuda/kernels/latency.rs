@@ -397,6 +397,7 @@ impl Latency {
 
 /// Clusters of so many blocks each, and how many blocks that makes.
 fn in_clusters(kernel: &Kernel, clusters: usize, size: usize) -> Result<(Attributes, usize), CudaError> {
+    kernel.expect_capability(Attributes::cluster(2))?; // whose instructions are used in clusters of one, too
     let blocks = kernel.count(&[clusters, size])?;
     Ok((Attributes::cluster(kernel.size("the size of a cluster", size)?.unsigned_abs()), blocks))
 }
