@@ -1,7 +1,7 @@
 // latency: what designs need to know of a card: the price of a launch, of a barrier, of a word from each memory.
 // benches/latency.rs times these kernels, tests/kernels/latency.rs checks them.
 //
-//   latency_node, latency_edge:    count += 1; nothing where count is null
+//   latency_node, latency_edge:    trail = 31 trail + node, modulo 2^32; nothing where trail is null
 //   latency_grid_barrier:          `rounds` barriers of all blocks of a grid
 //   latency_cluster_barrier:       `rounds` barriers of the blocks of each cluster
 //   latency_chase:                 end = *...*first, `steps` loads           links anywhere in global memory
@@ -24,25 +24,26 @@ constexpr int NODE_THREADS = 32;
 constexpr int BARRIER_THREADS = 128;
 constexpr int READ_THREADS = 512;
 
-// ---- Nodes of a graph. Whether or not they overlap, one of them counts at a time: a count that comes out short is a
-// node that did not wait for the one before it.
+// ---- Nodes of a graph. The trail tells their order: a node that does not wait for the one before it leaves another.
 
-__device__ __forceinline__ void count_node(unsigned* count) {
-    if (count != nullptr && blockIdx.x == 0 && threadIdx.x == 0) *count += 1;
+__device__ __forceinline__ void leave_trail(unsigned* trail, unsigned node) {
+    if (trail != nullptr && blockIdx.x == 0 && threadIdx.x == 0) *trail = 31 * *trail + node;
 }
 
-extern "C" __global__ void __launch_bounds__(NODE_THREADS) latency_node(unsigned* count) { count_node(count); }
+extern "C" __global__ void __launch_bounds__(NODE_THREADS) latency_node(unsigned* trail, unsigned node) {
+    leave_trail(trail, node);
+}
 
 // The next node may begin as soon as this one has, and waits where this one does: only the wait remains of an edge.
-extern "C" __global__ void __launch_bounds__(NODE_THREADS) latency_edge(unsigned* count) {
+extern "C" __global__ void __launch_bounds__(NODE_THREADS) latency_edge(unsigned* trail, unsigned node) {
     ptx::launch_dependents();
-    ptx::wait_for_prerequisites(); // the nodes before have counted
-    count_node(count);
+    ptx::wait_for_prerequisites(); // the nodes before have left their trail
+    leave_trail(trail, node);
 }
 
-// ---- Barriers. Checked where there is memory for it: each round every block leaves its number, a thread other than
-// the one that arrives, and after the barrier looks for everybody's; `early` counts the missing. Two rounds' numbers
-// are kept apart, as a block may be one barrier ahead of whoever still looks.
+// ---- Barriers. Checked where there is memory for it: each round every thread leaves the round's number, and after the
+// barrier looks for those of other blocks; `early` counts the missing. Two rounds' numbers are kept apart, as a block
+// may be one barrier ahead of whoever still looks.
 
 // All blocks of the grid have to be on the device together: a cooperative launch. `arrived` only grows: `target` is
 // the number of arrivals of this barrier and all before it.
@@ -56,33 +57,35 @@ __device__ __forceinline__ void grid_barrier(unsigned* arrived, unsigned target)
     __syncthreads(); // no thread goes on before the last block has arrived
 }
 
-// arrived: 1, zero at first; stamps (2, blocks); early: 1.
+// arrived: 1, zero at first; stamps (2, blocks, BARRIER_THREADS); early: 1.
 extern "C" __global__ void __launch_bounds__(BARRIER_THREADS)
     latency_grid_barrier(unsigned* arrived, unsigned* stamps, unsigned* early, int rounds) {
-    const unsigned blocks = gridDim.x;
+    const unsigned blocks = gridDim.x, threads = blocks * BARRIER_THREADS;
     for (unsigned round = 0; round < unsigned(rounds); round++) {
-        unsigned* round_stamps = stamps + round % 2 * blocks;
-        if (stamps != nullptr && threadIdx.x == BARRIER_THREADS - 1) round_stamps[blockIdx.x] = round + 1;
+        unsigned* stamp = stamps + round % 2 * threads + threadIdx.x; // of each block's thread of this number
+        if (stamps != nullptr) stamp[blockIdx.x * BARRIER_THREADS] = round + 1;
         grid_barrier(arrived, (round + 1) * blocks);
         if (stamps == nullptr) continue;
-        for (unsigned other = threadIdx.x; other < blocks; other += BARRIER_THREADS) {
-            if (round_stamps[other] != round + 1) atomicAdd(early, 1u);
+        for (unsigned other = 0; other < blocks; other++) {
+            if (stamp[other * BARRIER_THREADS] != round + 1) atomicAdd(early, 1u);
         }
     }
 }
 
 // early: 1.
 extern "C" __global__ void __launch_bounds__(BARRIER_THREADS) latency_cluster_barrier(unsigned* early, int rounds) {
-    __shared__ unsigned stamps[2];
-    const unsigned other = threadIdx.x % ptx::cluster_size();
+    __shared__ unsigned stamps[2][BARRIER_THREADS];
+    const unsigned size = ptx::cluster_size();
     for (unsigned round = 0; round < unsigned(rounds); round++) {
-        unsigned* stamp = stamps + round % 2;
-        if (early != nullptr && threadIdx.x == BARRIER_THREADS - 1) *stamp = round + 1;
+        unsigned* stamp = &stamps[round % 2][threadIdx.x];
+        if (early != nullptr) *stamp = round + 1;
         ptx::cluster_arrive(), ptx::cluster_wait(); // what is timed; and all have stamped before anyone looks
         if (early == nullptr) continue;
-        if (ptx::load_cluster_4(ptx::cluster_address(stamp, other)) != round + 1) atomicAdd(early, 1u);
+        for (unsigned other = 0; other < size; other++) {
+            if (ptx::load_cluster_4(ptx::cluster_address(stamp, other)) != round + 1) atomicAdd(early, 1u);
+        }
     }
-    ptx::cluster_arrive(), ptx::cluster_wait(); // no block ends while others look at its stamp
+    ptx::cluster_arrive(), ptx::cluster_wait(); // no block ends while others look at its stamps
 }
 
 // ---- Chases: a link holds the address of the next, so that a step is a load and nothing else.

@@ -5,7 +5,7 @@ use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 
 use super::support::{Buffer, Run, chain, pairwise};
 
-/// On one device, as a cluster is: the last one, of capability 9.0, where the emulator has three.
+/// And programmatic dependent launch.
 fn has_clusters(run: &Run) -> bool {
     run.gpu.device.capability() >= Capability { major: 9, minor: 0 }
 }
@@ -44,15 +44,18 @@ enum Node {
     Linked(Edge),
 }
 
-/// The count after a graph of so many nodes in a row has been replayed twice.
-fn counted(run: &Run, node: Node, nodes: usize, blocks: usize) -> Result<u32, String> {
+/// The trail of a graph of so many nodes in a row that has been replayed twice.
+fn trail(run: &Run, node: Node, nodes: usize, blocks: usize) -> Result<u32, String> {
     let latency = &run.kernels().latency;
     let stream = run.stream();
-    let mut count = run.upload(&[0_u32], 0)?;
+    let mut trail = run.upload(&[0_u32], 0)?;
     stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED).unwrap();
-    let put = (0..nodes).try_for_each(|_| match node {
-        Node::Plain => latency.node(stream, blocks, Some(&mut count.view_mut())),
-        Node::Linked(edge) => latency.edge(stream, edge, blocks, Some(&mut count.view_mut())),
+    let put = (1..=nodes as u32).try_for_each(|number| {
+        let mut trail = trail.view_mut();
+        match node {
+            Node::Plain => latency.node(stream, blocks, Some((&mut trail, number))),
+            Node::Linked(edge) => latency.edge(stream, edge, blocks, Some((&mut trail, number))),
+        }
     });
     let graph = stream.end_capture(CUgraphInstantiate_flags(0));
     put.map_err(|error| chain(&error))?;
@@ -60,7 +63,7 @@ fn counted(run: &Run, node: Node, nodes: usize, blocks: usize) -> Result<u32, St
     for _ in 0..2 {
         graph.launch().map_err(|error| error.to_string())?;
     }
-    Ok(one(run.download(&count)?))
+    Ok(one(run.download(&trail)?))
 }
 
 const NODES: [usize; 4] = [1, 2, 5, 20];
@@ -68,21 +71,25 @@ const BLOCKS: [usize; 3] = [1, 2, 4];
 
 fn check_nodes(run: &Run, node: Node, pick: &[usize]) -> Result<(), String> {
     let (nodes, blocks) = (NODES[pick[0]], BLOCKS[pick[1]]);
-    match counted(run, node, nodes, blocks)? as usize {
-        count if count == 2 * nodes => Ok(()),
-        count => Err(format!("{nodes} nodes of {blocks} blocks, twice, counted to {count}")),
+    let expected = (1..=nodes as u32)
+        .chain(1..=nodes as u32)
+        .fold(0_u32, |trail, node| trail.wrapping_mul(31).wrapping_add(node));
+    match trail(run, node, nodes, blocks)? {
+        trail if trail == expected => Ok(()),
+        trail => {
+            Err(format!("{nodes} nodes of {blocks} blocks, twice, left the trail {trail}, not {expected}"))
+        }
     }
 }
 
 #[test]
-fn nodes_in_a_row_count_one_after_the_other() {
+fn nodes_in_a_row_follow_one_another() {
     pairwise(&[("nodes", NODES.len()), ("blocks", BLOCKS.len())], |run, pick| {
         check_nodes(run, Node::Plain, pick)
     })
     .unwrap();
 }
 
-/// Also with `griddepcontrol.wait` in its place, or not.
 pub fn check_overlapping_nodes_wait() -> Result<(), String> {
     let edges = [Edge::Programmatic, Edge::Ordinary];
     pairwise(&[("nodes", NODES.len()), ("blocks", BLOCKS.len()), ("edge", edges.len())], |run, pick| {
@@ -95,7 +102,7 @@ pub fn check_overlapping_nodes_wait() -> Result<(), String> {
 }
 
 #[test]
-fn overlapping_nodes_count_one_after_the_other() {
+fn overlapping_nodes_follow_one_another() {
     check_overlapping_nodes_wait().unwrap();
 }
 
@@ -103,7 +110,7 @@ const ROUNDS: [usize; 5] = [0, 1, 2, 3, 7];
 
 fn early_at_grid_barrier(run: &Run, blocks: usize, rounds: usize, checked: bool) -> Result<u32, String> {
     let (mut arrived, mut early) = (run.poisoned::<u32>(1, 0)?, run.poisoned::<u32>(1, 0)?);
-    let mut stamps = run.poisoned::<u32>(2 * blocks, 0)?;
+    let mut stamps = run.poisoned::<u32>(256 * blocks, 0)?;
     let (mut stamps_view, mut early_view) = (stamps.view_mut(), early.view_mut());
     let check = checked.then_some(BarrierCheck { stamps: &mut stamps_view, early: &mut early_view });
     run.kernels()
@@ -177,17 +184,20 @@ const STEPS: [usize; 6] = [0, 1, 7, 8, 9, 1000];
 fn chases_through_global_memory_end_where_those_of_the_cpu_do() {
     const LENGTHS: [usize; 4] = [1, 2, 33, 1000];
     const STRIDES: [usize; 3] = [1, 3, 16];
-    let factors = [("links", LENGTHS.len()), ("stride", STRIDES.len()), ("steps", STEPS.len())];
+    let factors = [("links", LENGTHS.len()), ("stride", STRIDES.len()), ("steps", STEPS.len()), ("start", 3)];
     pairwise(&factors, |run, pick| {
         let (length, stride, steps) = (LENGTHS[pick[0]], STRIDES[pick[1]], STEPS[pick[2]]);
+        let start = [0, length / 2, length - 1][pick[3]];
         let next = cycle(run, length);
         let latency = &run.kernels().latency;
         let mut end = run.poisoned::<u64>(1, 0)?;
         let links =
             latency.links(&run.gpu.device, run.stream(), &next, stride).map_err(|error| chain(&error))?;
-        latency.chase(run.stream(), &links, steps, &mut end.view_mut()).map_err(|error| chain(&error))?;
+        latency
+            .chase(run.stream(), &links, start, steps, &mut end.view_mut())
+            .map_err(|error| chain(&error))?;
         let found = links.number(one(run.download(&end)?)).map_err(|error| chain(&error))?;
-        let expected = chased(&next, 0, steps);
+        let expected = chased(&next, start, steps);
         if found == expected {
             return Ok(());
         }
@@ -316,8 +326,8 @@ fn what_does_not_fit_the_device_or_the_kernels_is_refused() {
         let (mut word, mut two) = (run.poisoned::<u32>(1, 0)?, run.poisoned::<u32>(2, 0)?);
         let refusal = |result: Result<(), cotangent::exec::cuda::CudaError>| chain(&result.unwrap_err());
 
-        let long = latency.node(stream, 1, Some(&mut two.view_mut()));
-        assert_eq!(refusal(long), "kernel latency_node: count holds 2 elements, and the sizes ask for 1");
+        let long = latency.node(stream, 1, Some((&mut two.view_mut(), 1)));
+        assert_eq!(refusal(long), "kernel latency_node: trail holds 2 elements, and the sizes ask for 1");
         let none = latency.grid_barrier(stream, 0, 1, &mut word.view_mut(), None);
         assert!(refusal(none).contains("a grid of [0, 1, 1] blocks is not between 1 and"));
         let many = latency.grid_barrier(stream, 1 << 20, 1 << 20, &mut word.view_mut(), None);
@@ -334,6 +344,9 @@ fn what_does_not_fit_the_device_or_the_kernels_is_refused() {
         );
         let links = latency.links(device, stream, &[0, 1], 3).unwrap();
         assert!(links.number(0).is_err());
+        let mut end = run.poisoned::<u64>(1, 0)?;
+        let nowhere = refusal(latency.chase(stream, &links, 2, 1, &mut end.view_mut()));
+        assert_eq!(nowhere, "kernel latency_chase: there is no link 2 among 2");
         assert!(latency.table(device, stream, &[0; 7]).is_err());
         let mut outside = vec![0; Latency::LINKS];
         outside[5] = Latency::LINKS as u32;

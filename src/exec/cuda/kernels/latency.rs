@@ -42,7 +42,7 @@ pub enum Edge {
 
 /// Memory in which the checked grid barrier finds out who went through it early.
 pub struct BarrierCheck<'a, 'b> {
-    /// Two words a block.
+    /// 256 words a block: two a thread.
     pub stamps: &'a mut CudaViewMut<'b, u32>,
     /// One word: how often a block was missing. Set to zero first.
     pub early: &'a mut CudaViewMut<'b, u32>,
@@ -106,52 +106,57 @@ impl Latency {
         })
     }
 
-    /// A kernel of so many blocks that adds 1 to `count`, or does nothing without one.
+    /// A kernel of so many blocks that does nothing; or, given a trail of one word and its own number, makes the
+    /// trail 31 times what it was and the number, modulo 2³².
     ///
     /// # Errors
-    /// A count of another length than 1; what the driver reports.
+    /// A trail of another length than 1; what the driver reports.
     pub fn node(
         &self,
         stream: &CudaStream,
         blocks: usize,
-        count: Option<&mut CudaViewMut<'_, u32>>,
+        trail: Option<(&mut CudaViewMut<'_, u32>, u32)>,
     ) -> Result<(), CudaError> {
         let kernel = &self.node;
         let mut arguments = kernel.on(stream)?;
-        match count {
-            Some(count) => {
-                kernel.expect_length("count", count.len(), 1)?;
-                arguments.arg(count) // unsigned* count
+        let node = trail.as_ref().map_or(0, |(_, node)| *node);
+        match trail {
+            Some((trail, _)) => {
+                kernel.expect_length("trail", trail.len(), 1)?;
+                arguments.arg(trail) // unsigned* trail
             }
             None => arguments.arg(&NULL),
         };
-        // SAFETY: the count is one word, or null, which the kernel allows; it touches nothing else.
+        arguments.arg(&node); // unsigned node
+        // SAFETY: the trail is one word, or null, which the kernel allows; it touches nothing else.
         unsafe { kernel.launch(&mut arguments, [blocks, 1, 1], NODE_THREADS) }
     }
 
     /// As [`Self::node`], by a kernel that lets the next one begin at once and waits for those before it.
     ///
     /// # Errors
-    /// A device before compute capability 9.0; a count of another length than 1; what the driver reports.
+    /// A device before compute capability 9.0; a trail of another length than 1; what the driver reports.
     pub fn edge(
         &self,
         stream: &CudaStream,
         edge: Edge,
         blocks: usize,
-        count: Option<&mut CudaViewMut<'_, u32>>,
+        trail: Option<(&mut CudaViewMut<'_, u32>, u32)>,
     ) -> Result<(), CudaError> {
         let kernel = &self.edge;
         let overlapping = Attributes { overlaps: true, ..Attributes::NONE };
         kernel.expect_capability(overlapping)?; // which its instructions need even where nobody overlaps
         let attributes = if edge == Edge::Programmatic { overlapping } else { Attributes::NONE };
         let mut arguments = kernel.with(attributes, stream)?;
-        match count {
-            Some(count) => {
-                kernel.expect_length("count", count.len(), 1)?;
-                arguments.view_mut(count) // unsigned* count
+        let node = trail.as_ref().map_or(0, |(_, node)| *node);
+        match trail {
+            Some((trail, _)) => {
+                kernel.expect_length("trail", trail.len(), 1)?;
+                arguments.view_mut(trail) // unsigned* trail
             }
             None => arguments.value(&NULL),
         };
+        arguments.value(&node); // unsigned node
         // SAFETY: as for `node`.
         unsafe { kernel.launch_with(&mut arguments, [blocks, 1, 1], NODE_THREADS) }
     }
@@ -177,7 +182,11 @@ impl Latency {
         arguments.view_mut(arrived); // unsigned* arrived
         match check {
             Some(BarrierCheck { stamps, early }) => {
-                kernel.expect_length("stamps", stamps.len(), 2 * blocks)?;
+                kernel.expect_length(
+                    "stamps",
+                    stamps.len(),
+                    kernel.count(&[2, blocks, BARRIER_THREADS as usize])?,
+                )?;
                 kernel.expect_length("early", early.len(), 1)?;
                 stream.memset_zeros(early).during(clearing)?;
                 arguments.view_mut(stamps); // unsigned* stamps
@@ -189,7 +198,7 @@ impl Latency {
             }
         }
         arguments.value(&rounds); // int rounds
-        // SAFETY: one word of arrivals; two stamps a block and one more word, or null, which the kernel allows.
+        // SAFETY: one word of arrivals; two stamps a thread and one more word, or null, which the kernel allows.
         unsafe { kernel.launch_with(&mut arguments, [blocks, 1, 1], BARRIER_THREADS) }
     }
 
@@ -249,23 +258,30 @@ impl Latency {
         Ok(Links { memory, stride, address })
     }
 
-    /// `end` = the address of the link that `steps` links lead to from the first: see [`Links::number`]. One thread,
-    /// one load a step, past the first-level cache.
+    /// `end` = the address of the link that `steps` links lead to from link `start`: see [`Links::number`]. One
+    /// thread, one load a step, past the first-level cache.
     ///
     /// # Errors
-    /// Another length than 1; steps that do not fit 32 bits; what the driver reports.
+    /// No such link; another length than 1; steps that do not fit 32 bits; what the driver reports.
     pub fn chase(
         &self,
         stream: &CudaStream,
         links: &Links,
+        start: usize,
         steps: usize,
         end: &mut CudaViewMut<'_, u64>,
     ) -> Result<(), CudaError> {
         let kernel = &self.chase;
         kernel.expect_length("end", end.len(), 1)?;
         let steps = kernel.size("the number of steps", steps)?;
+        let place = start.saturating_mul(links.stride);
+        if place >= links.memory.len() {
+            let count = links.memory.len() / links.stride;
+            return Err(kernel.refuse(format!("there is no link {start} among {count}")));
+        }
+        let first = links.memory.slice(place..);
         let mut arguments = kernel.on(stream)?;
-        arguments.arg(&links.memory); // const unsigned long long* first
+        arguments.arg(&first); // const unsigned long long* first
         arguments.arg(end); // unsigned long long* end
         arguments.arg(&steps); // int steps
         // SAFETY: each link leads to one in the same memory, and `end` is one word.
