@@ -9,6 +9,7 @@ mod elementwise;
 mod gather;
 mod gemm;
 mod gemm_bf16;
+mod latency;
 mod layout;
 mod mutations;
 mod optimizers;

@@ -1,5 +1,5 @@
-//! The checks must be able to fail: with any barrier, `__syncwarp` or `cp.async` wait of the kernels
-//! taken out, one of them does. The emulator skips the line as the kernels run, so nothing is compiled anew.
+//! The checks must be able to fail: with any barrier, `__syncwarp` or other wait of the kernels taken
+//! out, one of them does. The emulator skips the line as the kernels run, so nothing is compiled anew.
 //!
 //! With `COTANGENT_TEST_ALL=1` also in each variant of the products' templates by itself.
 
@@ -14,7 +14,7 @@ use crate::support::everything;
 type Check = fn() -> Result<(), String>;
 
 /// The checks that run the kernels of each file.
-const CHECKS: [(&str, &[Check]); 6] = [
+const CHECKS: [(&str, &[Check]); 7] = [
     ("gemm", &[gemm::check_products]),
     ("gemm_bf16", &[gemm_bf16::check_products]),
     ("sum", &[sum::check_column_sums, sum::check_row_sums, sum::check_long_row_sums]),
@@ -24,6 +24,27 @@ const CHECKS: [(&str, &[Check]); 6] = [
     ),
     ("accuracy", &[accuracy::check_correct_predictions_are_counted, accuracy::check_losses_add_up]),
     ("gather", &[gather::check_batches_are_those_of_the_cpu]),
+    (
+        "latency",
+        &[
+            latency::check_overlapping_nodes_wait,
+            latency::check_grid_barriers_hold,
+            latency::check_cluster_barriers_hold,
+            latency::check_chases_through_shared_memory,
+            latency::check_chases_through_the_neighbours_memory,
+            latency::check_neighbours_words_are_read,
+        ],
+    ),
+];
+
+/// What waits, and the loads of loops that do.
+const WAITS: [&str; 6] = [
+    "__syncthreads()",
+    "__syncwarp(",
+    "copy_async_wait<",
+    "cluster_wait(",
+    "wait_for_prerequisites(",
+    "load_acquire(",
 ];
 
 /// File and line of everything that waits.
@@ -39,7 +60,7 @@ fn waits() -> Vec<(String, u32)> {
         let text = std::fs::read_to_string(&path).unwrap();
         for (line, code) in (1..).zip(text.lines()) {
             let code = code.split("//").next().unwrap_or("");
-            if ["__syncthreads()", "__syncwarp(", "copy_async_wait<"].iter().any(|wait| code.contains(wait)) {
+            if WAITS.iter().any(|wait| code.contains(wait)) {
                 waits.push((name.clone(), line));
             }
         }

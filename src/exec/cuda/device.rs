@@ -261,7 +261,7 @@ const LATEST: [&str; 4] =
     ["cuStreamBeginCapture_v2", "cuGraphUpload", "cuMemAllocAsync", "cuGraphInstantiateWithFlags"];
 
 /// That the driver has these functions: calling one that is missing would panic.
-fn require(functions: &[&'static str]) -> Result<(), CudaError> {
+pub(super) fn require(functions: &[&'static str]) -> Result<(), CudaError> {
     // SAFETY: the library can be loaded, for the caller has probed it; the symbols are looked up, not called.
     let missing = |function: &str| unsafe { sys::culib().get::<fn()>(function.as_bytes()).is_err() };
     match functions.iter().find(|function| missing(function)) {

@@ -1,5 +1,7 @@
 //! A kernel as the typed functions see it: its checks speak its name.
 
+mod attributes;
+
 use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use cudarc::driver::{CudaContext, CudaFunction, CudaStream, LaunchArgs, LaunchCo
 
 use crate::exec::cuda::CudaError;
 use crate::exec::cuda::error::During;
+
+pub(in crate::exec::cuda) use attributes::Attributes;
 
 /// A loaded kernel.
 pub(in crate::exec::cuda) struct Kernel {

@@ -11,6 +11,7 @@ mod elementwise;
 mod gather;
 mod gemm;
 mod kernel;
+mod latency;
 mod layout;
 mod optimizers;
 mod program;
@@ -27,6 +28,7 @@ pub use dropout::Dropout;
 pub use elementwise::{Broadcast, Elementwise, Operand};
 pub use gather::{BatchOrder, DeviceSplit, Gather};
 pub use gemm::{Epilogue, Factor, Gemm, Product};
+pub use latency::{BarrierCheck, Edge, Latency, Links, Table};
 pub use layout::Layout;
 pub use optimizers::Optimizers;
 pub use program::Programs;
@@ -56,6 +58,7 @@ pub struct Kernels {
     pub gather: Gather,
     pub gemm: Gemm<f32>,
     pub gemm_bf16: Gemm<bf16>,
+    pub latency: Latency,
     pub layout: Layout,
     pub optimizers: Optimizers,
     pub program: Programs,
@@ -74,6 +77,7 @@ impl Kernels {
             gather: Gather::load(loader)?,
             gemm: Gemm::load(loader, tuning)?,
             gemm_bf16: Gemm::load(loader, tuning)?,
+            latency: Latency::load(loader)?,
             layout: Layout::load(loader)?,
             optimizers: Optimizers::load(loader)?,
             program: Programs::load(loader)?,
