@@ -69,7 +69,9 @@ class Joined(unittest.TestCase):
 
     def test_an_interval_shorter_than_the_logs_step_gets_the_nearest_sample(self) -> None:
         log = [sample(10.0, 1000), sample(10.2, 2000), sample(10.4, 3000)]
-        for began, ended, clock, away in ((10.05, 10.06, 1000, 0.05), (10.16, 10.17, 2000, 0.03), (10.21, 10.3, 2000, 0.01), (9.7, 9.8, 1000, 0.2)):
+        for began, ended, clock, away in [
+            (10.05, 10.06, 1000, 0.05), (10.16, 10.17, 2000, 0.03), (10.21, 10.3, 2000, 0.01), (9.7, 9.8, 1000, 0.2),
+        ]:
             state = over(log, began, ended)
             self.assertEqual([state["sm_mhz"], state["seconds_away"]], [clock, away], began)
 
@@ -99,12 +101,14 @@ class InTheRecord(FakeKit):
         self.assertEqual(ended.returncode, 0, ended.stdout)
         record = self.record()
         self.assertEqual([record["clocks"]["status"], record["clocks"]["gaps"]], ["ok", []])
-        state = {"sm_mhz": 1980, "sm_mhz_lowest": 1980, "memory_mhz": 2619, "watts": 350.25, "celsius_highest": 51, "reasons": ["sw_power_cap"]}
+        state = {"sm_mhz": 1980, "sm_mhz_lowest": 1980, "memory_mhz": 2619, "watts": 350.25, "celsius_highest": 51}
+        state |= {"reasons": ["sw_power_cap"]}
         self.assertEqual({key: record["clocks"]["all"][key] for key in state}, state)
         for figure in record["figures"]:
             self.assertEqual({key: figure["machine"][key] for key in state}, state, figure["name"])
         stages = record["stages"]
-        for result in (stages["tests"], stages["tune"], stages["tune"]["figures"][0], stages["ncu"]["adam/535818"], stages["mnist"]["adam"]):
+        others = (stages["tune"]["figures"][0], stages["ncu"]["adam/535818"], stages["mnist"]["adam"])
+        for result in (stages["tests"], stages["tune"], *others):
             self.assertEqual(result["machine"]["watts"], 350.25)
         query = ",".join(["timestamp", *clocks.NUMBERS, "clocks_event_reasons.active"])
         command = f"nvidia-smi -i 0 --query-gpu={query} --format=csv,noheader,nounits -lms 200"

@@ -33,7 +33,8 @@ class Tables(unittest.TestCase):
             self.assertEqual(parse(text), [], text)
 
     def test_cells_are_numbers_words_or_nothing(self) -> None:
-        self.assertEqual([value(cell) for cell in ("1,234.5", " 7 ", "n/a", "nan", "", "inf", "1e999", "Yes")], [1234.5, 7, None, None, None, None, None, "Yes"])
+        self.assertEqual([value(cell) for cell in ("1,234.5", " 7 ", "Yes")], [1234.5, 7, "Yes"])
+        self.assertEqual({value(cell) for cell in ("n/a", "nan", "", "inf", "1e999")}, {None})
 
     def test_metrics_that_a_card_does_not_list_are_not_asked_for(self) -> None:
         listing = "Device X\nsm__inst_issued   Counter  inst  # of\ndram__bytes_read  Counter  byte  # of"
@@ -47,7 +48,10 @@ class Tables(unittest.TestCase):
 
     def test_what_is_asked_for_is_told_apart(self) -> None:
         self.assertEqual(len(METRICS), len(set(METRICS)))
-        for what in ("inst_issued", "stalled_barrier", "wavefronts_mem_shared", "bank_conflicts", "sectors_per_request", "pipe_tensor", "dram__bytes_write", "time_duration", "registers_per_thread", "warps_active"):
+        for what in [
+            "inst_issued", "stalled_barrier", "wavefronts_mem_shared", "bank_conflicts", "sectors_per_request", "pipe_tensor",
+            "dram__bytes_write", "time_duration", "registers_per_thread", "warps_active",
+        ]:
             self.assertTrue(any(what in metric for metric in METRICS), what)
 
 
@@ -63,10 +67,8 @@ class InTheRecord(FakeKit):
         self.assertEqual(metrics["gpu__time_duration.sum"], {"value": 12345.0, "unit": "ns"})
         kit = self.folder / "kit"
         asked = ",".join(metric for metric in METRICS if metric in COUNTERS or metric.startswith("launch__"))
-        self.assertEqual(self.profiles(), [
-            f"ncu --clock-control none --csv --page raw --print-units base --metrics {asked} {kit}/bench-cuda --profile {case} CUDA_CANDIDATES"
-            for case in CASES
-        ])
+        how = f"ncu --clock-control none --csv --page raw --print-units base --metrics {asked}"
+        self.assertEqual(self.profiles(), [f"{how} {kit}/bench-cuda --profile {case} CUDA_CANDIDATES" for case in CASES])
         self.assertIn(counters.DRAM_SHARE, found["metrics"]["unknown"])
         self.assertNotIn(counters.DURATION, found["metrics"]["unknown"])
 

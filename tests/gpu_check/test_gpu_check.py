@@ -10,8 +10,8 @@ import sys
 import unittest
 
 from fakes import (
-    CHECKS, DOCTOR, FIGURES, GPU_CHECK, KIT, LATENCIES, NO_CLUSTERS, SANITIZER, SCRIPTS, SUMMARY, TESTS_FAIL, TESTS_PASS, TIMES, FakeKit,
-    bench, cotangent, json_lines, says, tune,
+    CHECKS, DOCTOR, FIGURES, GPU_CHECK, KIT, LATENCIES, NO_CLUSTERS, SANITIZER, SCRIPTS, SUMMARY, TESTS_FAIL, TESTS_PASS,
+    TIMES, FakeKit, bench, cotangent, json_lines, says, tune,
 )
 
 TOOLS = ["memcheck", "racecheck", "initcheck", "synccheck"]

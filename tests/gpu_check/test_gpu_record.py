@@ -158,7 +158,10 @@ class GpuRecord(unittest.TestCase):
             "smsp__average_warps_issue_stalled_barrier_per_issue_active.ratio": (2.5, "inst"),
         }
         kernel = {"metrics": {name: {"value": value, "unit": unit} for name, (value, unit) in metrics.items()}}
-        state = {"sm_mhz": 1980, "sm_mhz_lowest": 1410, "memory_mhz": 2619, "watts": 412.34, "celsius_highest": 63, "reasons": ["gpu_idle", "sw_power_cap"]}
+        state = {"sm_mhz": 1980, "sm_mhz_lowest": 1410, "memory_mhz": 2619, "watts": 412.34, "celsius_highest": 63}
+        state |= {"reasons": ["gpu_idle", "sw_power_cap"]}
+        late = "skipped: out of time"
+        node = {"name": "latency/graph_node", "seconds": 9e-10, "spread": 0.1, "samples": 9}
         warm, cold = (
             figure("fill/65536", ours, peer) | {"cache": cache, "spread": 0.02, "peer_spread": 0.31}
             for cache, ours, peer in (("warm", 2e-6, 4e-6), ("cold", 3e-6, 2e-6))
@@ -167,21 +170,22 @@ class GpuRecord(unittest.TestCase):
         self.keep(self.found | {
             "driver": "580.1", "toolkit": "13.0", "torch": "2.11.0+cu130",
             "clocks": {"all": state, "samples": 2500, "gaps": []}, "figures": [*self.figures, warm, cold],
-            "owed": [{"experiment": "tune", "reason": "its own time was over"}, {"experiment": "ncu/x", "reason": "skipped: out of time"}, {"experiment": "mnist/adam", "reason": "skipped: out of time"}],
+            "owed": [{"experiment": name, "reason": late} for name in ("ncu/x", "mnist/adam")],
             "stages": {
                 "tests": {"status": "ok", "passed": 105, "failed": 0}, "sanitizer": {"memcheck": clean},
                 "tune": {"figures": [timed("today", 1e-5, chosen_now=True), timed("fast", 8e-6, splits=2)]},
-                "latency": {"figures": [{"name": "latency/graph_node", "seconds": 9e-10, "spread": 0.1, "samples": 9}], "problems": [{"name": "latency/dsmem", "problem": "no clusters"}]},
+                "latency": {"figures": [node], "problems": [{"name": "latency/dsmem", "problem": "no clusters"}]},
                 "ncu": {"metrics": {"status": "ok"}, "fill/65536": {"kernels": [kernel]}},
             },
         })
         parts = ("card", "pairs", "latency", "counters", "tune", "owed", "kernels")
-        (self.root / "docs/performance.md").write_text("\n".join(f"<!-- docs/gpu/card.json: {part} -->\n<!-- end -->" for part in parts))
+        page = "\n".join(f"<!-- docs/gpu/card.json: {part} -->\n<!-- end -->" for part in parts)
+        (self.root / "docs/performance.md").write_text(page)
         ended = self.record()
         self.assertEqual((ended.returncode, ended.stderr), (0, ""))
         for line in [
-            "While it was measured: SM clock 1980 MHz in the middle, 1410 at the lowest; memory 2619 MHz; power 412.3 W in the middle; "
-            "at most 63 °C; clocks held back by sw_power_cap; 2500 samples.",
+            "While it was measured: SM clock 1980 MHz in the middle, 1410 at the lowest; memory 2619 MHz; "
+            "power 412.3 W in the middle; at most 63 °C; clocks held back by sw_power_cap; 2500 samples.",
             "| memcheck | 0 errors; 71 passed, 0 failed |",
             "| `fill/65536` | PyTorch eager | 2 µs | 0.50 | 3 µs | 1.50 | 100% | 2%, 31% |",
             "| `graph_node` | 0.9 ns |  | 10% | 9 |",

@@ -26,7 +26,8 @@ class Kit(unittest.TestCase):
         self.kernels = self.root / "kernels"
         self.kernels.mkdir(parents=True)
         self.git("init", "-q")
-        for name, text in {"sum.cu": "", "gemm.cu": '#include "gemm.cuh"\n', "gemm.cuh": '# include "ptx.cuh"', "ptx.cuh": ""}.items():
+        including = {"gemm.cu": '#include "gemm.cuh"\n', "gemm.cuh": '# include "ptx.cuh"'}
+        for name, text in ({"sum.cu": "", "ptx.cuh": ""} | including).items():
             (self.kernels / name).write_text(text)
         self.commit("2026-11-01")
         self.measured = self.git("rev-parse", "HEAD:kernels")
@@ -63,7 +64,8 @@ class Kit(unittest.TestCase):
         self.assertEqual(parts(self.kernels, "gemm.cu"), {"gemm.cu", "gemm.cuh", "ptx.cuh"})
         (self.kernels / "ptx.cuh").write_text("another instruction")
         self.commit("2026-11-20")
-        self.assertEqual(self.told({"date": "2026-11-10T00:00:00+00:00"}), [("gemm", "2026-11-20", True), ("sum", "2026-11-01", False)])
+        told = self.told({"date": "2026-11-10T00:00:00+00:00"})
+        self.assertEqual(told, [("gemm", "2026-11-20", True), ("sum", "2026-11-01", False)])
 
     def test_a_record_that_names_trees_is_compared_by_what_they_hold(self) -> None:
         record = {"date": "2030-01-01T00:00:00+00:00", "trees": {"kernels": self.measured}}
@@ -132,7 +134,8 @@ class Kit(unittest.TestCase):
         pack(kit, archive)
         self.assertLess(archive.stat().st_size, 1.3 * (1 << 20))
         with tarfile.open(fileobj=lzma.open(archive)) as opened:
-            self.assertEqual({member.name for member in opened if member.isfile()}, {"kit/tests", "kit/bench-cuda", "kit/bench-tune"})
+            files = {member.name for member in opened if member.isfile()}
+            self.assertEqual(files, {"kit/tests", "kit/bench-cuda", "kit/bench-tune"})
             self.assertEqual(opened.getmember("kit/tests").mode & 0o111, 0o111)
             self.assertEqual(opened.extractfile("kit/bench-tune").read()[1 << 16 :], common)
 
@@ -203,7 +206,8 @@ class Script(unittest.TestCase):
             self.assertTrue((kit / file).is_file(), file)
         found = json.loads((kit / "kit.json").read_text())
         self.assertNotIn("dirty", found["commit"])
-        self.assertEqual(list(found["build_seconds"]), ["cotangent", "tests", "bench-cuda", "bench-latency", "bench-tune", "candidates"])
+        programs = ["cotangent", "tests", "bench-cuda", "bench-latency", "bench-tune"]
+        self.assertEqual(list(found["build_seconds"]), [*programs, "candidates"])
         self.assertEqual(found["sizes"]["candidates"], len("gemm" + "gemm_bf16"))
         self.assertEqual([family["tests"] for family in found["families"]], [1])
         ended = subprocess.run([kit / "gpu-check", "--help"], capture_output=True, text=True)
