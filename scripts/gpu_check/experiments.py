@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import counters
+from . import counters, tuning
 from .clocks import fields
 from .programs import Ended
 from .queue import NOTHING, Times
@@ -291,6 +291,51 @@ FAST = [
 ]
 
 
+# ---- With what this visit has found to be the fastest
+
+# The steps that are all products; the rule of the optimizer makes no difference to those.
+TUNED_STEPS = ["training_step/adam"]
+
+
+def found_table(visit: Visit) -> str | None:
+    """The tuning table that this visit's times make, for the card as the program knows it; none if it is today's."""
+    stages = {stage: visit.results.get(stage, {}) for stage in ("tune", "variants")}
+    if not stages["tune"].get("figures"):
+        return None
+    devices = visit.results["machine/doctor"]["doctor"]["devices"]
+    card = devices[-1 if visit.rehearsal else 0]["name"]
+    chosen = tuning.rows({"card": card, "kit": visit.made, "stages": stages})
+    today = {
+        tuning.shape_of(line): (line["variant"], line["splits"])
+        for line in stages["tune"]["figures"] if line.get("chosen_now")
+    }
+    stays = all(chosen.get(shape, choice) == choice for shape, choice in today.items())
+    return None if stays else tuning.written([(card, chosen)])
+
+
+def nothing_faster(visit: Visit) -> str | None:
+    return None if found_table(visit) else f"{NOTHING}: today's choices stay, or none were measured"
+
+
+def tuned(command: Callable[[Visit, float], Command]) -> Callable[[Visit, float], Command]:
+    """The same with the table that this visit makes in place of the one that the program embeds."""
+
+    def changed(visit: Visit, seconds: float) -> Command:
+        file = visit.out / "tuning.csv"
+        file.write_text(found_table(visit))
+        words = command(visit, seconds)
+        return Command(words.words, visit.variables() | words.variables | {"COTANGENT_CUDA_TUNING": str(file)})
+
+    return changed
+
+
+TUNED = [
+    Experiment(
+        "tuned/step", Times(12, 30, 4), tuned(bench("tuned", TUNED_STEPS, False)), read_bench("tuned"), nothing_faster,
+    ),
+]
+
+
 # ---- Why
 
 def read_metrics(visit: Visit, ended: Ended) -> dict:
@@ -377,4 +422,4 @@ PEERS = [
     *(Experiment(f"mnist/{name}", Times(1.5, 15, 1), mnist(name), read_mnist(name)) for name in RUNS),
 ]
 
-TABLE = [*MACHINE, *RIGHT, *FAST, *WHY, *PEERS]
+TABLE = [*MACHINE, *RIGHT, *FAST, *TUNED, *WHY, *PEERS]

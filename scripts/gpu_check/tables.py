@@ -157,6 +157,23 @@ def variant_of(line: dict) -> str:
     return line["variant"] + (f", k in {line['splits']}" if line["splits"] != 1 else "")
 
 
+def tuned_rows(record: dict) -> Rows:
+    """Training steps with the choices of today, and with those that the same visit found to be the fastest."""
+    rows = [["step", "today's choices", "this visit's", "ratio"]]
+    stages = record["stages"]
+
+    def steps(result: dict) -> dict[tuple, float]:
+        figures = result.get("figures", [])
+        return {(line["name"], line.get("precision"), line.get("variant")): line["seconds"] for line in figures}
+
+    before = steps(stages.get("step", {}))
+    for key, seconds in steps(stages.get("tuned", {}).get("step", {})).items():
+        if key in before:
+            name = " ".join(filter(None, (key[0], key[2])))
+            rows.append([name, shown(before[key]), shown(seconds), f"{seconds / before[key]:.2f}"])
+    return rows
+
+
 def counter_rows(record: dict) -> Rows:
     """Of each profiled case's longest kernel: how busy what is, and what most warps wait for."""
     head = ["kernel", "time", "issue slots", "tensor pipe", "DRAM", "of its rate", "shared wavefronts, conflicts"]
@@ -217,7 +234,7 @@ def summary(record: dict) -> str:
     head = "{card}, driver {driver}, toolkit {toolkit}, torch {torch}, commit {commit}".format(**record)
     without = sum(figure["peer"] is None for figure in record["figures"])
     parts = [[head] + ([line] if (line := clocks_line(record)) else []), aligned(verdict_rows(record))]
-    tables = (tune_rows, latency_rows, counter_rows, mnist_rows, figure_rows, owed_rows)
+    tables = (tune_rows, tuned_rows, latency_rows, counter_rows, mnist_rows, figure_rows, owed_rows)
     parts += [aligned(rows) for table in tables if len(rows := table(record)) > 1]
     parts.append([f"ratio = ours / peer's; {without} figures without a peer are in the record", ""])
     return "\n\n".join("\n".join(part) for part in parts)

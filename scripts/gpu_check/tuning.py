@@ -3,7 +3,7 @@
 A card's rows are those that its newest measured build embedded, changed by what that visit measured. The fastest median
 at a shape is its variant; but the choice that the build made stays if the fastest is ahead by no more than the larger
 of the two's spreads, since a table that changes with the noise of every visit would change the bits of results for nothing.
-A choice that stays needs a row only where it already came from one.
+It gets a row all the same: a shape without one takes after its neighbours, whose rows may change.
 """
 import csv
 import io
@@ -21,11 +21,16 @@ def table(records: Iterable[dict]) -> str:
     for record in sorted(records, key=lambda record: record.get("date", "")):
         if record.get("stages", {}).get("tune", {}).get("figures"):
             newest[record["card"]] = record
+    return written((card, rows(newest[card])) for card in sorted(newest))
+
+
+def written(cards: Iterable[tuple[str, dict[Shape, Choice]]]) -> str:
+    """The file with these rows of these cards."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for card in sorted(newest):
-        for shape, choice in sorted(rows(newest[card]).items()):
+    for card, choices in cards:
+        for shape, choice in sorted(choices.items()):
             writer.writerow([card, *shape, *choice])
     return text.getvalue()
 
@@ -40,20 +45,24 @@ def embedded(record: dict) -> dict[Shape, Choice]:
     return found
 
 
+def shape_of(line: dict) -> Shape:
+    return (line["tune"], line["transposes"], line["m"], line["n"], line["k"])
+
+
 def rows(record: dict) -> dict[Shape, Choice]:
     found = embedded(record)
     checked = checks(record)
     shapes: dict[Shape, list[dict]] = {}
     for line in record["stages"]["tune"]["figures"]:
-        shape = (line["tune"], line["transposes"], line["m"], line["n"], line["k"])
-        shapes.setdefault(shape, []).append(line)
+        shapes.setdefault(shape_of(line), []).append(line)
     for shape, lines in shapes.items():
         # Today's choice may stay unproven, if the checks were cut off; nothing takes its place unproven.
         lines = [
             line for line in in_one_cache(lines)
             if checked.get(line["variant"], line.get("chosen_now", False))
         ]
-        if lines and (line := best(lines)) and not line.get("chosen_now"):
+        if lines:
+            line = best(lines)
             found[shape] = (line["variant"], line["splits"])
     return found
 

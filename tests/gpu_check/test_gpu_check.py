@@ -10,7 +10,7 @@ import sys
 import unittest
 
 from fakes import (
-    CHECKS, DOCTOR, FIGURES, GPU_CHECK, KIT, LATENCIES, NO_CLUSTERS, SANITIZER, SCRIPTS, SUMMARY, TESTS_FAIL, TESTS_PASS,
+    CHECKS, DOCTOR, FIGURES, GPU_CHECK, KIT, LATENCIES, NO_CLUSTERS, SANITIZER, SCRIPTS, STEP, SUMMARY, TESTS_FAIL, TESTS_PASS,
     TIMES, FakeKit, bench, cotangent, json_lines, says, tune,
 )
 
@@ -29,7 +29,7 @@ class WhatIsRecorded(FakeKit):
         record = self.ends_with()
         stages = record["stages"]
         self.assertEqual(list(stages), [
-            "machine", "variants", "tests", "sanitizer", "tune", "latency", "step", "ncu", "benches", "mnist",
+            "machine", "variants", "tests", "sanitizer", "tune", "latency", "step", "tuned", "ncu", "benches", "mnist",
         ])
         self.assertEqual(list(stages["sanitizer"]), TOOLS)
         self.assertEqual(list(stages["mnist"]), ["adagrad", "rmsprop", "adam", "sgd", "adam-bf16", "fast"])
@@ -52,6 +52,24 @@ class WhatIsRecorded(FakeKit):
             "tune": ["its own time was over"],
             "latency": ["compute capability 8.0 has no clusters (latency/cluster_barrier)"],
         })
+
+    def test_steps_are_timed_again_with_the_table_of_this_visit(self) -> None:
+        slower = [STEP | {"seconds": 4e-5}]
+        self.fake("kit/bench-cuda", bench(FIGURES | {"training_step/adam": slower}))
+        ended = self.check()
+        table = f"card,precision,transposes,m,n,k,variant,splits\n{DOCTOR['devices'][0]['name']},f32,nt,128,512,784,64x64x16,1\n"
+        self.assertEqual((self.out / "tuning.csv").read_text(), table, "the card is called as the program calls it")
+        log = (self.out / "tuned.log").read_text()
+        self.assertIn(f"COTANGENT_CUDA_TUNING={self.out / 'tuning.csv'}", log)
+        self.assertNotIn("COTANGENT_CUDA_TUNING", (self.out / "step.log").read_text())
+        self.assertRegex(ended.stdout, r"training_step/adam graph +50 µs +40 µs +0\.80")
+
+    def test_where_todays_choices_stay_nothing_is_timed_again(self) -> None:
+        self.fake("kit/bench-tune", tune(times=TIMES[:1]))
+        record = self.ends_with()
+        self.assertRegex(record["stages"]["tuned"]["step"]["status"], "^nothing to do: today's choices stay")
+        self.assertNotIn("tuned/step", self.owed(record))
+        self.assertFalse((self.out / "tuned.log").exists())
 
     def test_programs_are_called_as_they_are_written_to_be(self) -> None:
         self.check()

@@ -55,7 +55,7 @@ class Arithmetic(unittest.TestCase):
         self.assertEqual(len(names), len(set(names)))
         stages = list(dict.fromkeys(name.split("/")[0] for name in names))
         self.assertEqual(stages, [
-            "machine", "variants", "tests", "sanitizer", "tune", "latency", "step", "ncu", "benches", "mnist",
+            "machine", "variants", "tests", "sanitizer", "tune", "latency", "step", "tuned", "ncu", "benches", "mnist",
         ])
         sanitizers = [name.split("/")[2] for name in names if name.startswith("sanitizer")]
         self.assertEqual(sanitizers, ["newest"] * 4 + ["rest"] * 4)
@@ -103,7 +103,8 @@ class WholeQueue(unittest.TestCase):
 
     def test_all_of_it_fits_the_default_budget(self) -> None:
         grants, owed = self.visit(BUDGET, {})
-        self.assertEqual(set(grants), {experiment.name for experiment in TABLE})
+        # Nothing was read, so no choice is faster than today's, for which steps would be timed again.
+        self.assertEqual(set(grants), {experiment.name for experiment in TABLE} - {"tuned/step"})
         self.assertEqual(owed, [])
 
     def test_what_hangs_costs_its_limit_and_the_least_valuable(self) -> None:
@@ -114,7 +115,7 @@ class WholeQueue(unittest.TestCase):
         lost = [name for name, reason in reasons.items() if reason == OUT_OF_TIME]
         self.assertIn("mnist/fast", lost)
         self.assertNotIn("benches/products_f32", lost)
-        spent = sum(experiment.times.expected for experiment in TABLE if experiment.name not in reasons) + 60 + 120
+        spent = sum(experiment.times.expected for experiment in TABLE if experiment.name in grants.keys() - reasons) + 60 + 120
         self.assertLessEqual(spent, BUDGET)
 
     def test_time_that_one_does_not_use_is_there_for_the_next(self) -> None:
