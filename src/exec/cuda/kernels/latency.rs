@@ -71,7 +71,7 @@ impl Links {
         let offset = address.wrapping_sub(self.address) as usize;
         let bytes = self.stride * size_of::<u64>();
         let number = offset / bytes;
-        if offset % bytes == 0 && number * self.stride < self.memory.len() {
+        if offset.is_multiple_of(bytes) && number * self.stride < self.memory.len() {
             return Ok(number);
         }
         Err(CudaError::Refused {
