@@ -26,7 +26,8 @@
 //! `samples` such differences are taken, `seconds` is their median and `spread` is (largest - smallest) / median.
 //!
 //! A line of JSON has `name`, `seconds`, `samples`, `spread`, `began`, `ended` (unix time in seconds) and `device`; a
-//! rate's has `rate` and `unit` as well. What the device cannot do has `name` and `problem` instead.
+//! rate's has `rate` and `unit` as well; one that was only rehearsed has `rehearsed`, and its time says nothing. What
+//! the device cannot do has `name` and `problem` instead.
 //!
 //! Without a usable GPU the program prints one line that says how to get figures, and succeeds.
 //! `COTANGENT_BENCH_DEVICE` is the number of the device, 0 if not set. An emulated device rehearses only:
@@ -84,17 +85,9 @@ fn main() -> ExitCode {
 
 fn print(lab: &Lab, name: &str, figure: &Figure) {
     let Figure { samples, amount, began, ended } = figure;
-    if !lab.measures {
-        println!(
-            "{}",
-            serde_json::json!({ "name": name, "rehearsed": true, "began": began, "ended": ended })
-        );
-        eprintln!("{name:<36} rehearsed");
-        return;
-    }
-    let seconds = median(samples);
+    let (seconds, spread) = (median(samples), spread(samples));
     let mut line = serde_json::json!({
-        "name": name, "seconds": seconds, "samples": samples.len(), "spread": spread(samples), "began": began,
+        "name": name, "seconds": seconds, "samples": samples.len(), "spread": spread, "began": began,
         "ended": ended, "device": lab.device.name(),
     });
     let mut rate = String::new();
@@ -104,6 +97,11 @@ fn print(lab: &Lab, name: &str, figure: &Figure) {
         line["unit"] = "GB/s".into();
         rate = format!("{each_second:>12.1} GB/s");
     }
+    if lab.measures {
+        eprintln!("{name:<36} {:>12.1} ns  spread {:>5.1}%{rate}", seconds * 1e9, 100.0 * spread);
+    } else {
+        line["rehearsed"] = true.into();
+        eprintln!("{name:<36} rehearsed");
+    }
     println!("{line}");
-    eprintln!("{name:<36} {:>12.1} ns  ±{:>5.1}%{rate}", seconds * 1e9, 50.0 * spread(samples));
 }

@@ -1,9 +1,11 @@
 //! What is measured: few and many of each.
 
-use cotangent::exec::cuda::Edge;
-use cotangent::exec::cuda::Latency;
+use cotangent::exec::cuda::{Edge, Latency};
+use cudarc::driver::CudaGraph;
 
 use crate::lab::{Figure, Lab, Outcome};
+
+type Measurement = Box<dyn Fn(&mut Lab) -> Outcome<Figure>>;
 
 /// Something that has a price.
 pub struct Case {
@@ -12,7 +14,7 @@ pub struct Case {
     pub is_new: bool,
     /// Not each of those has it either.
     pub is_optional: bool,
-    pub run: Box<dyn Fn(&mut Lab) -> Outcome<Figure>>,
+    pub run: Measurement,
 }
 
 fn case(name: impl Into<String>, run: impl Fn(&mut Lab) -> Outcome<Figure> + 'static) -> Case {
@@ -61,12 +63,7 @@ pub fn all() -> Vec<Case> {
 }
 
 /// A graph of so many nodes in a row: empty kernels, or ones that wait themselves.
-fn chain_of(
-    lab: &Lab,
-    edge: Option<Edge>,
-    nodes: usize,
-    blocks: usize,
-) -> Outcome<cudarc::driver::CudaGraph> {
+fn chain_of(lab: &Lab, edge: Option<Edge>, nodes: usize, blocks: usize) -> Outcome<CudaGraph> {
     lab.captured(|stream| {
         for _ in 0..nodes {
             match edge {

@@ -133,7 +133,7 @@ fn run_cluster(kernel: &str) -> Result<(), String> {
     let (from, to) =
         (place.stream.clone_htod(&input(n)).unwrap(), place.stream.clone_htod(&vec![f32::NAN; n]).unwrap());
     place.launch((4, 1, 1), BLOCK, &[Attribute::Cluster(2, 1, 1)], &[&from, &to], n).unwrap();
-    compare(&place.result(&to)?, |i| input(n)[(i / BLOCK ^ 1) * BLOCK + (BLOCK - 1 - i % BLOCK)])
+    compare(&place.result(&to)?, |i| input(n)[((i / BLOCK) ^ 1) * BLOCK + (BLOCK - 1 - i % BLOCK)])
 }
 
 /// Four blocks that wait for one another; all elements reversed.
