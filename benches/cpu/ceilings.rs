@@ -12,9 +12,12 @@ use cotangent::exec::{Team, vectorized};
 use cotangent::float::Float;
 use pulp::{Simd, WithSimd};
 
-/// The best of so many times counts, of work that takes at least so long.
-const TIMES: usize = 20;
-const LENGTH: Duration = Duration::from_millis(5);
+/// The best of several times counts, of work that takes at least so long: short, so that other work of the machine's is not in
+/// all of them.
+const LENGTH: Duration = Duration::from_millis(1);
+/// They take so long together, unless they are the least number of times.
+const TOGETHER: Duration = Duration::from_millis(300);
+const LEAST_TIMES: usize = 5;
 
 /// Sums that do not wait for one another: a processor starts two vectors a cycle at most and finishes one after four or
 /// five, so it needs ten. With two constants they fit sixteen registers.
@@ -120,7 +123,7 @@ impl Ceilings {
 
 /// The shortest of several times that all threads take for the same work at once, in seconds: `work` is told the thread
 /// and how often it is to be done.
-fn shortest(team: &mut Team, times: usize, work: impl Fn(usize, usize) + Sync) -> f64 {
+fn shortest(team: &mut Team, work: impl Fn(usize, usize) + Sync) -> f64 {
     let threads = team.threads();
     let mut seconds = |repeats: usize| {
         let start = Instant::now();
@@ -131,7 +134,9 @@ fn shortest(team: &mut Team, times: usize, work: impl Fn(usize, usize) + Sync) -
     while seconds(repeats) * (repeats as f64) < LENGTH.as_secs_f64() {
         repeats *= 2;
     }
-    (0..times).map(|_| seconds(repeats)).fold(f64::INFINITY, f64::min)
+    let start = Instant::now();
+    let goes_on = |times: &usize| *times < LEAST_TIMES || start.elapsed() < TOGETHER;
+    (0..).take_while(goes_on).map(|_| seconds(repeats)).fold(f64::INFINITY, f64::min)
 }
 
 /// float32 multiplications, each with an addition, a second, in vectors of the greatest width there is, nothing but registers
@@ -139,7 +144,7 @@ fn shortest(team: &mut Team, times: usize, work: impl Fn(usize, usize) + Sync) -
 pub fn multiply_adds(team: &mut Team) -> f64 {
     const ROUNDS: usize = 10_000;
     let lanes = pulp::Arch::new().dispatch(Chains { rounds: 1 });
-    let seconds = shortest(team, TIMES, |_, repeats| {
+    let seconds = shortest(team, |_, repeats| {
         black_box(pulp::Arch::new().dispatch(Chains { rounds: black_box(repeats * ROUNDS) }));
     });
     (team.threads() * lanes * CHAINS * ROUNDS) as f64 / seconds
@@ -175,9 +180,8 @@ pub fn moved(team: &mut Team, bytes: usize) -> f64 {
     let length = (bytes / size_of::<f32>()).next_multiple_of(2 * LINE);
     let arrays: Vec<Mutex<Vec<f32>>> =
         (0..team.threads()).map(|_| Mutex::new(vec![1.0; length + LINE])).collect();
-    let times = if bytes > 64 << 20 { 5 } else { TIMES };
     let mut rate = |moves: fn(&mut [f32]), share: f64| {
-        let seconds = shortest(team, times, |thread, repeats| {
+        let seconds = shortest(team, |thread, repeats| {
             let Ok(mut array) = arrays[thread].lock() else { return };
             let start = array.as_ptr().align_offset(64).min(LINE);
             let array = &mut array[start..start + length];
@@ -225,7 +229,7 @@ pub fn moved(team: &mut Team, bytes: usize) -> f64 {
 pub fn products(team: &mut Team) -> f64 {
     const SIDE: usize = 1024;
     let operand = vec![0.5_f32; SIDE * SIDE];
-    let seconds = shortest(team, 8, |_, repeats| {
+    let seconds = shortest(team, |_, repeats| {
         let mut product = vec![0.0_f32; SIDE * SIDE];
         let side = SIDE as isize;
         for _ in 0..repeats {

@@ -132,7 +132,7 @@ impl Figures {
     /// When the picture would be too high, or cannot be written.
     pub fn draw(&self, title: &str, peer: &str, notes: &[String]) -> Result<&Path, Box<dyn Error>> {
         fs::write(self.folder.join("kernels.md"), markdown(&self.rows, peer))?;
-        let bytes = picture(&chart(&self.rows, title, peer, notes), 2.0)?;
+        let bytes = picture(&chart(&self.rows, title, peer, notes), 1.5)?;
         fs::write(self.folder.join("kernels.png"), bytes)?;
         Ok(&self.folder)
     }
