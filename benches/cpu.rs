@@ -40,7 +40,8 @@
 //! the time to compare with. Listing what is not zero is a case of its own (`nonzeros`); a training step does it once for each batch and layer.
 //!
 //! Figures are medians of nine samples of at least 20 ms each, in random pairs with a peer's where there is one. What
-//! runs on several threads has their number in its name, `@2`; all else runs on one.
+//! runs on several threads has their number in its name, `@2`; all else runs on one. A ceiling is the best of its samples instead,
+//! so what else runs on the machine lowers shares; its row has the time of a million multiply-adds, or of once through the bytes.
 
 #[path = "cpu/cases.rs"]
 mod cases;
@@ -118,7 +119,7 @@ fn measure(cases: Vec<Case>) -> Result<(), Box<dyn Error>> {
     let notes = [
         "The ceiling is that of multiply-adds from registers, or of bytes moved within the level of memory that the operands \
          fit, whichever the work needs longer for.",
-        "Skipping products: multiply-adds with what is not zero.",
+        "Skipping products count the multiply-adds with what is not zero, PyTorch's marks there too, though it does the others.",
     ];
     let folder = bench.figures.draw(
         "CPU kernels beside what the processor can do",
@@ -169,13 +170,15 @@ impl Bench {
         let million = 1e6;
         self.add_ceiling(
             "multiply_adds",
-            "1000000".into(),
+            "registers".into(),
             (2.0 * million, 2.0 * ceilings.multiply_adds),
             threads,
         )?;
         for level in Level::ALL {
             let bytes = threads * self.processor.bytes(level, threads);
-            let shape = format!("{} {}KiB", level.name(), bytes >> 10);
+            let size =
+                if bytes < 1 << 20 { format!("{}KiB", bytes >> 10) } else { format!("{}MiB", bytes >> 20) };
+            let shape = format!("{} {size}", level.name());
             self.add_ceiling("bytes", shape, (bytes as f64, ceilings.bytes(level)), threads)?;
         }
         Ok(ceilings)

@@ -124,6 +124,22 @@ fn rows_come_back_as_they_were_written() {
     assert_eq!(file("kernels.md"), markdown(&rows, "PyTorch"));
 }
 
+/// A table is what stands in its record, whose name is above it.
+#[test]
+fn tables_of_the_cpu_in_the_documents_are_those_of_their_records() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/performance.md")).unwrap();
+    let marked: Vec<&str> = text.split("<!-- docs/cpu/").skip(1).collect();
+    assert!(!marked.is_empty());
+    for part in marked {
+        let (name, rest) = part.split_once(" -->\n\n").unwrap();
+        let record = std::fs::File::open(root.join("docs/cpu").join(name)).unwrap();
+        let table = markdown(&read(record).unwrap(), "PyTorch");
+        let stands: String = rest.chars().take(table.chars().count()).collect();
+        assert_eq!(stands, table, "put kernels.md of the run that {name} is of below its name");
+    }
+}
+
 #[test]
 fn the_command_line_says_what_to_do_with_which_cases() {
     let asked = |arguments: &[&str]| Asked::of(arguments).unwrap();

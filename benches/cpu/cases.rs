@@ -191,9 +191,9 @@ fn skipping(part: Part, number: usize) -> Option<Case> {
         arena[place.clone()].copy_from_slice(&normal(1, place.len()));
         let mut nonzeros = plan.nonzeros::<f32>();
         match part {
-            Part::Forward | Part::WeightGradient => nonzeros[0].fill(materials.into_layer(number)),
+            Part::Forward | Part::WeightGradient => nonzeros[0].fill(materials.of_layer(number)),
             Part::InputGradient => {
-                let let_through = materials.into_layer(number + 1).iter();
+                let let_through = materials.of_layer(number + 1).iter();
                 let gradient = normal(0, let_through.len()).into_iter().zip(let_through);
                 let gradient: Vec<f32> = gradient.map(|(g, &h)| if h > 0.0 { g } else { 0.0 }).collect();
                 nonzeros[0].fill(&gradient);
@@ -216,7 +216,7 @@ fn skipping(part: Part, number: usize) -> Option<Case> {
 /// Finds what is not zero in a batch of images, and lists it by rows and by columns.
 fn listing() -> Case {
     let prepare = |materials: &Materials| {
-        let images = materials.into_layer(0).to_vec();
+        let images = materials.of_layer(0).to_vec();
         let mut nonzeros = Nonzeros::new(BATCH, WIDTHS[0], Lists::Both);
         nonzeros.fill(&images);
         let bytes = (4 * images.len() + 16 * nonzeros.count()) as f64;

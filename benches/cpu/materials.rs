@@ -47,7 +47,7 @@ impl Materials {
 
     /// What goes into a layer, (batch, inputs), for a batch of MNIST: of the first layer each pixel's distance from the
     /// background, of the others what ReLU leaves, in a network that was trained.
-    pub fn into_layer(&self, layer: usize) -> &[f32] {
+    pub fn of_layer(&self, layer: usize) -> &[f32] {
         &self.layers.get_or_init(|| self.layers())[layer]
     }
 
