@@ -104,6 +104,8 @@ mod figures;
 mod lab;
 #[path = "cuda/measure.rs"]
 mod measure;
+#[path = "cuda/multiplied.rs"]
+mod multiplied;
 #[path = "cuda/report.rs"]
 mod report;
 #[path = "cuda/rota.rs"]
@@ -117,7 +119,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use cases::{Case, Scale};
-use cotangent::exec::cuda::Factor;
+use cotangent::exec::cuda::{Factor, Tuning};
 use figures::{Asked, Mode};
 use half::bf16;
 use lab::{Lab, Outcome};
@@ -143,7 +145,7 @@ fn main() -> ExitCode {
     let scale = if asked.mode == Mode::Rehearse { Scale::Tiny } else { Scale::Full };
     if asked.mode == Mode::List {
         let mut names: Vec<String> = Bound::ALL.map(|bound| bound.name().into()).into();
-        names.extend(cases::all(scale).into_iter().map(|case| case.title.name));
+        names.extend(cases::all(scale, &Tuning::default()).into_iter().map(|case| case.title.name));
         let _ = writeln!(std::io::stdout(), "{}", names.join("\n")); // a reader may have seen enough
         return ExitCode::SUCCESS;
     }
@@ -191,6 +193,7 @@ fn measure_all(lab: Lab, asked: &Asked, scale: Scale) -> Outcome<()> {
         }
         skips
     };
+    let tuning = lab.device.tuning().clone();
     let mut bench = Bench::new(lab, scale)?;
     for ceiling in &ceilings {
         let (_, case) = ceiling;
@@ -199,7 +202,7 @@ fn measure_all(lab: Lab, asked: &Asked, scale: Scale) -> Outcome<()> {
             trust(case, bench.ceiling(ceiling, is_wanted))?;
         }
     }
-    for case in cases::all(scale).iter().filter(|case| asked.wants(&case.title.name)) {
+    for case in cases::all(scale, &tuning).iter().filter(|case| asked.wants(&case.title.name)) {
         if !skips(case) {
             trust(case, bench.case(case))?;
         }
@@ -210,7 +213,10 @@ fn measure_all(lab: Lab, asked: &Asked, scale: Scale) -> Outcome<()> {
 fn profile(lab: &Lab, name: &str) -> Outcome<()> {
     let ceilings = cases::ceilings(lab).map(|(_, case)| case);
     let scale = if lab.is_emulated() { Scale::Tiny } else { Scale::Full };
-    let case = ceilings.into_iter().chain(cases::all(scale)).find(|case| case.title.name == name);
+    let case = ceilings
+        .into_iter()
+        .chain(cases::all(scale, lab.device.tuning()))
+        .find(|case| case.title.name == name);
     let case = case.ok_or_else(|| format!("there is no case {name:?}; --list prints their names"))?;
     trust(&case, measure::profile(lab, &case))
 }

@@ -3,7 +3,7 @@
 //!
 //! An image `gemm-<hash>.fatbin` in `target/cuda-images/` stands for all that went into it: the file,
 //! every header, nvcc and the flags. Beside it, `gemm-<hash>.ptxas.txt` holds what ptxas reported of each
-//! kernel, and its launch bounds; `scripts/kernel-resources` reads these.
+//! kernel, its launch bounds and its dynamic shared memory; `scripts/kernel-resources` reads these.
 
 use std::ffi::OsStr;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, io, thread};
 
 use super::nvcc::{self, Nvcc};
+use super::variant::{self, LETTERS, Tuned, Variant};
 use super::{Environment, at};
 
 /// Warnings are errors; ptxas reports registers, shared memory and spills; line numbers cost no speed.
@@ -29,16 +30,27 @@ const FLAGS: [&str; 8] = [
     "--keep", // the PTX, for the launch bounds
 ];
 
-/// The content of the folder `kernels`: files by name, in order.
+/// The content of the folder `kernels`: files by name, in order, and the two tables.
 pub struct Kernels {
     sources: Vec<(String, Vec<u8>)>,
     headers: Vec<(String, Vec<u8>)>,
+    variants: Vec<Variant>,
+    tuned: Vec<Tuned>,
 }
 
+/// The tables in `kernels`: which instances templates have, and which were found to be the fastest.
+const TABLES: [&str; 2] = ["variants.csv", "tuning.csv"];
+
 impl Kernels {
-    /// Reads the `.cu` and `.cuh` files in `folder`.
+    /// Reads the `.cu` and `.cuh` files in `folder`, and the tables if they are there.
     pub fn read(folder: &Path) -> Result<Kernels, String> {
-        let mut kernels = Kernels { sources: Vec::new(), headers: Vec::new() };
+        let [variants, tuned] = TABLES.map(|name| folder.join(name));
+        let mut kernels = Kernels {
+            sources: Vec::new(),
+            headers: Vec::new(),
+            variants: read_table(&variants, Variant::read)?,
+            tuned: read_table(&tuned, Tuned::read)?,
+        };
         for entry in fs::read_dir(folder).map_err(at(folder))? {
             let path = entry.map_err(at(folder))?.path();
             let files = match path.extension().and_then(OsStr::to_str) {
@@ -59,9 +71,35 @@ impl Kernels {
         self.sources.iter().chain(&self.headers).map(|(name, _)| name.as_str())
     }
 
+    /// The variants of a kernel file that the program embeds, or all others.
+    fn variants(&self, stem: &str, set: Set) -> Vec<&Variant> {
+        let wanted = |variant: &&Variant| {
+            variant.kernel == stem && variant.is_embedded(&self.tuned) == (set == Set::Embedded)
+        };
+        self.variants.iter().filter(wanted).collect()
+    }
+
     /// The names of the files that become images, without `.cu`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().map(|(file, _)| stem(file))
+    }
+}
+
+/// Which variants of the kernels' templates an image holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Set {
+    /// Those that the program embeds.
+    Embedded,
+    /// The others, which are to be measured.
+    Candidates,
+}
+
+/// A table that need not be there.
+fn read_table<T>(path: &Path, read: impl Fn(&str) -> Result<Vec<T>, String>) -> Result<Vec<T>, String> {
+    match fs::read_to_string(path) {
+        Ok(text) => read(&text).map_err(|problem| format!("{}: {problem}", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(at(path)(error)),
     }
 }
 
@@ -102,17 +140,20 @@ impl<'a> Cache<'a> {
         }
     }
 
-    /// Each kernel file's name and image, compiled on all processors where the cache has none.
-    /// If several fail, the error holds the output of each.
-    pub fn images<'k>(&self, kernels: &'k Kernels) -> Result<Vec<(&'k str, Vec<u8>)>, String> {
+    /// Each kernel file's name and image, compiled on all processors where the cache has none; of candidates, the
+    /// files that have some. If several fail, the error holds the output of each.
+    pub fn images<'k>(&self, kernels: &'k Kernels, set: Set) -> Result<Vec<(&'k str, Vec<u8>)>, String> {
         fs::create_dir_all(&self.folder).map_err(at(&self.folder))?;
-        let mut sources: Vec<_> = kernels.sources.iter().collect();
+        let has_some = |(file, _): &&(String, Vec<u8>)| {
+            set == Set::Embedded || !kernels.variants(stem(file), set).is_empty()
+        };
+        let mut sources: Vec<_> = kernels.sources.iter().filter(has_some).collect();
         sources.sort_by_key(|(_, text)| std::cmp::Reverse(text.len())); // the longest job should not come last
 
         let next = AtomicUsize::new(0);
         let work = || {
             let sources = std::iter::from_fn(|| sources.get(next.fetch_add(1, Ordering::Relaxed)));
-            sources.map(|source| (stem(&source.0), self.image(source, &kernels.headers))).collect::<Vec<_>>()
+            sources.map(|source| (stem(&source.0), self.image(source, kernels, set))).collect::<Vec<_>>()
         };
         let workers = thread::available_parallelism().map_or(1, NonZero::get).min(sources.len());
         let results = thread::scope(|scope| {
@@ -139,42 +180,53 @@ impl<'a> Cache<'a> {
     }
 
     /// One kernel file's image.
-    fn image(&self, source: &(String, Vec<u8>), headers: &[(String, Vec<u8>)]) -> Result<Vec<u8>, String> {
+    fn image(&self, source: &(String, Vec<u8>), kernels: &Kernels, set: Set) -> Result<Vec<u8>, String> {
+        let variants = kernels.variants(stem(&source.0), set);
+        let shared = variants.iter().flat_map(|variant| dynamic_shared(variant)).collect::<String>();
+        let variants = variant::header(variants);
         let mut hasher = self.hasher.clone();
-        (source, headers).hash(&mut hasher);
-        let key = format!("{}-{:016x}", stem(&source.0), hasher.finish());
+        (source, &kernels.headers, &variants).hash(&mut hasher);
+        let stem = match set {
+            Set::Embedded => stem(&source.0).to_owned(),
+            Set::Candidates => format!("candidates.{}", stem(&source.0)),
+        };
+        let key = format!("{stem}-{:016x}", hasher.finish());
         let cached = self.folder.join(format!("{key}.fatbin"));
         match fs::read(&cached) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             result => return result.map_err(at(&cached)),
         }
         // Builds of other profiles may be compiling the same: each works in its own out folder until it is done.
-        let scratch = self.scratch.join(stem(&source.0));
+        let scratch = self.scratch.join(&stem);
         let _ = fs::remove_dir_all(&scratch); // of a build that was killed
         fs::create_dir_all(&scratch).map_err(at(&scratch))?;
-        let image = self.compile(&source.0, &scratch, &cached);
+        let header = scratch.join("variants.cuh");
+        fs::write(&header, variants).map_err(at(&header))?;
+        let image = self.compile(&source.0, &scratch, &cached, &shared);
         let _ = fs::remove_dir_all(&scratch); // what stays behind does no harm
         if image.is_ok() {
-            self.remove_older(stem(&source.0), &key);
+            self.remove_older(&stem, &key);
         }
         image
     }
 
-    /// Compiles a kernel file in the folder `scratch` and moves image and report to where `cached` says.
-    fn compile(&self, file: &str, scratch: &Path, cached: &Path) -> Result<Vec<u8>, String> {
+    /// Compiles a kernel file in the folder `scratch`, which has the header that only the build knows, and moves
+    /// image and report to where `cached` says.
+    fn compile(&self, file: &str, scratch: &Path, cached: &Path, shared: &str) -> Result<Vec<u8>, String> {
         let compiled = scratch.join("image.fatbin");
         let mut command = self.nvcc.command(self.root);
-        command.args(&self.flags).arg("--keep-dir").arg(scratch);
+        command.args(&self.flags).arg("-I").arg(scratch).arg("--keep-dir").arg(scratch);
         command.arg(format!("kernels/{file}")).arg("-o").arg(&compiled);
         let printed = nvcc::output(&mut command)
             .map_err(|failure| format!("nvcc could not compile kernels/{file}: {failure}"))?;
 
         let report = scratch.join("report");
-        let text = [self.nvcc.version.clone(), printed, launch_bounds_in(scratch)?].join("\n");
+        let bounds = launch_bounds_in(scratch)?;
+        let text = [self.nvcc.version.as_str(), &printed, &bounds, shared].join("\n");
         fs::write(&report, text).map_err(at(&report))?;
         let image = fs::read(&compiled).map_err(at(&compiled))?;
         // The report first: where there is an image, there is a report.
-        fs::rename(&report, cached.with_extension("ptxas.txt")).map_err(at(cached))?;
+        fs::rename(&report, beside(cached, "ptxas.txt")).map_err(at(cached))?;
         fs::rename(&compiled, cached).map_err(at(cached))?;
         Ok(image)
     }
@@ -186,12 +238,27 @@ impl<'a> Cache<'a> {
             |name: &str| name.len() == key.len() && name.starts_with(&format!("{stem}-")) && name != key;
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let (name, ending) = name.split_once('.').unwrap_or((&name, ""));
-            if is_key(name) && ["fatbin", "ptxas.txt"].contains(&ending) {
+            let of = |ending: &str| name.strip_suffix(ending).is_some_and(is_key);
+            if of(".fatbin") || of(".ptxas.txt") {
                 let _ = fs::remove_file(entry.path());
             }
         }
     }
+}
+
+/// A file of the same name with another ending: names have a point of their own.
+fn beside(image: &Path, ending: &str) -> PathBuf {
+    let name = image.file_stem().unwrap_or_default().to_string_lossy();
+    image.with_file_name(format!("{name}.{ending}"))
+}
+
+/// What launches of a variant's kernels ask for, which ptxas does not know: lines such as
+/// `dynamic shared memory : 'gemm_nn_128x128x16_8x8_s2_b2' 36864 bytes`.
+fn dynamic_shared(variant: &Variant) -> impl Iterator<Item = String> {
+    LETTERS.iter().map(|letters| {
+        let (entry, bytes) = (variant.entry(letters), variant.shared_bytes(letters));
+        format!("dynamic shared memory : '{entry}' {bytes} bytes\n")
+    })
 }
 
 /// The launch bounds of all kernels in the PTX files of a folder.

@@ -15,6 +15,9 @@
 pub mod architectures;
 pub mod images;
 pub mod nvcc;
+#[allow(dead_code, reason = "the library reads the same tables")]
+#[path = "../src/exec/cuda/kernels/variant.rs"]
+mod variant;
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -22,7 +25,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use images::{Cache, Kernels};
+use images::{Cache, Kernels, Set};
 use nvcc::{Nvcc, Search};
 
 /// What the build depends on beside the files below `root`.
@@ -82,6 +85,30 @@ pub fn run(environment: &Environment) -> Result<Vec<String>, String> {
     Ok(directives)
 }
 
+/// Compiles the variants that are not embedded, for one architecture, and puts their images into the folder
+/// `candidates` of the out folder, which it returns; nothing if there is no nvcc.
+#[allow(dead_code, reason = "the tests and the kit ask for them, no build does")]
+pub fn candidates(environment: &Environment, architecture: u32) -> Result<Option<PathBuf>, String> {
+    let Search::Found(path) = nvcc::search(environment)? else { return Ok(None) };
+    let (kernels, nvcc) = (Kernels::read(&environment.root.join("kernels"))?, Nvcc::open(path)?);
+    let flags = vec![format!("-gencode=arch=compute_{architecture},code=sm_{architecture}")];
+    let images =
+        Cache::new(environment, &nvcc, flags, &own_flags(environment)).images(&kernels, Set::Candidates)?;
+    let folder = environment.out.join("candidates");
+    let _ = fs::remove_dir_all(&folder); // of other variants
+    fs::create_dir_all(&folder).map_err(at(&folder))?;
+    for (name, image) in images {
+        let file = folder.join(format!("{name}.fatbin"));
+        fs::write(&file, image).map_err(at(&file))?;
+    }
+    Ok(Some(folder))
+}
+
+/// The flags that nvcc takes from its environment.
+fn own_flags(environment: &Environment) -> [Option<&OsStr>; 3] {
+    ["NVCC_CCBIN", "NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"].map(|name| environment.variable(name))
+}
+
 /// Compiles the kernels, if there is an nvcc, and puts their images into the out folder.
 fn embed(environment: &Environment, directives: &mut Vec<String>) -> Result<Embedded, String> {
     let kernels = Kernels::read(&environment.root.join("kernels"))?;
@@ -119,10 +146,9 @@ fn embed(environment: &Environment, directives: &mut Vec<String>) -> Result<Embe
         directives.push(warning(&format!("left out {unknown}: {nvcc} does not know it, only {known}")));
     }
 
-    let own_flags =
-        ["NVCC_CCBIN", "NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"].map(|name| environment.variable(name));
-    let cache = Cache::new(environment, &nvcc, architectures::flags(&choice.known), &own_flags);
-    for (name, image) in cache.images(&kernels)? {
+    let flags = architectures::flags(&choice.known);
+    let cache = Cache::new(environment, &nvcc, flags, &own_flags(environment));
+    for (name, image) in cache.images(&kernels, Set::Embedded)? {
         let file = environment.out.join(format!("{name}.fatbin"));
         fs::write(&file, image).map_err(at(&file))?;
     }

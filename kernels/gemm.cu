@@ -5,28 +5,29 @@
 //
 // 2 m n k operations. A block computes one tile of C. It walks along k; while it multiplies a tile of A
 // and one of B, the next are on their way into shared memory (cp.async; sm_75 has none and copies at
-// once). A thread holds 8 x 8 sums (8 x 4 of the small tile) in registers, so that each number it reads
-// from shared memory serves 8 (4) multiplications: with fewer, shared memory could not feed the
-// arithmetic. Each sum is over rising k.
+// once). A thread holds 4 x 4 to 16 x 8 sums in registers, so that each number it reads from shared memory
+// serves as many multiplications: with few, shared memory could not feed the arithmetic. Each sum is over
+// rising k.
 //
 // Where C has few tiles and k is long, blockIdx.z splits k: each stretch's sums go to a workspace
-// (splits, m, n), and gemm_reduce adds them and applies the epilogue.
+// (splits, m, n), and gemm_reduce.cu adds them and applies the epilogue.
+//
+// variants.csv lists the instances of the template, tuning.csv says where which is the fastest.
 //
 // After the CUDA C++ Best Practices Guide, "Shared memory in matrix multiplication", and CUTLASS's
 // account of a hierarchical product ("Efficient GEMM in CUDA").
 #include "gemm.cuh"
-
-// Shared memory bounds both: two stages of the large tile are 40 KiB, of the 48 that need no request.
-constexpr int DEPTH = 16;
-constexpr int STAGES = 2;
+#include "variants.cuh"
 
 // A warp's lanes are 4 down C and 8 across: one fragment of A and B each serves 8 and 4 of them.
 constexpr int LANES_DOWN = 4;
 constexpr int LANES_ACROSS = 8;
 
-template <int ROWS_, int COLUMNS_, int PER_THREAD_ROWS_, int PER_THREAD_COLUMNS_>
+// ROWS x COLUMNS of C, of which a thread computes PER_THREAD_ROWS x PER_THREAD_COLUMNS; DEPTH of k in each of
+// STAGES tiles of an operand, which shared memory bounds.
+template <int ROWS_, int COLUMNS_, int DEPTH_, int PER_THREAD_ROWS_, int PER_THREAD_COLUMNS_, int STAGES_>
 struct TileShape {
-    static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_;
+    static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, DEPTH = DEPTH_, STAGES = STAGES_;
     static constexpr int PER_THREAD_ROWS = PER_THREAD_ROWS_, PER_THREAD_COLUMNS = PER_THREAD_COLUMNS_;
     static constexpr int THREADS_DOWN = ROWS / PER_THREAD_ROWS, THREADS_ACROSS = COLUMNS / PER_THREAD_COLUMNS;
     static constexpr int THREADS = THREADS_DOWN * THREADS_ACROSS;
@@ -40,8 +41,8 @@ struct TileShape {
 // positions read 16 bytes each at a time, which must lie in different banks of shared memory. Where
 // rows run along k, they read the same four columns of rows that are four apart. A stride of 20 words
 // puts those into both halves of the banks by turns; exchanging the row's four chunks by bits 3 and 4 of
-// its number puts them into different quarters of each.
-template <bool K_CONTIGUOUS_, int EXTENT, int POSITIONS>
+// its number puts them into different quarters of each. Rows of 36 words are alike.
+template <bool K_CONTIGUOUS_, int EXTENT, int DEPTH, int POSITIONS>
 struct Layout {
     using Element = float;
     static constexpr bool K_CONTIGUOUS = K_CONTIGUOUS_;
@@ -49,7 +50,7 @@ struct Layout {
     static constexpr int STRIDE = K_CONTIGUOUS ? DEPTH + 4 : EXTENT;
     static constexpr int SIZE = ROWS * STRIDE;
     static constexpr int PER_THREAD = EXTENT / POSITIONS;
-    static_assert(DEPTH == 16 && POSITIONS % 8 == 0 && PER_THREAD % 4 == 0, "what the above rests on");
+    static_assert((DEPTH == 16 || DEPTH == 32) && POSITIONS % 8 == 0 && PER_THREAD % 4 == 0, "what the above rests on");
 
     static __device__ __forceinline__ int offset(int row, int column) {
         const int chunk = K_CONTIGUOUS ? column / 4 ^ row / 8 % 4 : column / 4;
@@ -95,10 +96,12 @@ __device__ __forceinline__ void multiply(float (&sum)[4][4], const float (&a)[4]
 template <class Shape, bool TRANSPOSE_A, bool TRANSPOSE_B>
 __device__ __forceinline__ void gemm(const float* __restrict__ a, const float* __restrict__ b, int m, int n, int k,
                                      int k_per_split, const Output& c) {
-    using A = Layout<!TRANSPOSE_A, Shape::ROWS, Shape::THREADS_DOWN>;
-    using B = Layout<TRANSPOSE_B, Shape::COLUMNS, Shape::THREADS_ACROSS>;
-    __shared__ float4 a_tiles[STAGES][A::SIZE / 4]; // float4 for its alignment
-    __shared__ float4 b_tiles[STAGES][B::SIZE / 4];
+    constexpr int DEPTH = Shape::DEPTH, STAGES = Shape::STAGES;
+    using A = Layout<!TRANSPOSE_A, Shape::ROWS, DEPTH, Shape::THREADS_DOWN>;
+    using B = Layout<TRANSPOSE_B, Shape::COLUMNS, DEPTH, Shape::THREADS_ACROSS>;
+    extern __shared__ float4 tiles[]; // of A by stage, then of B; float4 for its alignment
+    float* const a_tiles = reinterpret_cast<float*>(tiles);
+    float* const b_tiles = a_tiles + STAGES * A::SIZE;
 
     const Corner corner = corner_of_block<Shape::ROWS, Shape::COLUMNS>(m, n);
     const Operand<A, Shape::THREADS> a_operand(a, m, k, corner.row);
@@ -107,8 +110,8 @@ __device__ __forceinline__ void gemm(const float* __restrict__ a, const float* _
 
     const auto start_copy = [&](int tile, int stage) {
         const int done = tile * DEPTH;
-        a_operand.copy(reinterpret_cast<float*>(a_tiles[stage]), stretch.begin + done, stretch.length - done);
-        b_operand.copy(reinterpret_cast<float*>(b_tiles[stage]), stretch.begin + done, stretch.length - done);
+        a_operand.copy(a_tiles + stage * A::SIZE, stretch.begin + done, stretch.length - done);
+        b_operand.copy(b_tiles + stage * B::SIZE, stretch.begin + done, stretch.length - done);
     };
 
     constexpr int WARPS_ACROSS = Shape::THREADS_ACROSS / LANES_ACROSS;
@@ -119,8 +122,8 @@ __device__ __forceinline__ void gemm(const float* __restrict__ a, const float* _
     float sums[FOURS_DOWN][FOURS_ACROSS][4][4] = {};
 
     const auto multiply_tile = [&](int stage) {
-        const float* a_tile = reinterpret_cast<const float*>(a_tiles[stage]);
-        const float* b_tile = reinterpret_cast<const float*>(b_tiles[stage]);
+        const float* a_tile = a_tiles + stage * A::SIZE;
+        const float* b_tile = b_tiles + stage * B::SIZE;
 // Not unrolled: fragments and addresses of several steps would crowd the sums out of registers.
 #pragma unroll 1
         for (int first_k = 0; first_k < DEPTH; first_k += 4) {
@@ -149,34 +152,13 @@ __device__ __forceinline__ void gemm(const float* __restrict__ a, const float* _
     }
 }
 
-using Large = TileShape<128, 128, 8, 8>; // 256 threads; two blocks fill a multiprocessor's registers
-using Small = TileShape<64, 64, 8, 4>;   // 128 threads: more blocks where C is small
-
-#define GEMM(name, Shape, BLOCKS, TRANSPOSE_A, TRANSPOSE_B)                                                        \
-    extern "C" __global__ void __launch_bounds__(Shape::THREADS, BLOCKS)                                           \
+#define ENTRY(name, BLOCKS, TRANSPOSE_A, TRANSPOSE_B, ...)                                                         \
+    extern "C" __global__ void __launch_bounds__(__VA_ARGS__::THREADS, BLOCKS)                                     \
         name(const float* a, const float* b, float* c, int m, int n, int k, int k_per_split, const float* bias,    \
              const float* mask, int relu, int accumulate) {                                                        \
         float* part = c + int64_t(blockIdx.z) * m * n;                                                             \
         const Output output(part, bias, mask, relu, accumulate, m, n);                                             \
-        gemm<Shape, TRANSPOSE_A, TRANSPOSE_B>(a, b, m, n, k, k_per_split, output);                                 \
+        gemm<__VA_ARGS__, TRANSPOSE_A, TRANSPOSE_B>(a, b, m, n, k, k_per_split, output);                           \
     }
-GEMM(gemm_nn_128x128, Large, 2, false, false)
-GEMM(gemm_nt_128x128, Large, 2, false, true)
-GEMM(gemm_tn_128x128, Large, 2, true, false)
-GEMM(gemm_tt_128x128, Large, 2, true, true)
-GEMM(gemm_nn_64x64, Small, 4, false, false)
-GEMM(gemm_nt_64x64, Small, 4, false, true)
-GEMM(gemm_tn_64x64, Small, 4, true, false)
-GEMM(gemm_tt_64x64, Small, 4, true, true)
-
-extern "C" __global__ void __launch_bounds__(REDUCE_THREADS)
-    gemm_reduce(const float* parts, float* c, int m, int n, int splits, const float* bias, const float* mask, int relu,
-                int accumulate) {
-    add_parts(parts, splits, m, n, Output(c, bias, mask, relu, accumulate, m, n));
-}
-
-extern "C" __global__ void __launch_bounds__(REFERENCE_THREADS)
-    gemm_reference(const float* a, const float* b, float* c, int m, int n, int k, int transpose_a, int transpose_b,
-                   const float* bias, const float* mask, int relu, int accumulate) {
-    plain_product(a, b, c, m, n, k, transpose_a, transpose_b, bias, mask, relu, accumulate);
-}
+#define VARIANT(...) VARIANT_OF(gemm, __VA_ARGS__)
+GEMM_VARIANTS

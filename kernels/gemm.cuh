@@ -197,50 +197,16 @@ struct Output {
     }
 };
 
-constexpr int REDUCE_THREADS = 256;
-
-// C = epilogue(parts[0] + parts[1] + ...), added in that order: parts (splits, m, n) are what the
-// blocks of each stretch of k left. A thread finishes four neighbours of a row.
-__device__ __forceinline__ void add_parts(const float* __restrict__ parts, int splits, int m, int n, const Output& c) {
-    const int fours = (n - 1) / 4 + 1;
-    const int64_t index = int64_t(blockIdx.x) * REDUCE_THREADS + threadIdx.x;
-    if (index >= int64_t(m) * fours) return;
-    const int row = int(index / fours), column = int(index % fours) * 4;
-    const bool aligned = c.aligned && is_aligned_16(parts);
-    float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f}, part[4];
-    const float* from = parts + int64_t(row) * n + column;
-#pragma unroll 4
-    for (int split = 0; split < splits; split++) {
-        load_4(part, from, n - column, aligned);
-        for (int j = 0; j < 4; j++) sum[j] += part[j];
-        from += int64_t(m) * n;
-    }
-    c.store(row, column, sum);
-}
-
-__device__ __forceinline__ float to_float(float x) { return x; }
-__device__ __forceinline__ float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
-
-constexpr int REFERENCE_THREADS = 256;
-
-// The reference: a thread for each element of C, nothing shared, no tensor core.
-template <class Element>
-__device__ __forceinline__ void plain_product(const Element* __restrict__ a, const Element* __restrict__ b, float* c,
-                                              int m, int n, int k, bool transpose_a, bool transpose_b,
-                                              const float* bias, const float* mask, bool relu, bool accumulate) {
-    const int64_t element = int64_t(blockIdx.x) * REFERENCE_THREADS + threadIdx.x;
-    if (element >= int64_t(m) * n) return;
-    const int row = int(element / n), column = int(element % n);
-    float x = 0.0f;
-    for (int l = 0; l < k; l++) {
-        const Element from_a = a[transpose_a ? int64_t(l) * m + row : int64_t(row) * k + l];
-        const Element from_b = b[transpose_b ? int64_t(column) * k + l : int64_t(l) * n + column];
-        x += to_float(from_a) * to_float(from_b);
-    }
-    if (bias) x += bias[column];
-    if (relu) x = x <= 0.0f ? 0.0f : x;
-    if (mask) x *= mask[element] > 0.0f ? 1.0f : 0.0f;
-    c[element] = accumulate ? c[element] + x : x;
-}
+// The entries of one line of variants.csv, in a file whose ENTRY(name, BLOCKS, TRANSPOSE_A, TRANSPOSE_B, TileShape)
+// makes one: one for each way the operands are stored, gemm_nt_128x128x16_8x8_s2_b2. The build writes variants.cuh,
+// which says what lines: #define GEMM_VARIANTS VARIANT(128, 128, 16, 8, 8, 2, 2) ...
+#define VARIANT_OF(FAMILY, ROWS, COLUMNS, DEPTH, DOWN, ACROSS, STAGES, BLOCKS)                                     \
+    ENTRIES(FAMILY, ROWS##x##COLUMNS##x##DEPTH##_##DOWN##x##ACROSS##_s##STAGES##_b##BLOCKS, BLOCKS,                \
+            TileShape<ROWS, COLUMNS, DEPTH, DOWN, ACROSS, STAGES>)
+#define ENTRIES(FAMILY, PARAMETERS, BLOCKS, ...)                                                                   \
+    ENTRY(FAMILY##_nn_##PARAMETERS, BLOCKS, false, false, __VA_ARGS__)                                             \
+    ENTRY(FAMILY##_nt_##PARAMETERS, BLOCKS, false, true, __VA_ARGS__)                                              \
+    ENTRY(FAMILY##_tn_##PARAMETERS, BLOCKS, true, false, __VA_ARGS__)                                              \
+    ENTRY(FAMILY##_tt_##PARAMETERS, BLOCKS, true, true, __VA_ARGS__)
 
 #endif

@@ -5,29 +5,28 @@
 //
 // 2 m n k operations, by mma.sync m16n8k16 (sm_80; the host refuses older devices). A block computes one
 // tile of C, and each warp a part of it, whose sums stay in registers. The block walks along k; while it
-// multiplies a tile of A and one of B, the next two are on their way into shared memory (cp.async).
+// multiplies a tile of A and one of B, the next ones are on their way into shared memory (cp.async).
 // ldmatrix transposes where rows do not run along k, so all four cases are one body and nothing is
-// transposed in memory. k is split among blocks as in gemm.cu.
+// transposed in memory. k is split among blocks as in gemm.cu, and variants.csv lists the instances.
 //
 // Matrices whose rows do not begin at multiples of 16 bytes are copied element by element: correct,
 // and slow.
 //
 // After the PTX ISA, "Matrix multiply-accumulate operation using mma instruction".
 #include "gemm.cuh"
-
-// Three stages of the large tile are 48 KiB, all the shared memory that needs no request.
-constexpr int DEPTH = 32;
-constexpr int STAGES = 3;
+#include "variants.cuh"
 
 // What one instruction multiplies: (16, 16) of A and (16, 8) of B.
 constexpr int MMA_ROWS = 16;
 constexpr int MMA_COLUMNS = 8;
 constexpr int MMA_DEPTH = 16;
 
-// ROWS x COLUMNS of C, of which a warp computes WARP_ROWS x WARP_COLUMNS.
-template <int ROWS_, int COLUMNS_, int WARP_ROWS_, int WARP_COLUMNS_>
+// ROWS x COLUMNS of C, of which a warp computes WARP_ROWS x WARP_COLUMNS; DEPTH of k in each of STAGES tiles of an
+// operand, which shared memory bounds.
+template <int ROWS_, int COLUMNS_, int DEPTH_, int WARP_ROWS_, int WARP_COLUMNS_, int STAGES_>
 struct TileShape {
-    static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, WARP_ROWS = WARP_ROWS_, WARP_COLUMNS = WARP_COLUMNS_;
+    static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, DEPTH = DEPTH_, STAGES = STAGES_;
+    static constexpr int WARP_ROWS = WARP_ROWS_, WARP_COLUMNS = WARP_COLUMNS_;
     static constexpr int WARPS_ACROSS = COLUMNS / WARP_COLUMNS;
     static constexpr int THREADS = ROWS / WARP_ROWS * WARPS_ACROSS * WARP;
 };
@@ -37,17 +36,17 @@ struct TileShape {
 // ldmatrix reads 16 bytes (a chunk) of eight neighbouring rows at a time. Without padding, rows are 64
 // bytes or a multiple of 128 apart; exchanging a row's chunks by bits of its number makes the eight lie
 // in different banks.
-template <bool K_CONTIGUOUS_, int EXTENT>
+template <bool K_CONTIGUOUS_, int EXTENT, int DEPTH>
 struct Layout {
     using Element = __nv_bfloat16;
     static constexpr bool K_CONTIGUOUS = K_CONTIGUOUS_;
     static constexpr int ROWS = K_CONTIGUOUS ? EXTENT : DEPTH, COLUMNS = K_CONTIGUOUS ? DEPTH : EXTENT;
     static constexpr int CHUNK = 8;
-    static constexpr int CHUNKS = ROWS * COLUMNS / CHUNK;
-    static_assert(DEPTH == 32 && EXTENT % 64 == 0, "rows are 64 bytes or a multiple of 128");
+    static constexpr int SIZE = ROWS * COLUMNS;
+    static_assert(COLUMNS == 32 || COLUMNS % 64 == 0, "rows are 64 bytes or a multiple of 128");
 
     static __device__ __forceinline__ int offset(int row, int column) {
-        const int exchange = K_CONTIGUOUS ? row / 2 % 4 : row % 8;
+        const int exchange = COLUMNS == 32 ? row / 2 % 4 : row % 8;
         return row * COLUMNS + (column / CHUNK ^ exchange) * CHUNK + column % CHUNK;
     }
 
@@ -86,10 +85,12 @@ struct Layout {
 template <class Shape, bool TRANSPOSE_A, bool TRANSPOSE_B>
 __device__ __forceinline__ void gemm(const __nv_bfloat16* __restrict__ a, const __nv_bfloat16* __restrict__ b, int m,
                                      int n, int k, int k_per_split, const Output& c) {
-    using A = Layout<!TRANSPOSE_A, Shape::ROWS>;
-    using B = Layout<TRANSPOSE_B, Shape::COLUMNS>;
-    __shared__ uint4 a_tiles[STAGES][A::CHUNKS];
-    __shared__ uint4 b_tiles[STAGES][B::CHUNKS];
+    constexpr int DEPTH = Shape::DEPTH, STAGES = Shape::STAGES;
+    using A = Layout<!TRANSPOSE_A, Shape::ROWS, DEPTH>;
+    using B = Layout<TRANSPOSE_B, Shape::COLUMNS, DEPTH>;
+    extern __shared__ uint4 tiles[]; // of A by stage, then of B; uint4 for its alignment
+    __nv_bfloat16* const a_tiles = reinterpret_cast<__nv_bfloat16*>(tiles);
+    __nv_bfloat16* const b_tiles = a_tiles + STAGES * A::SIZE;
 
     const Corner corner = corner_of_block<Shape::ROWS, Shape::COLUMNS>(m, n);
     const Operand<A, Shape::THREADS> a_operand(a, m, k, corner.row);
@@ -98,8 +99,8 @@ __device__ __forceinline__ void gemm(const __nv_bfloat16* __restrict__ a, const 
 
     const auto start_copy = [&](int tile, int stage) {
         const int done = tile * DEPTH;
-        a_operand.copy(reinterpret_cast<__nv_bfloat16*>(a_tiles[stage]), stretch.begin + done, stretch.length - done);
-        b_operand.copy(reinterpret_cast<__nv_bfloat16*>(b_tiles[stage]), stretch.begin + done, stretch.length - done);
+        a_operand.copy(a_tiles + stage * A::SIZE, stretch.begin + done, stretch.length - done);
+        b_operand.copy(b_tiles + stage * B::SIZE, stretch.begin + done, stretch.length - done);
     };
 
     constexpr int DOWN = Shape::WARP_ROWS / MMA_ROWS, ACROSS = Shape::WARP_COLUMNS / MMA_COLUMNS;
@@ -109,8 +110,8 @@ __device__ __forceinline__ void gemm(const __nv_bfloat16* __restrict__ a, const 
     float sums[DOWN][ACROSS][4] = {};
 
     const auto multiply_tile = [&](int stage) {
-        const __nv_bfloat16* a_tile = reinterpret_cast<const __nv_bfloat16*>(a_tiles[stage]);
-        const __nv_bfloat16* b_tile = reinterpret_cast<const __nv_bfloat16*>(b_tiles[stage]);
+        const __nv_bfloat16* a_tile = a_tiles + stage * A::SIZE;
+        const __nv_bfloat16* b_tile = b_tiles + stage * B::SIZE;
 #pragma unroll
         for (int first_k = 0; first_k < DEPTH; first_k += MMA_DEPTH) {
             uint32_t a_fragments[DOWN][4];
@@ -150,34 +151,13 @@ __device__ __forceinline__ void gemm(const __nv_bfloat16* __restrict__ a, const 
     }
 }
 
-using Large = TileShape<128, 128, 64, 32>; // 8 warps
-using Small = TileShape<64, 64, 32, 32>;   // 4 warps: more blocks where C is small
-
-#define GEMM_BF16(name, Shape, BLOCKS, TRANSPOSE_A, TRANSPOSE_B)                                                   \
-    extern "C" __global__ void __launch_bounds__(Shape::THREADS, BLOCKS)                                           \
+#define ENTRY(name, BLOCKS, TRANSPOSE_A, TRANSPOSE_B, ...)                                                         \
+    extern "C" __global__ void __launch_bounds__(__VA_ARGS__::THREADS, BLOCKS)                                     \
         name(const __nv_bfloat16* a, const __nv_bfloat16* b, float* c, int m, int n, int k, int k_per_split,       \
              const float* bias, const float* mask, int relu, int accumulate) {                                     \
         float* part = c + int64_t(blockIdx.z) * m * n;                                                             \
         const Output output(part, bias, mask, relu, accumulate, m, n);                                             \
-        gemm<Shape, TRANSPOSE_A, TRANSPOSE_B>(a, b, m, n, k, k_per_split, output);                                 \
+        gemm<__VA_ARGS__, TRANSPOSE_A, TRANSPOSE_B>(a, b, m, n, k, k_per_split, output);                           \
     }
-GEMM_BF16(gemm_bf16_nn_128x128, Large, 2, false, false)
-GEMM_BF16(gemm_bf16_nt_128x128, Large, 2, false, true)
-GEMM_BF16(gemm_bf16_tn_128x128, Large, 2, true, false)
-GEMM_BF16(gemm_bf16_tt_128x128, Large, 2, true, true)
-GEMM_BF16(gemm_bf16_nn_64x64, Small, 4, false, false)
-GEMM_BF16(gemm_bf16_nt_64x64, Small, 4, false, true)
-GEMM_BF16(gemm_bf16_tn_64x64, Small, 4, true, false)
-GEMM_BF16(gemm_bf16_tt_64x64, Small, 4, true, true)
-
-extern "C" __global__ void __launch_bounds__(REDUCE_THREADS)
-    gemm_bf16_reduce(const float* parts, float* c, int m, int n, int splits, const float* bias, const float* mask,
-                     int relu, int accumulate) {
-    add_parts(parts, splits, m, n, Output(c, bias, mask, relu, accumulate, m, n));
-}
-
-extern "C" __global__ void __launch_bounds__(REFERENCE_THREADS)
-    gemm_bf16_reference(const __nv_bfloat16* a, const __nv_bfloat16* b, float* c, int m, int n, int k, int transpose_a,
-                        int transpose_b, const float* bias, const float* mask, int relu, int accumulate) {
-    plain_product(a, b, c, m, n, k, transpose_a, transpose_b, bias, mask, relu, accumulate);
-}
+#define VARIANT(...) VARIANT_OF(gemm_bf16, __VA_ARGS__)
+GEMM_BF16_VARIANTS

@@ -90,6 +90,119 @@ __device__ __forceinline__ void mma_bf16(float (&d)[4], const uint32_t (&a)[4], 
 #endif
 }
 
+// ---- Waiting across a grid (PTX ISA, "red" and "ld", memory consistency model; sm_70). What a thread wrote before
+// its release, and what others wrote before barriers that it had come to, is there for whoever acquires a value
+// that the release has made.
+
+// *address += value, on the whole device, after all that came before.
+__device__ __forceinline__ void add_release(unsigned* address, unsigned value) {
+    asm volatile("red.release.gpu.global.add.u32 [%0], %1;" ::"l"(address), "r"(value) : "memory");
+}
+
+// *address, read anew, before all that follows.
+__device__ __forceinline__ unsigned load_acquire(const unsigned* address) {
+    unsigned value;
+    asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(address) : "memory");
+    return value;
+}
+
+// ---- Programmatic dependent launch (PTX ISA, "griddepcontrol"; sm_90). Both do nothing in a launch that nobody
+// may overlap.
+
+// Lets the next grid begin, once all blocks have said so or ended. It orders no memory accesses.
+__device__ __forceinline__ void launch_dependents() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#else
+    __trap(); // the host refuses to launch such kernels on these devices
+#endif
+}
+
+// Waits until the grids before this one have ended and what they wrote is there.
+__device__ __forceinline__ void wait_for_prerequisites() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#else
+    __trap();
+#endif
+}
+
+// ---- Clusters of blocks (PTX ISA, "barrier.cluster", "mapa", "ld"; sm_90).
+
+// This block's number in its cluster, and how many blocks that has.
+__device__ __forceinline__ unsigned cluster_rank() {
+    unsigned rank = 0;
+#if __CUDA_ARCH__ >= 900
+    asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+#else
+    __trap();
+#endif
+    return rank;
+}
+__device__ __forceinline__ unsigned cluster_size() {
+    unsigned size = 1;
+#if __CUDA_ARCH__ >= 900
+    asm volatile("mov.u32 %0, %%cluster_nctarank;" : "=r"(size));
+#else
+    __trap();
+#endif
+    return size;
+}
+
+// The barrier of a cluster in two halves: what its threads did before they arrived is there for those that have
+// waited. All threads of the cluster arrive, then wait, in turn; whole warps together.
+__device__ __forceinline__ void cluster_arrive() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+#else
+    __trap();
+#endif
+}
+__device__ __forceinline__ void cluster_wait() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+#else
+    __trap();
+#endif
+}
+
+// The address, among those of the cluster's shared memory, of what lies at `shared` in this block's, but in the
+// block of that number.
+__device__ __forceinline__ uint32_t cluster_address(const void* shared, unsigned rank) {
+    uint32_t address = 0;
+#if __CUDA_ARCH__ >= 900
+    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(address) : "r"(shared_address(shared)), "r"(rank));
+#else
+    __trap();
+#endif
+    return address;
+}
+
+// 4 bytes from such an address, a multiple of 4. The other block must have begun and must not have ended.
+__device__ __forceinline__ uint32_t load_cluster_4(uint32_t address) {
+    uint32_t value = 0;
+#if __CUDA_ARCH__ >= 900
+    asm volatile("ld.shared::cluster.u32 %0, [%1];" : "=r"(value) : "r"(address) : "memory");
+#else
+    __trap();
+#endif
+    return value;
+}
+
+// As load_cluster_4, 16 bytes.
+__device__ __forceinline__ uint4 load_cluster_16(uint32_t address) {
+    uint4 value = make_uint4(0, 0, 0, 0);
+#if __CUDA_ARCH__ >= 900
+    asm volatile("ld.shared::cluster.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w)
+                 : "r"(address)
+                 : "memory");
+#else
+    __trap();
+#endif
+    return value;
+}
+
 } // namespace ptx
 
 #endif

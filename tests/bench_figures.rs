@@ -145,7 +145,7 @@ fn the_command_line_says_what_to_do_with_which_cases() {
     let asked = |arguments: &[&str]| Asked::of(arguments).unwrap();
     let all = asked(&["--bench"]);
     assert!(all.measures() && all.wants("anything"));
-    let some = asked(&["softmax", "update/adam", "--bench"]);
+    let some = asked(&["x10", "update/adam", "--bench"]);
     assert!(some.wants("softmax/128x10") && some.wants("update/adam/9") && !some.wants("update/sgd/9"));
     assert_eq!(asked(&["--bench", "--test"]).mode, Mode::Rehearse);
     assert_eq!(asked(&["--bench", "--list"]).mode, Mode::List);

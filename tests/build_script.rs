@@ -2,7 +2,7 @@
 //! and its whole course in `end_to_end`.
 
 #[path = "../build/mod.rs"]
-mod build;
+pub mod build;
 #[cfg(unix)] // a compiler is made up in the shell's language
 mod end_to_end;
 

@@ -12,7 +12,7 @@ use crate::figures::{Figures, LEAST_SAMPLES, Limits, Paired, Peer, Stopwatch, pa
 use crate::lab::{Lab, Outcome};
 use crate::report::{Bound, Ceilings, Figure, PeerFigure, Title};
 use crate::rota::{Cache, Rota};
-use crate::rotation::Rotation;
+use crate::rotation::{Rotation, Timed};
 use crate::training::Training;
 
 /// The variable that names a file for the figures.
@@ -36,12 +36,6 @@ const LIMITS: Limits = Limits { prepare: Duration::from_secs(90), answer: Durati
 
 /// The cache of the largest cards, by which a rehearsal decides what is rehearsed warm.
 const REHEARSED_CACHE: u64 = 50 << 20;
-
-/// Something whose time is taken.
-pub trait Timed {
-    /// The mean seconds of one, of at least so many.
-    fn seconds(&mut self, times: u64) -> Outcome<f64>;
-}
 
 /// The run: what measures, and where figures go.
 pub struct Bench {

@@ -5,8 +5,13 @@ use cudarc::driver::sys::{CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptu
 use cudarc::driver::{CudaEvent, CudaGraph};
 
 use crate::lab::{Lab, Outcome};
-use crate::measure::Timed;
 use crate::rota::Rota;
+
+/// Something whose time is taken.
+pub trait Timed {
+    /// The mean seconds of one, of at least so many.
+    fn seconds(&mut self, times: u64) -> Outcome<f64>;
+}
 
 /// Puts the work on the stream, on one set of operands, which it owns.
 pub type Launch = Box<dyn FnMut(&Lab, usize) -> Result<(), CudaError>>;

@@ -13,8 +13,8 @@ use cotangent::train::engine::{Engine, Epoch, Job};
 
 use crate::cases::{BATCH, PARAMETERS, Scale, WIDTHS};
 use crate::lab::{Lab, Outcome};
-use crate::measure::Timed;
 use crate::report::{Bound, Title, Work};
+use crate::rotation::Timed;
 
 /// Images of an epoch of steps: whole batches of 128, and of 512.
 const WHOLE: usize = 468 * BATCH;

@@ -5,7 +5,7 @@ use crate::float::Float;
 use crate::graph::Shape;
 
 /// `C = op(A) op(B)`, where op transposes if the flag says so.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 pub struct MatMul {
     /// Whether A (k, m) stands for Aᵀ (m, k).
     pub transpose_a: bool,
@@ -25,6 +25,16 @@ pub struct Extents {
 }
 
 impl MatMul {
+    /// How A and B are stored: `n` as they are multiplied, `t` transposed.
+    pub fn letters(self) -> &'static str {
+        match (self.transpose_a, self.transpose_b) {
+            (false, false) => "nn",
+            (false, true) => "nt",
+            (true, false) => "tn",
+            (true, true) => "tt",
+        }
+    }
+
     /// The extents of the product of two matrices that [`Rule::shape`] accepts.
     pub fn extents(self, a: &Shape, b: &Shape) -> Extents {
         let (m, k) = if self.transpose_a { (a[1], a[0]) } else { (a[0], a[1]) };

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::build::{Environment, run};
+use super::build::{Environment, candidates, run};
 
 /// An nvcc as far as the build can tell: `version` and `known` stand beside it; a kernel file that
 /// holds the word `wrong` does not compile.
@@ -19,7 +19,7 @@ case $1 in
 esac
 echo "$@" >> "$here/calls"
 for argument; do
-    case $previous in -o) image=$argument ;; --keep-dir) keep=$argument ;; esac
+    case $previous in -o) image=$argument ;; --keep-dir) keep=$argument ;; -I) included=$argument ;; esac
     case $argument in *.cu) source=$argument ;; esac
     previous=$argument
 done
@@ -31,7 +31,17 @@ fi
 echo "ptxas info : Used 32 registers" >&2
 printf '.target sm_80\n.visible .entry k(\n)\n.maxntid 64, 1, 1\n' > "$keep/k.ptx"
 echo "image of $source" > "$image"
+cat "$included/variants.cuh" >> "$image"
 "#;
+
+/// A template with two variants to embed and one to be measured.
+const VARIANTS: &str = "kernel,rows,columns,depth,down,across,stages,blocks,use
+gemm,128,128,16,8,8,2,2,large
+gemm,64,64,16,8,4,2,4,small
+gemm,32,32,32,4,4,3,6,candidate
+";
+const TUNING: &str = "card,precision,transposes,m,n,k,variant,splits
+";
 
 /// A crate with two kernel files and a header, and a machine without CUDA.
 struct Machine {
@@ -91,16 +101,21 @@ impl Machine {
         machine
     }
 
-    /// Builds in a profile.
-    fn build(&self, profile: &str) -> Result<Vec<String>, String> {
-        run(&Environment {
+    /// What cargo says, building in a profile.
+    fn environment(&self, profile: &str) -> Environment {
+        Environment {
             root: self.path("crate"),
             out: self.path(profile),
             target: self.path("target"),
             usual_folders: vec![self.path("usual")],
             variables: self.variables.clone(),
             read: Default::default(),
-        })
+        }
+    }
+
+    /// Builds in a profile.
+    fn build(&self, profile: &str) -> Result<Vec<String>, String> {
+        run(&self.environment(profile))
     }
 
     /// The warnings of a build that succeeds.
@@ -371,4 +386,70 @@ fn builds_at_the_same_time_share_the_cache() {
         }
     });
     assert_eq!(machine.read("debug/gemm.fatbin"), machine.read("release/gemm.fatbin"));
+}
+
+#[test]
+fn the_program_embeds_no_candidate_before_the_tuning_table_names_it() {
+    let machine = Machine::with_nvcc();
+    machine.write("crate/kernels/variants.csv", VARIANTS);
+    machine.write("crate/kernels/tuning.csv", TUNING);
+    machine.build("debug").unwrap();
+    let image = || machine.read("debug/gemm.fatbin");
+    let embedded = "#define GEMM_VARIANTS VARIANT(128, 128, 16, 8, 8, 2, 2) VARIANT(64, 64, 16, 8, 4, 2, 4)";
+    assert_eq!(image(), format!("image of kernels/gemm.cu\n{embedded}\n"));
+    assert_eq!(machine.read("debug/sum.fatbin"), "image of kernels/sum.cu\n");
+    let before = machine.compilations();
+
+    machine
+        .write("crate/kernels/tuning.csv", &format!("{TUNING}A Card,bf16,nn,1,2,3,32x32x32_4x4_s3_b6,1\n"));
+    machine.build("debug").unwrap();
+    assert_eq!(machine.compilations(), before, "it is another precision's");
+    machine.write("crate/kernels/tuning.csv", &format!("{TUNING}A Card,f32,nn,1,2,3,32x32x32_4x4_s3_b6,1\n"));
+    machine.build("debug").unwrap();
+    assert_eq!(image(), format!("image of kernels/gemm.cu\n{embedded} VARIANT(32, 32, 32, 4, 4, 3, 6)\n"));
+    assert_eq!(machine.compilations(), before + 1, "the file with the template alone");
+    assert!(cached(&machine).iter().filter(|name| name.starts_with("gemm-")).count() == 2, "and its report");
+}
+
+#[test]
+fn candidates_are_compiled_apart_for_one_architecture() {
+    let machine = Machine::with_nvcc();
+    machine.write("crate/kernels/variants.csv", VARIANTS);
+    machine.build("debug").unwrap();
+    let folder = candidates(&machine.environment("debug"), 90).unwrap().unwrap();
+    let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["gemm.fatbin"], "other files have no candidates");
+    let image = fs::read_to_string(folder.join("gemm.fatbin")).unwrap();
+    assert_eq!(image, "image of kernels/gemm.cu\n#define GEMM_VARIANTS VARIANT(32, 32, 32, 4, 4, 3, 6)\n");
+    let calls = machine.read("usual/calls");
+    let last = calls.lines().last().unwrap();
+    assert!(last.contains("arch=compute_90,code=sm_90") && last.matches("-gencode").count() == 1, "{last}");
+
+    let of_candidates = |name: &&String| name.starts_with("candidates.gemm-");
+    let names = cached(&machine);
+    assert_eq!(names.iter().filter(of_candidates).count(), 2, "image and report: {names:?}");
+    assert!(names.iter().any(|name| name.starts_with("gemm-")), "those that are embedded stay: {names:?}");
+    let report = names.iter().find(|name| of_candidates(name) && name.ends_with(".ptxas.txt")).unwrap();
+    let report = machine.read(&format!("target/cuda-images/{report}"));
+    assert!(report.contains("dynamic shared memory : 'gemm_nn_32x32x32_4x4_s3_b6' 26112 bytes"), "{report}");
+    candidates(&machine.environment("release"), 90).unwrap();
+    assert_eq!(machine.read("usual/calls"), calls, "they are in the cache");
+
+    let without = Machine::new();
+    without.write("crate/kernels/variants.csv", VARIANTS);
+    assert!(candidates(&without.environment("debug"), 90).unwrap().is_none(), "no nvcc");
+}
+
+#[test]
+fn tables_that_are_wrong_fail_the_build_by_file_and_line() {
+    let machine = Machine::with_nvcc();
+    for (line, table) in [("gemm,128,128", VARIANTS), ("gemm,128,100,16,8,8,2,2,large", VARIANTS)] {
+        machine.write("crate/kernels/variants.csv", &format!("{table}{line}\n"));
+        let failure = machine.build("debug").unwrap_err();
+        assert!(failure.contains("kernels/variants.csv: line 5, ") && failure.contains(line), "{failure}");
+    }
+    machine.write("crate/kernels/variants.csv", VARIANTS);
+    machine.write("crate/kernels/tuning.csv", "card\n");
+    let failure = machine.build("debug").unwrap_err();
+    assert!(failure.contains("kernels/tuning.csv: its first line must be card,precision"), "{failure}");
 }

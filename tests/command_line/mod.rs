@@ -24,6 +24,8 @@ mod resume;
 mod terminal;
 mod trace;
 mod trouble;
+#[cfg(target_os = "linux")]
+mod tuning;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

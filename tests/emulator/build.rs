@@ -13,7 +13,10 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use cotangent::exec::cuda::{Use, VARIANTS, Variant, header};
+
 use super::rewrite::{Rewritten, rewrite};
+use crate::support::everything;
 
 /// What watches the kernels' accesses. The runtime and the driver are always built without.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -144,7 +147,19 @@ pub fn build(sanitizer: Sanitizer, folders: &[&str]) -> Result<Built, String> {
 
     let mut jobs: Vec<Job> = Vec::new();
     for path in &kernels {
-        jobs.push(Box::new(|| workshop.kernels(path)));
+        // Each variant of a template is an object of its own: all cores have work, and a new one costs only itself.
+        // Under sanitizers, whose code takes long to compile, only those that the program embeds.
+        let wanted = |variant: &&Variant| {
+            let embedded = variant.role != Use::Candidate;
+            path.ends_with(format!("{}.cu", variant.kernel))
+                && (embedded || sanitizer == Sanitizer::None || everything())
+        };
+        let variants = VARIANTS.iter().filter(wanted);
+        let mut variants = variants.peekable();
+        if variants.peek().is_none() {
+            jobs.push(Box::new(|| workshop.kernels(path, None)));
+        }
+        jobs.extend(variants.map(|variant| -> Job { Box::new(|| workshop.kernels(path, Some(variant))) }));
     }
     for path in &sources {
         jobs.push(Box::new(|| workshop.source(path).map(|object| vec![object])));
@@ -178,8 +193,24 @@ impl Workshop<'_> {
         Ok(Object { path: self.object(&stem(path), &text, &["-O2"])?, kernels: Vec::new() })
     }
 
-    /// The objects of one file of kernels: one, or one for each architecture where its code differs.
-    fn kernels(&self, path: &Path) -> Result<Vec<Object>, String> {
+    /// The objects of one file of kernels, or of one variant of its template: one, or one for each architecture
+    /// where the code differs.
+    fn kernels(&self, path: &Path, variant: Option<&Variant>) -> Result<Vec<Object>, String> {
+        let (name, included) = match variant {
+            None => (stem(path), self.place.to_owned()),
+            Some(variant) => {
+                let name = format!("{}-{}", stem(path), variant.name());
+                let folder = self.place.join(&name);
+                let write = |text: String| {
+                    fs::create_dir_all(&folder)?;
+                    fs::write(folder.join("variants.cuh"), text)
+                };
+                write(header([variant]))
+                    .map_err(|error| format!("cannot write to {}: {error}", folder.display()))?;
+                (name, folder)
+            }
+        };
+        let included = included.to_string_lossy();
         let own = format!("{}/", path.parent().unwrap_or(path).display());
         let (header, folder) =
             (self.header.to_string_lossy(), self.header.parent().unwrap_or(path).to_string_lossy());
@@ -187,9 +218,8 @@ impl Workshop<'_> {
         let mut texts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (index, architecture) in ARCHITECTURES.iter().enumerate() {
             let define = format!("-D__CUDA_ARCH__={architecture}");
-            let text = self
-                .compiler
-                .output(&["-E", &define, "-x", "c++", "-include", &header, "-I", &folder], path)?;
+            let flags = ["-E", &define, "-x", "c++", "-include", &header, "-I", &folder, "-I", &included];
+            let text = self.compiler.output(&flags, path)?;
             texts.entry(text).or_default().push(index);
         }
         let mut objects = Vec::new();
@@ -198,7 +228,7 @@ impl Workshop<'_> {
             let bits = indices.iter().fold(0, |bits, index| bits | 1 << index);
             let Rewritten { text, kernels } = rewrite(&text, &own, &format!("sm_{}", first / 10), bits)
                 .map_err(|problem| format!("{}: {problem}", path.display()))?;
-            let path = self.object(&format!("{}-{first}", stem(path)), &text, self.sanitizer.flags())?;
+            let path = self.object(&format!("{name}-{first}"), &text, self.sanitizer.flags())?;
             objects.push(Object { path, kernels });
         }
         Ok(objects)
@@ -225,7 +255,7 @@ impl Workshop<'_> {
     /// The file that says where the library made from these files is.
     fn known(&self, contents: &[(PathBuf, Vec<u8>)]) -> PathBuf {
         let code = (include_str!("build.rs"), include_str!("rewrite.rs"));
-        self.place.join(hash_of(&(contents, code, &self.compiler.version)))
+        self.place.join(hash_of(&(contents, code, &self.compiler.version, everything())))
     }
 
     /// The library and its image, in a folder of their own.

@@ -6,6 +6,7 @@ mod driver_tests;
 mod graphs;
 mod planted;
 mod rewrite;
+mod together;
 
 use std::ffi::{CStr, CString, c_char};
 use std::process::Command;

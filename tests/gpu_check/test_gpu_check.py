@@ -1,211 +1,122 @@
-"""scripts/gpu-check without a GPU: over a kit and tools that only print what the real ones would.
+"""scripts/gpu-check without a GPU: the whole queue over a kit and tools that only print what the real ones would.
 
     python3 -m unittest discover -s tests/gpu_check
-
-Each fake is a shell script. It writes down how it was called, and prints; a test replaces one of them to see
-what becomes of a failure.
 """
-import fcntl
 import json
 import os
-import runpy
-import shlex
-import shutil
+import re
 import subprocess
 import sys
-import tempfile
-import time
 import unittest
-from pathlib import Path
 
-GPU_CHECK = Path(__file__).resolve().parents[2] / "scripts/gpu-check"
+from fakes import (
+    CHECKS, DOCTOR, FIGURES, GPU_CHECK, KIT, LATENCIES, NO_CLUSTERS, SANITIZER, SCRIPTS, STEP, SUMMARY, TESTS_FAIL, TESTS_PASS,
+    TIMES, FakeKit, bench, cotangent, json_lines, says, tune,
+)
 
-DOCTOR = {
-    "build": {"nvcc": "13.0", "images": ["sm_90"]},
-    "driver": "13.0",
-    "devices": [{"name": "NVIDIA H100", "capability": "9.0", "memory": 1, "usable": True, "why": None}],
-    "auto": "cuda:0",
-}
-SUMMARY = {
-    "device": "cuda:0", "precision": "f32", "epochs": 3, "test_accuracy": 0.9812, "train_seconds": 0.6,
-    "seconds_to_98": 0.5,
-}
-METRICS = "epoch,test_accuracy,seconds\n1,0.97,0.3\n2,0.98,0.2\n3,0.9812,0.1\n"
-OUR_FIGURES = [
-    {"name": "ceiling/copy", "seconds": 0.001, "rate": 2.9e12, "unit": "B/s", "fraction": 1.0},
-    {"name": "gemm_f32/square/1024", "seconds": 0.003, "rate": 7e11, "unit": "FLOP/s", "fraction": 0.5},
-    {"name": "of our own", "seconds": 0.5},
-]
-PEERS = [
-    {"name": "gemm_f32/square/1024", "seconds": 0.002, "peer": "cuBLAS"},
-    {"name": "ceiling/copy", "seconds": 0.002, "peer": "PyTorch"},
-    {"name": "mnist_epoch/adam", "seconds": 0.4, "peer": "PyTorch eager", "test_accuracy": 0.978},
-    {"name": "mnist_epoch/adam", "seconds": 0.1, "peer": "PyTorch CUDA graph", "test_accuracy": 0.978},
-]
-TESTS_PASS = """
-test kernels::sum::sums_agree ... ok
-test kernels::gemm::products_agree ... ok
-test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 300 filtered out; finished in 0.01s
-"""
-TESTS_FAIL = """
-test kernels::sum::sums_agree ... FAILED
-test kernels::gemm::products_agree ... ok
-test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 300 filtered out; finished in 0.01s
-"""
+TOOLS = ["memcheck", "racecheck", "initcheck", "synccheck"]
 RACE = """
 ========= COMPUTE-SANITIZER
 ========= Error: Race reported between Write access at sum and Read access at sum [32 hazards]
 =========     at sum.cu:12
 ========= RACECHECK SUMMARY: 1 hazard displayed (1 error, 0 warnings)
 """
+NO_TESTS = "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 302 filtered out"
 
 
-def says(*texts: str) -> str:
-    """The command that prints these texts."""
-    return shlex.join(["printf", "%s\\n", *texts])
-
-
-def json_lines(objects: list[dict]) -> str:
-    return "\n".join(map(json.dumps, objects))
-
-
-def cotangent(doctor: dict = DOCTOR, summary: dict = SUMMARY) -> str:
-    return f"""
-if [ "$1" = doctor ]; then
-    {says("warning: as programs do", json.dumps(doctor))}
-else
-    while [ "$1" != --out ]; do shift; done
-    mkdir "$2"
-    {says(json.dumps(summary))} > "$2/summary.json"
-    {says(METRICS)} > "$2/metrics.csv"
-fi
-"""
-
-
-SANITIZER = """
-tool=$2
-shift 4
-"$@" || exit
-case $tool in
-    racecheck) echo '========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)' ;;
-    *) echo '========= ERROR SUMMARY: 0 errors' ;;
-esac
-"""
-NVIDIA_SMI = """
-case $1 in
-    --query-gpu=*) echo 'NVIDIA H100 80GB HBM3, 81559 MiB, 580.159.04' ;;
-    *) echo '| NVIDIA-SMI 580.159.04    Driver Version: 580.159.04    CUDA Version: 13.0 |' ;;
-esac
-"""
-TORCH = json.dumps({"torch": "2.11.0", "multiprocessors": 132})
-PYTHON = f'if [ "$1" = -c ]; then {says(TORCH)}; else . "$1"; fi'  # torch_cuda.py is a shell script here, too
-BENCH = says(json_lines(OUR_FIGURES)) + ' > "$COTANGENT_BENCH_JSON"'
-
-
-class GpuCheck(unittest.TestCase):
-    """Each test has a kit and tools under which everything goes well, and changes one of them."""
-
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-        self.calls, self.out = self.folder / "calls", self.folder / "out"
-        kit = {"commit": "c0ffee", "trees": {"src": "5c", "kernels": "ce"}, "nvcc": "13.0", "architectures": ["sm_90"]}
-        (self.folder / "kit/benches/peers").mkdir(parents=True)
-        (self.folder / "tools").mkdir()
-        (self.folder / "kit/kit.json").write_text(json.dumps(kit))
-        self.fake("kit/cotangent", cotangent())
-        self.fake("kit/tests", says(TESTS_PASS))
-        self.fake("kit/bench-cuda", BENCH)
-        self.fake("kit/benches/peers/torch_cuda.py", says("a warning", json_lines(PEERS)))
-        self.fake("tools/nvidia-smi", NVIDIA_SMI)
-        self.fake("tools/compute-sanitizer", SANITIZER)
-        self.fake("tools/nvcc", says("Cuda compilation tools, release 13.0, V13.0.88"))
-        self.fake("tools/python3", PYTHON)
-        (self.folder / "tools/mkdir").symlink_to(shutil.which("mkdir"))
-
-    def fake(self, path: str, script: str) -> None:
-        file = self.folder / path
-        call = f'echo "{Path(path).name} $*" "${{COTANGENT_TEST_DEVICE-}} ${{COTANGENT_TEST_EVERY-}}" >> {self.calls}'
-        file.write_text(f"#!/bin/sh\n{call}\n{script}\n")
-        file.chmod(0o755)
-
-    def check(self, *options: str) -> subprocess.CompletedProcess:
-        """Runs gpu-check, with the fakes alone on PATH."""
-        environment = os.environ | {"PATH": str(self.folder / "tools"), "COTANGENT_TEST_EVERY": "99"}
-        command = [sys.executable, GPU_CHECK, self.folder / "kit", self.out, *options]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-
-    def record(self) -> dict:
-        return json.loads((self.out / "record.json").read_text())
-
-    def passes_but_for(self, *faults: str) -> dict:
-        """The record of a check that names these faults, and no others."""
-        ended = self.check()
-        self.assertEqual((ended.returncode, ended.stderr), (1 if faults else 0, ""))
-        record = self.record()
-        self.assertEqual(record["faults"], list(faults))
-        for fault in faults:
-            self.assertIn(fault, ended.stdout)
-        return record
-
+class WhatIsRecorded(FakeKit):
     def test_a_sound_build_passes_and_the_record_holds_every_stage(self) -> None:
-        record = self.passes_but_for()
+        record = self.ends_with()
         stages = record["stages"]
-        self.assertEqual(list(stages), ["machine", "tests", "sanitizer", "mnist", "benches", "peers"])
-        self.assertEqual(list(stages["sanitizer"]), ["memcheck", "racecheck", "initcheck", "synccheck"])
-        self.assertEqual(list(stages["mnist"]), ["adagrad", "rmsprop", "adam", "adam-bf16"])
+        self.assertEqual(list(stages), [
+            "machine", "variants", "tests", "sanitizer", "tune", "latency", "step", "tuned", "ncu", "benches", "mnist",
+        ])
+        self.assertEqual(list(stages["sanitizer"]), TOOLS)
+        self.assertEqual(list(stages["mnist"]), ["adagrad", "rmsprop", "adam", "sgd", "adam-bf16", "fast"])
         for stage in stages:
             self.assertTrue((self.out / f"{stage}.log").read_text().startswith("$ "), stage)
-        head = [record[key] for key in ("commit", "trees", "card", "driver", "toolkit", "torch")]
-        self.assertEqual(head, ["c0ffee", {"src": "5c", "kernels": "ce"}, "NVIDIA H100 80GB HBM3", "580.159.04", "13.0", "2.11.0"])
-        machine = [stages["machine"][key] for key in ("memory", "cuda", "nvcc", "multiprocessors", "doctor")]
-        self.assertEqual(machine, ["81559 MiB", "13.0", "13.0.88", 132, DOCTOR])
+        head = [record[key] for key in ("commit", "trees", "card", "driver", "toolkit", "torch", "rehearsal")]
+        trees = {"src": "5c", "kernels": "ce"}
+        self.assertEqual(head, ["c0ffee", trees, "NVIDIA H100 80GB HBM3", "580.159.04", "13.0", "2.11.0", False])
+        machine = [stages["machine"][key] for key in ("status", "memory", "cuda", "nvcc", "multiprocessors", "doctor")]
+        self.assertEqual(machine, ["ok", "81559 MiB", "13.0", "13.0.88", 132, DOCTOR])
         self.assertEqual([stages["tests"][key] for key in ("passed", "failed", "failures")], [2, 0, []])
+        self.assertEqual([stages["variants"][key] for key in ("checks", "wrong")], [CHECKS, []])
         adam = [stages["mnist"]["adam"][key] for key in ("test_accuracy", "epoch_seconds", "first_epoch_seconds")]
         self.assertEqual(adam, [0.9812, 0.2, 0.3])
 
+    def test_what_was_not_come_to_is_owed(self) -> None:
+        self.fake("kit/bench-latency", says(json_lines([*LATENCIES, NO_CLUSTERS])))
+        owed = self.owed(self.ends_with())
+        self.assertEqual(owed, {
+            "tune": ["its own time was over"],
+            "latency": ["compute capability 8.0 has no clusters (latency/cluster_barrier)"],
+        })
+
+    def test_steps_are_timed_again_with_the_table_of_this_visit(self) -> None:
+        slower = [STEP | {"seconds": 4e-5}]
+        self.fake("kit/bench-cuda", bench(FIGURES | {"training_step/adam": slower}))
+        ended = self.check()
+        table = f"card,precision,transposes,m,n,k,variant,splits\n{DOCTOR['devices'][0]['name']},f32,nt,128,512,784,64x64x16,1\n"
+        self.assertEqual((self.out / "tuning.csv").read_text(), table, "the card is called as the program calls it")
+        log = (self.out / "tuned.log").read_text()
+        self.assertIn(f"COTANGENT_CUDA_TUNING={self.out / 'tuning.csv'}", log)
+        self.assertNotIn("COTANGENT_CUDA_TUNING", (self.out / "step.log").read_text())
+        self.assertRegex(ended.stdout, r"training_step/adam graph +50 µs +40 µs +0\.80")
+
+    def test_where_todays_choices_stay_nothing_is_timed_again(self) -> None:
+        self.fake("kit/bench-tune", tune(times=TIMES[:1]))
+        record = self.ends_with()
+        self.assertRegex(record["stages"]["tuned"]["step"]["status"], "^nothing to do: today's choices stay")
+        self.assertNotIn("tuned/step", self.owed(record))
+        self.assertFalse((self.out / "tuned.log").exists())
+
     def test_programs_are_called_as_they_are_written_to_be(self) -> None:
         self.check()
-        calls = [call.rstrip() for call in self.calls.read_text().splitlines()]
-        run = f"--epochs 10 --seed 0 --device cuda --out {self.out.resolve()}/mnist"
-        tests = self.folder.resolve() / "kit/tests"
+        kit = self.folder / "kit"
+        run = f"--seed 0 --device cuda --out {self.out}/mnist"
+        newest = "kernels::layout:: kernels::gemm:: kernels::sum::"  # the changed one, and two that are tested
+        rest = "kernels:: --skip kernels::layout:: --skip kernels::gemm:: --skip kernels::sum::"
+        race = f"compute-sanitizer --tool racecheck --error-exitcode 9 {kit}/tests"
         for call in [
             "cotangent doctor --format json",
-            "tests kernels:: operations:: products:: random_graphs:: on_device:: --skip command_line:: --test-threads 1 cuda",
-            f"compute-sanitizer --tool racecheck --error-exitcode 9 {tests} kernels:: --test-threads 1 cuda 7",
-            "tests kernels:: --test-threads 1 cuda 3",
-            f"cotangent mnist --opt rmsprop {run}-rmsprop --quiet",
-            f"cotangent mnist --opt adam {run}-adam-bf16 --quiet".replace("0 --device", "0 --precision bf16 --device"),
-            "bench-cuda --bench",
+            "bench-tune --check CUDA_CANDIDATES",
+            "tests kernels:: operations:: products:: random_graphs:: on_device:: --skip command_line:: --test-threads 1 "
+            "cuda CUDA_CANDIDATES",
+            f"{race} {newest} --test-threads 1 cuda 7 CUDA_CANDIDATES",
+            f"{race} {rest} --test-threads 1 cuda 7 CUDA_CANDIDATES",
+            f"tests {rest} --test-threads 1 cuda 3 CUDA_CANDIDATES",
+            "bench-tune --tune --seconds 70 CUDA_CANDIDATES",
+            "bench-latency --bench CUDA_CANDIDATES",
+            "bench-cuda --bench training_step/ CUDA_CANDIDATES",
+            "bench-cuda --bench softmax_cross_entropy/ softmax/ one_hot/ CUDA_CANDIDATES BENCH_PEER",
+            "bench-cuda --profile gemm_f32/square/4096 CUDA_CANDIDATES",
+            f"cotangent mnist --opt rmsprop --epochs 10 {run}-rmsprop --quiet",
+            f"cotangent mnist --opt adam --epochs 10 --precision bf16 {run}-adam-bf16 --quiet",
+            f"cotangent mnist --recipe fast {run}-fast --quiet",
         ]:
-            self.assertIn(call, calls)
+            self.assertIn(call, self.calls_made())
 
     def test_a_ratio_below_one_means_that_ours_is_faster(self) -> None:
-        record = self.passes_but_for()
-        ratios = [(figure["name"], figure["peer"], figure["ratio"]) for figure in record["figures"]]
-        self.assertIn(("ceiling/copy", "PyTorch", 0.5), ratios)  # 1 ms against 2
-        self.assertIn(("gemm_f32/square/1024", "cuBLAS", 1.5), ratios)  # 3 ms against 2
-        self.assertIn(("mnist_epoch/adam", "PyTorch eager", 0.5), ratios)  # 0.2 s, the median epoch, against 0.4
-        self.assertIn(("mnist_epoch/adam", "PyTorch CUDA graph", 2.0), ratios)
-        self.assertIn(("of our own", None, None), ratios)
-        copy = next(figure for figure in record["figures"] if figure["name"] == "ceiling/copy")
-        self.assertEqual([copy["rate"], copy["unit"], copy["fraction"]], [2.9e12, "B/s", 1.0])
+        record = self.ends_with()
+        ratios = [(figure["name"], figure["cache"], figure["peer"], figure["ratio"]) for figure in record["figures"]]
+        self.assertIn(("ceiling/copy", "cold", "PyTorch", 0.5), ratios)  # 1 ms against 2
+        self.assertIn(("gemm_f32/square/1024", "cold", "cuBLAS", 1.5), ratios)  # 3 ms against 2
+        self.assertIn(("gemm_f32/square/1024", "warm", "cuBLAS", 0.8), ratios)  # 2 ms against 2.5
+        self.assertIn(("mnist_epoch/adam", "warm", "PyTorch eager", 0.5), ratios)  # 0.2 s against 0.4
+        self.assertIn(("mnist_epoch/adam", "warm", "PyTorch CUDA graph", 2.0), ratios)
+        self.assertIn(("training_step/adam", "warm", "PyTorch eager", 0.4), ratios)  # in the same rounds 40 µs against 100
+        self.assertIn(("mnist_epoch/sgd", None, None, None), ratios)
+        self.assertIn(("fill/65536", "warm", None, None), ratios)
+        names = [figure[:3] for figure in ratios]
+        self.assertEqual(len(names), len(set(names)), "the ceilings, which every process measures, stand there once")
+        self.assertEqual([peer for name, _, peer, _ in ratios if name == "ceiling/copy"], ["PyTorch"])
+        square = next(figure for figure in record["figures"] if figure["name"] == "gemm_f32/square/1024")
+        kept = [square[key] for key in ("variant", "samples", "spread", "peer_samples", "peer_spread", "rate", "unit")]
+        self.assertEqual(kept, ["128x128x16", 9, 0.02, 9, 0.04, 0.7, "TFLOP/s"])
 
     def test_where_the_record_is_kept_is_said(self) -> None:
         self.assertRegex(self.check().stdout, r"docs/gpu/nvidia-h100-80gb-hbm3-\d{4}-\d\d-\d\d\.json")
-
-    def test_an_emulated_card_is_refused(self) -> None:
-        self.fake("kit/cotangent", cotangent(doctor=DOCTOR | {"devices": [{"name": "emulated 9.0"}]}))
-        ended = self.check()
-        self.assertEqual((ended.returncode, ended.stdout), (2, ""))
-        self.assertRegex(ended.stderr, r"^gpu-check: emulated 9.0 is no card: .* are no figures\n$")
-
-    def test_a_machine_without_a_driver_is_refused(self) -> None:
-        (self.folder / "tools/nvidia-smi").unlink()
-        ended = self.check()
-        self.assertEqual((ended.returncode, ended.stdout), (2, ""))
-        self.assertRegex(ended.stderr, r"^gpu-check: nvidia-smi finds no card .*\n$")
 
     def test_results_are_not_mixed_with_older_ones(self) -> None:
         self.check()
@@ -213,84 +124,215 @@ class GpuCheck(unittest.TestCase):
         self.assertEqual(ended.returncode, 2)
         self.assertIn("is no empty folder", ended.stderr)
 
+
+class WhatIsRefused(FakeKit):
+    EMULATED = DOCTOR | {"devices": [{"name": "emulated 9.0"}]}
+
+    def assert_refused(self, words: str) -> None:
+        ended = self.check()
+        self.assertEqual((ended.returncode, ended.stdout), (2, ""))
+        self.assertRegex(ended.stderr, rf"^gpu-check: {words}.*\n$")
+        self.assertFalse((self.out / "record.json").exists())
+
+    def test_an_emulated_card_is_refused(self) -> None:
+        self.fake("kit/cotangent", cotangent(doctor=self.EMULATED))
+        self.assert_refused("emulated 9.0 is no card: .* are no figures")
+
+    def test_a_machine_without_a_driver_is_refused(self) -> None:
+        (self.folder / "tools/nvidia-smi").unlink()
+        self.assert_refused("nvidia-smi finds no card")
+
+    def test_a_rehearsal_takes_an_emulated_card_and_says_that_it_is_one(self) -> None:
+        self.fake("kit/cotangent", cotangent(doctor=self.EMULATED, summary=SUMMARY | {"test_accuracy": 0.1}))
+        ended = self.check("--rehearse", COTANGENT_CUDA_IMAGE="kernels.list")
+        self.assertEqual((ended.returncode, ended.stderr), (0, ""), ended.stdout)
+        self.assertTrue(self.record()["rehearsal"])
+        self.assertIn("no figure in it means anything", ended.stdout)
+        self.assertNotIn("keep it as", ended.stdout)
+        calls = self.calls_made()
+        tiny = ["bench-tune --check --test", "bench-tune --tune --test", "bench-cuda --test unary/", "bench-latency --test"]
+        for call in tiny:
+            self.assertTrue(any(made.startswith(call) for made in calls), call)
+        training = next(call for call in calls if call.startswith("cotangent mnist --opt sgd"))
+        self.assertRegex(training, "--hidden 16 --data /.* --device cuda:2 ")
+        self.assertIn("tests kernels::convert:: --test-threads 1 7 CUDA_CANDIDATES", calls)  # not COTANGENT_TEST_DEVICE
+
+    def test_only_a_rehearsal_lets_the_image_be_another(self) -> None:
+        self.fake("kit/tests", f'echo "image ${{COTANGENT_CUDA_IMAGE-none}}"; {says(TESTS_PASS)}')
+        for options, image in (((), "none"), (("--rehearse",), "kernels.list")):
+            self.out = self.folder / f"out{len(options)}"
+            self.check(*options, COTANGENT_CUDA_IMAGE="kernels.list")
+            self.assertIn(f"image {image}", (self.out / "tests.log").read_text())
+
+
+class WhatDoesNotPass(FakeKit):
     def test_a_failing_test_is_named(self) -> None:
         self.fake("kit/tests", f"{says(TESTS_FAIL)}; exit 101")
         self.fake("tools/compute-sanitizer", SANITIZER.replace('"$@" || exit', says(TESTS_PASS)))
-        record = self.passes_but_for("tests: 1 passed, 1 failed; exit status 101; kernels::sum::sums_agree")
+        record = self.ends_with("tests: 1 passed, 1 failed; exit status 101; kernels::sum::sums_agree")
         self.assertEqual(record["stages"]["tests"]["failures"], ["kernels::sum::sums_agree"])
+        self.assertNotIn("tests", self.owed(record), "an exit status is an answer")
 
     def test_that_no_test_ran_is_no_success(self) -> None:
-        self.fake("kit/tests", says("test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 302 filtered out"))
-        none, clean = "0 passed, 0 failed", "0 errors; 0 passed, 0 failed"
-        tools = ["memcheck", "racecheck", "initcheck", "synccheck"]
-        self.passes_but_for(f"tests: {none}", *[f"{tool}: {clean}" for tool in tools])
+        self.fake("kit/tests", says(NO_TESTS))
+        none = "0 passed, 0 failed"
+        self.ends_with(f"tests: {none}", *[f"{tool}: no summary; {none}" for tool in TOOLS])
+
+    def test_families_without_tests_break_no_sanitizer(self) -> None:
+        """compute-sanitizer sums up nothing where a program met no driver."""
+        families = [{"family": "untested", "date": "2026-11-27T11:00:00+00:00", "changed": True, "tests": 0}]
+        (self.folder / "kit/kit.json").write_text(json.dumps(KIT | {"families": families}))
+        record = self.ends_with()
+        self.assertNotIn("sanitizer/memcheck/newest", self.owed(record))
+        memcheck = record["stages"]["sanitizer"]["memcheck"]
+        status = "nothing to do: kit.json names no family of kernels that has tests"
+        self.assertEqual(memcheck["parts"]["newest"], {"status": status})
+        self.assertIn("tests kernels:: --test-threads 1 cuda 3 CUDA_CANDIDATES", self.calls_made())
+
+    def test_newest_families_that_are_all_leave_nothing_to_sum_up(self) -> None:
+        self.fake("kit/tests", f'case "$*" in *skip\\ kernels*) {says(NO_TESTS)} ;; *) {says(TESTS_PASS)} ;; esac')
+        silent = f'case "$*" in *skip*) shift 4; exec "$@" ;; esac\n'
+        self.fake("tools/compute-sanitizer", silent + SANITIZER)
+        memcheck = self.ends_with()["stages"]["sanitizer"]["memcheck"]
+        self.assertEqual([memcheck[key] for key in ("errors", "passed")], [0, 2])
 
     def test_a_race_is_told_with_its_first_line(self) -> None:
         race = f'if [ "$2" = racecheck ]; then {says(TESTS_PASS, RACE)}; exit 9; fi\n'
         self.fake("tools/compute-sanitizer", race + SANITIZER)
         message = "Error: Race reported between Write access at sum and Read access at sum [32 hazards]"
-        record = self.passes_but_for(f"racecheck: 1 errors; 2 passed, 0 failed; exit status 9; {message}")
+        status = "newest exit status 9; rest exit status 9"
+        record = self.ends_with(f"racecheck: 2 errors; 4 passed, 0 failed; {status}; {message}")
         racecheck = record["stages"]["sanitizer"]["racecheck"]
-        self.assertEqual([racecheck["errors"], racecheck["first"]], [1, [message]])
+        self.assertEqual([racecheck["errors"], racecheck["first"]], [2, [message]])
+        self.assertEqual(racecheck["parts"]["newest"]["errors"], 1)
 
     def test_a_sanitizer_that_says_nothing_has_not_found_nothing(self) -> None:
-        silent = f'if [ "$2" = memcheck ]; then {says(TESTS_PASS)}; exit 0; fi\n'
-        self.fake("tools/compute-sanitizer", silent + SANITIZER)
-        self.passes_but_for("memcheck: no summary; 2 passed, 0 failed")
+        for part in ("newest", "rest"):
+            with self.subTest(part):
+                self.out = self.folder / part
+                other = "kernels::layout::" if part == "newest" else "kernels::"
+                silent = f'if [ "$2$6" = memcheck{other} ]; then {says(TESTS_PASS)}; exit 0; fi\n'
+                self.fake("tools/compute-sanitizer", silent + SANITIZER)
+                self.ends_with("memcheck: no summary; 4 passed, 0 failed")
+
+    def test_a_variant_that_is_wrong_does_not_pass(self) -> None:
+        wrong = CHECKS[1] | {"status": "128x512x784 nt: 3 is 4"}
+        self.fake("kit/bench-tune", tune(checks=[CHECKS[0], wrong]) + '[ "$1" = --tune ] || exit 1')
+        message = "gemm_f32 64x64x16: 128x512x784 nt: 3 is 4"
+        record = self.ends_with(f"variants: 1 of 2 variants right; exit status 1; {message}")
+        self.assertNotIn("variants", self.owed(record))
+
+    def test_that_no_variant_was_checked_is_no_success(self) -> None:
+        self.fake("kit/bench-tune", tune(checks=[]))
+        self.ends_with("variants: 0 of 0 variants right")
 
     def test_an_optimizer_below_98_percent_does_not_pass(self) -> None:
         self.fake("kit/cotangent", cotangent(summary=SUMMARY | {"test_accuracy": 0.9799, "seconds_to_98": None}))
-        self.passes_but_for(*[f"mnist {name}: 0.9799" for name in ("adagrad", "rmsprop", "adam")])
+        self.ends_with(*[f"mnist {name}: 0.9799" for name in ("adagrad", "rmsprop", "adam")])
 
+
+class WhatCostsOnlyItself(FakeKit):
     def test_results_that_cannot_be_read_stop_nothing(self) -> None:
         self.fake("kit/cotangent", cotangent(summary={"test_accuracy": None}))
         ended = self.check()
         record = self.record()
         self.assertEqual((ended.returncode, ended.stderr), (1, ""))
-        self.assertEqual(record["stages"]["peers"]["status"], "ok")
+        self.assertEqual(record["stages"]["benches"]["training"]["status"], "ok")
         self.assertRegex(record["faults"][0], "mnist adagrad: its results cannot be read: KeyError")
+        self.assertIn("mnist/fast", self.owed(record))
+
+    def test_results_of_another_kind_stop_nothing(self) -> None:
+        self.fake("kit/cotangent", cotangent(summary=["no", "summary"]))
+        ended = self.check()
+        self.assertEqual((ended.returncode, ended.stderr), (1, ""))
+        self.assertRegex(self.owed(self.record())["mnist/fast"][0], "its results cannot be read: TypeError")
+
+    def test_garbage_is_no_figure(self) -> None:
+        garbage = [
+            '{"name": "x", "seconds": NaN}', '{"name": "x", "seconds": 1e999}', '{"name": "x", "seconds": -1}',
+            '{"name": 1, "seconds": 1}', '{"seconds": 1}', "[1]", "{", '{"name": "x", "seconds": "soon"}',
+            '{"name": "good", "seconds": 1, "spread": NaN}',
+        ]
+        self.fake("kit/bench-latency", f"{says(*garbage)}; printf '\\377\\000'")
+        half = {"name": "y", "seconds": 1, "cache": ["warm"], "variant": {}, "spread": "much"}
+        half |= {"unit": 7, "rate": "fast", "ended": []}
+        some = [1, {"peer": 2}, {"peer": "P"}, {"peer": "Q", "seconds": 2, "ours_seconds": "x"}]
+        self.fake("kit/bench-cuda", bench({"unary/": [half | {"peers": "all"}, half | {"name": "z", "peers": some}]}))
+        wrongs = ({"seconds": None}, {"m": "x"}, {"splits": None}, {"variant": []}, {"spread": "x"})
+        tuned = [TIMES[0] | wrong for wrong in wrongs]
+        self.fake("kit/bench-tune", says(*garbage, '{"tune": "f32", "seconds": NaN}', json_lines(tuned)))
+        self.fake("tools/ncu", says(*garbage, '"ID","a__b"', '"1'))
+        self.fake("kit/tests", says("test result: ok. many passed; 0 failed;", TESTS_PASS))
+        ended = self.check()
+        self.assertEqual((ended.returncode, ended.stderr), (1, ""))
+        record = self.record()
+        self.assertNotIn("NaN", (self.out / "record.json").read_text())
+        latency = record["stages"]["latency"]
+        self.assertEqual([(line["name"], line["spread"]) for line in latency["figures"]], [("good", None)])
+        self.assertEqual(record["faults"], ["variants: 0 of 0 variants right"])
+        self.assertIn("no counters: ok", self.owed(record)["ncu/adam/535818"])
+        self.assertEqual([line["spread"] for line in record["stages"]["tune"]["figures"]], [None])
+        figures = {figure["name"]: figure for figure in record["figures"]}
+        told = [figures["z"][key] for key in ("cache", "variant", "spread", "unit", "rate", "peer", "ratio")]
+        self.assertEqual(told, [None, None, None, None, None, "Q", 0.5])
+        self.assertIsNone(figures["y"]["peer"])
+
+    def test_what_cannot_be_recorded_stops_nothing(self) -> None:
+        """Should the reading ever let something through that the record cannot be made of."""
+        broken = "import sys; sys.path.insert(0, {!r}); sys.argv[0] = {!r}\n" \
+            "from gpu_check import results; results.as_they_should_be = dict\n" \
+            "from gpu_check.main import main; main()"
+        line = {"name": "y", "seconds": 1, "peers": "all"}
+        self.fake("kit/bench-cuda", bench({"unary/": [line]}))
+        command = [sys.executable, "-c", broken.format(str(SCRIPTS), str(GPU_CHECK)), self.folder / "kit", self.out]
+        environment = os.environ | {"PATH": str(self.folder / "tools")}
+        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, timeout=60)
+        record = self.record()
+        self.assertRegex(self.owed(record)["benches/elementwise"][0], "its results cannot be recorded: AttributeError")
+        self.assertEqual(record["stages"]["mnist"]["fast"]["status"], "ok")
 
     def test_a_crash_loses_neither_earlier_nor_later_stages(self) -> None:
-        self.fake("kit/bench-cuda", BENCH + "\nprintf '{\"name\": \"cut o' >> \"$COTANGENT_BENCH_JSON\"\nkill -ABRT $$")
-        record = self.passes_but_for()
-        benches = record["stages"]["benches"]
-        self.assertEqual([benches["status"], benches["figures"]], ["ended by SIGABRT", OUR_FIGURES])
+        crash = "    print('{\"name\": \"cut o', file=file, flush=True)\n    os.abort()"
+        self.fake("kit/bench-cuda", bench(then=crash))
+        record = self.ends_with()
+        benches = record["stages"]["benches"]["products_f32"]
+        names = [line["name"] for line in benches["figures"]]
+        self.assertEqual([benches["status"], names], ["ended by SIGABRT", [line["name"] for line in FIGURES["gemm_f32/"]]])
+        self.assertEqual(self.owed(record)["benches/products_f32"], ["ended by SIGABRT"])
         self.assertEqual(record["stages"]["tests"]["passed"], 2)
-        self.assertEqual(record["stages"]["peers"]["figures"], PEERS)
+        self.assertEqual(record["stages"]["mnist"]["fast"]["status"], "ok")
 
-    def test_a_missing_tool_stops_nothing(self) -> None:
-        (self.folder / "tools/compute-sanitizer").unlink()
-        (self.folder / "tools/python3").unlink()
+    def test_missing_tools_and_programs_stop_nothing(self) -> None:
+        for path in ("tools/compute-sanitizer", "tools/python3", "tools/ncu", "kit/bench-latency", "kit/bench-tune"):
+            (self.folder / path).unlink()
         ended = self.check()
-        stages = self.record()["stages"]
+        record = self.record()
         self.assertEqual((ended.returncode, ended.stderr), (1, ""))
-        self.assertIn("cannot be started", stages["sanitizer"]["memcheck"]["status"])
-        self.assertIn("cannot be started", stages["peers"]["status"])
-        self.assertEqual(stages["benches"]["figures"], OUR_FIGURES)
+        owed = self.owed(record)
+        for name in ("sanitizer/memcheck/rest", "latency", "tune", "variants", "ncu/metrics", "machine/torch"):
+            self.assertIn("cannot be started", owed[name][0], name)
+        self.assertIn("Nsight Compute cannot be started", owed["ncu/adam/535818"][0])
+        self.assertEqual(len(record["stages"]["benches"]["products_f32"]["figures"]), 3)
+        self.assertEqual([fault.split(":")[0] for fault in record["faults"]], ["variants", *TOOLS])
 
-    def test_all_limits_together_are_within_the_budget(self) -> None:
-        gpu_check = runpy.run_path(str(GPU_CHECK))
-        limits = gpu_check["LIMITS"]
-        times = {"sanitizer": len(gpu_check["TOOLS"]), "mnist": len(gpu_check["RUNS"])}
-        self.assertLessEqual(sum(limit * times.get(stage, 1) for stage, limit in limits.items()), gpu_check["BUDGET"])
+    def test_a_peer_that_dies_costs_only_its_figures(self) -> None:
+        def dead(name: str) -> dict:
+            return {"name": name, "cache": "cold", "peer": "cuBLAS", "problem": f"it ended by SIGKILL at {name}"}
 
-    def test_what_takes_too_long_is_ended_and_the_rest_is_skipped(self) -> None:
-        lock = self.folder / "lock"
-        hold = f"import fcntl, time; file = open({str(lock)!r}, 'w'); fcntl.flock(file, fcntl.LOCK_EX); time.sleep(60)"
-        background = shlex.join([sys.executable, "-c", hold]) + " & wait"
-        self.fake("kit/tests", f"{says(TESTS_PASS.splitlines()[1])}; {background}")
-        start = time.monotonic()
-        ended = self.check("--budget", "4")
-        self.assertLess(time.monotonic() - start, 10)
-        stages = self.record()["stages"]
-        self.assertEqual((ended.returncode, ended.stderr), (1, ""))
-        self.assertEqual(stages["machine"]["status"], "ok")
-        self.assertRegex(stages["tests"]["status"], r"timed out after \d s")
-        self.assertEqual(stages["tests"]["passed"], 1)
-        self.assertEqual(stages["peers"]["status"], "skipped: out of time")
-        self.assertEqual(stages["sanitizer"]["racecheck"]["status"], "skipped: out of time")
-        with lock.open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # so what the program started is gone, too
+        alone = {"name": "gemm_f32/square/1024", "cache": "cold", "seconds": 0.003, "peers": []}
+        died = [dead(f"gemm_f32/square/{n}") for n in (1024, 2048)]
+        self.fake("kit/bench-cuda", bench({"gemm_f32/": [alone, *died]}))
+        record = self.ends_with()
+        figure = next(figure for figure in record["figures"] if figure["name"] == "gemm_f32/square/1024")
+        self.assertEqual([figure["ours_seconds"], figure["peer_seconds"], figure["ratio"]], [0.003, None, None])
+        both = "gemm_f32/square/1024, gemm_f32/square/2048"
+        self.assertEqual(self.owed(record)["benches/products_f32"], [f"cuBLAS: it ended by SIGKILL at … ({both})"])
+
+    def test_tuning_times_are_kept_as_they_were_printed(self) -> None:
+        stage = self.ends_with()["stages"]["tune"]
+        times = [{key: line[key] for key in TIMES[0]} for line in stage["figures"]]
+        self.assertEqual(times, TIMES)
+        self.assertRegex((self.out / "tune.log").read_text(), re.compile(r"^\$ COTANGENT_CUDA_CANDIDATES=", re.MULTILINE))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,11 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from fakes import timed
+
 GPU_RECORD = Path(__file__).resolve().parents[2] / "scripts/gpu-record"
+
+HEADER = "card,precision,transposes,m,n,k,variant,splits\n"
 
 PAGE = """# Performance
 
@@ -48,7 +52,9 @@ class GpuRecord(unittest.TestCase):
         self.figures += [figure("training_step/adam", 62.2e-6, 856e-6)]
         (self.root / "docs/gpu").mkdir(parents=True)
         (self.root / "docs/performance.md").write_text(PAGE)
-        self.keep({"trees": trees, "figures": self.figures})
+        (self.root / "kernels/tuning.csv").write_text(HEADER)
+        self.found = {"trees": trees, "figures": self.figures, "card": "H100", "date": "2026-12-01", "stages": {}}
+        self.keep(self.found)
         self.commit("its record")
 
     def git(self, *arguments: str) -> str:
@@ -120,10 +126,87 @@ class GpuRecord(unittest.TestCase):
         self.keep({"figures": self.figures[1:]})
         self.assert_refused("the record has no figure ceiling/copy")
 
+    def test_a_record_of_a_rehearsal_is_refused(self) -> None:
+        self.record()
+        self.keep(self.found | {"rehearsal": True})
+        self.assert_refused("docs/gpu/card.json is of a rehearsal, whose figures are no figures")
+        before = self.page()
+        self.assertEqual(self.record().returncode, 1)
+        self.assertEqual(self.page(), before)
+
+    def test_the_tuning_table_is_written_and_held_to_the_records(self) -> None:
+        self.record()
+        choices = self.root / "kernels/tuning.csv"
+        self.assertEqual(choices.read_text(), HEADER)
+        times = [timed("today", 1e-5, chosen_now=True), timed("fast", 8e-6, splits=2)]
+        checks = [{"check": "gemm_f32", "variant": "fast", "status": "ok"}]
+        self.keep(self.found | {"stages": {"tune": {"figures": times}, "variants": {"checks": checks}}})
+        self.assert_refused("kernels/tuning.csv does not say what the records say: run scripts/gpu-record")
+        self.assertEqual(choices.read_text(), HEADER, "--check writes nothing")
+        self.record()
+        self.assertEqual(choices.read_text(), HEADER + "H100,f32,nt,128,512,784,fast,2\n")
+        self.assertEqual(self.record("--check").returncode, 0)
+        choices.write_text(choices.read_text().replace("fast", "mine"))
+        self.assert_refused("kernels/tuning.csv does not say what the records say")
+        choices.unlink()
+        self.assert_refused("kernels/tuning.csv does not say what the records say")
+
+    def test_each_part_is_made_of_its_stage(self) -> None:
+        metrics = {
+            "gpu__time_duration.sum": (2500.0, "ns"), "launch__registers_per_thread": (128.0, "register/thread"),
+            "dram__bytes_read.sum": (3e6, "byte"), "dram__bytes_write.sum": (1e6, "byte"),
+            "smsp__average_warps_issue_stalled_barrier_per_issue_active.ratio": (2.5, "inst"),
+        }
+        kernel = {"metrics": {name: {"value": value, "unit": unit} for name, (value, unit) in metrics.items()}}
+        state = {"sm_mhz": 1980, "sm_mhz_lowest": 1410, "memory_mhz": 2619, "watts": 412.34, "celsius_highest": 63}
+        state |= {"reasons": ["gpu_idle", "sw_power_cap"]}
+        late = "skipped: out of time"
+        node = {"name": "latency/graph_node", "seconds": 9e-10, "spread": 0.1, "samples": 9}
+        warm, cold = (
+            figure("fill/65536", ours, peer) | {"cache": cache, "spread": 0.02, "peer_spread": 0.31}
+            for cache, ours, peer in (("warm", 2e-6, 4e-6), ("cold", 3e-6, 2e-6))
+        )
+        clean = {"status": "ok", "errors": 0, "passed": 71, "failed": 0, "first": []}
+        self.keep(self.found | {
+            "driver": "580.1", "toolkit": "13.0", "torch": "2.11.0+cu130",
+            "clocks": {"all": state, "samples": 2500, "gaps": []}, "figures": [*self.figures, warm, cold],
+            "owed": [{"experiment": name, "reason": late} for name in ("ncu/x", "mnist/adam")],
+            "stages": {
+                "tests": {"status": "ok", "passed": 105, "failed": 0}, "sanitizer": {"memcheck": clean},
+                "tune": {"figures": [timed("today", 1e-5, chosen_now=True), timed("fast", 8e-6, splits=2)]},
+                "latency": {"figures": [node], "problems": [{"name": "latency/dsmem", "problem": "no clusters"}]},
+                "ncu": {"metrics": {"status": "ok"}, "fill/65536": {"kernels": [kernel]}},
+            },
+        })
+        parts = ("card", "pairs", "latency", "counters", "tune", "owed", "kernels")
+        page = "\n".join(f"<!-- docs/gpu/card.json: {part} -->\n<!-- end -->" for part in parts)
+        (self.root / "docs/performance.md").write_text(page)
+        ended = self.record()
+        self.assertEqual((ended.returncode, ended.stderr), (0, ""))
+        for line in [
+            "While it was measured: SM clock 1980 MHz in the middle, 1410 at the lowest; memory 2619 MHz; "
+            "power 412.3 W in the middle; at most 63 °C; clocks held back by sw_power_cap; 2500 samples.",
+            "| memcheck | 0 errors; 71 passed, 0 failed |",
+            "| `fill/65536` | PyTorch eager | 2 µs | 0.50 | 3 µs | 1.50 | 100% | 2%, 31% |",
+            "| `graph_node` | 0.9 ns |  | 10% | 9 |",
+            "| `dsmem` | no clusters |  |  |  |",
+            "| `fill/65536` | 2.5 µs | – | – | 4 MB | – | – | –, – | 128 | – | barrier 2.5 |",
+            "| `f32 nt` | 128×512×784 | warm | today | 10 µs | fast, k in 2 | 8 µs | 2 |",
+            "| `ncu/x, mnist/adam` | skipped: out of time |",
+            "| `fill/65536` | cold | 3 µs | 2 µs | **1.50** | 65.24 TFLOP/s | 100% | PyTorch eager |",
+        ]:
+            self.assertIn(line, self.page())
+
+    def test_a_part_whose_stage_a_record_lacks_is_named(self) -> None:
+        path = self.root / "docs/performance.md"
+        for part, what in (("latency", "latencies"), ("counters", "hardware counters"), ("pairs", "figures measured in pairs")):
+            path.write_text(f"<!-- docs/gpu/card.json: {part} -->\n<!-- end -->")
+            self.assert_refused(f"the record has no {what}")
+
     def test_the_kit_names_the_trees_of_the_files_as_they_lie(self) -> None:
         script = (GPU_RECORD.parent / "gpu-kit").read_text()
-        begin, end = script.index("index=$(mktemp"), script.index("doctor=$(")
-        piece = script[begin:end] + 'echo "$src $kernels"'
+        begin, end = script.index("tree=$(GIT_INDEX_FILE"), script.index("PYTHONPATH=scripts")
+        piece = "index=$(mktemp -u)\n" + script[begin:end] + 'echo "$src $kernels"'
         (self.root / "kernels/sum.cu").write_text("changed")
         (self.root / "src/new.rs").write_text("new")
 

@@ -1,10 +1,10 @@
 //! Products of bfloat16 matrices on tensor cores, each element against float64.
 
-use cotangent::exec::cuda::{Capability, Epilogue, Gemm, Product, Tile, Tiling};
+use cotangent::exec::cuda::{Capability, Epilogue, Gemm, Product, Tiling};
 use cotangent::ops::Extents;
 use half::bf16;
 
-use super::gemm::{Multiplied, TRANSPOSES, check_bits_of, check_products_of};
+use super::gemm::{Multiplied, TRANSPOSES, check_bits_of, check_products_of, variants_of};
 use super::support::{Run, chain, pairwise};
 
 impl Multiplied for bf16 {
@@ -29,11 +29,11 @@ fn has_tensor_cores(run: &Run) -> bool {
 }
 
 pub fn check_products() -> Result<(), String> {
-    check_products_of::<bf16>(has_tensor_cores)
+    check_products_of::<bf16>()
 }
 
 pub fn check_bits() -> Result<(), String> {
-    check_bits_of::<bf16>(has_tensor_cores)
+    check_bits_of::<bf16>()
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn devices_without_bfloat16_tensor_cores_are_refused_by_capability() {
             a: &operand,
             b: &operand,
         };
-        let tiling = Tiling { tile: Tile::Large, splits: 1 };
+        let tiling = Tiling { variant: variants_of::<bf16>()[0], splits: 1 };
         let launched = run.kernels().gemm_bf16.run_with(
             run.stream(),
             tiling,
@@ -73,7 +73,7 @@ fn devices_without_bfloat16_tensor_cores_are_refused_by_capability() {
                 assert!(!has_tensor_cores(run));
                 let found = chain(&error);
                 assert!(
-                    found.contains("gemm_bf16_nt_128x128")
+                    found.contains("gemm_bf16_nt_128x128x32_64x32_s3_b2")
                         && found.contains("8.0 on, and this device has 7.5"),
                     "{found}"
                 );

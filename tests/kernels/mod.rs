@@ -1,6 +1,7 @@
 //! Every kernel against float64 on the CPU.
 
 mod accuracy;
+mod candidates;
 mod ceiling;
 mod convert;
 mod dropout;
@@ -8,6 +9,7 @@ mod elementwise;
 mod gather;
 mod gemm;
 mod gemm_bf16;
+mod latency;
 mod layout;
 mod mutations;
 mod optimizers;

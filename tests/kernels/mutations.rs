@@ -1,15 +1,20 @@
-//! The checks must be able to fail: with any barrier, `__syncwarp` or `cp.async` wait of the kernels
-//! taken out, one of them does. The emulator skips the line as the kernels run, so nothing is compiled anew.
+//! The checks must be able to fail: with any barrier, `__syncwarp` or other wait of the kernels taken
+//! out, one of them does. The emulator skips the line as the kernels run, so nothing is compiled anew.
+//!
+//! With `COTANGENT_TEST_ALL=1` also in each variant of the products' templates by itself.
 
 use std::path::Path;
 
+use half::bf16;
+
 use super::*;
 use crate::emulator::emulator;
+use crate::support::everything;
 
 type Check = fn() -> Result<(), String>;
 
 /// The checks that run the kernels of each file.
-const CHECKS: [(&str, &[Check]); 6] = [
+const CHECKS: [(&str, &[Check]); 7] = [
     ("gemm", &[gemm::check_products]),
     ("gemm_bf16", &[gemm_bf16::check_products]),
     ("sum", &[sum::check_column_sums, sum::check_row_sums, sum::check_long_row_sums]),
@@ -19,6 +24,27 @@ const CHECKS: [(&str, &[Check]); 6] = [
     ),
     ("accuracy", &[accuracy::check_correct_predictions_are_counted, accuracy::check_losses_add_up]),
     ("gather", &[gather::check_batches_are_those_of_the_cpu]),
+    (
+        "latency",
+        &[
+            latency::check_overlapping_nodes_wait,
+            latency::check_grid_barriers_hold,
+            latency::check_cluster_barriers_hold,
+            latency::check_chases_through_shared_memory,
+            latency::check_chases_through_the_neighbours_memory,
+            latency::check_neighbours_words_are_read,
+        ],
+    ),
+];
+
+/// What waits, and the loads of loops that do.
+const WAITS: [&str; 6] = [
+    "__syncthreads()",
+    "__syncwarp(",
+    "copy_async_wait<",
+    "cluster_wait(",
+    "wait_for_prerequisites(",
+    "load_acquire(",
 ];
 
 /// File and line of everything that waits.
@@ -34,7 +60,7 @@ fn waits() -> Vec<(String, u32)> {
         let text = std::fs::read_to_string(&path).unwrap();
         for (line, code) in (1..).zip(text.lines()) {
             let code = code.split("//").next().unwrap_or("");
-            if ["__syncthreads()", "__syncwarp(", "copy_async_wait<"].iter().any(|wait| code.contains(wait)) {
+            if WAITS.iter().any(|wait| code.contains(wait)) {
                 waits.push((name.clone(), line));
             }
         }
@@ -48,8 +74,13 @@ fn finding(file: &str, line: u32) -> Option<String> {
     let stem = file.split('.').next().unwrap();
     let (own, others): (Vec<_>, Vec<_>) = CHECKS.iter().partition(|(family, _)| *family == stem);
     let checks = own.into_iter().chain(others).flat_map(|(_, checks)| checks.iter());
+    finding_of(checks.map(|check| check()), file, line)
+}
+
+/// The same of some checks, which must be lazy: they run while the line is skipped.
+fn finding_of(checks: impl Iterator<Item = Result<(), String>>, file: &str, line: u32) -> Option<String> {
     emulator().skip(&format!("kernels/{file}"), line);
-    let found = checks.filter_map(|check| check().err()).next();
+    let found = checks.filter_map(Result::err).next();
     let skips = emulator().skips();
     emulator().skip("", 0);
     assert!(skips > 0, "{file}:{line} is never reached");
@@ -68,4 +99,28 @@ fn no_barrier_or_wait_can_be_taken_out_unnoticed() {
         assert!(found.is_some(), "{file}:{line} can be taken out, and every check passes");
         println!("{file}:{line}: {}", found.unwrap());
     }
+}
+
+#[test]
+fn no_variant_of_a_product_does_without_any_of_its_barriers_and_waits() {
+    if support::on_real_card() || !everything() {
+        return;
+    }
+    let of_products: Vec<_> = waits().into_iter().filter(|(file, _)| file.starts_with("gemm")).collect();
+    assert!(of_products.len() >= 2, "{of_products:?}");
+    let mut count = 0;
+    let mut try_all = |name: String, check: &dyn Fn() -> Result<(), String>| {
+        for (file, line) in &of_products {
+            let found = finding_of(std::iter::once_with(check), file, *line);
+            assert!(found.is_some(), "{file}:{line} can be taken out of {name}, and its check passes");
+            count += 1;
+        }
+    };
+    for variant in gemm::variants_of::<f32>() {
+        try_all(format!("gemm {}", variant.name()), &|| gemm::check_variants_of::<f32>(&[variant]));
+    }
+    for variant in gemm::variants_of::<bf16>() {
+        try_all(format!("gemm_bf16 {}", variant.name()), &|| gemm::check_variants_of::<bf16>(&[variant]));
+    }
+    println!("{count} pairs of a variant and a barrier or wait");
 }

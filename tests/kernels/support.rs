@@ -177,26 +177,55 @@ pub fn pairwise(
     let gpus = gpus();
     let schedules = if gpus[0].emulated { SCHEDULES } else { 1 };
     let circumstances = [("device", gpus.len()), ("schedule", schedules), ("seed", SEEDS)];
-    let levels: Vec<usize> = circumstances.iter().chain(factors).map(|&(_, levels)| levels).collect();
-    // Sanitized kernels are slow: some of the combinations only.
+    let all = [&circumstances, factors].concat();
+    for pick in sample(&all) {
+        let run = Run::new(&gpus[pick[0]], pick[1], pick[2] as u64);
+        check(&run, &pick[3..]).map_err(|problem| described(&run, problem, &all, &pick))?;
+    }
+    Ok(())
+}
+
+/// As [`pairwise`], but each combination of the factors on every device and under every schedule.
+pub fn everywhere(
+    factors: &[(&str, usize)],
+    check: impl Fn(&Run, &[usize]) -> Result<(), String>,
+) -> Result<(), String> {
+    let gpus = gpus();
+    let schedules = if gpus[0].emulated { SCHEDULES } else { 1 };
+    for pick in sample(factors) {
+        for (device, gpu) in gpus.iter().enumerate() {
+            for schedule in 0..schedules {
+                let run = Run::new(gpu, schedule, 0);
+                check(&run, &pick).map_err(|problem| {
+                    let problem = format!("device {device}, schedule {schedule}: {problem}");
+                    described(&run, problem, factors, &pick)
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Combinations of levels, fewer of them under sanitizers, whose kernels are slow.
+fn sample(factors: &[(&str, usize)]) -> impl Iterator<Item = Vec<usize>> {
+    let levels: Vec<usize> = factors.iter().map(|&(_, levels)| levels).collect();
     let stride = match sanitizer() {
         Sanitizer::None => 1,
         Sanitizer::Address => 3,
         Sanitizer::Thread => 7,
     };
-    for pick in combinations(&levels).into_iter().step_by(stride * every()) {
-        let run = Run::new(&gpus[pick[0]], pick[1], pick[2] as u64);
-        check(&run, &pick[3..]).map_err(|problem| {
-            // A fault stays until it is forgotten; others on this thread must not suffer from it.
-            let fault = if run.gpu.emulated { emulator().take_fault() } else { None };
-            let _ = run.stream().context().check_err(); // which also forgets it
-            let fault = fault.map_or(String::new(), |fault| format!(": {fault}"));
-            let named = circumstances.iter().chain(factors).zip(&pick);
-            let case: Vec<String> = named.map(|((name, _), level)| format!("{name} {level}")).collect();
-            format!("{problem}{fault} ({})", case.join(", "))
-        })?;
-    }
-    Ok(())
+    combinations(&levels).into_iter().step_by(stride * every())
+}
+
+/// A failure with the fault behind it and the levels that led to it. A fault stays until it is forgotten; others
+/// on this thread must not suffer from it.
+fn described(run: &Run, problem: String, factors: &[(&str, usize)], pick: &[usize]) -> String {
+    let fault = if run.gpu.emulated { emulator().take_fault() } else { None };
+    let _ = run.stream().context().check_err(); // which also forgets it
+    let fault = fault.map_or(String::new(), |fault| format!(": {fault}"));
+    let case: Vec<String> =
+        factors.iter().zip(pick).map(|((name, _), level)| format!("{name} {level}")).collect();
+    format!("{problem}{fault} ({})", case.join(", "))
 }
 
 /// Combinations that hold every pair of levels of every two factors: greedily, each combination is

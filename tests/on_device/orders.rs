@@ -93,11 +93,11 @@ fn results(graph: &Graph, [x, output]: [NodeId; 2], plan: &CudaPlan, order: &Ord
 #[test]
 fn branches_have_memory_of_their_own_and_a_planted_sharing_is_found() {
     let (graph, x, output) = two_chains();
-    let branching = CudaPlan::new(&graph, &[output], &[], 0, Products::F32);
+    let branching = CudaPlan::new(&graph, &[output], &[], 0, (Products::F32, device(1).tuning()));
     let right = results(&graph, [x, output], &branching, branching.order());
     assert_eq!(right.len(), 1);
     // Places for one task after another, while the chains run side by side.
-    let in_sequence = CudaPlan::in_sequence(&graph, &[output], &[], 0, Products::F32);
+    let in_sequence = CudaPlan::in_sequence(&graph, &[output], &[], 0, (Products::F32, device(1).tuning()));
     assert!(in_sequence.arena() < branching.arena());
     assert!(results(&graph, [x, output], &in_sequence, in_sequence.order()) == right);
     if !on_real_card() {
@@ -113,7 +113,7 @@ fn a_forgotten_dependency_is_found() {
         return;
     }
     let (graph, x, output) = two_chains();
-    let plan = CudaPlan::new(&graph, &[output], &[], 0, Products::F32);
+    let plan = CudaPlan::new(&graph, &[output], &[], 0, (Products::F32, device(1).tuning()));
     let right = results(&graph, [x, output], &plan, plan.order());
     for forgetful in 0..plan.accesses().len() {
         let mut accesses = plan.accesses().to_vec();
@@ -129,7 +129,7 @@ fn a_training_step_has_parallel_branches() {
     let job = real_network(optimizers()[3], [128, 1], 0.0);
     let network = job.model.training(128).unwrap();
     let outputs = [&[network.losses, network.logits()][..], &network.gradients].concat();
-    let plan = CudaPlan::new(&network.graph, &outputs, &[], 0, Products::F32);
+    let plan = CudaPlan::new(&network.graph, &outputs, &[], 0, (Products::F32, device(1).tuning()));
     let order = plan.order();
     let last = order.len() - 1;
     let side_by_side = |a: usize, b: usize| !order.precedes(a, b) && !order.precedes(b, a);

@@ -15,6 +15,11 @@ use cotangent::random::{ChaCha8Rng, Purpose, below, chacha, uniform};
 /// Input nodes with their values.
 pub type Inputs = Vec<(NodeId, Vec<f64>)>;
 
+/// Whether all is to be tested that takes more than a few minutes: `COTANGENT_TEST_ALL=1`.
+pub fn everything() -> bool {
+    std::env::var_os("COTANGENT_TEST_ALL").is_some_and(|value| value == "1")
+}
+
 /// Something that carries graphs out. The same test bodies run on each of [`executors`].
 pub struct Executor {
     pub name: &'static str,

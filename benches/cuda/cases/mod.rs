@@ -7,6 +7,7 @@ mod products;
 mod sums;
 mod updates;
 
+use cotangent::exec::cuda::Tuning;
 use cotangent::ops::{Binary, Unary};
 use half::bf16;
 
@@ -102,10 +103,10 @@ impl Scale {
     }
 }
 
-/// All but the ceilings, what a reader wants to know first before the rest.
-pub fn all(scale: Scale) -> Vec<Case> {
+/// All but the ceilings, what a reader wants to know first before the rest. The tuning names the variants.
+pub fn all(scale: Scale, tuning: &Tuning) -> Vec<Case> {
     let mut cases: Vec<Case> = Setting::all(scale).into_iter().map(Case::training).collect();
-    cases.extend(of_products(scale));
+    cases.extend(of_products(scale, tuning));
     for rule in training::rules() {
         cases.extend([PARAMETERS, 100_000_000].map(|n| updates::update(scale, rule, n)));
     }
@@ -116,14 +117,15 @@ pub fn all(scale: Scale) -> Vec<Case> {
     cases
 }
 
-fn of_products(scale: Scale) -> Vec<Case> {
+fn of_products(scale: Scale, tuning: &Tuning) -> Vec<Case> {
     const SQUARES: [usize; 4] = [1024, 2048, 4096, 8192];
     let layers = || WIDTHS.windows(2).flat_map(|widths| products::Layer::ALL.map(|part| (part, widths)));
     let mut cases = Vec::new();
-    cases.extend(layers().map(|(part, widths)| products::layer::<f32>(scale, part, BATCH, widths)));
-    cases.extend(SQUARES.map(|n| products::square::<f32>(scale, n)));
-    cases.extend(layers().map(|(part, widths)| products::layer::<bf16>(scale, part, BATCH, widths)));
-    cases.extend(SQUARES.map(|n| products::square::<bf16>(scale, n)));
+    cases.extend(layers().map(|(part, widths)| products::layer::<f32>((scale, tuning), part, BATCH, widths)));
+    cases.extend(SQUARES.map(|n| products::square::<f32>((scale, tuning), n)));
+    cases
+        .extend(layers().map(|(part, widths)| products::layer::<bf16>((scale, tuning), part, BATCH, widths)));
+    cases.extend(SQUARES.map(|n| products::square::<bf16>((scale, tuning), n)));
     cases
 }
 

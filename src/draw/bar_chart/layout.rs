@@ -1,7 +1,7 @@
 //! Where the parts of a bar chart go, and how they look.
 //!
-//! From left to right: labels, the plot, shares, captions. The columns of text are as wide as their widest, labels up to a
-//! bound; the plot has what is left of the width.
+//! From left to right: labels, the plot, shares, captions. The columns of text are as wide as their widest, labels and groups' names up
+//! to a bound; the plot has what is left of the width.
 
 use super::super::colour::{AXIS, BACKGROUND, GRID, INK, MUTED, SERIES};
 use super::super::heading::{Heading, MARGIN};
@@ -69,7 +69,9 @@ impl<'a> Layout<'a> {
         let widest = |style: TextStyle, texts: &mut dyn Iterator<Item = String>| {
             texts.map(|text| text::width(&text, style.size, style.face)).fold(0.0, f64::max)
         };
-        let labels = widest(LABEL, &mut chart.bars().map(|bar| bar.label.clone())).min(WIDEST_LABEL);
+        let labels = widest(LABEL, &mut chart.bars().map(|bar| bar.label.clone()));
+        let names = widest(GROUP, &mut chart.groups.iter().map(|group| group.name.clone()));
+        let labels = labels.max(names).min(WIDEST_LABEL);
         let caption = |at: usize| widest(CAPTION, &mut chart.bars().map(|bar| bar.captions[at].clone()));
         // from the right to the left, each as wide as it must be
         let before = |end: f64, width: f64| if width > 0.0 { end - width - 1.5 * GAP } else { end };
@@ -79,7 +81,7 @@ impl<'a> Layout<'a> {
         let right = shares - widest(SHARE, &mut chart.bars().map(|bar| percent(bar.share()))) - GAP;
         let all = chart.bars().flat_map(|bar| bar.share().into_iter().chain(bar.mark()));
         let most = all.fold(1.0, f64::max).min(LARGEST);
-        let end = if most > 1.0 { most.min(LARGEST) * 1.02 } else { 1.0 };
+        let end = if most > 1.0 { most * 1.02 } else { 1.0 };
         let scale = Scale::new(ScaleKind::Linear, (0.0, end), (MARGIN + labels + GAP, right));
         Self { chart, heading, notes, scale, top, bottom, columns: [shares, first, second] }
     }
@@ -147,7 +149,7 @@ impl<'a> Layout<'a> {
     fn draw_groups(&self, svg: &mut Svg) {
         let mut y = self.top;
         for group in &self.chart.groups {
-            let name = text::elide(&group.name, GROUP.size, GROUP.face, self.scale.lowest() - 2.0 * MARGIN);
+            let name = text::elide(&group.name, GROUP.size, GROUP.face, self.scale.lowest() - GAP - MARGIN);
             svg.text(MARGIN, y + GROUP_ROW - 9.0, GROUP, &name);
             y += GROUP_ROW;
             for bar in &group.bars {

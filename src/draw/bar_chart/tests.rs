@@ -47,6 +47,8 @@ fn every_bar_has_its_label_its_share_and_its_caption() {
     {
         assert!(drawn.says(text), "{text} is missing among {:?}", drawn.texts);
     }
+    let drawn = check(&chart(&[("a longer name than those of its bars", vec![bar("9", 0.876, None)])]).svg());
+    assert!(drawn.says("a longer name than those of its bars"), "{:?}", drawn.texts);
     assert!(!drawn.says("cotangent"), "a legend where there are no marks");
 }
 
@@ -114,8 +116,24 @@ fn the_description_says_every_share() {
 }
 
 #[test]
-fn a_picture_spells_what_the_font_lacks() {
-    let mut strange = chart(&[("sum", vec![bar("日", 0.5, None)])]);
-    strange.names[0] = "本".to_owned();
-    assert!(crate::draw::picture(&strange, 1.0).is_ok());
+fn every_text_can_be_spelled_for_a_picture() {
+    let strange = || "日".to_owned();
+    let bar = Bar { label: strange(), share: Some(0.5), mark: Some(0.6), captions: [strange(), strange()] };
+    let chart = BarChart {
+        title: strange(),
+        subtitle: Some(strange()),
+        x_label: strange(),
+        names: [strange(), strange()],
+        groups: vec![BarGroup { name: strange(), bars: vec![bar] }],
+        notes: vec![strange()],
+    };
+    let shown = |chart: &BarChart| {
+        let texts = check(&chart.svg().replace('日', "x")).texts;
+        texts.iter().filter(|text| *text == "x").count()
+    };
+    assert_eq!(shown(&chart), 10);
+    let mut spelled = chart.clone();
+    spelled.change_texts(&|text| *text = crate::draw::text::spelled(text));
+    assert!(!spelled.svg().contains('日'), "{}", spelled.svg());
+    assert!(crate::draw::picture(&chart, 1.0).is_ok());
 }

@@ -1,5 +1,6 @@
 //! Opening a device: the driver probed, the capability read, the kernels loaded.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::error::During;
 use super::image::Images;
 use super::kernels::Kernel;
-use super::{CudaError, Kernels, TOOLKIT};
+use super::{CudaError, Kernels, TOOLKIT, Tuning};
 use cudarc::driver::sys::{self, CUdevice_attribute, CUresult};
 use cudarc::driver::{
     CudaContext, CudaEvent, CudaModule, CudaSlice, CudaStream, DeviceRepr, DriverError, result,
@@ -58,6 +59,7 @@ pub struct Device {
     name: String,
     capability: Capability,
     kernels: Kernels,
+    tuning: Arc<Tuning>,
     /// Shared with the kernels: whether each launch waits for the kernel's end.
     waits: Arc<AtomicBool>,
 }
@@ -94,8 +96,9 @@ impl Device {
         }
         let waits = Arc::new(AtomicBool::new(false));
         let loader = Loader { context: &context, images, capability, ordinal, name: &name, waits: &waits };
-        let kernels = Kernels::load(&loader)?;
-        Ok(Self { context, name, capability, kernels, waits })
+        let tuning = Arc::new(Tuning::of_card(&name)?);
+        let kernels = Kernels::load(&loader, &tuning)?;
+        Ok(Self { context, name, capability, kernels, tuning, waits })
     }
 
     /// The number of devices that the driver sees.
@@ -145,6 +148,11 @@ impl Device {
     /// The kernels.
     pub fn kernels(&self) -> &Kernels {
         &self.kernels
+    }
+
+    /// What was measured to be the fastest on it.
+    pub fn tuning(&self) -> &Tuning {
+        &self.tuning
     }
 
     /// Whether from now on each launch waits until the kernel is done, so that an error names its culprit.
@@ -253,7 +261,7 @@ const LATEST: [&str; 4] =
     ["cuStreamBeginCapture_v2", "cuGraphUpload", "cuMemAllocAsync", "cuGraphInstantiateWithFlags"];
 
 /// That the driver has these functions: calling one that is missing would panic.
-fn require(functions: &[&'static str]) -> Result<(), CudaError> {
+pub(super) fn require(functions: &[&'static str]) -> Result<(), CudaError> {
     // SAFETY: the library can be loaded, for the caller has probed it; the symbols are looked up, not called.
     let missing = |function: &str| unsafe { sys::culib().get::<fn()>(function.as_bytes()).is_err() };
     match functions.iter().find(|function| missing(function)) {
@@ -292,8 +300,23 @@ pub(super) struct Loader<'a> {
 impl Loader<'_> {
     /// The module of `kernels/<file>.cu`.
     pub fn file(&self, file: &'static str) -> Result<File, CudaError> {
-        let image = self.images.of_file(file).ok_or(CudaError::NoKernels)?;
-        let module = self.context.load_module(Ptx::from_binary(image.into_owned()));
+        self.load(file, self.images.of_file(file).ok_or(CudaError::NoKernels)?.into_owned())
+    }
+
+    /// The module of the variants of `kernels/<file>.cu` that were not embedded, if they are to be had.
+    pub fn candidates(&self, file: &'static str) -> Result<Option<File>, CudaError> {
+        self.images.candidates(file)?.map(|image| self.load(file, image)).transpose()
+    }
+
+    /// Bytes of shared memory that a block may have, if it asks.
+    pub fn most_shared_memory(&self) -> Result<usize, CudaError> {
+        let attribute = CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
+        let bytes = self.context.attribute(attribute).during(|| "asking for the shared memory".to_owned())?;
+        Ok(usize::try_from(bytes).unwrap_or(0))
+    }
+
+    fn load(&self, file: &str, image: Vec<u8>) -> Result<File, CudaError> {
+        let module = self.context.load_module(Ptx::from_binary(image));
         let module = module.map_err(|error| match error.0 {
             CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU | CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => {
                 CudaError::NoImage {
@@ -320,9 +343,18 @@ pub(super) struct File {
 
 impl File {
     /// The kernel of that name.
-    pub fn kernel(&self, name: &'static str) -> Result<Kernel, CudaError> {
-        let function = self.module.load_function(name).during(|| format!("looking up the kernel {name}"))?;
+    pub fn kernel(&self, name: impl Into<Cow<'static, str>>) -> Result<Kernel, CudaError> {
+        let name = name.into();
+        let function = self.module.load_function(&name).during(|| format!("looking up the kernel {name}"))?;
         Ok(Kernel::new(name, function, self.context.clone(), self.waits.clone()))
+    }
+
+    /// The kernel of that name, if there is one.
+    pub fn find(&self, name: &str) -> Result<Option<Kernel>, CudaError> {
+        match self.module.load_function(name) {
+            Err(error) if error.0 == CUresult::CUDA_ERROR_NOT_FOUND => Ok(None),
+            _ => self.kernel(name.to_owned()).map(Some),
+        }
     }
 }
 

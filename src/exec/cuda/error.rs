@@ -1,6 +1,7 @@
 //! What can go wrong between here and the device, each with what to do next.
 
 use crate::errors::with_causes;
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use cudarc::driver::DriverError;
@@ -14,16 +15,18 @@ pub enum CudaError {
     #[error("this build holds no CUDA kernels, because it was made without nvcc; {}", self.next_step())]
     NoKernels,
 
-    /// `COTANGENT_CUDA_IMAGE` names a file that cannot be read.
-    #[error("cannot read {}, which COTANGENT_CUDA_IMAGE names ({})", .path.display(), self.next_step())]
+    /// `COTANGENT_CUDA_IMAGE` or `COTANGENT_CUDA_CANDIDATES` names a file that cannot be read.
+    #[error("cannot read {}, which {variable} names ({})", .path.display(), self.next_step())]
     Image {
         /// The file.
         path: PathBuf,
+        /// What names it, or its folder.
+        variable: &'static str,
         /// Why not.
         source: std::io::Error,
     },
 
-    /// `COTANGENT_CUDA_IMAGE` names a file that holds something else.
+    /// A file that one of the two names holds something else.
     #[error(
         "{} is no image of CUDA kernels (a fatbin, a cubin or PTX); {}",
         .path.display(), self.next_step()
@@ -31,6 +34,8 @@ pub enum CudaError {
     NotAnImage {
         /// The file.
         path: PathBuf,
+        /// What names it, or its folder.
+        variable: &'static str,
     },
 
     /// There is no driver library.
@@ -88,6 +93,15 @@ pub enum CudaError {
         file: Option<PathBuf>,
     },
 
+    /// `COTANGENT_CUDA_TUNING` names a file that is no tuning table.
+    #[error("{}, which COTANGENT_CUDA_TUNING names: {problem}; {}", .path.display(), self.next_step())]
+    Tuning {
+        /// The file.
+        path: PathBuf,
+        /// Why it cannot be read, or the line that is wrong.
+        problem: String,
+    },
+
     /// The device's tensor cores do not multiply bfloat16.
     #[error(
         "products in bf16 need compute capability {needed}, and device {ordinal} ({name}) has {capability}; {}",
@@ -119,7 +133,7 @@ pub enum CudaError {
     #[error("kernel {kernel}: {problem}")]
     Refused {
         /// The kernel.
-        kernel: &'static str,
+        kernel: Cow<'static, str>,
         /// The sizes at fault, and what they should be.
         problem: String,
     },
@@ -130,7 +144,7 @@ pub enum CudaError {
     #[error("kernel {kernel}, {blocks:?} blocks of {threads} threads, failed")]
     Fault {
         /// The kernel.
-        kernel: &'static str,
+        kernel: Cow<'static, str>,
         /// The grid.
         blocks: (u32, u32, u32),
         /// Threads of a block.
@@ -163,7 +177,7 @@ pub enum CudaError {
     #[error("kernel {kernel}, {blocks:?} blocks of {threads} threads")]
     Launch {
         /// The kernel.
-        kernel: &'static str,
+        kernel: Cow<'static, str>,
         /// The grid.
         blocks: (u32, u32, u32),
         /// Threads of a block.
@@ -209,8 +223,8 @@ impl CudaError {
     pub fn reason(&self) -> String {
         match self {
             Self::NoKernels => "this build holds no CUDA kernels".into(),
-            Self::Image { .. } => "COTANGENT_CUDA_IMAGE names no file that can be read".into(),
-            Self::NotAnImage { .. } => "COTANGENT_CUDA_IMAGE names a file without kernels".into(),
+            Self::Image { variable, .. } => format!("{variable} names no file that can be read"),
+            Self::NotAnImage { variable, .. } => format!("{variable} names a file without kernels"),
             Self::NoDriver => "there is no CUDA driver on this machine".into(),
             Self::NotADriver { .. } => "the CUDA driver's library is no driver".into(),
             Self::DriverTooOld { driver: (major, minor), toolkit } => format!(
@@ -236,9 +250,11 @@ impl CudaError {
     pub fn next_step(&self) -> String {
         let text = match self {
             Self::NoKernels => "run scripts/install-nvcc, or set NVCC, and build again",
-            Self::Image { .. } | Self::NotAnImage { .. } | Self::NoImage { file: Some(_), .. } => {
-                "correct or unset COTANGENT_CUDA_IMAGE"
+            Self::Image { variable, .. } | Self::NotAnImage { variable, .. } => {
+                return format!("correct or unset {variable}");
             }
+            Self::NoImage { file: Some(_), .. } => "correct or unset COTANGENT_CUDA_IMAGE",
+            Self::Tuning { .. } => "correct or unset COTANGENT_CUDA_TUNING",
             Self::NoDriver => "install NVIDIA's driver, or run on the CPU",
             Self::NotADriver { .. } => {
                 "install NVIDIA's driver, or take what hides it away from where libraries are looked for"

@@ -26,7 +26,7 @@ pub fn evaluate(
     draw: Draw,
     (launching, products): (Launching, Products),
 ) -> Result<Vec<Vec<f32>>, CudaError> {
-    let plan = CudaPlan::new(graph, outputs, &[], 0, products);
+    let plan = CudaPlan::new(graph, outputs, &[], 0, (products, device.tuning()));
     let lanes = Lanes::new(device)?;
     let stream = lanes.main();
     let mut arena = DeviceArena::new(device, stream, plan.arena())?;

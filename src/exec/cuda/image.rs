@@ -4,7 +4,7 @@
 //! `COTANGENT_CUDA_IMAGE` names a file that replaces all of them at run time.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Capability, CudaError};
 
@@ -12,6 +12,9 @@ include!(concat!(env!("OUT_DIR"), "/cuda_images.rs"));
 
 /// The variable that names a file to load instead of the embedded images.
 const REPLACEMENT: &str = "COTANGENT_CUDA_IMAGE";
+
+/// The variable that names a folder with images of the kernels' variants that were not embedded.
+const CANDIDATES: &str = "COTANGENT_CUDA_CANDIDATES";
 
 /// How images begin: fatbins, cubins, PTX after its comments, and the list that the emulator loads.
 const BEGINNINGS: [&[u8]; 4] = [&[0x50, 0xed, 0x55, 0xba], b"\x7fELF", b"//", b"emulated kernels\n"];
@@ -52,15 +55,20 @@ impl Images {
     /// # Errors
     /// When it cannot be read, or begins like no image.
     pub fn file(path: PathBuf) -> Result<Self, CudaError> {
-        let mut bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(source) => return Err(CudaError::Image { path, source }),
-        };
-        if !BEGINNINGS.iter().any(|beginning| bytes.starts_with(beginning)) {
-            return Err(CudaError::NotAnImage { path });
-        }
-        bytes.push(0);
+        let bytes = read(&path, REPLACEMENT)?;
         Ok(Self::File { path, bytes })
+    }
+
+    /// The image of the variants of `kernels/<file>.cu` that were not embedded, from the folder that
+    /// `COTANGENT_CUDA_CANDIDATES` names; a file in place of what was embedded has its own.
+    pub(super) fn candidates(&self, file: &str) -> Result<Option<Vec<u8>>, CudaError> {
+        let folder = std::env::var_os(CANDIDATES).filter(|path| !path.is_empty()).map(PathBuf::from);
+        match (self, folder) {
+            (Self::Embedded, Some(folder)) => {
+                read(&folder.join(file).with_extension("fatbin"), CANDIDATES).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The image that holds the kernels of `kernels/<file>.cu`.
@@ -90,6 +98,19 @@ impl Images {
     }
 }
 
+/// A file that begins like an image, and a zero.
+fn read(path: &Path, variable: &'static str) -> Result<Vec<u8>, CudaError> {
+    let mut bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(source) => return Err(CudaError::Image { path: path.into(), variable, source }),
+    };
+    if !BEGINNINGS.iter().any(|beginning| bytes.starts_with(beginning)) {
+        return Err(CudaError::NotAnImage { path: path.into(), variable });
+    }
+    bytes.push(0);
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +126,9 @@ mod tests {
             let expected = format!("{} is no image of CUDA kernels", path.display());
             assert!(error(&path).starts_with(&expected), "{}", error(&path));
         }
+        let error = read(&folder.path().join("gemm.fatbin"), CANDIDATES).unwrap_err().to_string();
+        assert!(error.contains("gemm.fatbin, which COTANGENT_CUDA_CANDIDATES names"), "{error}");
+        assert!(error.ends_with("correct or unset COTANGENT_CUDA_CANDIDATES"), "{error}");
         std::fs::write(&path, b"\x7fELF...").unwrap();
         let Images::File { bytes, .. } = Images::file(path).unwrap() else { panic!("not a file") };
         assert_eq!(bytes, b"\x7fELF...\0");

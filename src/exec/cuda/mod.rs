@@ -29,5 +29,5 @@ pub use evaluate::evaluate;
 pub use image::{ARCHITECTURES, Images, NVCC, TOOLKIT};
 pub use kernels::*;
 pub use launch::DeviceDraw;
-pub use plan::{CudaPlan, Products};
+pub use plan::{CudaPlan, Multiplying, Products};
 pub use survey::{Survey, Surveyed};

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::kernels::{Gemm, Sum};
+use super::kernels::{Gemm, Sum, Tuning};
 use crate::exec::Resident;
 use crate::exec::fuse;
 use crate::exec::instruction::{Instruction, Work};
@@ -23,6 +23,9 @@ pub enum Products {
     /// Operands rounded to bfloat16, on tensor cores.
     Bf16,
 }
+
+/// In which numbers matrices are multiplied, and what is known of how to cut products on the device.
+pub type Multiplying<'a> = (Products, &'a Tuning);
 
 /// What a task does.
 #[derive(Clone, PartialEq, Debug)]
@@ -59,7 +62,8 @@ pub struct CudaPlan {
 const MOST_BRANCHING_TASKS: usize = 4096;
 
 impl CudaPlan {
-    /// Plans the computation of `outputs`, as [`Plan::new`](crate::exec::Plan::new) does for the CPU.
+    /// Plans the computation of `outputs`, as [`Plan::new`](crate::exec::Plan::new) does for the CPU. The tuning must
+    /// be the device's on which it will run: it decides how much memory products need for partial sums.
     ///
     /// Values share memory only where every order that the tasks allow keeps them apart.
     pub fn new(
@@ -67,13 +71,13 @@ impl CudaPlan {
         outputs: &[NodeId],
         residents: &[Resident],
         reserved: usize,
-        products: Products,
+        (products, tuning): Multiplying<'_>,
     ) -> Self {
         let order = |accesses: &[Access]| match accesses.len() {
             0..=MOST_BRANCHING_TASKS => Order::new(accesses),
             tasks => Order::sequence(tasks),
         };
-        Self::with_order(graph, outputs, (residents, reserved), products, order)
+        Self::with_order(graph, outputs, (residents, reserved), (products, tuning), order)
     }
 
     /// The same for tasks that run one after another: values share more memory.
@@ -82,17 +86,17 @@ impl CudaPlan {
         outputs: &[NodeId],
         residents: &[Resident],
         reserved: usize,
-        products: Products,
+        (products, tuning): Multiplying<'_>,
     ) -> Self {
         let order = |accesses: &[Access]| Order::sequence(accesses.len());
-        Self::with_order(graph, outputs, (residents, reserved), products, order)
+        Self::with_order(graph, outputs, (residents, reserved), (products, tuning), order)
     }
 
     fn with_order(
         graph: &Graph,
         outputs: &[NodeId],
         (residents, reserved): (&[Resident], usize),
-        products: Products,
+        (products, tuning): Multiplying<'_>,
         order: impl Fn(&[Access]) -> Order,
     ) -> Self {
         let jobs = jobs(fuse::instructions(graph, outputs), products);
@@ -109,7 +113,7 @@ impl CudaPlan {
             products,
         };
         let reserved = plan.place_what_stays(outputs, residents, reserved);
-        plan.place_the_rest(reserved);
+        plan.place_the_rest(reserved, tuning);
         plan
     }
 
@@ -131,7 +135,7 @@ impl CudaPlan {
         end
     }
 
-    fn place_the_rest(&mut self, reserved: usize) {
+    fn place_the_rest(&mut self, reserved: usize, tuning: &Tuning) {
         enum Owner {
             Node(NodeId),
             Rounded(NodeId),
@@ -156,7 +160,7 @@ impl CudaPlan {
                         let size = self.graph[node].shape.size();
                         want(Owner::Node(node), size, number, read_by(node.index()));
                     }
-                    let workspace = workspace(&self.graph, instruction, self.products);
+                    let workspace = workspace(&self.graph, instruction, (self.products, tuning));
                     want(Owner::Workspace(number), workspace, number, Vec::new());
                 }
                 Job::Round(node) => {
@@ -293,13 +297,13 @@ fn access(graph: &Graph, job: &Job, products: Products) -> Access {
 }
 
 /// Elements that an instruction needs for itself.
-fn workspace(graph: &Graph, instruction: &Instruction, products: Products) -> usize {
+fn workspace(graph: &Graph, instruction: &Instruction, (products, tuning): Multiplying<'_>) -> usize {
     match &instruction.work {
         Work::Product { matmul, operands: [a, b], .. } => {
             let extents = matmul.extents(&graph[*a].shape, &graph[*b].shape);
             match products {
-                Products::F32 => Gemm::<f32>::workspace(extents),
-                Products::Bf16 => Gemm::<bf16>::workspace(extents),
+                Products::F32 => Gemm::<f32>::workspace(tuning.tiling::<f32>(*matmul, extents), extents),
+                Products::Bf16 => Gemm::<bf16>::workspace(tuning.tiling::<bf16>(*matmul, extents), extents),
             }
         }
         Work::Operation => {

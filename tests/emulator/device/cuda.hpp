@@ -17,9 +17,9 @@
 #define __grid_constant__
 
 #define threadIdx (emulator::current->index)
-#define blockIdx (emulator::block.index)
-#define blockDim (emulator::block.size)
-#define gridDim (emulator::block.grid)
+#define blockIdx (emulator::block->index)
+#define blockDim (emulator::block->size)
+#define gridDim (emulator::block->grid)
 #define warpSize 32
 
 inline void __syncthreads(emulator::Place place = {}) { emulator::barrier(place); }

@@ -38,4 +38,9 @@ T __ldg(const T* pointer) {
     return *pointer;
 }
 
+template <class T>
+T __ldcg(const T* pointer) {
+    return *pointer;
+}
+
 [[noreturn]] inline void __trap() { emulator::fault("__trap()"); }

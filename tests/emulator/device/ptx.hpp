@@ -134,4 +134,55 @@ inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[
     emulator::warp_operation("mma.m16n8k16", 0xffffffffu, &own, multiply_m16n8k16, false, place);
 }
 
+// ---- Grid-wide waiting
+
+inline void add_release(unsigned* address, unsigned value) {
+    __atomic_fetch_add(address, value, __ATOMIC_RELEASE);
+    emulator::progress();
+}
+// All bits set, as if whatever is waited for had come, where a test skips the line.
+inline unsigned load_acquire(const unsigned* address, emulator::Place place = {}) {
+    return emulator::spin(place) ? __atomic_load_n(address, __ATOMIC_ACQUIRE) : ~0u;
+}
+
+inline void launch_dependents(emulator::Place place = {}) {
+    if (!emulator::device_is_at_least(900)) __trap();
+    emulator::launch_dependents(place);
+}
+inline void wait_for_prerequisites(emulator::Place place = {}) {
+    if (!emulator::device_is_at_least(900)) __trap();
+    emulator::wait_for_prerequisites(place);
+}
+
+// ---- Clusters
+
+inline unsigned cluster_rank() {
+    if (!emulator::device_is_at_least(900)) __trap();
+    return emulator::cluster_rank();
+}
+inline unsigned cluster_size() {
+    if (!emulator::device_is_at_least(900)) __trap();
+    return emulator::cluster_size();
+}
+inline void cluster_arrive(emulator::Place place = {}) {
+    if (!emulator::device_is_at_least(900)) __trap();
+    emulator::cluster_arrive(place);
+}
+inline void cluster_wait(emulator::Place place = {}) {
+    if (!emulator::device_is_at_least(900)) __trap();
+    emulator::cluster_wait(place);
+}
+inline uint32_t cluster_address(const void* shared, unsigned rank) {
+    if (!emulator::device_is_at_least(900)) __trap();
+    return emulator::cluster_address(shared, rank);
+}
+
+template <class Word>
+Word load_cluster(uint32_t address) {
+    if (!emulator::device_is_at_least(900)) __trap();
+    return *static_cast<const Word*>(emulator::cluster_shared(address, sizeof(Word)));
+}
+inline uint32_t load_cluster_4(uint32_t address) { return load_cluster<uint32_t>(address); }
+inline uint4 load_cluster_16(uint32_t address) { return load_cluster<uint4>(address); }
+
 } // namespace ptx

@@ -85,7 +85,7 @@ DRIVER_API Result cuDeviceGetAttribute(int* value, int attribute, int device) {
         *value = emulator::WARP;
         break;
     case 16: // MULTIPROCESSOR_COUNT
-        *value = 4;
+        *value = MULTIPROCESSORS;
         break;
     case 75: // COMPUTE_CAPABILITY_MAJOR
         *value = capability(model) / 10;
@@ -93,11 +93,17 @@ DRIVER_API Result cuDeviceGetAttribute(int* value, int attribute, int device) {
     case 76: // COMPUTE_CAPABILITY_MINOR
         *value = capability(model) % 10;
         break;
+    case 95: // COOPERATIVE_LAUNCH
+        *value = 1;
+        break;
     case 97: // MAX_SHARED_MEMORY_PER_BLOCK_OPTIN
         *value = model.shared_per_block;
         break;
     case 115: // MEMORY_POOLS_SUPPORTED
         *value = 1;
+        break;
+    case 120: // CLUSTER_LAUNCH
+        *value = capability(model) >= 90;
         break;
     default:
         *value = 0;

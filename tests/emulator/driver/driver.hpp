@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <vector>
 
 #include "../runtime/machine.hpp"
 
@@ -29,12 +31,15 @@ enum Result : int {
     CUDA_ERROR_NOT_FOUND = 500,
     CUDA_ERROR_NOT_READY = 600,
     CUDA_ERROR_ILLEGAL_ADDRESS = 700,
+    CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE = 720,
+    CUDA_ERROR_NOT_SUPPORTED = 801,
     CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED = 900,
     CUDA_ERROR_STREAM_CAPTURE_INVALIDATED = 901,
     CUDA_ERROR_STREAM_CAPTURE_UNMATCHED = 903,
     CUDA_ERROR_STREAM_CAPTURE_UNJOINED = 904,
     CUDA_ERROR_STREAM_CAPTURE_ISOLATION = 905,
     CUDA_ERROR_CAPTURED_EVENT = 907,
+    CUDA_ERROR_INVALID_CLUSTER_SIZE = 912,
 };
 
 using DevicePointer = unsigned long long;
@@ -47,12 +52,14 @@ struct DeviceModel {
     int major, minor;
     unsigned architecture; // its bit in Kernel::architectures
     int shared_per_block;  // the most that a kernel can ask for
+    int threads;           // that a multiprocessor holds
 };
 constexpr DeviceModel DEVICES[] = {
-    {"emulated sm_75", 7, 5, 1, 64 * 1024},
-    {"emulated sm_80", 8, 0, 2, 163 * 1024},
-    {"emulated sm_90", 9, 0, 4, 227 * 1024},
+    {"emulated sm_75", 7, 5, 1, 64 * 1024, 1024},
+    {"emulated sm_80", 8, 0, 2, 163 * 1024, 2048},
+    {"emulated sm_90", 9, 0, 4, 227 * 1024, 2048},
 };
+constexpr int MULTIPROCESSORS = 4, BLOCKS_PER_MULTIPROCESSOR = 32;
 constexpr int DEVICE_COUNT = sizeof DEVICES / sizeof DEVICES[0];
 
 // The machine, where COTANGENT_EMULATOR_... in the environment does not say otherwise.
@@ -74,7 +81,18 @@ bool is_capturing();
 // Notes that the calling thread has called a function of the driver.
 void count_call(const char* function);
 
+// A kernel's launch, with copies of its arguments: a captured one is carried out later.
+struct Launch {
+    const emulator::Kernel* kernel;
+    emulator::Configuration configuration;
+    std::vector<std::vector<char>> arguments;
+    bool overlaps; // may begin before the stream's last kernel has ended
+};
+// Carries out launches of which each but the first overlaps the one before it.
+Result run(const std::vector<Launch*>& launches);
+
 // Does work in the order of a stream, now; or notes it in the graph that the stream is being captured into.
 Result enqueue(void* stream, std::function<Result()> work);
+Result enqueue(void* stream, Launch launch);
 
 } // namespace driver

@@ -1,6 +1,7 @@
 // Modules and kernels.
 //
 // An image is the text that the emulator's build writes: a first line, then the name of each kernel.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -22,6 +23,7 @@ struct Function {
     const emulator::Kernel* kernel;
     const DeviceModel* device;
     size_t largest_dynamic_shared = emulator::LARGEST_STATIC_SHARED; // more must be asked for
+    unsigned largest_cluster = emulator::LARGEST_PORTABLE_CLUSTER;   // likewise
 };
 
 struct Module {
@@ -59,7 +61,8 @@ DRIVER_API Result cuModuleGetFunction(Function** function, Module* module, const
     return CUDA_SUCCESS;
 }
 
-static constexpr int MAX_THREADS_PER_BLOCK = 0, MAX_DYNAMIC_SHARED_SIZE_BYTES = 8; // CUfunction_attribute
+// CUfunction_attribute
+static constexpr int MAX_THREADS_PER_BLOCK = 0, MAX_DYNAMIC_SHARED_SIZE_BYTES = 8, NON_PORTABLE_CLUSTER_SIZE_ALLOWED = 14;
 
 DRIVER_API Result cuFuncGetAttribute(int* value, int attribute, Function* function) {
     COUNT_CALL;
@@ -78,13 +81,15 @@ DRIVER_API Result cuFuncGetAttribute(int* value, int attribute, Function* functi
 
 DRIVER_API Result cuFuncSetAttribute(Function* function, int attribute, int value) {
     COUNT_CALL;
+    if (attribute == NON_PORTABLE_CLUSTER_SIZE_ALLOWED) {
+        function->largest_cluster = value ? emulator::LARGEST_CLUSTER : emulator::LARGEST_PORTABLE_CLUSTER;
+    }
     if (attribute != MAX_DYNAMIC_SHARED_SIZE_BYTES) return CUDA_SUCCESS;
     if (value < 0 || value > function->device->shared_per_block) return CUDA_ERROR_INVALID_VALUE;
     function->largest_dynamic_shared = value;
     return CUDA_SUCCESS;
 }
 
-// A launch's arguments, copied: a captured launch is carried out later.
 static std::vector<std::vector<char>> copy_arguments(const emulator::Kernel& kernel, void** arguments) {
     std::vector<std::vector<char>> copies;
     for (unsigned i = 0; i < kernel.parameter_count; i++) {
@@ -110,36 +115,136 @@ static Defect defect_of(const emulator::Kernel& kernel) {
     return ++launches == atoi(set + last + 1) ? Defect::faulty : Defect::none;
 }
 
-DRIVER_API Result cuLaunchKernel(Function* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
-                                 unsigned block_y, unsigned block_z, unsigned dynamic_shared, void* stream,
-                                 void** arguments, void** extra) {
-    COUNT_CALL;
-    if (Result fault = fault_so_far()) return fault;
-    const emulator::Kernel& kernel = *function->kernel;
-    const emulator::Configuration configuration = {
-        {grid_x, grid_y, grid_z},
-        {block_x, block_y, block_z},
-        dynamic_shared,
-        100 * function->device->major + 10 * function->device->minor,
-    };
-    // The limits of the CUDA C++ Programming Guide's table of technical specifications.
-    const bool allowed = grid_x >= 1 && grid_y >= 1 && grid_z >= 1 && grid_x <= 0x7fffffff && grid_y <= 65535 &&
-                         grid_z <= 65535 && block_x >= 1 && block_y >= 1 && block_z >= 1 && block_z <= 64 &&
-                         size_t(block_x) * block_y * block_z <= kernel.largest_block &&
-                         dynamic_shared <= function->largest_dynamic_shared && !extra;
-    if (!allowed) return CUDA_ERROR_INVALID_VALUE;
-    return enqueue(stream, [&kernel, configuration, copies = copy_arguments(kernel, arguments)]() mutable {
-        const Defect defect = defect_of(kernel);
-        if (defect == Defect::idle) return CUDA_SUCCESS;
+Result driver::run(const std::vector<Launch*>& launches) {
+    std::vector<std::vector<void*>> pointers;
+    std::vector<emulator::Request> requests;
+    for (Launch* launch : launches) {
+        const Defect defect = defect_of(*launch->kernel);
+        if (defect == Defect::idle) continue;
         if (defect == Defect::faulty) {
             emulator::Machine& machine = emulator::machine();
             snprintf(machine.message, sizeof machine.message, "the kernel is faulty");
             record_fault();
             return CUDA_SUCCESS;
         }
-        std::vector<void*> pointers;
-        for (std::vector<char>& copy : copies) pointers.push_back(copy.data());
-        if (!emulator::launch(kernel, configuration, pointers.data())) record_fault();
-        return CUDA_SUCCESS;
-    });
+        std::vector<void*>& own = pointers.emplace_back();
+        for (std::vector<char>& copy : launch->arguments) own.push_back(copy.data());
+        requests.push_back({launch->kernel, launch->configuration, own.data()});
+    }
+    if (!requests.empty() && !emulator::launch(requests.data(), requests.size())) record_fault();
+    return CUDA_SUCCESS;
+}
+
+// How many blocks of a launch the device holds at once, as far as threads and dynamic shared memory tell.
+static unsigned long long blocks_at_once(const DeviceModel& device, const emulator::Configuration& configuration) {
+    const uint3 block = configuration.block;
+    unsigned long long each = std::min(BLOCKS_PER_MULTIPROCESSOR, device.threads / int(block.x * block.y * block.z));
+    if (configuration.dynamic_shared) {
+        each = std::min<unsigned long long>(each, device.shared_per_block / configuration.dynamic_shared);
+    }
+    return each * MULTIPROCESSORS;
+}
+
+static Result launch(Function* function, const emulator::Configuration& configuration, void* stream, void** arguments,
+                     void** extra, bool overlaps) {
+    if (Result fault = fault_so_far()) return fault;
+    const emulator::Kernel& kernel = *function->kernel;
+    const auto [grid, block, dynamic_shared, architecture, cluster, cooperative] = configuration;
+    // The limits of the CUDA C++ Programming Guide's table of technical specifications.
+    const bool allowed = grid.x >= 1 && grid.y >= 1 && grid.z >= 1 && grid.x <= 0x7fffffff && grid.y <= 65535 &&
+                         grid.z <= 65535 && block.x >= 1 && block.y >= 1 && block.z >= 1 && block.z <= 64 &&
+                         size_t(block.x) * block.y * block.z <= kernel.largest_block &&
+                         dynamic_shared <= function->largest_dynamic_shared && !extra;
+    if (!allowed) return CUDA_ERROR_INVALID_VALUE;
+    const unsigned long long in_cluster = 1ull * cluster.x * cluster.y * cluster.z;
+    if ((in_cluster > 1 || overlaps) && architecture < 900) return CUDA_ERROR_NOT_SUPPORTED;
+    if (in_cluster == 0 || in_cluster > function->largest_cluster || grid.x % cluster.x != 0 ||
+        grid.y % cluster.y != 0 || grid.z % cluster.z != 0) {
+        return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+    }
+    if (cooperative && 1ull * grid.x * grid.y * grid.z > blocks_at_once(*function->device, configuration)) {
+        return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
+    }
+    return enqueue(stream, Launch{&kernel, configuration, copy_arguments(kernel, arguments), overlaps});
+}
+
+static int architecture_of(const Function* function) {
+    return 100 * function->device->major + 10 * function->device->minor;
+}
+
+DRIVER_API Result cuLaunchKernel(Function* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                                 unsigned block_y, unsigned block_z, unsigned dynamic_shared, void* stream,
+                                 void** arguments, void** extra) {
+    COUNT_CALL;
+    const emulator::Configuration configuration = {
+        {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, dynamic_shared, architecture_of(function)};
+    return launch(function, configuration, stream, arguments, extra, false);
+}
+
+// CUlaunchAttribute and CUlaunchConfig, as cuda.h has them.
+enum AttributeId : int { IGNORE = 0, COOPERATIVE = 2, CLUSTER_DIMENSION = 4, PROGRAMMATIC_STREAM_SERIALIZATION = 6 };
+
+struct LaunchAttribute {
+    int id;
+    char pad[4];
+    union {
+        char bytes[64];
+        int flag;
+        uint3 extents;
+    };
+};
+static_assert(sizeof(LaunchAttribute) == 72, "as in cuda.h");
+
+struct LaunchConfig {
+    uint3 grid, block;
+    unsigned dynamic_shared;
+    void* stream;
+    const LaunchAttribute* attributes;
+    unsigned count;
+};
+
+// What a launch with attributes asks for; false where the emulator does not know an attribute.
+static bool read_config(const Function* function, const LaunchConfig& config, emulator::Configuration& configuration,
+                        bool& overlaps) {
+    configuration = {config.grid, config.block, config.dynamic_shared, architecture_of(function)};
+    overlaps = false;
+    for (unsigned i = 0; i < config.count; i++) {
+        const LaunchAttribute& attribute = config.attributes[i];
+        switch (attribute.id) {
+        case IGNORE:
+            break;
+        case COOPERATIVE:
+            configuration.cooperative = attribute.flag != 0;
+            break;
+        case CLUSTER_DIMENSION:
+            configuration.cluster = attribute.extents;
+            break;
+        case PROGRAMMATIC_STREAM_SERIALIZATION:
+            overlaps = attribute.flag != 0;
+            break;
+        default:
+            return false;
+        }
+    }
+    return true;
+}
+
+DRIVER_API Result cuLaunchKernelEx(const LaunchConfig* config, Function* function, void** arguments, void** extra) {
+    COUNT_CALL;
+    emulator::Configuration configuration;
+    bool overlaps;
+    if (!read_config(function, *config, configuration, overlaps)) return CUDA_ERROR_NOT_SUPPORTED;
+    return launch(function, configuration, config->stream, arguments, extra, overlaps);
+}
+
+DRIVER_API Result cuOccupancyMaxActiveClusters(int* count, Function* function, const LaunchConfig* config) {
+    COUNT_CALL;
+    emulator::Configuration configuration;
+    bool overlaps;
+    if (!read_config(function, *config, configuration, overlaps)) return CUDA_ERROR_NOT_SUPPORTED;
+    const uint3 cluster = configuration.cluster;
+    const unsigned size = cluster.x * cluster.y * cluster.z;
+    if (size == 0 || size > function->largest_cluster) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
+    *count = blocks_at_once(*function->device, configuration) / size;
+    return CUDA_SUCCESS;
 }

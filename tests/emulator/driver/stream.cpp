@@ -17,7 +17,8 @@ using namespace driver;
 namespace {
 
 struct Node {
-    std::function<Result()> work;
+    std::function<Result()> work;   // or
+    std::shared_ptr<Launch> launch; // a kernel
     std::set<size_t> dependencies;
 };
 
@@ -58,16 +59,32 @@ Result invalidate(Stream& stream, Result problem) {
 
 bool driver::is_capturing() { return captures > 0; }
 
+// Notes work in the graph that the stream is being captured into.
+static void note(Stream& stream, Node node) {
+    std::vector<Node>& nodes = stream.capture->graph.nodes;
+    node.dependencies = stream.last;
+    nodes.push_back(std::move(node));
+    stream.last = {nodes.size() - 1};
+    stream.capture->open.insert(&stream);
+}
+
 Result driver::enqueue(void* handle, std::function<Result()> work) {
     Stream& stream = stream_of(handle);
     if (!stream.capture) {
         if (Result fault = fault_so_far()) return fault;
         return work();
     }
-    std::vector<Node>& nodes = stream.capture->graph.nodes;
-    nodes.push_back({std::move(work), stream.last});
-    stream.last = {nodes.size() - 1};
-    stream.capture->open.insert(&stream);
+    note(stream, {std::move(work), nullptr, {}});
+    return CUDA_SUCCESS;
+}
+
+Result driver::enqueue(void* handle, Launch launch) {
+    Stream& stream = stream_of(handle);
+    if (!stream.capture) {
+        if (Result fault = fault_so_far()) return fault;
+        return run({&launch}); // what it may overlap has been done
+    }
+    note(stream, {nullptr, std::make_shared<Launch>(std::move(launch)), {}});
     return CUDA_SUCCESS;
 }
 
@@ -234,6 +251,24 @@ static size_t choose(const std::vector<size_t>& ready) {
     return 0;
 }
 
+// The node, and those after it of which each is a kernel that may overlap the one before it, and waits for it alone.
+static std::vector<size_t> overlapping(const Graph& graph, size_t node) {
+    std::vector<size_t> chain = {node};
+    for (size_t i = node + 1; i < graph.nodes.size(); i++) {
+        const Node &last = graph.nodes[chain.back()], &next = graph.nodes[i];
+        const bool follows = next.dependencies == std::set<size_t>{chain.back()};
+        if (follows && last.launch && next.launch && next.launch->overlaps) chain.push_back(i);
+    }
+    return chain;
+}
+
+static Result carry_out(const Graph& graph, const std::vector<size_t>& chain) {
+    if (!graph.nodes[chain[0]].launch) return graph.nodes[chain[0]].work();
+    std::vector<Launch*> launches;
+    for (const size_t node : chain) launches.push_back(graph.nodes[node].launch.get());
+    return run(launches);
+}
+
 static Result replay(Graph& graph) {
     std::vector<size_t> waiting_for(graph.nodes.size()), ready;
     for (size_t i = 0; i < graph.nodes.size(); i++) {
@@ -242,12 +277,16 @@ static Result replay(Graph& graph) {
     }
     while (!ready.empty()) {
         const auto chosen = ready.begin() + choose(ready);
-        const size_t node = *chosen;
+        const std::vector<size_t> done = overlapping(graph, *chosen);
         ready.erase(chosen);
-        if (Result problem = graph.nodes[node].work()) return problem;
+        if (Result problem = carry_out(graph, done)) return problem;
         if (Result fault = fault_so_far()) return fault;
-        for (size_t i = node + 1; i < graph.nodes.size(); i++) {
-            if (graph.nodes[i].dependencies.count(node) && --waiting_for[i] == 0) ready.push_back(i);
+        for (const size_t node : done) {
+            for (size_t i = node + 1; i < graph.nodes.size(); i++) {
+                const bool waits = graph.nodes[i].dependencies.count(node);
+                const bool is_done = std::find(done.begin(), done.end(), i) != done.end();
+                if (waits && --waiting_for[i] == 0 && !is_done) ready.push_back(i);
+            }
         }
     }
     return CUDA_SUCCESS;

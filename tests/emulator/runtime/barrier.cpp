@@ -9,10 +9,11 @@ namespace emulator {
 void barrier(Place place) {
     if (is_skipped(place)) return;
     Machine& m = machine();
-    Barrier& b = m.barrier;
-    if (m.live != m.thread_count) {
+    LiveBlock& block = *m.running->owner;
+    Barrier& b = block.barrier;
+    if (block.live != block.thread_count) {
         fault("__syncthreads at %s:%d after %u threads of the block have returned", place.file, place.line,
-              m.thread_count - m.live);
+              block.thread_count - block.live);
     }
     if (b.arrived == 0) {
         b.place = place;
@@ -23,7 +24,7 @@ void barrier(Place place) {
     // Two objects in turn: whoever is still leaving one phase must not acquire the next.
     void* order = &b.order[b.phase % 2];
     release_order(order);
-    if (++b.arrived < m.thread_count) {
+    if (++b.arrived < block.thread_count) {
         b.waiting[b.arrived - 1] = m.running;
         wait("__syncthreads", place);
         return;
@@ -38,8 +39,8 @@ void barrier(Place place) {
     give_way();
 }
 
-void barrier_without(Fiber*) {
-    const Barrier& b = machine().barrier;
+void barrier_without(Fiber* fiber) {
+    const Barrier& b = fiber->owner->barrier;
     if (b.arrived != 0) {
         fault("a thread has returned while others wait in __syncthreads at %s:%d", b.place.file, b.place.line);
     }

@@ -1,9 +1,10 @@
 // What kernels and the runtime share: the running thread, and the operations that involve others.
 //
-// A launch runs the blocks of a grid one after another. A block's threads are fibers on the calling
-// operating-system thread; they give way only where CUDA threads meet (barriers, warp operations,
-// waits), so a launch is a sequence that the schedule's order and seed decide. All state belongs to
-// the calling thread (see machine.hpp): launches from several threads run side by side.
+// A launch runs the blocks of a grid one after another, or together where the launch asks for it: those
+// of a cluster, those of a cooperative grid, those of grids that may overlap. Threads are fibers on the
+// calling operating-system thread; they give way only where CUDA threads meet (barriers, warp operations,
+// waits, acquiring loads), so a launch is a sequence that the schedule's order and seed decide. All state
+// belongs to the calling thread (see machine.hpp): launches from several threads run side by side.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -31,7 +32,7 @@ struct Thread {
     unsigned lane, warp;
 };
 
-// The block that runs.
+// A block as its threads see it.
 struct Block {
     uint3 index; // blockIdx
     uint3 size;  // blockDim
@@ -40,7 +41,7 @@ struct Block {
 
 // __thread, not thread_local: no check at each access whether they are initialised.
 extern __thread Thread* current EMULATOR_FAST_TLS;
-extern __thread Block block EMULATOR_FAST_TLS;
+extern __thread const Block* block EMULATOR_FAST_TLS; // that of the running thread
 
 // Whether the running device is of this architecture (as __CUDA_ARCH__ numbers them) or a later one.
 bool device_is_at_least(int architecture);
@@ -65,6 +66,28 @@ void* shared_variable(const void* site, size_t size, size_t alignment, const cha
 void* dynamic_shared();
 // An address as __cvta_generic_to_shared gives it; a fault if it is not in shared memory.
 uint32_t shared_offset(const void* address);
+
+// Clusters. The running block's number in its cluster, and how many blocks that has; a launch without
+// clusters has one of one block for each. Its barrier, in two halves.
+unsigned cluster_rank();
+unsigned cluster_size();
+void cluster_arrive(Place place);
+void cluster_wait(Place place);
+// mapa: the address in the cluster's shared memory of what lies at `address` in this block's, but in the block of
+// that number.
+uint32_t cluster_address(const void* address, unsigned rank);
+// Where such an address leads; a fault if its block has not begun, or has ended.
+const void* cluster_shared(uint32_t address, size_t size);
+
+// griddepcontrol: lets the next grid begin, and waits for the one before.
+void launch_dependents(Place place);
+void wait_for_prerequisites(Place place);
+
+// Before a load that may be one of a loop which waits for another thread: lets others run. False if the line is
+// skipped. A fault once nobody does anything but such loads.
+bool spin(Place place);
+// Something that ends others' loops may have happened.
+void progress();
 
 // cp.async: copies that a thread has asked for and that have not happened yet.
 struct AsyncCopy {

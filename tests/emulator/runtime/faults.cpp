@@ -12,7 +12,7 @@
 namespace emulator {
 
 static void describe(Machine& m, const char* text) {
-    const uint3 b = block.index, t = current ? current->index : uint3{};
+    const uint3 b = block ? block->index : uint3{}, t = current ? current->index : uint3{};
     const bool host = m.running == &m.launcher;
     if (host) {
         snprintf(m.message, sizeof m.message, "%.800s [block (%u, %u, %u)]", text, b.x, b.y, b.z);

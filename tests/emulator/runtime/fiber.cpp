@@ -31,7 +31,9 @@ static void run_thread() {
         }
     }
     acquire_order(&m.starts);
-    m.kernel->call(m.arguments);
+    LiveBlock& own = *m.running->owner;
+    own.begun = true;
+    own.launch->request->kernel->call(own.launch->request->arguments);
     finish_thread();
 }
 
@@ -115,6 +117,7 @@ void switch_to(Fiber* to, bool leaving_for_good) {
     if (to == from) return;
     m.running = to;
     current = to;
+    block = to->owner;
     if (__tsan_switch_to_fiber) __tsan_switch_to_fiber(to->race_detector, 1 /* orders nothing */);
     if (__sanitizer_start_switch_fiber) {
         __sanitizer_start_switch_fiber(leaving_for_good ? nullptr : &from->fake_stack, to->stack, to->stack_size);

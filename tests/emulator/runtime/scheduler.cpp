@@ -15,7 +15,7 @@
 namespace emulator {
 
 __thread Thread* current;
-__thread Block block;
+__thread const Block* block;
 
 // Machines outlive their threads, as their stacks are costly: the next thread takes one over.
 static std::mutex mutex;
@@ -54,24 +54,25 @@ uint64_t random() {
     return state;
 }
 
-static constexpr unsigned RING = 2 * LARGEST_BLOCK;
+// The ring's place of that number; numbers run on and wrap around.
+static Fiber*& ready(Machine& m, unsigned number) { return m.ready[number & (m.ring - 1)]; }
 
 void make_ready(Fiber* fiber) {
     Machine& m = machine();
     fiber->state = Fiber::ready;
-    m.ready[m.tail++ % RING] = fiber;
+    ready(m, m.tail++) = fiber;
 }
 
 static Fiber* next_ready(Machine& m) {
     if (m.head == m.tail) return nullptr;
     switch (m.order) {
     case Order::last_in_first_out:
-        return m.ready[--m.tail % RING];
+        return ready(m, --m.tail);
     case Order::random:
-        std::swap(m.ready[m.head % RING], m.ready[(m.head + random() % (m.tail - m.head)) % RING]);
+        std::swap(ready(m, m.head), ready(m, m.head + random() % (m.tail - m.head)));
         [[fallthrough]];
     case Order::first_in_first_out:
-        return m.ready[m.head++ % RING];
+        return ready(m, m.head++);
     }
     return nullptr;
 }
@@ -85,13 +86,21 @@ void leave_kernel() {
     char text[sizeof m.message];
     int length = snprintf(text, sizeof text, "deadlock:");
     unsigned named = 0;
-    for (unsigned i = 0; i < m.thread_count && named < 4; i++) {
-        const Fiber& fiber = *m.fibers[i];
-        if (fiber.state != Fiber::blocked) continue;
-        length += snprintf(text + length, sizeof text - length, " thread %u waits in %s at %s:%d;", i,
-                           fiber.waits_in, fiber.waits_at.file, fiber.waits_at.line);
-        if (length >= int(sizeof text)) break;
-        named++;
+    for (unsigned i = 0; i < m.block_count; i++) {
+        const LiveBlock& b = *m.blocks[i];
+        for (unsigned thread = 0; thread < b.thread_count && named < 4; thread++) {
+            const Fiber& fiber = *b.fibers[thread];
+            if (fiber.state != Fiber::blocked) continue;
+            length += snprintf(text + length, sizeof text - length, " thread %u", thread);
+            if (m.block_count > 1) {
+                length += snprintf(text + length, sizeof text - length, " of block (%u, %u, %u)", b.index.x, b.index.y,
+                                   b.index.z);
+            }
+            length += snprintf(text + length, sizeof text - length, " waits in %s at %s:%d;", fiber.waits_in,
+                               fiber.waits_at.file, fiber.waits_at.line);
+            if (length >= int(sizeof text) - 400) named = 4; // no room for another
+            named++;
+        }
     }
     fault("%s", text);
 }
@@ -109,9 +118,12 @@ void wait(const char* what, Place place) {
     self->state = Fiber::blocked;
     self->waits_in = what;
     self->waits_at = place;
+    m.spins = 0;
     run_next(m, false);
     if (self->acquires) acquire_order(std::exchange(self->acquires, nullptr));
 }
+
+void run_others() { run_next(machine(), false); }
 
 void give_way() {
     Machine& m = machine();
@@ -120,26 +132,61 @@ void give_way() {
     run_next(m, false);
 }
 
+void wake_all(Fiber*& waiting, void* order) {
+    for (Fiber* fiber = std::exchange(waiting, nullptr); fiber; fiber = fiber->next_waiting) {
+        fiber->acquires = order;
+        make_ready(fiber);
+    }
+    progress();
+}
+
+void progress() { machine().spins = 0; }
+
+bool spin(Place place) {
+    if (is_skipped(place)) return false;
+    static constexpr unsigned MOST = 1 << 20; // thousands of turns of every thread that can be there
+    Machine& m = machine();
+    if (++m.spins > MOST) {
+        fault("deadlock: every thread that can run waits in a loop; this one's is at %s:%d", place.file, place.line);
+    }
+    Fiber* self = m.running;
+    self->state = Fiber::ready;
+    // Behind all others, also where the last goes first.
+    ready(m, m.order == Order::last_in_first_out ? --m.head : m.tail++) = self;
+    run_next(m, false);
+    return true;
+}
+
 void finish_thread() {
     Machine& m = machine();
     Fiber* self = m.running;
+    LiveBlock& own = *self->owner;
     self->state = Fiber::done;
+    m.spins = 0;
     m.live--;
+    own.live--;
     warps_without(self);
     barrier_without(self);
+    cluster_without(self);
+    release_order(&own.launch->ends);
     release_order(&m.ends);
+    if (own.live == 0) end_block(&own);
     if (m.live == 0) leave_kernel();
     run_next(m, true);
 }
 
-void start_block() {
+void start_wave() {
     Machine& m = machine();
     m.head = m.tail = 0;
     m.live = m.thread_count;
-    for (unsigned i = 0; i < m.thread_count; i++) {
-        Fiber* fiber = m.fibers[i];
-        prepare_fiber(fiber);
-        make_ready(fiber);
+    m.spins = 0;
+    for (unsigned i = 0; i < m.block_count; i++) {
+        LiveBlock& b = *m.blocks[i];
+        for (unsigned thread = 0; thread < b.thread_count; thread++) {
+            Fiber* fiber = b.fibers[thread];
+            prepare_fiber(fiber);
+            if (!b.launch->before) make_ready(fiber); // the others when they are let
+        }
     }
     run_next(m, false);
 }

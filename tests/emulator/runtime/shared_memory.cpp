@@ -1,5 +1,6 @@
 // Shared memory: an arena with the dynamic part first, then each __shared__ variable, with red zones
-// between them. It holds NaN (all bits set) at the start of a block, as hardware promises nothing.
+// between them. It holds NaN (all bits set) at the start of a block, as hardware promises nothing. Each block has
+// its own arena, all of a launch laid out alike.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -25,77 +26,93 @@ static void fill(char* memory, unsigned char value, size_t size) {
 
 static size_t round_up(size_t size, size_t alignment) { return (size + alignment - 1) / alignment * alignment; }
 
-void begin_shared(Machine& m) {
-    if (!m.arena) {
+void begin_layout(SharedLayout& layout, size_t dynamic_size) {
+    layout.dynamic_size = dynamic_size;
+    layout.top = dynamic_size ? round_up(dynamic_size + RED_ZONE, 1024) : 0;
+    layout.static_size = layout.count = 0;
+}
+
+static void set_anew(const LiveBlock& b, const SharedVariable& variable) {
+    if (__asan_unpoison_memory_region) __asan_unpoison_memory_region(b.arena + variable.offset, variable.size);
+    fill(b.arena + variable.offset, UNSET, variable.size);
+}
+
+void begin_shared(LiveBlock& b) {
+    if (!b.arena) {
         const size_t page = sysconf(_SC_PAGESIZE);
         void* memory = mmap(nullptr, ARENA + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (memory == MAP_FAILED) abort();
-        m.arena = static_cast<char*>(memory) + page;
-        mprotect(m.arena, ARENA, PROT_READ | PROT_WRITE);
-        m.top = ARENA;
+        b.arena = static_cast<char*>(memory) + page;
+        mprotect(b.arena, ARENA, PROT_READ | PROT_WRITE);
+        b.dirty = ARENA;
     }
-    if (__asan_unpoison_memory_region) __asan_unpoison_memory_region(m.arena, ARENA);
+    if (__asan_unpoison_memory_region) __asan_unpoison_memory_region(b.arena, ARENA);
     if (under_thread_sanitizer()) {
         // Mapped anew, so that the last block's accesses are forgotten.
-        mmap(m.arena, ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-        m.top = ARENA;
+        mmap(b.arena, ARENA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        b.dirty = ARENA;
     }
-    fill(m.arena, CANARY, m.top);
-    fill(m.arena, UNSET, m.dynamic_size);
-    m.top = m.dynamic_size ? round_up(m.dynamic_size + RED_ZONE, 1024) : 0;
-    m.static_size = 0;
-    m.variable_count = 0;
+    const SharedLayout& layout = b.launch->layout;
+    fill(b.arena, CANARY, b.dirty);
+    b.dirty = ARENA; // until check_shared has found how much
+    fill(b.arena, UNSET, layout.dynamic_size);
     if (__asan_poison_memory_region) {
-        __asan_poison_memory_region(m.arena + m.dynamic_size, ARENA - m.dynamic_size);
+        __asan_poison_memory_region(b.arena + layout.dynamic_size, ARENA - layout.dynamic_size);
     }
+    for (unsigned i = 0; i < layout.count; i++) set_anew(b, layout.variables[i]);
 }
 
 void* shared_variable(const void* site, size_t size, size_t alignment, const char* name) {
     Machine& m = machine();
-    for (unsigned i = 0; i < m.variable_count; i++) {
-        if (m.variables[i].site == site) return m.arena + m.variables[i].offset;
+    const LiveBlock& own = *m.running->owner;
+    SharedLayout& layout = own.launch->layout;
+    for (unsigned i = 0; i < layout.count; i++) {
+        if (layout.variables[i].site == site) return own.arena + layout.variables[i].offset;
     }
-    m.static_size += size;
-    if (m.static_size > LARGEST_STATIC_SHARED) {
+    layout.static_size += size;
+    if (layout.static_size > LARGEST_STATIC_SHARED) {
         fault("static shared memory over %zu bytes with '%s'", LARGEST_STATIC_SHARED, name);
     }
     // Aligned as declared and not better, so that a wider access than the declaration allows faults.
-    const size_t offset = round_up(m.top, 128) + (alignment < 128 ? alignment : 0);
-    if (m.static_size + m.dynamic_size > LARGEST_SHARED || offset + size + RED_ZONE > ARENA) {
+    const size_t offset = round_up(layout.top, 128) + (alignment < 128 ? alignment : 0);
+    if (layout.static_size + layout.dynamic_size > LARGEST_SHARED || offset + size + RED_ZONE > ARENA) {
         fault("shared memory over %zu bytes with '%s'", LARGEST_SHARED, name);
     }
-    if (m.variable_count == sizeof m.variables / sizeof m.variables[0]) fault("too many shared variables");
-    m.variables[m.variable_count++] = {site, name, offset, size};
-    if (__asan_unpoison_memory_region) __asan_unpoison_memory_region(m.arena + offset, size);
-    fill(m.arena + offset, UNSET, size);
-    m.top = round_up(offset + size + RED_ZONE, 128);
-    return m.arena + offset;
+    if (layout.count == sizeof layout.variables / sizeof layout.variables[0]) fault("too many shared variables");
+    const SharedVariable& variable = layout.variables[layout.count++] = {site, name, offset, size};
+    layout.top = round_up(offset + size + RED_ZONE, 128);
+    for (unsigned i = 0; i < m.block_count; i++) {
+        if (m.blocks[i]->launch == own.launch) set_anew(*m.blocks[i], variable);
+    }
+    return own.arena + offset;
 }
 
-void* dynamic_shared() { return machine().arena; }
+void* dynamic_shared() { return machine().running->owner->arena; }
 
 uint32_t shared_offset(const void* address) {
-    const Machine& m = machine();
+    const char* arena = machine().running->owner->arena;
     const char* byte = static_cast<const char*>(address);
-    if (byte < m.arena || byte >= m.arena + ARENA) fault("the address %p is not in shared memory", address);
-    return byte - m.arena;
+    if (byte < arena || byte >= arena + ARENA) fault("the address %p is not in shared memory", address);
+    return byte - arena;
 }
 
 // The red zones, and the gaps that alignment leaves, must be untouched.
-void check_shared(Machine& m) {
+void check_shared(LiveBlock& b) {
+    const SharedLayout& layout = b.launch->layout;
+    b.dirty = layout.top;
     if (under_address_sanitizer()) return; // it has looked at every access
-    size_t from = m.dynamic_size;
+    size_t from = layout.dynamic_size;
     const char* before = "the dynamic part";
-    for (unsigned i = 0; i <= m.variable_count; i++) {
-        const size_t to = i < m.variable_count ? m.variables[i].offset : m.top;
+    for (unsigned i = 0; i <= layout.count; i++) {
+        const size_t to = i < layout.count ? layout.variables[i].offset : layout.top;
         for (size_t at = from; at < to; at++) {
-            if (static_cast<unsigned char>(m.arena[at]) != CANARY) {
+            if (static_cast<unsigned char>(b.arena[at]) != CANARY) {
                 fault("shared memory was written %zu bytes past the end of '%s'", at - from, before);
             }
         }
-        if (i == m.variable_count) break;
-        from = m.variables[i].offset + m.variables[i].size;
-        before = m.variables[i].name;
+        if (i == layout.count) break;
+        from = layout.variables[i].offset + layout.variables[i].size;
+        before = layout.variables[i].name;
     }
 }
 

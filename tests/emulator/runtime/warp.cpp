@@ -30,7 +30,7 @@ void warp_operation(const char* name, uint32_t mask, void* argument, WarpWork wo
     if (orders && is_skipped(place)) return;
     Machine& m = machine();
     Fiber* self = m.running;
-    Warp& warp = m.warps[self->warp];
+    Warp& warp = self->owner->warps[self->warp];
     const uint32_t bit = 1u << self->lane;
     if (!(mask & bit)) {
         fault("%s at %s:%d: the mask %08x lacks the calling lane %u", name, place.file, place.line, mask, self->lane);
@@ -53,7 +53,7 @@ void warp_operation(const char* name, uint32_t mask, void* argument, WarpWork wo
     work(complete.arguments, complete.arrived);
     for (unsigned lane = 0; lane < WARP; lane++) {
         if (lane == self->lane || !(complete.arrived >> lane & 1)) continue;
-        Fiber* other = m.fibers[self->warp * WARP + lane];
+        Fiber* other = self->owner->fibers[self->warp * WARP + lane];
         other->acquires = orders ? &warp.order : nullptr;
         make_ready(other);
     }
@@ -62,7 +62,7 @@ void warp_operation(const char* name, uint32_t mask, void* argument, WarpWork wo
 }
 
 void warps_without(Fiber* fiber) {
-    Warp& warp = machine().warps[fiber->warp];
+    Warp& warp = fiber->owner->warps[fiber->warp];
     warp.absent |= 1u << fiber->lane;
     warp.returned |= 1u << fiber->lane;
     for (unsigned i = 0; i < warp.count; i++) {

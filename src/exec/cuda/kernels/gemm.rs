@@ -1,16 +1,19 @@
-//! `kernels/gemm.cu` and `gemm_bf16.cu`: matrix products in float32, and of bfloat16 matrices on tensor cores.
+//! `kernels/gemm.cu` and `gemm_bf16.cu`: matrix products in float32, and of bfloat16 matrices on tensor cores;
+//! `gemm_reduce.cu` and `gemm_reference.cu`, which both share.
 //!
 //! One block computes one tile of C. Where C has few tiles, k is split among blocks, whose partial sums
-//! go to a workspace and are added by a second kernel. [`Tiling::of`] decides both, by the shape alone.
+//! go to a workspace and are added by a second kernel. [`Tuning::tiling`] decides both.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut, DeviceRepr, LaunchArgs, PushKernelArg};
 
 use half::bf16;
 
 use super::kernel::Kernel;
-use super::{Tile, Tiling};
+use super::tuning::{Tiling, Tuning, VARIANTS};
+use super::variant::{Use, Variant};
 use crate::exec::cuda::device::Loader;
 use crate::exec::cuda::{Capability, CudaError};
 use crate::ops::{Extents, MatMul};
@@ -45,50 +48,60 @@ pub struct Epilogue<'a> {
 pub trait Factor: DeviceRepr {
     /// The file of `kernels/`.
     const FILE: &'static str;
-    /// How much of k a tile holds in shared memory (DEPTH in that file).
-    const DEPTH: usize;
-    /// The kernels by tile, and in the order nn, nt, tn, tt of A and B.
-    const TILED: [[&'static str; 4]; 2];
-    /// The kernel that adds the parts of sums, and the plain one.
-    const REDUCE_AND_REFERENCE: [&'static str; 2];
+    /// The plain kernel, of `gemm_reference.cu`.
+    const REFERENCE: &'static str;
     /// The least capable device whose instructions the tiled kernels have.
     const NEEDED: Capability;
+    /// Threads that compute the part of a tile that [`Variant::down`] and [`Variant::across`] say.
+    const TOGETHER: usize;
 }
 
 impl Factor for f32 {
     const FILE: &'static str = "gemm";
-    const DEPTH: usize = 16;
-    const TILED: [[&'static str; 4]; 2] = [
-        ["gemm_nn_128x128", "gemm_nt_128x128", "gemm_tn_128x128", "gemm_tt_128x128"],
-        ["gemm_nn_64x64", "gemm_nt_64x64", "gemm_tn_64x64", "gemm_tt_64x64"],
-    ];
-    const REDUCE_AND_REFERENCE: [&'static str; 2] = ["gemm_reduce", "gemm_reference"];
+    const REFERENCE: &'static str = "gemm_reference";
     const NEEDED: Capability = Capability { major: 7, minor: 5 };
+    const TOGETHER: usize = 1;
 }
 
 impl Factor for bf16 {
     const FILE: &'static str = "gemm_bf16";
-    const DEPTH: usize = 32;
-    const TILED: [[&'static str; 4]; 2] = [
-        ["gemm_bf16_nn_128x128", "gemm_bf16_nt_128x128", "gemm_bf16_tn_128x128", "gemm_bf16_tt_128x128"],
-        ["gemm_bf16_nn_64x64", "gemm_bf16_nt_64x64", "gemm_bf16_tn_64x64", "gemm_bf16_tt_64x64"],
-    ];
-    const REDUCE_AND_REFERENCE: [&'static str; 2] = ["gemm_bf16_reduce", "gemm_bf16_reference"];
+    const REFERENCE: &'static str = "gemm_bf16_reference";
     const NEEDED: Capability = Capability { major: 8, minor: 0 };
+    const TOGETHER: usize = 32; // a warp
+}
+
+/// The ways in which operands are stored, in the order of a variant's kernels.
+const TRANSPOSES: [MatMul; 4] = [
+    MatMul { transpose_a: false, transpose_b: false },
+    MatMul { transpose_a: false, transpose_b: true },
+    MatMul { transpose_a: true, transpose_b: false },
+    MatMul { transpose_a: true, transpose_b: true },
+];
+
+impl Variant {
+    /// Threads of a block (TileShape::THREADS in the C file).
+    fn threads<T: Factor>(&self) -> u32 {
+        (self.rows / self.down * (self.columns / self.across) * T::TOGETHER) as u32
+    }
+}
+
+/// A variant on the device: its kernels in the order of [`TRANSPOSES`].
+struct Loaded {
+    variant: &'static Variant,
+    kernels: [Kernel; 4],
 }
 
 /// Products of matrices of one number type. C is float32.
 pub struct Gemm<T> {
-    /// By tile, and by whether A and B are transposed.
-    tiled: [[Kernel; 4]; 2],
+    variants: Vec<Loaded>,
     reduce: Kernel,
     reference: Kernel,
     capability: Capability,
+    tuning: Arc<Tuning>,
     factor: PhantomData<fn() -> T>,
 }
 
-/// Threads of a block of the other two kernels (REDUCE_THREADS in gemm.cuh, REFERENCE_THREADS in
-/// gemm.cuh).
+/// Threads of a block of the other two kernels (in gemm_reduce.cu and gemm_reference.cu).
 const REDUCE_THREADS: u32 = 256;
 const REFERENCE_THREADS: u32 = 256;
 
@@ -99,24 +112,62 @@ const PER_THREAD: usize = 4;
 const NULL: u64 = 0;
 
 impl<T: Factor> Gemm<T> {
-    pub(super) fn load(loader: &Loader<'_>) -> Result<Self, CudaError> {
-        let file = loader.file(T::FILE)?;
-        let four = |[nn, nt, tn, tt]: [&'static str; 4]| -> Result<_, CudaError> {
-            Ok([file.kernel(nn)?, file.kernel(nt)?, file.kernel(tn)?, file.kernel(tt)?])
-        };
-        let [large, small] = T::TILED;
-        let [reduce, reference] = T::REDUCE_AND_REFERENCE;
+    pub(super) fn load(loader: &Loader<'_>, tuning: &Arc<Tuning>) -> Result<Self, CudaError> {
+        let (embedded, candidates) = (loader.file(T::FILE)?, loader.candidates(T::FILE)?);
+        let most_shared = loader.most_shared_memory()?;
+        let mut variants = Vec::new();
+        for variant in VARIANTS.iter().filter(|variant| variant.kernel == T::FILE) {
+            let load = |matmul: MatMul| -> Result<Option<Kernel>, CudaError> {
+                let bytes = variant.shared_bytes(matmul.letters());
+                if bytes > most_shared {
+                    return Ok(None);
+                }
+                let name = variant.entry(matmul.letters());
+                let kernel = match (embedded.find(&name)?, &candidates) {
+                    (None, Some(candidates)) => candidates.find(&name)?,
+                    (None, None) if variant.role != Use::Candidate => Some(embedded.kernel(name)?),
+                    (found, _) => found,
+                };
+                kernel.map(|kernel| kernel.with_shared_memory(bytes)).transpose()
+            };
+            let [nn, nt, tn, tt] = TRANSPOSES.map(load);
+            if let (Some(nn), Some(nt), Some(tn), Some(tt)) = (nn?, nt?, tn?, tt?) {
+                variants.push(Loaded { variant, kernels: [nn, nt, tn, tt] });
+            }
+        }
         Ok(Self {
-            tiled: [four(large)?, four(small)?],
-            reduce: file.kernel(reduce)?,
-            reference: file.kernel(reference)?,
+            variants,
+            reduce: loader.file("gemm_reduce")?.kernel("gemm_reduce")?,
+            reference: loader.file("gemm_reference")?.kernel(T::REFERENCE)?,
             capability: loader.capability,
+            tuning: tuning.clone(),
             factor: PhantomData,
         })
     }
 
-    fn tiled(&self, tile: Tile, matmul: MatMul) -> &Kernel {
-        &self.tiled[tile as usize][2 * usize::from(matmul.transpose_a) + usize::from(matmul.transpose_b)]
+    /// The variants that this device has: those that the program embeds, and the candidates that
+    /// `COTANGENT_CUDA_CANDIDATES` brings, but for what takes more shared memory than there is.
+    pub fn variants(&self) -> impl Iterator<Item = &'static Variant> {
+        self.variants.iter().map(|loaded| loaded.variant)
+    }
+
+    /// How [`Gemm::run`] cuts a product.
+    pub fn tiling(&self, matmul: MatMul, extents: Extents) -> Tiling {
+        self.tuning.tiling::<T>(matmul, extents)
+    }
+
+    fn tiled(&self, tiling: Tiling, matmul: MatMul) -> Result<&Kernel, CudaError> {
+        let loaded = self.variants.iter().find(|loaded| loaded.variant == tiling.variant);
+        let place = TRANSPOSES.iter().position(|&transposes| transposes == matmul);
+        match (loaded, place) {
+            (Some(loaded), Some(place)) => Ok(&loaded.kernels[place]),
+            _ => Err(self.reference.refuse(format!(
+                "this build does not hold {} {} for this device; scripts/gpu-kit compiles all variants, and \
+                 COTANGENT_CUDA_CANDIDATES names the folder",
+                T::FILE,
+                tiling.variant.name()
+            ))),
+        }
     }
 
     /// Whether a device of this capability has the instructions; if not, what it lacks.
@@ -131,14 +182,9 @@ impl<T: Factor> Gemm<T> {
         ))
     }
 
-    /// The elements of the workspace that [`Gemm::run`] needs: more are fine.
-    pub fn workspace(extents: Extents) -> usize {
-        Self::workspace_with(Tiling::of(extents), extents)
-    }
-
-    /// The elements of the workspace that [`Gemm::run_with`] needs: more are fine.
-    pub fn workspace_with(tiling: Tiling, extents: Extents) -> usize {
-        match tiling.cut(extents.k, T::DEPTH) {
+    /// The elements of the workspace that a product needs: more are fine.
+    pub fn workspace(tiling: Tiling, extents: Extents) -> usize {
+        match tiling.cut(extents.k) {
             (_, 1) => 0,
             (_, splits) => splits.saturating_mul(extents.m).saturating_mul(extents.n),
         }
@@ -159,7 +205,7 @@ impl<T: Factor> Gemm<T> {
         epilogue: &Epilogue<'_>,
         workspace: &mut CudaViewMut<'_, f32>,
     ) -> Result<(), CudaError> {
-        self.run_with(stream, Tiling::of(product.extents), product, c, epilogue, workspace)
+        self.run_with(stream, self.tiling(product.matmul, product.extents), product, c, epilogue, workspace)
     }
 
     /// As [`Gemm::run`], cut into blocks as the caller says.
@@ -175,10 +221,10 @@ impl<T: Factor> Gemm<T> {
         epilogue: &Epilogue<'_>,
         workspace: &mut CudaViewMut<'_, f32>,
     ) -> Result<(), CudaError> {
-        let kernel = self.tiled(tiling.tile, product.matmul);
+        let kernel = self.tiled(tiling, product.matmul)?;
         Self::runs_on(self.capability).map_err(|problem| kernel.refuse(problem))?;
         check(kernel, product, c, epilogue)?;
-        let needed = Self::workspace_with(tiling, product.extents);
+        let needed = Self::workspace(tiling, product.extents);
         if workspace.len() < needed {
             return Err(kernel.refuse(format!(
                 "the workspace holds {} elements, and the sizes ask for {needed}",
@@ -202,12 +248,12 @@ impl<T: Factor> Gemm<T> {
         epilogue: &Epilogue<'_>,
     ) -> Result<(), CudaError> {
         let Product { matmul, extents, a, b } = *product;
-        let kernel = self.tiled(tiling.tile, matmul);
+        let kernel = self.tiled(tiling, matmul)?;
         let [m, n, k] = sizes(kernel, extents)?;
         if m == 0 || n == 0 {
             return Ok(());
         }
-        let (k_per_split, splits) = tiling.cut(extents.k, T::DEPTH);
+        let (k_per_split, splits) = tiling.cut(extents.k);
         let k_per_split = kernel.size("a stretch of k", k_per_split)?;
         let flags = epilogue.flags();
         let mut arguments = kernel.on(stream)?;
@@ -219,10 +265,10 @@ impl<T: Factor> Gemm<T> {
         arguments.arg(&k); // int k
         arguments.arg(&k_per_split); // int k_per_split
         epilogue.push(&mut arguments, &flags);
-        let blocks = [tiling.tile.count(extents), 1, splits];
+        let (blocks, threads) = ([tiling.variant.tiles(extents), 1, splits], tiling.variant.threads::<T>());
         // SAFETY: `check` has compared the operands, C (or the workspace: `run_with`) and the epilogue's
         // with the sizes, and the kernel guards every access by them.
-        unsafe { kernel.launch(&mut arguments, blocks, tiling.tile.threads()) }
+        unsafe { kernel.launch(&mut arguments, blocks, threads) }
     }
 
     /// C from the parts of its sums.
@@ -237,7 +283,7 @@ impl<T: Factor> Gemm<T> {
     ) -> Result<(), CudaError> {
         let kernel = &self.reduce;
         let [m, n, _] = sizes(kernel, extents)?;
-        let (_, splits) = tiling.cut(extents.k, T::DEPTH);
+        let (_, splits) = tiling.cut(extents.k);
         let splits = kernel.size("the number of parts", splits)?;
         let flags = epilogue.flags();
         let mut arguments = kernel.on(stream)?;
@@ -342,12 +388,30 @@ mod tests {
 
     #[test]
     fn a_workspace_holds_one_c_for_each_stretch() {
-        assert_eq!(
-            Gemm::<f32>::workspace(Extents { m: 128, n: 512, k: 784 }),
-            7 * 128 * 512,
-            "49 tiles, 7 in each"
-        );
-        assert_eq!(Gemm::<f32>::workspace(Extents { m: 512, n: 784, k: 128 }), 0);
-        assert_eq!(Gemm::<f32>::workspace(Extents { m: 0, n: 4, k: 0 }), 0);
+        let workspace = |m, n, k| {
+            let extents = Extents { m, n, k };
+            Gemm::<f32>::workspace(Tiling::of::<f32>(extents), extents)
+        };
+        assert_eq!(workspace(128, 512, 784), 7 * 128 * 512, "49 tiles, 7 in each");
+        assert_eq!(workspace(512, 784, 128), 0);
+        assert_eq!(workspace(0, 4, 0), 0);
+    }
+
+    #[test]
+    fn shared_memory_holds_all_stages_of_both_tiles() {
+        let find = |kernel: &str, name: &str| {
+            VARIANTS.iter().find(|v| v.kernel == kernel && v.name() == name).unwrap()
+        };
+        let large = find("gemm", "128x128x16_8x8_s2_b2");
+        assert_eq!(large.threads::<f32>(), 256);
+        let kib = TRANSPOSES.map(|matmul| large.shared_bytes(matmul.letters()) / 1024);
+        assert_eq!(kib, [36, 40, 32, 36], "rows along k are 20 long");
+        let large = find("gemm_bf16", "128x128x32_64x32_s3_b2");
+        assert_eq!((large.threads::<bf16>(), large.shared_bytes("nn")), (256, 48 * 1024));
+        // Blocks that a multiprocessor must hold fit an H100's: 227 KiB, and one of each block's own.
+        for variant in VARIANTS.iter() {
+            let bytes = variant.shared_bytes("nt");
+            assert!(variant.blocks * (bytes + 1024) <= 228 * 1024, "{} {}", variant.kernel, variant.name());
+        }
     }
 }

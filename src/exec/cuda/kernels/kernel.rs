@@ -1,17 +1,26 @@
 //! A kernel as the typed functions see it: its checks speak its name.
 
+mod attributes;
+
+use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use cudarc::driver::sys::CUfunction_attribute;
 use cudarc::driver::{CudaContext, CudaFunction, CudaStream, LaunchArgs, LaunchConfig};
 
 use crate::exec::cuda::CudaError;
+use crate::exec::cuda::error::During;
+
+pub(in crate::exec::cuda) use attributes::Attributes;
 
 /// A loaded kernel.
 pub(in crate::exec::cuda) struct Kernel {
-    name: &'static str,
+    name: Cow<'static, str>,
     function: CudaFunction,
+    /// Bytes of shared memory that a block gets beyond what the kernel declares.
+    shared: u32,
     /// Of the device that it was loaded for.
     context: Arc<CudaContext>,
     /// Whether each launch waits for the kernel's end.
@@ -37,23 +46,38 @@ impl<'a> DerefMut for Launch<'a> {
     }
 }
 
+/// Bytes of shared memory that every kernel may have (the same table).
+const WITHOUT_ASKING: usize = 48 * 1024;
+
 /// The largest extents of a grid on every architecture (CUDA C++ Programming Guide, table "Technical
 /// specifications per compute capability").
 const LARGEST_GRID: [usize; 3] = [i32::MAX as usize, 65_535, 65_535];
 
 impl Kernel {
     pub fn new(
-        name: &'static str,
+        name: impl Into<Cow<'static, str>>,
         function: CudaFunction,
         context: Arc<CudaContext>,
         waits: Arc<AtomicBool>,
     ) -> Self {
-        Self { name, function, context, waits }
+        Self { name: name.into(), function, shared: 0, context, waits }
+    }
+
+    /// The same, whose blocks get so many bytes of dynamic shared memory.
+    pub fn with_shared_memory(mut self, bytes: usize) -> Result<Self, CudaError> {
+        self.shared =
+            u32::try_from(bytes).map_err(|_| self.refuse(format!("{bytes} bytes of shared memory")))?;
+        if bytes > WITHOUT_ASKING {
+            let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+            let asked = self.function.set_attribute(attribute, bytes as i32);
+            asked.during(|| format!("asking for {bytes} bytes of shared memory for {}", self.name))?;
+        }
+        Ok(self)
     }
 
     /// An error that names this kernel.
     pub fn refuse(&self, problem: String) -> CudaError {
-        CudaError::Refused { kernel: self.name, problem }
+        CudaError::Refused { kernel: self.name.clone(), problem }
     }
 
     /// A size as the kernel's `int`.
@@ -109,14 +133,25 @@ impl Kernel {
             );
         }
         let blocks = (blocks[0] as u32, blocks[1] as u32, blocks[2] as u32);
-        let config = LaunchConfig { grid_dim: blocks, block_dim: (threads, 1, 1), shared_mem_bytes: 0 };
+        let config =
+            LaunchConfig { grid_dim: blocks, block_dim: (threads, 1, 1), shared_mem_bytes: self.shared };
         // SAFETY: the caller's.
         let launched = unsafe { launch.arguments.launch(config) };
-        let kernel = self.name;
-        launched.map_err(|source| CudaError::Launch { kernel, blocks, threads, source: source.into() })?;
+        let kernel = || self.name.clone();
+        launched.map_err(|source| CudaError::Launch {
+            kernel: kernel(),
+            blocks,
+            threads,
+            source: source.into(),
+        })?;
         if self.waits.load(Ordering::Relaxed) {
             let done = launch.stream.synchronize();
-            done.map_err(|source| CudaError::Fault { kernel, blocks, threads, source: source.into() })?;
+            done.map_err(|source| CudaError::Fault {
+                kernel: kernel(),
+                blocks,
+                threads,
+                source: source.into(),
+            })?;
         }
         Ok(())
     }

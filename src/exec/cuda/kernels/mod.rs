@@ -11,13 +11,15 @@ mod elementwise;
 mod gather;
 mod gemm;
 mod kernel;
+mod latency;
 mod layout;
 mod optimizers;
 mod program;
 mod softmax_cross_entropy;
 mod step;
 mod sum;
-mod tiling;
+mod tuning;
+mod variant;
 
 pub use accuracy::Accuracy;
 pub use ceiling::Ceiling;
@@ -26,15 +28,19 @@ pub use dropout::Dropout;
 pub use elementwise::{Broadcast, Elementwise, Operand};
 pub use gather::{BatchOrder, DeviceSplit, Gather};
 pub use gemm::{Epilogue, Factor, Gemm, Product};
+pub use latency::{BarrierCheck, Edge, Latency, Links, Table};
 pub use layout::Layout;
 pub use optimizers::Optimizers;
 pub use program::Programs;
 pub use softmax_cross_entropy::{Logits, MOST_CLASSES_READ_ONCE, SoftmaxCrossEntropy};
 pub use step::StepState;
 pub use sum::{Axes, Sum};
-pub use tiling::{Tile, Tiling};
+pub use tuning::{Tiling, Tuning, VARIANTS};
+pub use variant::{Tuned, Use, Variant, header};
 
 pub(in crate::exec::cuda) use kernel::Kernel;
+
+use std::sync::Arc;
 
 use half::bf16;
 
@@ -52,6 +58,7 @@ pub struct Kernels {
     pub gather: Gather,
     pub gemm: Gemm<f32>,
     pub gemm_bf16: Gemm<bf16>,
+    pub latency: Latency,
     pub layout: Layout,
     pub optimizers: Optimizers,
     pub program: Programs,
@@ -60,7 +67,7 @@ pub struct Kernels {
 }
 
 impl Kernels {
-    pub(super) fn load(loader: &Loader<'_>) -> Result<Self, CudaError> {
+    pub(super) fn load(loader: &Loader<'_>, tuning: &Arc<Tuning>) -> Result<Self, CudaError> {
         Ok(Self {
             accuracy: Accuracy::load(loader)?,
             ceiling: Ceiling::load(loader)?,
@@ -68,8 +75,9 @@ impl Kernels {
             dropout: Dropout::load(loader)?,
             elementwise: Elementwise::load(loader)?,
             gather: Gather::load(loader)?,
-            gemm: Gemm::load(loader)?,
-            gemm_bf16: Gemm::load(loader)?,
+            gemm: Gemm::load(loader, tuning)?,
+            gemm_bf16: Gemm::load(loader, tuning)?,
+            latency: Latency::load(loader)?,
             layout: Layout::load(loader)?,
             optimizers: Optimizers::load(loader)?,
             program: Programs::load(loader)?,

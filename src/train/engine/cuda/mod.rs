@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use super::{Confusion, Ended, Engine, Epoch, Job, Set, Snapshot, Sums, cpu, rows_worth};
 use crate::data::{Gather, batches};
-use crate::exec::cuda::{CudaError, Device, DeviceArena, Lanes, Launching, Products, StepState};
+use crate::exec::cuda::{CudaError, Device, DeviceArena, Lanes, Launching, Multiplying, Products, StepState};
 use crate::ops::{Draw, GraphError};
 use crate::train::{Divergence, TrainError};
 use phase::{Phase, Totals};
@@ -110,15 +110,15 @@ impl CudaEngine {
         };
         let lanes = Lanes::new(&device).map_err(failed)?;
         device.wait_for_each_kernel(launching == Launching::Launches);
-        let stream = lanes.main();
+        let (stream, multiplying) = (lanes.main(), (products, device.tuning()));
         let phase = |kind, split, batch_size| {
-            Phase::new(&job, kind, (split, batch_size), (layout, products), (&device, stream))
+            Phase::new(&job, kind, (split, batch_size), (layout, multiplying), (&device, stream))
         };
         let training = phase(Kind::Training, &job.data.train, job.batch_size)?;
         let mut evaluations = Vec::new();
         for set in [Set::Test, Set::Validation] {
             if let Some(split) = job.split(set) {
-                let rows = evaluated_at_once(&job, split.len(), (layout, products))?;
+                let rows = evaluated_at_once(&job, split.len(), (layout, multiplying))?;
                 evaluations.push((set, phase(Kind::Evaluation, split, rows)?));
             }
         }
@@ -201,10 +201,10 @@ impl CudaEngine {
 fn evaluated_at_once(
     job: &Job,
     count: usize,
-    (layout, products): (Layout, Products),
+    (layout, multiplying): (Layout, Multiplying<'_>),
 ) -> Result<usize, GraphError> {
     let most = job.batch_size.clamp(EVALUATION_BATCH.0, EVALUATION_BATCH.1).min(count).max(1);
-    let stage = Stage::new(job, Kind::Evaluation, most, (layout, products))?;
+    let stage = Stage::new(job, Kind::Evaluation, most, (layout, multiplying))?;
     let bytes = (stage.plan.arena() - layout.reserved()) * size_of::<f32>();
     Ok(rows_worth(WORTH, bytes, most))
 }
@@ -262,6 +262,7 @@ impl Engine for CudaEngine {
 mod tests {
     use super::*;
     use crate::data::{Dataset, Normalisation, Split};
+    use crate::exec::cuda::Tuning;
     use crate::model::{Activation, Perceptron};
     use crate::optim::{Adam, Optimizer};
 
@@ -289,7 +290,11 @@ mod tests {
         for (pixels, hidden, rows) in [(784, 512, 500), (1 << 20, 4, 63), (1 << 27, 4, 1)] {
             let job = job(pixels, hidden);
             let layout = Layout { parameters: job.model.parameter_count(), state_per_parameter: 2 };
-            assert_eq!(evaluated_at_once(&job, 10_000, (layout, Products::F32)).unwrap(), rows, "{pixels}");
+            assert_eq!(
+                evaluated_at_once(&job, 10_000, (layout, (Products::F32, &Tuning::default()))).unwrap(),
+                rows,
+                "{pixels}"
+            );
         }
     }
 }

@@ -9,7 +9,7 @@ use cudarc::driver::{CudaEvent, CudaSlice, CudaStream, DriverError};
 use super::stage::{Kind, Stage};
 use super::{Layout, Worker, name_of};
 use crate::data::{Shifts, Split, batches};
-use crate::exec::cuda::{CudaError, Device, Products, StepState};
+use crate::exec::cuda::{CudaError, Device, Multiplying, StepState};
 use crate::train::TrainError;
 use crate::train::engine::{Ended, Epoch, Job};
 
@@ -69,7 +69,7 @@ impl Phase {
         job: &Job,
         kind: Kind,
         (split, batch_size): (&Split, usize),
-        planning: (Layout, Products),
+        planning: (Layout, Multiplying<'_>),
         (device, stream): (&Device, &Arc<CudaStream>),
     ) -> Result<Self, TrainError> {
         let failed = |source| TrainError::OnDevice { device: name_of(device), source };

@@ -8,7 +8,7 @@ use cudarc::driver::CudaStream;
 use super::phase::Feed;
 use super::{Layout, Worker};
 use crate::exec::cuda::{
-    BatchOrder, CudaError, CudaPlan, Device, DeviceArena, DeviceDraw, DeviceSplit, Prepared, Products,
+    BatchOrder, CudaError, CudaPlan, Device, DeviceArena, DeviceDraw, DeviceSplit, Multiplying, Prepared,
 };
 use crate::exec::order::{Access, Order};
 use crate::graph::NodeId;
@@ -61,7 +61,7 @@ impl Stage {
         job: &Job,
         kind: Kind,
         batch: usize,
-        (layout, products): (Layout, Products),
+        (layout, multiplying): (Layout, Multiplying<'_>),
     ) -> Result<Self, GraphError> {
         let model = &job.model;
         let network = match kind {
@@ -71,7 +71,7 @@ impl Stage {
         let mut places = residents(model, &network.parameters, layout.parameters().start);
         places.extend(residents(model, &network.gradients, layout.gradients().start));
         let outputs = [&[network.losses, network.logits()][..], &network.gradients].concat();
-        let plan = CudaPlan::new(&network.graph, &outputs, &places, layout.reserved(), products);
+        let plan = CudaPlan::new(&network.graph, &outputs, &places, layout.reserved(), multiplying);
         let before = [Task::BeginStep, Task::Gather];
         let after: &[Task] = match kind {
             Kind::Training => &[Task::AddLosses, Task::CountHits, Task::Update],

@@ -1,0 +1,161 @@
+//! The card, and how a price is taken: the difference of two times.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use cotangent::exec::cuda::{Capability, Device, Latency, Links};
+use cotangent::random::{Purpose, chacha, uniform};
+use cudarc::driver::sys::{CUdevice_attribute, CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::{CudaGraph, CudaSlice, CudaStream};
+
+pub type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Samples whose median is the figure.
+const SAMPLES: usize = 11;
+/// Steps of the chase that keeps the card busy while the host queues what is timed: some milliseconds.
+const DELAY: usize = 10_000;
+
+/// A device with one stream.
+pub struct Lab {
+    pub device: Device,
+    pub stream: Arc<CudaStream>,
+    pub multiprocessors: usize,
+    /// Bytes of the second-level cache.
+    pub cache: usize,
+    /// Whether figures are claimed; else everything is done once, and little of it.
+    pub measures: bool,
+    delay: (Links, CudaSlice<u64>),
+}
+
+/// The price of one, as often as it was taken.
+pub struct Figure {
+    pub samples: Vec<f64>,
+    /// The bytes that one moves.
+    pub amount: Option<f64>,
+    pub began: f64,
+    pub ended: f64,
+}
+
+impl Lab {
+    /// The device that `COTANGENT_BENCH_DEVICE` names.
+    pub fn open(measures: bool) -> Outcome<Self> {
+        let ordinal = std::env::var("COTANGENT_BENCH_DEVICE").unwrap_or_else(|_| "0".into());
+        let ordinal =
+            ordinal.parse().map_err(|_| format!("COTANGENT_BENCH_DEVICE is {ordinal:?}, no number"))?;
+        let device = Device::open(ordinal)?;
+        let (stream, multiprocessors) = (device.stream()?, device.multiprocessors()?);
+        let cache = stream.context().attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)?;
+        let cache = usize::try_from(cache).unwrap_or(0);
+        let links = device.kernels().latency.links(&device, &stream, &[0], 1)?;
+        let delay = (links, device.allocate(&stream, 1)?);
+        Ok(Self { device, stream, multiprocessors, cache, measures, delay })
+    }
+
+    pub fn kernels(&self) -> &Latency {
+        &self.device.kernels().latency
+    }
+
+    pub fn is_emulated(&self) -> bool {
+        self.device.name().starts_with("emulated")
+    }
+
+    /// Before clusters and programmatic dependent launch.
+    pub fn is_old(&self) -> bool {
+        self.device.capability() < Capability { major: 9, minor: 0 }
+    }
+
+    /// Few and many, of which a rehearsal does one and two.
+    pub fn counts(&self, few: usize, many: usize) -> [usize; 2] {
+        if self.measures { [few, many] } else { [1, 2] }
+    }
+
+    /// A permutation of one cycle: a chase comes everywhere before it comes back (Sattolo 1986).
+    pub fn cycle(&self, length: usize) -> Vec<u32> {
+        let mut random = chacha(0, Purpose::Weights, 0);
+        let mut next: Vec<u32> = (0..length as u32).collect();
+        for last in (1..length).rev() {
+            next.swap(last, (uniform(&mut random) * last as f64) as usize % last);
+        }
+        next
+    }
+
+    /// A graph of what is put on the stream.
+    pub fn captured(&self, put: impl FnOnce(&Arc<CudaStream>) -> Outcome<()>) -> Outcome<CudaGraph> {
+        self.stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED)?;
+        let done = put(&self.stream);
+        let graph = self.stream.end_capture(CUgraphInstantiate_flags(0));
+        done?;
+        let graph = graph?.ok_or("nothing was captured")?;
+        graph.upload()?;
+        Ok(graph)
+    }
+
+    /// The price of one, where `put` puts so many of them on the stream: few and many, in turn.
+    pub fn figure(
+        &mut self,
+        [few, many]: [usize; 2],
+        amount: Option<f64>,
+        mut put: impl FnMut(&Latency, &Arc<CudaStream>, usize) -> Outcome<()>,
+    ) -> Outcome<Figure> {
+        self.seconds(&mut put, many)?; // the driver loads a kernel when it is first launched; clocks come up
+        let began = now();
+        let mut samples = Vec::new();
+        for _ in 0..if self.measures { SAMPLES } else { 1 } {
+            let (less, more) = (self.seconds(&mut put, few)?, self.seconds(&mut put, many)?);
+            samples.push((more - less) / (many - few) as f64);
+        }
+        Ok(Figure { samples, amount, began, ended: now() })
+    }
+
+    /// The time by events; the card is busy before.
+    fn seconds(
+        &mut self,
+        put: &mut impl FnMut(&Latency, &Arc<CudaStream>, usize) -> Outcome<()>,
+        count: usize,
+    ) -> Outcome<f64> {
+        let (stream, latency) = (&self.stream, &self.device.kernels().latency);
+        let (links, end) = &mut self.delay;
+        latency.chase(stream, links, 0, if self.measures { DELAY } else { 1 }, &mut end.as_view_mut())?;
+        let start = stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT))?;
+        put(latency, stream, count)?;
+        let end = stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT))?;
+        Ok(f64::from(start.elapsed_ms(&end)?) / 1e3) // which waits for both
+    }
+
+    /// The host's time of one, by the clock.
+    pub fn host_figure(&mut self, mut put: impl FnMut(&Arc<CudaStream>) -> Outcome<()>) -> Outcome<Figure> {
+        put(&self.stream)?;
+        let (began, count) = (now(), if self.measures { 200 } else { 1 });
+        let mut samples = Vec::new();
+        for _ in 0..if self.measures { SAMPLES } else { 1 } {
+            self.stream.synchronize()?; // nothing is queued
+            let begin = Instant::now();
+            for _ in 0..count {
+                put(&self.stream)?;
+            }
+            samples.push(begin.elapsed().as_secs_f64() / f64::from(count));
+        }
+        self.stream.synchronize()?;
+        Ok(Figure { samples, amount: None, began, ended: now() })
+    }
+}
+
+/// Unix time.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}
+
+pub fn median(samples: &[f64]) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (low, high) = ((sorted.len() - 1) / 2, sorted.len() / 2);
+    (sorted[low] + sorted[high]) / 2.0
+}
+
+/// (largest - smallest) / median.
+pub fn spread(samples: &[f64]) -> f64 {
+    let largest = samples.iter().copied().fold(f64::MIN, f64::max);
+    let smallest = samples.iter().copied().fold(f64::MAX, f64::min);
+    (largest - smallest) / median(samples)
+}

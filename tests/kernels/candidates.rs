@@ -1,0 +1,42 @@
+//! The variants that the program does not embed, compiled for a real card: what is to be measured there compiles.
+
+use std::path::{Path, PathBuf};
+
+use cotangent::exec::cuda::VARIANTS;
+
+use crate::build_script::build::{Environment, candidates};
+
+/// The card that they are measured on: an H100.
+const ARCHITECTURE: u32 = 90;
+
+/// The folder of their images; none on a machine without nvcc.
+fn compiled() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let environment = Environment {
+        root: root.into(),
+        out: Path::new(env!("CARGO_TARGET_TMPDIR")).into(),
+        target: Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?.into(),
+        usual_folders: ["/usr/local/cuda/bin", "/opt/cuda/bin", "/usr/lib/cuda/bin"]
+            .map(PathBuf::from)
+            .into(),
+        variables: std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into(), value)).collect(),
+        read: Default::default(),
+    };
+    candidates(&environment, ARCHITECTURE).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+/// `scripts/gpu-kit` reads where they are from what this prints. Spills are `scripts/kernel-resources`' to find.
+#[test]
+fn are_compiled() {
+    let Some(folder) = compiled() else {
+        println!("no nvcc on this machine: no candidates are compiled");
+        return;
+    };
+    println!("candidates: {}", folder.display());
+    let mut kernels: Vec<&str> = VARIANTS.iter().map(|variant| variant.kernel.as_str()).collect();
+    kernels.dedup();
+    for kernel in kernels {
+        let image = std::fs::read(folder.join(format!("{kernel}.fatbin"))).unwrap();
+        assert!(image.starts_with(&[0x50, 0xed, 0x55, 0xba]), "{kernel}.fatbin is no fatbin");
+    }
+}
