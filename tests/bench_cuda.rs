@@ -1,7 +1,5 @@
 //! What `benches/cuda` does without a card: how operands rotate, and what times say.
 
-#[path = "../benches/figures/mod.rs"]
-mod figures;
 #[path = "../benches/cuda/report.rs"]
 #[allow(dead_code, reason = "the bench needs the rest")]
 mod report;
@@ -9,6 +7,7 @@ mod report;
 #[allow(dead_code, reason = "the bench needs the rest")]
 mod rota;
 
+use crate::bench_figures::figures;
 use report::{Bound, Ceilings, Figure, PeerFigure, Title, Work};
 use rota::Cache::{Cold, Warm};
 use rota::Rota;

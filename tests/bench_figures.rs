@@ -1,7 +1,7 @@
 //! What the benches share, `benches/figures`: a bench has no tests of its own.
 
 #[path = "../benches/figures/mod.rs"]
-mod figures;
+pub mod figures;
 
 use std::time::Duration;
 

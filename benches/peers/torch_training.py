@@ -21,11 +21,11 @@ class Training:
     A step gathers and normalises its batch there. The objective is summed up there, too.
     """
 
-    def __init__(self, lab: Lab, compiled: bool, graph: bool, batch: int, autocast: bool) -> None:
+    def __init__(self, lab: Lab, compiled: bool, batch: int, autocast: bool) -> None:
         torch.manual_seed(0)
         images, labels = idx.load(idx.MNIST, "train")
         count = lab.extent(len(images), 20)
-        self.lab, self.device, self.graph, self.autocast = lab, lab.device, graph, autocast
+        self.lab, self.device, self.autocast = lab, lab.device, autocast
         self.images = torch.from_numpy(images[:count].copy()).to(self.device)
         self.labels = torch.from_numpy(labels[:count].astype(np.int64)).to(self.device)
         self.network = build(WIDTHS if lab.is_card else [WIDTHS[0], 16, 10]).to(self.device)
@@ -66,11 +66,11 @@ class Training:
         self.step(self.order[self.position + self.offsets[:rows]])
         self.position += rows
 
-    def steps(self, whole: bool) -> list[Work]:
+    def steps(self, graph: bool, whole: bool) -> list[Work]:
         """One for each full batch of an epoch; of a whole one, the smaller batch last."""
         full, rest = divmod(len(self.images), self.batch)
         rows = [self.batch] * full + [rest] * (whole and rest > 0)
-        if not self.graph:
+        if not graph:
             return [partial(self.step_from, i * self.batch, count) for i, count in enumerate(rows)]
         for count in set(rows) - set(self.recorded):
             self.position.zero_()
@@ -82,11 +82,12 @@ class Epochs:
     """Training by the epoch, at a constant learning rate, images not shifted."""
 
     def __init__(self, lab: Lab, _: str, compiled: bool, graph: bool, whole: bool, batch: int, autocast: bool) -> None:
-        key = (compiled, graph, batch, autocast)
-        # A step and an epoch share what takes a minute to compile.
-        lab.trainings = {key: lab.trainings.get(key) or Training(lab, *key)}
+        key = (compiled, batch, autocast)
+        # Steps and epochs, with a graph and without, share what takes so long to compile.
+        if key not in lab.trainings:
+            lab.trainings[key] = Training(lab, *key)
         self.training, self.whole = lab.trainings[key], whole
-        self.steps = self.training.steps(whole)
+        self.steps = self.training.steps(graph, whole)
         for _ in range(WARM_UP_EPOCHS):
             self.sample()
 

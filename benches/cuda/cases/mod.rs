@@ -36,10 +36,13 @@ pub struct Case {
     pub how: How,
 }
 
+/// Makes so many sets of operands, and what launches on one of them.
+type Prepare = Box<dyn Fn(&Lab, usize) -> Outcome<Launch>>;
+
 /// How to do what is timed.
 pub enum How {
-    /// A launch: makes so many sets of operands, and what launches on one of them.
-    Launches(Box<dyn Fn(&Lab, usize) -> Outcome<Launch>>),
+    /// A launch.
+    Launches(Prepare),
     /// Epochs.
     Training(Setting),
 }
