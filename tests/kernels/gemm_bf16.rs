@@ -4,7 +4,7 @@ use cotangent::exec::cuda::{Capability, Epilogue, Gemm, Product, Tiling};
 use cotangent::ops::Extents;
 use half::bf16;
 
-use super::gemm::{Multiplied, TRANSPOSES, check_bits_of, check_products_of, variants_of};
+use super::gemm::{Multiplied, TRANSPOSES, check_bits_of, check_products_of, every_product_of, variants_of};
 use super::support::{Run, chain, pairwise};
 
 impl Multiplied for bf16 {
@@ -44,6 +44,11 @@ fn bfloat16_products_agree_with_float64() {
 #[test]
 fn bfloat16_products_are_the_same_bits_in_every_order_of_threads() {
     check_bits().unwrap();
+}
+
+#[test]
+fn every_bfloat16_variant_times_every_transpose_on_every_pair_of_extents() {
+    every_product_of::<bf16>();
 }
 
 #[test]

@@ -75,7 +75,7 @@ impl Variant {
     pub fn read(text: &str) -> Result<Vec<Self>, String> {
         lines(text, VARIANT_COLUMNS, |cells| {
             let [kernel, numbers @ .., role] = cells else { return None };
-            let numbers: Vec<usize> = numbers.iter().map_while(|cell| positive(cell)).collect();
+            let numbers: Vec<usize> = numbers.iter().map_while(positive).collect();
             let [rows, columns, depth, down, across, stages, blocks] = numbers[..] else { return None };
             let role = match *role {
                 "large" => Use::Large,
@@ -152,7 +152,7 @@ impl Tuned {
         lines(text, TUNED_COLUMNS, |cells| {
             let [card, precision, transposes, numbers @ .., variant, splits] = cells else { return None };
             let numbers: Vec<usize> =
-                numbers.iter().chain([splits]).map_while(|cell| positive(cell)).collect();
+                numbers.iter().chain([splits]).map_while(positive).collect();
             let [m, n, k, splits] = numbers[..] else { return None };
             let known = LETTERS.contains(transposes) && !card.is_empty();
             let [card, precision, transposes, variant] =
