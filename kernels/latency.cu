@@ -115,19 +115,23 @@ extern "C" __global__ void __launch_bounds__(WARP)
     if (threadIdx.x == 0) *end = at / 4;
 }
 
-// One warp a block; ends (blocks).
+// One warp a block; ends (blocks). Link i of block b lies at place (i + b) modulo LINKS, so that a chase through another
+// block's memory than the neighbour's ends elsewhere.
 extern "C" __global__ void __launch_bounds__(WARP)
     latency_cluster_chase(const unsigned* __restrict__ next, unsigned* __restrict__ ends, int steps) {
     __shared__ unsigned links[LINKS];
     const unsigned rank = ptx::cluster_rank(), size = ptx::cluster_size();
-    const uint32_t own = ptx::cluster_address(links, rank), first = ptx::cluster_address(links, (rank + 1) % size);
-    for (int i = threadIdx.x; i < LINKS; i += WARP) links[i] = own + 4 * next[i];
+    const unsigned other = (rank + 1) % size, neighbour = blockIdx.x - rank + other;
+    const uint32_t own = ptx::cluster_address(links, rank), first = ptx::cluster_address(links, other);
+    for (int i = threadIdx.x; i < LINKS; i += WARP) {
+        links[(i + blockIdx.x) % LINKS] = own + 4 * ((next[i] + blockIdx.x) % LINKS);
+    }
     ptx::cluster_arrive(), ptx::cluster_wait(); // the neighbour's links are there
-    uint32_t at = first + 4 * (blockIdx.x % LINKS);
+    uint32_t at = first + 4 * ((blockIdx.x + neighbour) % LINKS);
 #pragma unroll 8
     for (int step = 0; step < steps; step++) at = ptx::load_cluster_4(at);
     ptx::cluster_arrive(), ptx::cluster_wait(); // no block ends while its links are followed
-    if (threadIdx.x == 0) ends[blockIdx.x] = (at - first) / 4;
+    if (threadIdx.x == 0) ends[blockIdx.x] = ((at - first) / 4 - neighbour) % LINKS;
 }
 
 // ---- The rate of distributed shared memory: 32 KiB a block and round, 16 bytes a lane. A thread has four loads in
