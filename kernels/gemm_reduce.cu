@@ -19,7 +19,7 @@ extern "C" __global__ void __launch_bounds__(REDUCE_THREADS)
     const bool aligned = output.aligned && is_aligned_16(parts);
     float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f}, part[4];
     const float* from = parts + int64_t(row) * n + column;
-#pragma unroll 4
+#pragma unroll 2 // four spill on sm_80
     for (int split = 0; split < splits; split++) {
         load_4(part, from, n - column, aligned);
         for (int j = 0; j < 4; j++) sum[j] += part[j];

@@ -128,7 +128,7 @@ mod tests {
         }
         let error = read(&folder.path().join("gemm.fatbin"), CANDIDATES).unwrap_err().to_string();
         assert!(error.contains("gemm.fatbin, which COTANGENT_CUDA_CANDIDATES names"), "{error}");
-        assert!(error.ends_with("correct or unset COTANGENT_CUDA_CANDIDATES"), "{error}");
+        assert!(error.contains("(correct or unset COTANGENT_CUDA_CANDIDATES)"), "{error}");
         std::fs::write(&path, b"\x7fELF...").unwrap();
         let Images::File { bytes, .. } = Images::file(path).unwrap() else { panic!("not a file") };
         assert_eq!(bytes, b"\x7fELF...\0");

@@ -151,8 +151,7 @@ impl Tuned {
     pub fn read(text: &str) -> Result<Vec<Self>, String> {
         lines(text, TUNED_COLUMNS, |cells| {
             let [card, precision, transposes, numbers @ .., variant, splits] = cells else { return None };
-            let numbers: Vec<usize> =
-                numbers.iter().chain([splits]).map_while(positive).collect();
+            let numbers: Vec<usize> = numbers.iter().chain([splits]).map_while(positive).collect();
             let [m, n, k, splits] = numbers[..] else { return None };
             let known = LETTERS.contains(transposes) && !card.is_empty();
             let [card, precision, transposes, variant] =
