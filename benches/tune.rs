@@ -15,7 +15,8 @@
 //! - of a time `tune` (the precision), `transposes`, `m`, `n`, `k`, `variant`, `splits`, `seconds` of one product (the
 //!   median), `samples`, `spread` ((max − min) / median), `cache`, `chosen_now` (whether the program would take it), and
 //!   `began` and `ended`, unix times in seconds;
-//! - at last `left`: the products that were not begun for lack of time.
+//! - of what could not be timed `name`, `problem`;
+//! - again and again `left`: the products that are not done yet; the last of these lines says for what there was no time.
 //!
 //! `scripts/gpu-record` makes `kernels/tuning.csv` of these. Exit status 1 if a variant is wrong.
 
@@ -132,19 +133,19 @@ fn run(lab: &Lab, asked: &Asked) -> Outcome<bool> {
     }
     if asked.tunes {
         let end = (asked.seconds < 1e9).then(|| Instant::now() + Duration::from_secs_f64(asked.seconds));
-        let mut left = Vec::new();
-        for product in products(asked.rehearses) {
-            if end.is_some_and(|end| Instant::now() >= end) {
-                left.push(product.to_string());
-                continue;
-            }
-            let mut search = Search { lab, rehearses: asked.rehearses };
-            search.run::<f32>(&product)?;
-            if multiplies_bf16 {
-                search.run::<bf16>(&product)?;
+        let mut search = Search::new(lab, asked.rehearses, end);
+        let products = products(asked.rehearses);
+        let tell_left = |from: usize| {
+            let names: Vec<String> = products[from..].iter().map(ToString::to_string).collect();
+            println!("{}", serde_json::json!({ "left": names }));
+        };
+        for (number, product) in products.iter().enumerate() {
+            tell_left(number); // what there is no time for, should this program be ended
+            if !search.run::<f32>(product)? || multiplies_bf16 && !search.run::<bf16>(product)? {
+                return Ok(right);
             }
         }
-        println!("{}", serde_json::json!({ "left": left }));
+        tell_left(products.len());
     }
     Ok(right)
 }

@@ -63,6 +63,12 @@ impl Kernels {
         }
         kernels.sources.sort();
         kernels.headers.sort();
+        let is_listed = |row: &&Tuned| kernels.variants.iter().any(|variant| row.names(variant));
+        if let Some(row) = kernels.tuned.iter().find(|row| !is_listed(row)) {
+            return Err(format!(
+                "kernels/tuning.csv: {row} names a variant that kernels/variants.csv does not list"
+            ));
+        }
         Ok(kernels)
     }
 

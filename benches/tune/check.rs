@@ -4,7 +4,7 @@ use cotangent::exec::cuda::{Epilogue, Gemm, Product, Tiling};
 use cotangent::ops::{Extents, MatMul};
 use serde_json::json;
 
-use crate::lab::{Lab, Outcome};
+use crate::lab::{Lab, Outcome, chain};
 use crate::multiplied::Multiplied;
 
 /// Shapes that are whole tiles, and shapes that are none; some allow copies of 16 bytes and some do not.
@@ -36,7 +36,9 @@ pub fn check<T: Multiplied>(lab: &Lab, rehearses: bool) -> Outcome<bool> {
                     let case =
                         Case { matmul, extents: Extents { m, n, k }, tiling: Tiling { variant, splits } };
                     cases += 1;
-                    problem = problem.or(case.difference::<T>(lab)?);
+                    if problem.is_none() {
+                        problem = case.problem::<T>(lab)?;
+                    }
                 }
             }
         }
@@ -57,6 +59,18 @@ struct Case {
 }
 
 impl Case {
+    /// What is wrong with the variant, if something is. That it cannot be launched costs only itself, as long as the
+    /// device still answers.
+    fn problem<T: Multiplied>(&self, lab: &Lab) -> Outcome<Option<String>> {
+        match self.difference::<T>(lab) {
+            Ok(difference) => Ok(difference),
+            Err(error) => {
+                lab.stream.synchronize()?;
+                Ok(Some(format!("cannot be launched: {}", chain(&*error))))
+            }
+        }
+    }
+
     /// How C differs from the reference's, if it does by more than two orders of adding up explain: in the norm, so
     /// that one wrong element of a million still shows. C is NaN before.
     fn difference<T: Multiplied>(&self, lab: &Lab) -> Outcome<Option<String>> {

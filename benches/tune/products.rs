@@ -21,7 +21,7 @@ impl fmt::Display for Product {
 /// Batch sizes, the default first.
 const BATCHES: [usize; 3] = [128, 256, 1024];
 const WIDTHS: [usize; 4] = [784, 512, 256, 10];
-const SQUARES: [usize; 4] = [4096, 8192, 2048, 1024];
+const SQUARES: [usize; 4] = [4096, 2048, 1024, 8192];
 
 /// Those of the default network, then large ones; the default batch size first, for time may run out.
 pub fn products(rehearses: bool) -> Vec<Product> {

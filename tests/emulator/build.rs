@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use cotangent::exec::cuda::{Use, VARIANTS, Variant, header};
+use cotangent::exec::cuda::{Tuned, VARIANTS, Variant, header};
 
 use super::rewrite::{Rewritten, rewrite};
 use crate::support::everything;
@@ -145,12 +145,13 @@ pub fn build(sanitizer: Sanitizer, folders: &[&str]) -> Result<Built, String> {
         return Ok(built);
     }
 
+    let tuned = Tuned::read(include_str!("../../kernels/tuning.csv"))?;
     let mut jobs: Vec<Job> = Vec::new();
     for path in &kernels {
         // Each variant of a template is an object of its own: all cores have work, and a new one costs only itself.
         // Under sanitizers, whose code takes long to compile, only those that the program embeds.
         let wanted = |variant: &&Variant| {
-            let embedded = variant.role != Use::Candidate;
+            let embedded = variant.is_embedded(&tuned);
             path.ends_with(format!("{}.cu", variant.kernel))
                 && (embedded || sanitizer == Sanitizer::None || everything())
         };

@@ -365,7 +365,7 @@ fn the_emulated_9_0_has_every_variant_and_older_ones_those_that_fit_their_shared
     assert!(missing(turing) > 0, "some take more than 64 KiB");
 }
 
-/// The tiling that is decided without a measurement, on shapes of the network: k is split in the first three.
+/// As a run cuts them, products of the network: where nothing was measured, k is split in the first three.
 #[test]
 fn products_of_the_network_agree_with_float64() {
     let shapes = [(0, 128, 10, 256), (1, 32, 64, 784), (2, 10, 256, 128), (0, 128, 256, 10)];

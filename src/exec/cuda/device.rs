@@ -303,9 +303,14 @@ impl Loader<'_> {
         self.load(file, self.images.of_file(file).ok_or(CudaError::NoKernels)?.into_owned())
     }
 
-    /// The module of the variants of `kernels/<file>.cu` that were not embedded, if they are to be had.
+    /// The module of the variants of `kernels/<file>.cu` that were not embedded, if they are to be had. They are
+    /// compiled for one card alone; another does without.
     pub fn candidates(&self, file: &'static str) -> Result<Option<File>, CudaError> {
-        self.images.candidates(file)?.map(|image| self.load(file, image)).transpose()
+        let Some(image) = self.images.candidates(file)? else { return Ok(None) };
+        match self.load(file, image) {
+            Err(CudaError::NoImage { .. }) => Ok(None),
+            loaded => loaded.map(Some),
+        }
     }
 
     /// Bytes of shared memory that a block may have, if it asks.

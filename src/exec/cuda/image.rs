@@ -64,9 +64,7 @@ impl Images {
     pub(super) fn candidates(&self, file: &str) -> Result<Option<Vec<u8>>, CudaError> {
         let folder = std::env::var_os(CANDIDATES).filter(|path| !path.is_empty()).map(PathBuf::from);
         match (self, folder) {
-            (Self::Embedded, Some(folder)) => {
-                read(&folder.join(file).with_extension("fatbin"), CANDIDATES).map(Some)
-            }
+            (Self::Embedded, Some(folder)) => candidates_in(&folder, file),
             _ => Ok(None),
         }
     }
@@ -98,6 +96,16 @@ impl Images {
     }
 }
 
+/// The image of a kernel file's candidates. A file whose variants are all embedded has none; a folder that is not there
+/// is a mistake.
+fn candidates_in(folder: &Path, file: &str) -> Result<Option<Vec<u8>>, CudaError> {
+    let path = folder.join(file).with_extension("fatbin");
+    if folder.is_dir() && !path.exists() {
+        return Ok(None);
+    }
+    read(&path, CANDIDATES).map(Some)
+}
+
 /// A file that begins like an image, and a zero.
 fn read(path: &Path, variable: &'static str) -> Result<Vec<u8>, CudaError> {
     let mut bytes = match std::fs::read(path) {
@@ -126,7 +134,10 @@ mod tests {
             let expected = format!("{} is no image of CUDA kernels", path.display());
             assert!(error(&path).starts_with(&expected), "{}", error(&path));
         }
-        let error = read(&folder.path().join("gemm.fatbin"), CANDIDATES).unwrap_err().to_string();
+        std::fs::write(&path, b"\x7fELF...").unwrap();
+        assert_eq!(candidates_in(folder.path(), "kernels").unwrap().unwrap(), b"\x7fELF...\0");
+        assert!(candidates_in(folder.path(), "gemm").unwrap().is_none(), "all of its variants are embedded");
+        let error = candidates_in(&folder.path().join("none"), "gemm").unwrap_err().to_string();
         assert!(error.contains("gemm.fatbin, which COTANGENT_CUDA_CANDIDATES names"), "{error}");
         assert!(error.contains("(correct or unset COTANGENT_CUDA_CANDIDATES)"), "{error}");
         std::fs::write(&path, b"\x7fELF...").unwrap();

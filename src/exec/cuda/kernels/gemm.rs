@@ -412,6 +412,13 @@ mod tests {
         for variant in VARIANTS.iter() {
             let bytes = variant.shared_bytes("nt");
             assert!(variant.blocks * (bytes + 1024) <= 228 * 1024, "{} {}", variant.kernel, variant.name());
+            // Threads of a multiprocessor: an H100's, and a Turing's for those that every card takes.
+            let threads = match variant.kernel.as_str() {
+                "gemm" => variant.threads::<f32>(),
+                _ => variant.threads::<bf16>(),
+            };
+            let most = if variant.role == Use::Candidate { 2048 } else { 1024 };
+            assert!(variant.blocks as u32 * threads <= most, "{} {}", variant.kernel, variant.name());
         }
     }
 }

@@ -1,5 +1,5 @@
 //! How a matrix product is cut into blocks: what was measured to be the fastest on the card, else what its shape
-//! decides. Either way the order of sums, and with it every bit, is the same on the same card with the same table.
+//! decides. Either way the order of sums, and with it every bit, is the same on cards of the same name with the same table.
 
 use std::sync::LazyLock;
 
@@ -55,18 +55,19 @@ impl Tuning {
     /// # Errors
     /// What is wrong in the text.
     pub fn read(card: &str, table: &str) -> Result<Self, String> {
-        let known = |tuned: Tuned| {
-            let is_it = |variant: &&Variant| {
-                precision(&variant.kernel) == tuned.precision && variant.name() == tuned.variant
-            };
-            match VARIANTS.iter().find(is_it) {
-                Some(variant) => Ok((Tiling { variant, splits: tuned.splits }, tuned)),
-                None => Err(format!("{tuned} names a variant that kernels/variants.csv does not list")),
-            }
+        let known = |tuned: Tuned| match VARIANTS.iter().find(|variant| tuned.names(variant)) {
+            Some(variant) => Ok((Tiling { variant, splits: tuned.splits }, tuned)),
+            None => Err(format!("{tuned} names a variant that kernels/variants.csv does not list")),
         };
         let all: Vec<_> = Tuned::read(table)?.into_iter().map(known).collect::<Result<_, _>>()?;
         let own = all.into_iter().filter(|(_, tuned)| tuned.card == card);
-        Ok(Self(own.map(|(tiling, tuned)| (tuned, tiling)).collect()))
+        let mut own: Vec<_> = own.map(|(tiling, tuned)| (tuned, tiling)).collect();
+        // Where two rows are as near, the same one decides whatever their order in the table.
+        own.sort_by(|(a, _), (b, _)| a.shape().cmp(&b.shape()));
+        match own.windows(2).find(|pair| pair[0].0.shape() == pair[1].0.shape()) {
+            Some(pair) => Err(format!("{} has two rows, this one and {}", pair[0].0, pair[1].0)),
+            None => Ok(Self(own)),
+        }
     }
 
     /// How a product is cut: as the table says of the nearest shape that was measured on this card, with the same
@@ -247,6 +248,13 @@ mod tests {
         let tuning = Tuning::read("A Card", &table).unwrap();
         let splits = |m| tuning.tiling::<f32>(MatMul::default(), extents(m, 64, 64)).splits;
         assert_eq!([splits(1200), splits(1250), splits(900), splits(2800)], [1, 9, 1, 9]);
+        // Both are a factor of two off: the smaller shape decides, in whatever order they stand.
+        let rows =
+            [format!("A Card,f32,nn,500,64,64,{large},1\n"), format!("A Card,f32,nn,2000,64,64,{small},9\n")];
+        for table in [rows.concat(), format!("{}{}", rows[1], rows[0])] {
+            let tuning = Tuning::read("A Card", &format!("{HEAD}{table}")).unwrap();
+            assert_eq!(tuning.tiling::<f32>(MatMul::default(), extents(1000, 64, 64)).splits, 1);
+        }
     }
 
     #[test]
@@ -266,6 +274,11 @@ mod tests {
         let line = "A Card,f32,nn,1,2,3,9x9,1";
         let said = problem(&format!("{HEAD}\n{line}\n"));
         assert_eq!(said, format!("{line} names a variant that kernels/variants.csv does not list"));
+        let [one, other] =
+            [1, 2].map(|splits| format!("A Card,f32,nn,1,2,3,{},{splits}", small(1).variant.name()));
+        let said =
+            problem(&format!("{HEAD}{one}\nA Card,f32,nn,1,2,4,{},1\n{other}\n", small(1).variant.name()));
+        assert_eq!(said, format!("{one} has two rows, this one and {other}"));
         // Of another card, too: a table is right or wrong as a whole.
         assert!(Tuning::read("Other", &format!("{HEAD}{line}\n")).is_err());
     }

@@ -115,9 +115,7 @@ impl Variant {
 
     /// Whether the program embeds it.
     pub fn is_embedded(&self, tuned: &[Tuned]) -> bool {
-        let precision = precision(&self.kernel);
-        let names = |tuned: &Tuned| tuned.precision == precision && tuned.variant == self.name();
-        self.role != Use::Candidate || tuned.iter().any(names)
+        self.role != Use::Candidate || tuned.iter().any(|tuned| tuned.names(self))
     }
 }
 
@@ -158,6 +156,18 @@ impl Tuned {
                 [card, precision, transposes, variant].map(|cell| (*cell).to_owned());
             known.then_some(Self { card, precision, transposes, m, n, k, variant, splits })
         })
+    }
+}
+
+impl Tuned {
+    /// What it is a row of: precision, transposes, m, n, k.
+    pub fn shape(&self) -> (&str, &str, [usize; 3]) {
+        (&self.precision, &self.transposes, [self.m, self.n, self.k])
+    }
+
+    /// Whether it names this variant.
+    pub fn names(&self, variant: &Variant) -> bool {
+        self.precision == precision(&variant.kernel) && self.variant == variant.name()
     }
 }
 
