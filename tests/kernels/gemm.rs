@@ -5,7 +5,6 @@ use std::sync::Mutex;
 
 use cotangent::exec::cuda::{CudaError, Epilogue, Factor, Gemm, Product, Tiling, VARIANTS, Variant};
 use cotangent::ops::{Draw, Extents, MatMul, Rule, Tensor};
-use half::bf16;
 
 use super::support::{Gpu, Run, SCHEDULES, chain, everywhere, gpus, on_real_card, pairwise};
 use crate::emulator::{Sanitizer, sanitizer};
