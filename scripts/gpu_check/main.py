@@ -67,7 +67,7 @@ class Queue:
 
     def perform(self, experiment: Experiment) -> None:
         """Does one experiment in the time that is left, and records how it went."""
-        if status := experiment.obstacle(self.visit):
+        if status := self.obstacle(experiment):
             result = {"status": status}
         else:
             result = self.tried(experiment)
@@ -77,6 +77,14 @@ class Queue:
         except Exception as error:  # what the reading let through; a record without it is better than none
             self.visit.results[experiment.name] = {"status": f"its results cannot be recorded: {error!r}"}
             self.save()
+
+    def obstacle(self, experiment: Experiment) -> str | None:
+        try:
+            return experiment.obstacle(self.visit)
+        except Refused:
+            raise
+        except Exception as error:  # whatever earlier programs wrote
+            return f"cannot be decided: {error!r}"
 
     def tried(self, experiment: Experiment) -> dict:
         seconds = granted(experiment.times, self.budget.left())

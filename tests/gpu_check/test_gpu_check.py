@@ -64,6 +64,17 @@ class WhatIsRecorded(FakeKit):
         self.assertNotIn("COTANGENT_CUDA_TUNING", (self.out / "step.log").read_text())
         self.assertRegex(ended.stdout, r"training_step/adam graph +50 µs +40 µs +0\.80")
 
+    def test_where_the_doctor_prints_garbage_the_tables_card_is_nvidia_smis(self) -> None:
+        self.fake("kit/cotangent", cotangent().replace(json.dumps(DOCTOR), "no JSON"))
+        self.ends_with()
+        self.assertIn("\nNVIDIA H100 80GB HBM3,f32,", (self.out / "tuning.csv").read_text())
+
+    def test_that_it_cannot_be_decided_whether_to_start_one_costs_only_that_one(self) -> None:
+        (self.folder / "kit/kit.json").write_text(json.dumps(KIT | {"tuning": [{"no": "card"}]}))
+        record = self.ends_with()
+        self.assertEqual(self.owed(record)["tuned/step"], ["cannot be decided: KeyError('card')"])
+        self.assertEqual(record["stages"]["mnist"]["fast"]["status"], "ok")
+
     def test_where_todays_choices_stay_nothing_is_timed_again(self) -> None:
         self.fake("kit/bench-tune", tune(times=TIMES[:1]))
         record = self.ends_with()
