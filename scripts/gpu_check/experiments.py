@@ -11,14 +11,14 @@ from pathlib import Path
 
 from . import counters, tuning
 from .clocks import fields
-from .programs import Ended
+from .programs import CUT_OFF, Ended
 from .queue import NOTHING, Times
 from .rehearsal import DEVICE, TEST_VARIABLES, TESTS, Rehearsal
 from .results import (
     count_findings, count_tests, json_lines, measured, problems, read_run, read_tune, read_variants, whole_json,
 )
 
-# Which combinations of each check compute-sanitizer runs: every so many. Racecheck is the slowest.
+# Which combinations of each check compute-sanitizer runs: every third or seventh. Racecheck is the slowest.
 TOOLS = {"memcheck": 3, "racecheck": 7, "initcheck": 3, "synccheck": 3}
 NEWEST = 3  # families of kernels, at least, whose tests compute-sanitizer runs before the rest
 
@@ -70,6 +70,11 @@ class Visit:
     rehearsal: Rehearsal | None = None
     results: dict[str, dict] = field(default_factory=dict)
     metrics: list[str] = field(default_factory=lambda: list(counters.METRICS))
+
+    @property
+    def work(self) -> Path:
+        """Where programs write and what they print is kept until it is packed."""
+        return self.out / "work"
 
     def tests(self, *filters: str) -> list[str | Path]:
         return [self.kit / "tests", *(TESTS if self.rehearsal else filters), "--test-threads", "1"]
@@ -134,7 +139,7 @@ def read_doctor(visit: Visit, ended: Ended) -> dict:
     found = whole_json(ended.output)
     for device in found.get("devices", []):
         if device["name"].startswith("emulated") and not visit.rehearsal:
-            raise Refused(f"{device['name']} is no card: figures from an emulated card are no figures")
+            raise Refused(f"{device['name']} is an emulated card, whose times say nothing")
     return {"doctor": found}
 
 
@@ -258,7 +263,7 @@ def bench(name: str, filters: list[str], peers: bool) -> Callable[[Visit, float]
     """Cases of bench-cuda, which appends its figures to a file; with PyTorch's, in pairs."""
 
     def command(visit: Visit, seconds: float) -> Command:
-        file, folder = bench_file(visit, name), visit.out / "bench" / name
+        file, folder = bench_file(visit, name), visit.work / "bench" / name
         results = {"COTANGENT_BENCH_JSON": str(file), "COTANGENT_BENCH_OUT": str(folder)}
         asked = {"COTANGENT_BENCH_PEER": f"python3 {visit.peer()}"} if peers else {}
         how = "--test" if visit.rehearsal else "--bench"
@@ -268,7 +273,7 @@ def bench(name: str, filters: list[str], peers: bool) -> Callable[[Visit, float]
 
 
 def bench_file(visit: Visit, name: str) -> Path:
-    return visit.out / f"bench-{name}.jsonl"
+    return visit.work / f"bench-{name}.jsonl"
 
 
 def read_bench(name: str) -> Callable[[Visit, Ended], dict]:
@@ -363,7 +368,7 @@ def read_profile(visit: Visit, ended: Ended) -> dict:
     kernels = counters.parse(ended.output)
     said = counters.complaint(ended.output)
     result = {"kernels": kernels, "said": said}
-    if not any(kernel["metrics"] for kernel in kernels) and not ended.status.startswith(("timed", "cannot")):
+    if not any(kernel["metrics"] for kernel in kernels) and not ended.status.startswith(("timed", "cannot", CUT_OFF)):
         result["status"] = f"no counters: {next(iter(said), ended.status)}"
     return result | ({"denied": True} if counters.denied(ended.output) else {})
 
@@ -401,7 +406,7 @@ def mnist(name: str) -> Callable[[Visit, float], Command]:
     def command(visit: Visit, seconds: float) -> Command:
         options = [*RUNS[name], *(visit.rehearsal.mnist() if visit.rehearsal else [])]
         device = f"cuda:{DEVICE}" if visit.rehearsal else "cuda"
-        where = ["--seed", "0", "--device", device, "--out", visit.out / f"mnist-{name}", "--quiet"]
+        where = ["--seed", "0", "--device", device, "--out", visit.work / f"mnist-{name}", "--quiet"]
         return Command([visit.kit / "cotangent", "mnist", *options, *where])
 
     return command
@@ -409,7 +414,7 @@ def mnist(name: str) -> Callable[[Visit, float], Command]:
 
 def read_mnist(name: str) -> Callable[[Visit, Ended], dict]:
     def read(visit: Visit, ended: Ended) -> dict:
-        return read_run(visit.out / f"mnist-{name}") if ended.status == "ok" else {}
+        return read_run(visit.work / f"mnist-{name}") if ended.status == "ok" else {}
 
     return read
 

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import unittest
@@ -21,7 +22,7 @@ sys.path.insert(0, str(SCRIPTS))
 GPU_CHECK = SCRIPTS / "gpu-check"
 
 KIT = {
-    "commit": "c0ffee", "trees": {"src": "5c", "kernels": "ce"}, "nvcc": "13.0", "architectures": ["sm_90"],
+    "commit": "c0ffee12", "trees": {"src": "5c", "kernels": "ce"}, "nvcc": "13.0", "architectures": ["sm_90"],
     "families": [
         {"family": "layout", "date": "2026-11-27T12:00:00+00:00", "changed": True, "tests": 7},
         {"family": "untested", "date": "2026-11-27T11:00:00+00:00", "changed": True, "tests": 0},
@@ -243,6 +244,14 @@ class FakeKit(unittest.TestCase):
 
     def record(self) -> dict:
         return json.loads((self.out / "record.json").read_text())
+
+    def packed(self) -> dict[str, bytes]:
+        """What was packed at the end, by its place."""
+        with tarfile.open(self.out / "logs.tar.xz") as archive:
+            return {entry.name.removeprefix("logs/"): archive.extractfile(entry).read() for entry in archive}
+
+    def log(self, stage: str) -> str:
+        return self.packed()[f"{stage}.log"].decode()
 
     def ends_with(self, *faults: str, options: tuple[str, ...] = ()) -> dict:
         """The record of a check that names these faults, and no others."""

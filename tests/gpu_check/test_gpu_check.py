@@ -34,10 +34,10 @@ class WhatIsRecorded(FakeKit):
         self.assertEqual(list(stages["sanitizer"]), TOOLS)
         self.assertEqual(list(stages["mnist"]), ["adagrad", "rmsprop", "adam", "sgd", "adam-bf16", "fast"])
         for stage in stages:
-            self.assertTrue((self.out / f"{stage}.log").read_text().startswith("$ "), stage)
+            self.assertTrue(self.log(stage).startswith("$ "), stage)
         head = [record[key] for key in ("commit", "trees", "card", "driver", "toolkit", "torch", "rehearsal")]
         trees = {"src": "5c", "kernels": "ce"}
-        self.assertEqual(head, ["c0ffee", trees, "NVIDIA H100 80GB HBM3", "580.159.04", "13.0", "2.11.0", False])
+        self.assertEqual(head, ["c0ffee12", trees, "NVIDIA H100 80GB HBM3", "580.159.04", "13.0", "2.11.0", False])
         machine = [stages["machine"][key] for key in ("status", "memory", "cuda", "nvcc", "multiprocessors", "doctor")]
         self.assertEqual(machine, ["ok", "81559 MiB", "13.0", "13.0.88", 132, DOCTOR])
         self.assertEqual([stages["tests"][key] for key in ("passed", "failed", "failures")], [2, 0, []])
@@ -59,9 +59,9 @@ class WhatIsRecorded(FakeKit):
         ended = self.check()
         table = f"card,precision,transposes,m,n,k,variant,splits\n{DOCTOR['devices'][0]['name']},f32,nt,128,512,784,64x64x16,1\n"
         self.assertEqual((self.out / "tuning.csv").read_text(), table, "the card is called as the program calls it")
-        log = (self.out / "tuned.log").read_text()
+        log = self.log("tuned")
         self.assertIn(f"COTANGENT_CUDA_TUNING={self.out / 'tuning.csv'}", log)
-        self.assertNotIn("COTANGENT_CUDA_TUNING", (self.out / "step.log").read_text())
+        self.assertNotIn("COTANGENT_CUDA_TUNING", self.log("step"))
         self.assertRegex(ended.stdout, r"training_step/adam graph +50 µs +40 µs +0\.80")
 
     def test_where_the_doctor_prints_garbage_the_tables_card_is_nvidia_smis(self) -> None:
@@ -80,12 +80,12 @@ class WhatIsRecorded(FakeKit):
         record = self.ends_with()
         self.assertRegex(record["stages"]["tuned"]["step"]["status"], "^nothing to do: today's choices stay")
         self.assertNotIn("tuned/step", self.owed(record))
-        self.assertFalse((self.out / "tuned.log").exists())
+        self.assertNotIn("tuned.log", self.packed())
 
     def test_programs_are_called_as_they_are_written_to_be(self) -> None:
         self.check()
         kit = self.folder / "kit"
-        run = f"--seed 0 --device cuda --out {self.out}/mnist"
+        run = f"--seed 0 --device cuda --out {self.out}/work/mnist"
         newest = "kernels::layout:: kernels::gemm:: kernels::sum::"  # the changed one, and two that are tested
         rest = "kernels:: --skip kernels::layout:: --skip kernels::gemm:: --skip kernels::sum::"
         race = f"compute-sanitizer --tool racecheck --error-exitcode 9 {kit}/tests"
@@ -127,7 +127,16 @@ class WhatIsRecorded(FakeKit):
         self.assertEqual(kept, ["128x128x16", 9, 0.02, 9, 0.04, 0.7, "TFLOP/s"])
 
     def test_where_the_record_is_kept_is_said(self) -> None:
-        self.assertRegex(self.check().stdout, r"docs/gpu/nvidia-h100-80gb-hbm3-\d{4}-\d\d-\d\d\.json")
+        self.assertRegex(self.check().stdout, r"docs/gpu/nvidia-h100-80gb-hbm3-\d{4}-\d\d-\d\d-c0ffee1\.json")
+
+    def test_four_files_come_back_with_all_that_programs_wrote(self) -> None:
+        self.check()
+        files = ["clocks.csv", "logs.tar.xz", "record.json", "tuning.csv"]
+        self.assertEqual(sorted(file.name for file in self.out.iterdir()), files)
+        packed = self.packed()
+        for name in ("tests.log", "bench-sums.jsonl", "mnist-adam/summary.json", "mnist-adam/metrics.csv"):
+            self.assertIn(name, packed)
+        self.assertEqual(json.loads(packed["mnist-adam/summary.json"]), SUMMARY)
 
     def test_results_are_not_mixed_with_older_ones(self) -> None:
         self.check()
@@ -147,7 +156,7 @@ class WhatIsRefused(FakeKit):
 
     def test_an_emulated_card_is_refused(self) -> None:
         self.fake("kit/cotangent", cotangent(doctor=self.EMULATED))
-        self.assert_refused("emulated 9.0 is no card: .* are no figures")
+        self.assert_refused("emulated 9.0 is an emulated card, whose times say nothing")
 
     def test_a_machine_without_a_driver_is_refused(self) -> None:
         (self.folder / "tools/nvidia-smi").unlink()
@@ -173,7 +182,7 @@ class WhatIsRefused(FakeKit):
         for options, image in (((), "none"), (("--rehearse",), "kernels.list")):
             self.out = self.folder / f"out{len(options)}"
             self.check(*options, COTANGENT_CUDA_IMAGE="kernels.list")
-            self.assertIn(f"image {image}", (self.out / "tests.log").read_text())
+            self.assertIn(f"image {image}", self.log("tests"))
 
 
 class WhatDoesNotPass(FakeKit):
@@ -343,7 +352,7 @@ class WhatCostsOnlyItself(FakeKit):
         stage = self.ends_with()["stages"]["tune"]
         times = [{key: line[key] for key in TIMES[0]} for line in stage["figures"]]
         self.assertEqual(times, TIMES)
-        self.assertRegex((self.out / "tune.log").read_text(), re.compile(r"^\$ COTANGENT_CUDA_CANDIDATES=", re.MULTILINE))
+        self.assertRegex(self.log("tune"), re.compile(r"^\$ COTANGENT_CUDA_CANDIDATES=", re.MULTILINE))
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ class GpuRecord(unittest.TestCase):
     def test_a_record_of_a_rehearsal_is_refused(self) -> None:
         self.record()
         self.keep(self.found | {"rehearsal": True})
-        self.assert_refused("docs/gpu/card.json is of a rehearsal, whose figures are no figures")
+        self.assert_refused("docs/gpu/card.json is of a rehearsal, whose times say nothing")
         before = self.page()
         self.assertEqual(self.record().returncode, 1)
         self.assertEqual(self.page(), before)

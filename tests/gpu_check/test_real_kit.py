@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import tempfile
 import unittest
 from pathlib import Path
@@ -54,7 +55,9 @@ class RealKit(unittest.TestCase):
         owed = [missing for missing in self.record["owed"] if not self.is_known(missing)]
         unexpected = [f"{missing['experiment']}: {missing['reason']}" for missing in owed]
         stages = {re.split("[/:]", line)[0] for line in unexpected}
-        self.assertEqual(unexpected, [], "\n".join((self.out / f"{stage}.log").read_text()[-2000:] for stage in stages))
+        with tarfile.open(self.out / "logs.tar.xz") as packed:
+            logs = [packed.extractfile(f"logs/{stage}.log").read()[-2000:].decode(errors="replace") for stage in stages]
+        self.assertEqual(unexpected, [], "\n".join(logs))
 
     def is_known(self, missing: dict) -> bool:
         """Whether this machine is at fault."""
