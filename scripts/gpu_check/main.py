@@ -10,8 +10,8 @@ together within --budget seconds: what fails, hangs or is missing costs only its
 `cotangent doctor`), then beside all the others a log of clocks, power and temperature; `variants` (every kernel variant
 against the reference kernel), `tests` (the kernels and what runs on them), `sanitizer` (the kernels' tests under the
 four tools of compute-sanitizer, the newest kernels first), `tune` (the fastest variant of each shape), `latency`,
-`step` (the training step), `ncu` (hardware counters), `benches` (our kernels and training beside PyTorch's, in pairs),
-`mnist` (a run for each optimizer and recipe). gpu_check/experiments.py is the table of them.
+`step` (the training step), `ncu` (hardware counters), `mnist` (a run for each optimizer and recipe), `benches` (our
+kernels and training beside PyTorch's, in pairs). gpu_check/experiments.py is the table of them.
 
 OUT/record.json is replaced after each experiment; it names what is owed: what did not fit, was cut off or failed, and
 why. At the end OUT holds four files at most: record.json, clocks.csv (the log of the card), tuning.csv (if this visit

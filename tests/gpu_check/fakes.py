@@ -56,7 +56,7 @@ SQUARE_WARM = SQUARE | {
     "cache": "warm", "seconds": 0.002, "peers": [{"peer": "cuBLAS", "seconds": 0.0025, "samples": 9, "spread": 0.03}],
 }
 FILL = {"name": "fill/65536", "cache": "warm", "seconds": 1e-6, "rate": 255.0, "unit": "GB/s", "fraction": 0.1, "peers": []}
-STEP = {"name": "training_step/adam", "cache": "warm", "variant": "graph", "seconds": 5e-5}
+STEP = {"name": "training_step/adam", "cache": "warm", "variant": "graph", "seconds": 5e-5, "spread": 0.03}
 # A peer's ratio is to ours in the same rounds.
 EAGER = {"peer": "PyTorch eager", "seconds": 1e-4, "ours_seconds": 4e-5}
 EPOCH = {"name": "mnist_epoch/adam", "cache": "warm", "variant": "graph", "seconds": 0.2}
@@ -231,8 +231,9 @@ class FakeKit(unittest.TestCase):
     def fake(self, path: str, script: str) -> None:
         file = self.folder / path
         told = " ".join(f"${{COTANGENT_{name}-}}" for name in ("TEST_DEVICE", "TEST_EVERY"))
-        set_or_not = " ".join(f"${{COTANGENT_{name}:+{name}}}" for name in ("CUDA_CANDIDATES", "BENCH_PEER"))
-        call = f'echo "{Path(path).name} $*" "{told}" "{set_or_not}" >> {self.calls}'
+        set_or_not = " ".join(f"${{COTANGENT_{name}:+{name}}}" for name in ("CUDA_CANDIDATES", "BENCH_PEER", "BENCH_PAIRS_ONLY"))
+        prepare = "${COTANGENT_BENCH_PREPARE_SECONDS-}"
+        call = f'echo "{Path(path).name} $*" "{told}" "{set_or_not}" "{prepare}" >> {self.calls}'
         file.write_text(f"#!/bin/sh\n{call}\n{script}\n")
         file.chmod(0o755)
 

@@ -10,9 +10,11 @@ import sys
 import unittest
 
 from fakes import (
-    CHECKS, DOCTOR, FIGURES, GPU_CHECK, KIT, LATENCIES, NO_CLUSTERS, SANITIZER, SCRIPTS, STEP, SUMMARY, TESTS_FAIL, TESTS_PASS,
+    CHECKS, DOCTOR, FIGURES, GPU_CHECK, KIT, LATENCIES, LEFT, NO_CLUSTERS, SANITIZER, SCRIPTS, STEP, SUMMARY, TESTS_FAIL, TESTS_PASS,
     TIMES, FakeKit, bench, cotangent, json_lines, says, tune,
 )
+
+from gpu_check.experiments import GROUPS, WITH_PEERS
 
 TOOLS = ["memcheck", "racecheck", "initcheck", "synccheck"]
 RACE = """
@@ -29,7 +31,7 @@ class WhatIsRecorded(FakeKit):
         record = self.ends_with()
         stages = record["stages"]
         self.assertEqual(list(stages), [
-            "machine", "variants", "tests", "sanitizer", "tune", "latency", "step", "tuned", "ncu", "benches", "mnist",
+            "machine", "variants", "tests", "sanitizer", "tune", "latency", "step", "tuned", "ncu", "mnist", "benches",
         ])
         self.assertEqual(list(stages["sanitizer"]), TOOLS)
         self.assertEqual(list(stages["mnist"]), ["adagrad", "rmsprop", "adam", "sgd", "adam-bf16", "fast"])
@@ -53,8 +55,18 @@ class WhatIsRecorded(FakeKit):
             "latency": ["compute capability 8.0 has no clusters (latency/cluster_barrier)"],
         })
 
+    def test_shapes_that_could_not_be_timed_are_owed_and_the_last_line_of_those_left_counts(self) -> None:
+        now = {"name": "tune/f32/nn/8192x8192x8192", "problem": "8.1 GB are free, 9 are needed"}
+        older = {"product": "nt 8192x8192x50257", "precision": "bf16", "problem": "8.1 GB are free, 9 are needed"}
+        self.fake("kit/bench-tune", tune(times=[*TIMES, now, {"left": ["first"]}, older]))
+        record = self.ends_with()
+        names = "tune/f32/nn/8192x8192x8192, tune/bf16/nt 8192x8192x50257"
+        problem = f"8.1 GB are free, 9 are needed ({names})"
+        self.assertEqual(self.owed(record)["tune"], ["its own time was over", problem])
+        self.assertEqual(record["stages"]["tune"]["left"], LEFT["left"])
+
     def test_steps_are_timed_again_with_the_table_of_this_visit(self) -> None:
-        slower = [STEP | {"seconds": 4e-5}]
+        slower = [STEP | {"seconds": 4e-5, "spread": None}]
         self.fake("kit/bench-cuda", bench(FIGURES | {"training_step/adam": slower}))
         ended = self.check()
         table = f"card,precision,transposes,m,n,k,variant,splits\n{DOCTOR['devices'][0]['name']},f32,nt,128,512,784,64x64x16,1\n"
@@ -62,7 +74,8 @@ class WhatIsRecorded(FakeKit):
         log = self.log("tuned")
         self.assertIn(f"COTANGENT_CUDA_TUNING={self.out / 'tuning.csv'}", log)
         self.assertNotIn("COTANGENT_CUDA_TUNING", self.log("step"))
-        self.assertRegex(ended.stdout, r"training_step/adam graph +50 µs +40 µs +0\.80")
+        self.assertRegex(ended.stdout, r"training_step/adam graph +50 µs +3% +40 µs +– +0\.80")
+        self.assertIn("ratio of two processes, no pairs", ended.stdout)
 
     def test_where_the_doctor_prints_garbage_the_tables_card_is_nvidia_smis(self) -> None:
         self.fake("kit/cotangent", cotangent().replace(json.dumps(DOCTOR), "no JSON"))
@@ -97,10 +110,12 @@ class WhatIsRecorded(FakeKit):
             f"{race} {newest} --test-threads 1 cuda 7 CUDA_CANDIDATES",
             f"{race} {rest} --test-threads 1 cuda 7 CUDA_CANDIDATES",
             f"tests {rest} --test-threads 1 cuda 3 CUDA_CANDIDATES",
-            "bench-tune --tune --seconds 70 CUDA_CANDIDATES",
+            "bench-tune --tune --seconds 60 CUDA_CANDIDATES",
             "bench-latency --bench CUDA_CANDIDATES",
             "bench-cuda --bench training_step/ CUDA_CANDIDATES",
-            "bench-cuda --bench softmax_cross_entropy/ softmax/ one_hot/ CUDA_CANDIDATES BENCH_PEER",
+            f"bench-cuda --bench {' '.join(GROUPS['memory'])} CUDA_CANDIDATES BENCH_PEER 20",
+            f"bench-cuda --bench {' '.join(GROUPS['training'])} CUDA_CANDIDATES BENCH_PEER BENCH_PAIRS_ONLY 90",
+            "bench-cuda --bench convert/ CUDA_CANDIDATES",
             "bench-cuda --profile gemm_f32/square/4096 CUDA_CANDIDATES",
             f"cotangent mnist --opt rmsprop --epochs 10 {run}-rmsprop --quiet",
             f"cotangent mnist --opt adam --epochs 10 --precision bf16 {run}-adam-bf16 --quiet",
@@ -117,7 +132,8 @@ class WhatIsRecorded(FakeKit):
         self.assertIn(("mnist_epoch/adam", "warm", "PyTorch eager", 0.5), ratios)  # 0.2 s against 0.4
         self.assertIn(("mnist_epoch/adam", "warm", "PyTorch CUDA graph", 2.0), ratios)
         self.assertIn(("training_step/adam", "warm", "PyTorch eager", 0.4), ratios)  # in the same rounds 40 µs against 100
-        self.assertIn(("mnist_epoch/sgd", None, None, None), ratios)
+        for name in ("sgd", "adam"):  # their images are shifted, unlike those of the bench's epoch
+            self.assertIn((f"mnist_run/{name}", None, None, None), ratios)
         self.assertIn(("fill/65536", "warm", None, None), ratios)
         names = [figure[:3] for figure in ratios]
         self.assertEqual(len(names), len(set(names)), "the ceilings, which every process measures, stand there once")
@@ -134,7 +150,7 @@ class WhatIsRecorded(FakeKit):
         files = ["clocks.csv", "logs.tar.xz", "record.json", "tuning.csv"]
         self.assertEqual(sorted(file.name for file in self.out.iterdir()), files)
         packed = self.packed()
-        for name in ("tests.log", "bench-sums.jsonl", "mnist-adam/summary.json", "mnist-adam/metrics.csv"):
+        for name in ("tests.log", "bench-memory.jsonl", "mnist-adam/summary.json", "mnist-adam/metrics.csv"):
             self.assertIn(name, packed)
         self.assertEqual(json.loads(packed["mnist-adam/summary.json"]), SUMMARY)
 
@@ -242,6 +258,10 @@ class WhatDoesNotPass(FakeKit):
         record = self.ends_with(f"variants: 1 of 2 variants right; exit status 1; {message}")
         self.assertNotIn("variants", self.owed(record))
 
+    def test_a_variant_that_cannot_be_launched_is_wrong(self) -> None:
+        self.fake("kit/bench-tune", tune(checks=[CHECKS[0], CHECKS[1] | {"status": "cannot be launched: too much"}]))
+        self.ends_with("variants: 1 of 2 variants right; gemm_f32 64x64x16: cannot be launched: too much")
+
     def test_that_no_variant_was_checked_is_no_success(self) -> None:
         self.fake("kit/bench-tune", tune(checks=[]))
         self.ends_with("variants: 0 of 0 variants right")
@@ -334,6 +354,14 @@ class WhatCostsOnlyItself(FakeKit):
         self.assertIn("Nsight Compute cannot be started", owed["ncu/adam/535818"][0])
         self.assertEqual(len(record["stages"]["benches"]["products_f32"]["figures"]), 3)
         self.assertEqual([fault.split(":")[0] for fault in record["faults"]], ["variants", *TOOLS])
+
+    def test_without_pytorch_no_peer_is_asked_and_ours_are_measured(self) -> None:
+        self.fake("tools/python3", "exit 1")
+        stages = self.ends_with()["stages"]
+        self.assertFalse([call for call in self.calls_made() if "BENCH_PE" in call or "PAIRS_ONLY" in call])
+        said = {name: result.get("peer") for name, result in stages["benches"].items()}
+        self.assertEqual({name for name in said if said[name] == "not asked: no PyTorch here"}, WITH_PEERS)
+        self.assertEqual({said[name] for name in said.keys() - WITH_PEERS}, {None})
 
     def test_a_peer_that_dies_costs_only_its_figures(self) -> None:
         def dead(name: str) -> dict:

@@ -48,15 +48,16 @@ class Arithmetic(unittest.TestCase):
         clock.now += 20
         self.assertEqual(budget.left(), -5.5)
 
-    def test_the_default_budget_holds_what_everything_is_expected_to_take(self) -> None:
-        self.assertLess(expected(experiment.times for experiment in TABLE), BUDGET)
+    def test_the_default_budget_holds_more_than_what_everything_is_expected_to_take(self) -> None:
+        spent = expected(experiment.times for experiment in TABLE) + SECONDS_TO_PACK
+        self.assertLessEqual(spent, 0.9 * BUDGET, "a tenth is left for what takes longer than on the card of today")
 
     def test_the_table_is_in_order_of_worth_and_makes_sense(self) -> None:
         names = [experiment.name for experiment in TABLE]
         self.assertEqual(len(names), len(set(names)))
         stages = list(dict.fromkeys(name.split("/")[0] for name in names))
         self.assertEqual(stages, [
-            "machine", "variants", "tests", "sanitizer", "tune", "latency", "step", "tuned", "ncu", "benches", "mnist",
+            "machine", "variants", "tests", "sanitizer", "tune", "latency", "step", "tuned", "ncu", "mnist", "benches",
         ])
         sanitizers = [name.split("/")[2] for name in names if name.startswith("sanitizer")]
         self.assertEqual(sanitizers, ["newest"] * 4 + ["rest"] * 4)
@@ -103,18 +104,18 @@ class WholeQueue(unittest.TestCase):
         return grants, record.owed(TABLE, visit.results)
 
     def test_all_of_it_fits_the_default_budget(self) -> None:
-        grants, owed = self.visit(BUDGET, {})
+        grants, owed = self.visit(BUDGET - SECONDS_TO_PACK, {})
         # Nothing was read, so no choice is faster than today's, for which steps would be timed again.
         self.assertEqual(set(grants), {experiment.name for experiment in TABLE} - {"tuned/step"})
         self.assertEqual(owed, [])
 
     def test_what_hangs_costs_its_limit_and_the_least_valuable(self) -> None:
-        grants, owed = self.visit(BUDGET, {"tests": 1e9, "variants": 1e9})
+        grants, owed = self.visit(BUDGET - SECONDS_TO_PACK, {"tests": 1e9, "variants": 1e9})
         self.assertEqual([grants["variants"], grants["tests"]], [60, 120])
         reasons = {missing["experiment"]: missing["reason"] for missing in owed}
         self.assertEqual(reasons["tests"], "timed out after 120 s")
         lost = [name for name, reason in reasons.items() if reason == OUT_OF_TIME]
-        self.assertIn("mnist/fast", lost)
+        self.assertIn("benches/training", lost)
         self.assertNotIn("benches/products_f32", lost)
         spent = sum(experiment.times.expected for experiment in TABLE if experiment.name in grants.keys() - reasons) + 60 + 120
         self.assertLessEqual(spent, BUDGET)
