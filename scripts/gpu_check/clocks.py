@@ -51,8 +51,12 @@ class Sample:
 
 def fields(help_text: str) -> list[str]:
     """What to ask nvidia-smi for, by what its --help-query-gpu says that it knows."""
-    known = [name for name in REASON_FIELDS if re.search(rf'"{re.escape(name)}"', help_text)]
-    return ["timestamp", *NUMBERS, *known[:1]]
+    def known(names: list[str]) -> list[str]:
+        return [name for name in names if re.search(rf'"{re.escape(name)}"', help_text)]
+
+    power = next(iter(known(["power.draw.instant"])), "power.draw")
+    numbers = [power if name == "power.draw" else name for name in NUMBERS]
+    return ["timestamp", *numbers, *known(REASON_FIELDS)[:1]]
 
 
 def reasons(mask: str) -> tuple[str, ...]:

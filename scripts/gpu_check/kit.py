@@ -1,6 +1,6 @@
 """kit.json: what a build is made of, so that its record can say so where there is no repository.
 
-    PYTHONPATH=scripts python3 -m gpu_check.kit KIT --commit C --src TREE --kernels TREE --built FILE
+    PYTHONPATH=scripts python3 -m gpu_check.kit KIT --commit C --src TREE --kernels TREE --benches TREE --built FILE
 
 For scripts/gpu-kit, which has laid the programs into KIT by then; writes to standard output. TREE are git trees of the
 files as they lie here, committed or not; FILE has a line of name and seconds for each program that was built.
@@ -15,6 +15,9 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+
+
+TREES = ("src", "kernels", "benches")
 
 
 def run(*words: str | Path) -> str:
@@ -128,12 +131,12 @@ def described(root: Path, kit: Path, commit: str, trees: dict[str, str], built: 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kit", type=Path, metavar="KIT")
-    for option in ("commit", "src", "kernels"):
+    for option in ("commit", *TREES):
         parser.add_argument(f"--{option}", required=True)
     parser.add_argument("--built", type=Path, required=True, metavar="FILE")
     arguments = parser.parse_args()
     built = dict(line.split() for line in arguments.built.read_text().splitlines())
-    trees = {"src": arguments.src, "kernels": arguments.kernels}
+    trees = {name: getattr(arguments, name) for name in TREES}
     seconds = {name: float(value) for name, value in built.items()}
     print(json.dumps(described(Path.cwd(), arguments.kit, arguments.commit, trees, seconds), indent=2))
 

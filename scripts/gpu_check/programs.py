@@ -14,6 +14,7 @@ from pathlib import Path
 # A program that prints without end must not fill the disk; of what it printed, so much of the end is read.
 LARGEST_FILE = 1 << 29
 MOST_READ = 1 << 24
+CUT_OFF = "cut off: the visit ended"
 SECONDS_TO_DIE = 5  # a process that the driver holds cannot be killed, and is then left behind
 
 
@@ -98,6 +99,8 @@ def run_program(
             status = how_it_ended(wait(process, limit))
         except subprocess.TimeoutExpired:
             status = f"timed out after {limit:.0f} s"
+        except SystemExit:  # gpu-check is told to end: whoever called this records what was printed, and ends
+            status = CUT_OFF
         finally:
             kill_group(process)
     seconds = round(time.monotonic() - start, 3)

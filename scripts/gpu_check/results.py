@@ -107,11 +107,13 @@ def is_tune(line: dict) -> bool:
 
 
 def read_tune(output: str) -> dict:
-    """Times of each variant at each shape, and the shapes that were not come to."""
+    """Times of each variant at each shape, the shapes that were not come to, and those that could not be timed."""
     lines = json_lines(output)
     figures = [as_they_should_be(line) for line in lines if is_tune(line)]
     left = next((line["left"] for line in reversed(lines) if "left" in line), None)
-    return {"figures": figures, "left": left}
+    # Those of older programs have no name.
+    failed = [{"name": f"tune/{line.get('precision')}/{line.get('product')}"} | line for line in problems(lines)]
+    return {"figures": figures, "left": left, "problems": failed}
 
 
 def read_run(folder: Path) -> dict:

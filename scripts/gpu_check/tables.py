@@ -30,6 +30,10 @@ def share(fraction: float | None) -> str:
     return "" if fraction is None else f"{fraction:.0%}"
 
 
+def spread_of(spread: float | None) -> str:
+    return "–" if spread is None else f"{spread:.0%}"
+
+
 def ratio_of(figure: dict) -> str:
     return "" if figure["ratio"] is None else f"{figure['ratio']:.2f}"
 
@@ -120,7 +124,7 @@ def pair_rows(record: dict) -> Rows:
             row += [shown(figure["ours_seconds"]), ratio_of(figure)] if figure else ["", ""]
         last = found.get("cold") or found["warm"]
         spreads = [last.get(key) for key in ("spread", "peer_spread")]
-        row += [share(last["fraction"]), ", ".join("–" if spread is None else f"{spread:.0%}" for spread in spreads)]
+        row += [share(last["fraction"]), ", ".join(map(spread_of, spreads))]
         rows.append(row)
     return rows
 
@@ -158,19 +162,23 @@ def variant_of(line: dict) -> str:
 
 
 def tuned_rows(record: dict) -> Rows:
-    """Training steps with the choices of today, and with those that the same visit found to be the fastest."""
-    rows = [["step", "today's choices", "this visit's", "ratio"]]
+    """Training steps with the choices of today, and with those that the same visit found to be the fastest.
+
+    Two processes measured them, one after the other: what the ratio is worth, the spreads say.
+    """
+    rows = [["step", "today's choices", "spread", "this visit's", "spread", "ratio of two processes, no pairs"]]
     stages = record["stages"]
 
-    def steps(result: dict) -> dict[tuple, float]:
+    def steps(result: dict) -> dict[tuple, dict]:
         figures = result.get("figures", [])
-        return {(line["name"], line.get("precision"), line.get("variant")): line["seconds"] for line in figures}
+        return {(line["name"], line.get("precision"), line.get("variant")): line for line in figures}
 
     before = steps(stages.get("step", {}))
-    for key, seconds in steps(stages.get("tuned", {}).get("step", {})).items():
+    for key, line in steps(stages.get("tuned", {}).get("step", {})).items():
         if key in before:
-            name = " ".join(filter(None, (key[0], key[2])))
-            rows.append([name, shown(before[key]), shown(seconds), f"{seconds / before[key]:.2f}"])
+            cells = [cell for one in (before[key], line) for cell in (shown(one["seconds"]), spread_of(one.get("spread")))]
+            ratio = line["seconds"] / before[key]["seconds"]
+            rows.append([" ".join(filter(None, (key[0], key[2]))), *cells, f"{ratio:.2f}"])
     return rows
 
 

@@ -2,7 +2,7 @@
 
 A card's rows are those that its newest measured build embedded, changed by what that visit measured. The fastest median
 at a shape is its variant; but the choice that the build made stays if the fastest is ahead by no more than the larger
-of the two's spreads, since a table that changes with the noise of every visit would change the bits of results for nothing.
+of their two spreads, since a table that changes with the noise of every visit would change the bits of results for nothing.
 It gets a row all the same: a shape without one takes after its neighbours, whose rows may change.
 """
 import csv

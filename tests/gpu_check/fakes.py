@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import unittest
@@ -21,7 +22,7 @@ sys.path.insert(0, str(SCRIPTS))
 GPU_CHECK = SCRIPTS / "gpu-check"
 
 KIT = {
-    "commit": "c0ffee", "trees": {"src": "5c", "kernels": "ce"}, "nvcc": "13.0", "architectures": ["sm_90"],
+    "commit": "c0ffee12", "trees": {"src": "5c", "kernels": "ce"}, "nvcc": "13.0", "architectures": ["sm_90"],
     "families": [
         {"family": "layout", "date": "2026-11-27T12:00:00+00:00", "changed": True, "tests": 7},
         {"family": "untested", "date": "2026-11-27T11:00:00+00:00", "changed": True, "tests": 0},
@@ -55,7 +56,7 @@ SQUARE_WARM = SQUARE | {
     "cache": "warm", "seconds": 0.002, "peers": [{"peer": "cuBLAS", "seconds": 0.0025, "samples": 9, "spread": 0.03}],
 }
 FILL = {"name": "fill/65536", "cache": "warm", "seconds": 1e-6, "rate": 255.0, "unit": "GB/s", "fraction": 0.1, "peers": []}
-STEP = {"name": "training_step/adam", "cache": "warm", "variant": "graph", "seconds": 5e-5}
+STEP = {"name": "training_step/adam", "cache": "warm", "variant": "graph", "seconds": 5e-5, "spread": 0.03}
 # A peer's ratio is to ours in the same rounds.
 EAGER = {"peer": "PyTorch eager", "seconds": 1e-4, "ours_seconds": 4e-5}
 EPOCH = {"name": "mnist_epoch/adam", "cache": "warm", "variant": "graph", "seconds": 0.2}
@@ -230,8 +231,9 @@ class FakeKit(unittest.TestCase):
     def fake(self, path: str, script: str) -> None:
         file = self.folder / path
         told = " ".join(f"${{COTANGENT_{name}-}}" for name in ("TEST_DEVICE", "TEST_EVERY"))
-        set_or_not = " ".join(f"${{COTANGENT_{name}:+{name}}}" for name in ("CUDA_CANDIDATES", "BENCH_PEER"))
-        call = f'echo "{Path(path).name} $*" "{told}" "{set_or_not}" >> {self.calls}'
+        set_or_not = " ".join(f"${{COTANGENT_{name}:+{name}}}" for name in ("CUDA_CANDIDATES", "BENCH_PEER", "BENCH_PAIRS_ONLY"))
+        prepare = "${COTANGENT_BENCH_PREPARE_SECONDS-}"
+        call = f'echo "{Path(path).name} $*" "{told}" "{set_or_not}" "{prepare}" >> {self.calls}'
         file.write_text(f"#!/bin/sh\n{call}\n{script}\n")
         file.chmod(0o755)
 
@@ -243,6 +245,14 @@ class FakeKit(unittest.TestCase):
 
     def record(self) -> dict:
         return json.loads((self.out / "record.json").read_text())
+
+    def packed(self) -> dict[str, bytes]:
+        """What was packed at the end, by its place."""
+        with tarfile.open(self.out / "logs.tar.xz") as archive:
+            return {entry.name.removeprefix("logs/"): archive.extractfile(entry).read() for entry in archive}
+
+    def log(self, stage: str) -> str:
+        return self.packed()[f"{stage}.log"].decode()
 
     def ends_with(self, *faults: str, options: tuple[str, ...] = ()) -> dict:
         """The record of a check that names these faults, and no others."""

@@ -50,6 +50,8 @@ class Lines(unittest.TestCase):
         both = 'Section about "clocks_event_reasons.active" or "clocks_throttle_reasons.active"'
         self.assertEqual(fields(both)[-1], "clocks_event_reasons.active")
         self.assertEqual(fields('"clocks_throttle_reasons.active"')[-1], "clocks_throttle_reasons.active")
+        instant = fields('"power.draw"\n"power.draw.average"\n"power.draw.instant"')
+        self.assertEqual(instant[3], "power.draw.instant", "where a card has it: power.draw is an average over a second")
         self.assertEqual(fields('"clocks_throttle_reasons.active_for_long"'), ["timestamp", *clocks.NUMBERS])
 
 

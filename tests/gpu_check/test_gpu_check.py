@@ -10,9 +10,11 @@ import sys
 import unittest
 
 from fakes import (
-    CHECKS, DOCTOR, FIGURES, GPU_CHECK, KIT, LATENCIES, NO_CLUSTERS, SANITIZER, SCRIPTS, STEP, SUMMARY, TESTS_FAIL, TESTS_PASS,
+    CHECKS, DOCTOR, FIGURES, GPU_CHECK, KIT, LATENCIES, LEFT, NO_CLUSTERS, SANITIZER, SCRIPTS, STEP, SUMMARY, TESTS_FAIL, TESTS_PASS,
     TIMES, FakeKit, bench, cotangent, json_lines, says, tune,
 )
+
+from gpu_check.experiments import GROUPS, WITH_PEERS
 
 TOOLS = ["memcheck", "racecheck", "initcheck", "synccheck"]
 RACE = """
@@ -29,15 +31,15 @@ class WhatIsRecorded(FakeKit):
         record = self.ends_with()
         stages = record["stages"]
         self.assertEqual(list(stages), [
-            "machine", "variants", "tests", "sanitizer", "tune", "latency", "step", "tuned", "ncu", "benches", "mnist",
+            "machine", "variants", "tests", "sanitizer", "tune", "latency", "step", "tuned", "ncu", "mnist", "benches",
         ])
         self.assertEqual(list(stages["sanitizer"]), TOOLS)
         self.assertEqual(list(stages["mnist"]), ["adagrad", "rmsprop", "adam", "sgd", "adam-bf16", "fast"])
         for stage in stages:
-            self.assertTrue((self.out / f"{stage}.log").read_text().startswith("$ "), stage)
+            self.assertTrue(self.log(stage).startswith("$ "), stage)
         head = [record[key] for key in ("commit", "trees", "card", "driver", "toolkit", "torch", "rehearsal")]
         trees = {"src": "5c", "kernels": "ce"}
-        self.assertEqual(head, ["c0ffee", trees, "NVIDIA H100 80GB HBM3", "580.159.04", "13.0", "2.11.0", False])
+        self.assertEqual(head, ["c0ffee12", trees, "NVIDIA H100 80GB HBM3", "580.159.04", "13.0", "2.11.0", False])
         machine = [stages["machine"][key] for key in ("status", "memory", "cuda", "nvcc", "multiprocessors", "doctor")]
         self.assertEqual(machine, ["ok", "81559 MiB", "13.0", "13.0.88", 132, DOCTOR])
         self.assertEqual([stages["tests"][key] for key in ("passed", "failed", "failures")], [2, 0, []])
@@ -53,28 +55,50 @@ class WhatIsRecorded(FakeKit):
             "latency": ["compute capability 8.0 has no clusters (latency/cluster_barrier)"],
         })
 
+    def test_shapes_that_could_not_be_timed_are_owed_and_the_last_line_of_those_left_counts(self) -> None:
+        now = {"name": "tune/f32/nn/8192x8192x8192", "problem": "8.1 GB are free, 9 are needed"}
+        older = {"product": "nt 8192x8192x50257", "precision": "bf16", "problem": "8.1 GB are free, 9 are needed"}
+        self.fake("kit/bench-tune", tune(times=[*TIMES, now, {"left": ["first"]}, older]))
+        record = self.ends_with()
+        names = "tune/f32/nn/8192x8192x8192, tune/bf16/nt 8192x8192x50257"
+        problem = f"8.1 GB are free, 9 are needed ({names})"
+        self.assertEqual(self.owed(record)["tune"], ["its own time was over", problem])
+        self.assertEqual(record["stages"]["tune"]["left"], LEFT["left"])
+
     def test_steps_are_timed_again_with_the_table_of_this_visit(self) -> None:
-        slower = [STEP | {"seconds": 4e-5}]
+        slower = [STEP | {"seconds": 4e-5, "spread": None}]
         self.fake("kit/bench-cuda", bench(FIGURES | {"training_step/adam": slower}))
         ended = self.check()
         table = f"card,precision,transposes,m,n,k,variant,splits\n{DOCTOR['devices'][0]['name']},f32,nt,128,512,784,64x64x16,1\n"
         self.assertEqual((self.out / "tuning.csv").read_text(), table, "the card is called as the program calls it")
-        log = (self.out / "tuned.log").read_text()
+        log = self.log("tuned")
         self.assertIn(f"COTANGENT_CUDA_TUNING={self.out / 'tuning.csv'}", log)
-        self.assertNotIn("COTANGENT_CUDA_TUNING", (self.out / "step.log").read_text())
-        self.assertRegex(ended.stdout, r"training_step/adam graph +50 µs +40 µs +0\.80")
+        self.assertNotIn("COTANGENT_CUDA_TUNING", self.log("step"))
+        self.assertRegex(ended.stdout, r"training_step/adam graph +50 µs +3% +40 µs +– +0\.80")
+        self.assertIn("ratio of two processes, no pairs", ended.stdout)
+
+    def test_where_the_doctor_prints_garbage_the_tables_card_is_nvidia_smis(self) -> None:
+        self.fake("kit/cotangent", cotangent().replace(json.dumps(DOCTOR), "no JSON"))
+        self.ends_with()
+        self.assertIn("\nNVIDIA H100 80GB HBM3,f32,", (self.out / "tuning.csv").read_text())
+
+    def test_that_it_cannot_be_decided_whether_to_start_one_costs_only_that_one(self) -> None:
+        (self.folder / "kit/kit.json").write_text(json.dumps(KIT | {"tuning": [{"no": "card"}]}))
+        record = self.ends_with()
+        self.assertEqual(self.owed(record)["tuned/step"], ["cannot be decided: KeyError('card')"])
+        self.assertEqual(record["stages"]["mnist"]["fast"]["status"], "ok")
 
     def test_where_todays_choices_stay_nothing_is_timed_again(self) -> None:
         self.fake("kit/bench-tune", tune(times=TIMES[:1]))
         record = self.ends_with()
         self.assertRegex(record["stages"]["tuned"]["step"]["status"], "^nothing to do: today's choices stay")
         self.assertNotIn("tuned/step", self.owed(record))
-        self.assertFalse((self.out / "tuned.log").exists())
+        self.assertNotIn("tuned.log", self.packed())
 
     def test_programs_are_called_as_they_are_written_to_be(self) -> None:
         self.check()
         kit = self.folder / "kit"
-        run = f"--seed 0 --device cuda --out {self.out}/mnist"
+        run = f"--seed 0 --device cuda --out {self.out}/work/mnist"
         newest = "kernels::layout:: kernels::gemm:: kernels::sum::"  # the changed one, and two that are tested
         rest = "kernels:: --skip kernels::layout:: --skip kernels::gemm:: --skip kernels::sum::"
         race = f"compute-sanitizer --tool racecheck --error-exitcode 9 {kit}/tests"
@@ -86,10 +110,12 @@ class WhatIsRecorded(FakeKit):
             f"{race} {newest} --test-threads 1 cuda 7 CUDA_CANDIDATES",
             f"{race} {rest} --test-threads 1 cuda 7 CUDA_CANDIDATES",
             f"tests {rest} --test-threads 1 cuda 3 CUDA_CANDIDATES",
-            "bench-tune --tune --seconds 70 CUDA_CANDIDATES",
+            "bench-tune --tune --seconds 60 CUDA_CANDIDATES",
             "bench-latency --bench CUDA_CANDIDATES",
             "bench-cuda --bench training_step/ CUDA_CANDIDATES",
-            "bench-cuda --bench softmax_cross_entropy/ softmax/ one_hot/ CUDA_CANDIDATES BENCH_PEER",
+            f"bench-cuda --bench {' '.join(GROUPS['memory'])} CUDA_CANDIDATES BENCH_PEER 20",
+            f"bench-cuda --bench {' '.join(GROUPS['training'])} CUDA_CANDIDATES BENCH_PEER BENCH_PAIRS_ONLY 90",
+            "bench-cuda --bench convert/ CUDA_CANDIDATES",
             "bench-cuda --profile gemm_f32/square/4096 CUDA_CANDIDATES",
             f"cotangent mnist --opt rmsprop --epochs 10 {run}-rmsprop --quiet",
             f"cotangent mnist --opt adam --epochs 10 --precision bf16 {run}-adam-bf16 --quiet",
@@ -106,7 +132,8 @@ class WhatIsRecorded(FakeKit):
         self.assertIn(("mnist_epoch/adam", "warm", "PyTorch eager", 0.5), ratios)  # 0.2 s against 0.4
         self.assertIn(("mnist_epoch/adam", "warm", "PyTorch CUDA graph", 2.0), ratios)
         self.assertIn(("training_step/adam", "warm", "PyTorch eager", 0.4), ratios)  # in the same rounds 40 µs against 100
-        self.assertIn(("mnist_epoch/sgd", None, None, None), ratios)
+        for name in ("sgd", "adam"):  # their images are shifted, unlike those of the bench's epoch
+            self.assertIn((f"mnist_run/{name}", None, None, None), ratios)
         self.assertIn(("fill/65536", "warm", None, None), ratios)
         names = [figure[:3] for figure in ratios]
         self.assertEqual(len(names), len(set(names)), "the ceilings, which every process measures, stand there once")
@@ -116,7 +143,16 @@ class WhatIsRecorded(FakeKit):
         self.assertEqual(kept, ["128x128x16", 9, 0.02, 9, 0.04, 0.7, "TFLOP/s"])
 
     def test_where_the_record_is_kept_is_said(self) -> None:
-        self.assertRegex(self.check().stdout, r"docs/gpu/nvidia-h100-80gb-hbm3-\d{4}-\d\d-\d\d\.json")
+        self.assertRegex(self.check().stdout, r"docs/gpu/nvidia-h100-80gb-hbm3-\d{4}-\d\d-\d\d-c0ffee1\.json")
+
+    def test_four_files_come_back_with_all_that_programs_wrote(self) -> None:
+        self.check()
+        files = ["clocks.csv", "logs.tar.xz", "record.json", "tuning.csv"]
+        self.assertEqual(sorted(file.name for file in self.out.iterdir()), files)
+        packed = self.packed()
+        for name in ("tests.log", "bench-memory.jsonl", "mnist-adam/summary.json", "mnist-adam/metrics.csv"):
+            self.assertIn(name, packed)
+        self.assertEqual(json.loads(packed["mnist-adam/summary.json"]), SUMMARY)
 
     def test_results_are_not_mixed_with_older_ones(self) -> None:
         self.check()
@@ -136,7 +172,7 @@ class WhatIsRefused(FakeKit):
 
     def test_an_emulated_card_is_refused(self) -> None:
         self.fake("kit/cotangent", cotangent(doctor=self.EMULATED))
-        self.assert_refused("emulated 9.0 is no card: .* are no figures")
+        self.assert_refused("emulated 9.0 is an emulated card, whose times say nothing")
 
     def test_a_machine_without_a_driver_is_refused(self) -> None:
         (self.folder / "tools/nvidia-smi").unlink()
@@ -162,7 +198,7 @@ class WhatIsRefused(FakeKit):
         for options, image in (((), "none"), (("--rehearse",), "kernels.list")):
             self.out = self.folder / f"out{len(options)}"
             self.check(*options, COTANGENT_CUDA_IMAGE="kernels.list")
-            self.assertIn(f"image {image}", (self.out / "tests.log").read_text())
+            self.assertIn(f"image {image}", self.log("tests"))
 
 
 class WhatDoesNotPass(FakeKit):
@@ -221,6 +257,10 @@ class WhatDoesNotPass(FakeKit):
         message = "gemm_f32 64x64x16: 128x512x784 nt: 3 is 4"
         record = self.ends_with(f"variants: 1 of 2 variants right; exit status 1; {message}")
         self.assertNotIn("variants", self.owed(record))
+
+    def test_a_variant_that_cannot_be_launched_is_wrong(self) -> None:
+        self.fake("kit/bench-tune", tune(checks=[CHECKS[0], CHECKS[1] | {"status": "cannot be launched: too much"}]))
+        self.ends_with("variants: 1 of 2 variants right; gemm_f32 64x64x16: cannot be launched: too much")
 
     def test_that_no_variant_was_checked_is_no_success(self) -> None:
         self.fake("kit/bench-tune", tune(checks=[]))
@@ -315,6 +355,14 @@ class WhatCostsOnlyItself(FakeKit):
         self.assertEqual(len(record["stages"]["benches"]["products_f32"]["figures"]), 3)
         self.assertEqual([fault.split(":")[0] for fault in record["faults"]], ["variants", *TOOLS])
 
+    def test_without_pytorch_no_peer_is_asked_and_ours_are_measured(self) -> None:
+        self.fake("tools/python3", "exit 1")
+        stages = self.ends_with()["stages"]
+        self.assertFalse([call for call in self.calls_made() if "BENCH_PE" in call or "PAIRS_ONLY" in call])
+        said = {name: result.get("peer") for name, result in stages["benches"].items()}
+        self.assertEqual({name for name in said if said[name] == "not asked: no PyTorch here"}, WITH_PEERS)
+        self.assertEqual({said[name] for name in said.keys() - WITH_PEERS}, {None})
+
     def test_a_peer_that_dies_costs_only_its_figures(self) -> None:
         def dead(name: str) -> dict:
             return {"name": name, "cache": "cold", "peer": "cuBLAS", "problem": f"it ended by SIGKILL at {name}"}
@@ -332,7 +380,7 @@ class WhatCostsOnlyItself(FakeKit):
         stage = self.ends_with()["stages"]["tune"]
         times = [{key: line[key] for key in TIMES[0]} for line in stage["figures"]]
         self.assertEqual(times, TIMES)
-        self.assertRegex((self.out / "tune.log").read_text(), re.compile(r"^\$ COTANGENT_CUDA_CANDIDATES=", re.MULTILINE))
+        self.assertRegex(self.log("tune"), re.compile(r"^\$ COTANGENT_CUDA_CANDIDATES=", re.MULTILINE))
 
 
 if __name__ == "__main__":

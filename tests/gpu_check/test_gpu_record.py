@@ -40,12 +40,12 @@ class GpuRecord(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.root = Path(folder.name) / "repository"
-        for file in ("src/lib.rs", "kernels/sum.cu"):
+        for file in ("src/lib.rs", "kernels/sum.cu", "benches/cuda.rs"):
             (self.root / file).parent.mkdir(parents=True)
             (self.root / file).write_text(file)
         self.git("init", "-q")
         self.commit("what is measured")
-        trees = {name: self.git("rev-parse", f"HEAD:{name}") for name in ("src", "kernels")}
+        trees = {name: self.git("rev-parse", f"HEAD:{name}") for name in ("src", "kernels", "benches")}
         # Later commits change the source; the trees that were measured stay in the history.
         (self.root / "src/lib.rs").write_text("more")
         self.figures = [figure(f"ceiling/{name}", 0.01) for name in ("copy", "fma", "mma")]
@@ -99,15 +99,23 @@ class GpuRecord(unittest.TestCase):
 
     def test_a_tree_that_no_commit_has_is_found(self) -> None:
         self.record()
-        src = self.git("rev-parse", "HEAD:src")
-        for wrong, kernels in (("0" * 40, src), (src, "0" * 40), (src, src)):
-            self.keep({"trees": {"src": wrong, "kernels": kernels}, "figures": self.figures})
+        trees = self.found["trees"]
+        for wrong in ({"src": "0" * 40}, {"kernels": "0" * 40}, {"benches": "0" * 40}, {"kernels": trees["src"]}):
+            self.keep({"trees": trees | wrong, "figures": self.figures})
             self.assert_refused("docs/gpu/card.json measured the tree", "which no commit here has")
 
     def test_a_record_that_names_no_trees_is_found(self) -> None:
         self.record()
         self.keep({"figures": self.figures})
-        self.assert_refused("does not name the tree of src", "does not name the tree of kernels")
+        self.assert_refused(*(f"does not name the tree of {name}" for name in ("src", "kernels", "benches")))
+
+    def test_only_the_one_older_record_need_not_name_trees(self) -> None:
+        self.record()
+        older, commit = "nvidia-h100-80gb-hbm3-2026-11-26.json", "0971fbc6a3d2e40d32948721a9e1633f5fb558f7"
+        self.keep({"figures": self.figures, "commit": commit}, older)
+        self.assertEqual(self.record("--check").stderr, "")
+        self.keep({"figures": self.figures, "commit": "0971fbc"}, older)
+        self.assert_refused(f"docs/gpu/{older} does not name the tree of src")
 
     def test_a_clone_without_history_says_so(self) -> None:
         self.record()
@@ -129,7 +137,7 @@ class GpuRecord(unittest.TestCase):
     def test_a_record_of_a_rehearsal_is_refused(self) -> None:
         self.record()
         self.keep(self.found | {"rehearsal": True})
-        self.assert_refused("docs/gpu/card.json is of a rehearsal, whose figures are no figures")
+        self.assert_refused("docs/gpu/card.json is of a rehearsal, whose times say nothing")
         before = self.page()
         self.assertEqual(self.record().returncode, 1)
         self.assertEqual(self.page(), before)
@@ -206,7 +214,7 @@ class GpuRecord(unittest.TestCase):
     def test_the_kit_names_the_trees_of_the_files_as_they_lie(self) -> None:
         script = (GPU_RECORD.parent / "gpu-kit").read_text()
         begin, end = script.index("tree=$(GIT_INDEX_FILE"), script.index("PYTHONPATH=scripts")
-        piece = "index=$(mktemp -u)\n" + script[begin:end] + 'echo "$src $kernels"'
+        piece = "index=$(mktemp -u)\n" + script[begin:end] + 'echo "$src $kernels $benches"'
         (self.root / "kernels/sum.cu").write_text("changed")
         (self.root / "src/new.rs").write_text("new")
 
@@ -217,7 +225,7 @@ class GpuRecord(unittest.TestCase):
         before, status = trees(), self.git("status", "--porcelain")
         self.assertIn("src/new.rs", status, "the repository's own index is left alone")
         self.commit("the same")
-        committed = [self.git("rev-parse", f"HEAD:{name}") for name in ("src", "kernels")]
+        committed = [self.git("rev-parse", f"HEAD:{name}") for name in ("src", "kernels", "benches")]
         self.assertEqual(before, committed)
         self.assertEqual(trees(), committed)
 

@@ -206,6 +206,8 @@ class Script(unittest.TestCase):
             self.assertTrue((kit / file).is_file(), file)
         found = json.loads((kit / "kit.json").read_text())
         self.assertNotIn("dirty", found["commit"])
+        self.assertEqual(list(found["trees"]), ["src", "kernels", "benches"])
+        self.assertEqual({len(tree) for tree in found["trees"].values()}, {40})
         programs = ["cotangent", "tests", "bench-cuda", "bench-latency", "bench-tune"]
         self.assertEqual(list(found["build_seconds"]), [*programs, "candidates"])
         self.assertEqual(found["sizes"]["candidates"], len("gemm" + "gemm_bf16"))
@@ -223,7 +225,13 @@ class Script(unittest.TestCase):
         self.assertIn("most=60 # MiB", script.read_text())
         script.write_text(script.read_text().replace("most=60 # MiB", "most=1 # MiB"))  # packing 60 takes a minute
         (self.made / "images/gemm.fatbin").write_bytes(os.urandom(2 << 20))
-        self.assert_fails("gpu-kit.tar.xz is 2 MiB, more than 1")
+        self.assert_fails("the packed kit, target/gpu-kit.tar.xz, is 2 MiB, more than 1")
+
+    def test_a_kit_that_takes_too_long_to_build_is_none(self) -> None:
+        script = self.root / "scripts/gpu-kit"
+        self.assertIn("most_to_build=3600 # s", script.read_text())
+        script.write_text(script.read_text().replace("most_to_build=3600 # s", "most_to_build=-1 # s"))
+        self.assert_fails(" s, more than -1 (cotangent ")
 
     def test_what_was_not_made_is_named(self) -> None:
         self.program(self.made / "tools/cargo", says("{}"))

@@ -9,7 +9,11 @@ import tempfile
 import unittest
 from pathlib import Path
 
-PEERS = Path(__file__).resolve().parents[2] / "benches" / "peers"
+from fakes import ROOT
+
+from gpu_check.experiments import GROUPS, WITH_PEERS
+
+PEERS = ROOT / "benches" / "peers"
 
 # Whatever is asked of it is there, can be called, and is another such thing. One function prints, one fails.
 FAKE = """
@@ -75,6 +79,14 @@ class TorchCuda(unittest.TestCase):
             ["cuBLAS"], ["cuBLAS, float32 out", "cuBLAS, bfloat16 out"], training,
             [f"{peer}, autocast" for peer in training if "graph" in peer], [], [], [],
         ])
+
+    def test_the_groups_that_are_measured_beside_peers_are_those_that_have_some(self) -> None:
+        found = json.loads(next((ROOT / "docs/gpu").glob("*.json")).read_text())["figures"]
+        names = sorted({figure["name"] for figure in found})
+        answers = self.answers(*({"peers": name} for name in names))
+        paired = [name for name, answer in zip(names, answers) if answer["peers"]]
+        groups = {group for group, parts in GROUPS.items() if any(part in name for part in parts for name in paired)}
+        self.assertEqual(groups, WITH_PEERS)
 
     def test_a_case_is_prepared_sampled_and_released(self) -> None:
         prepare = {"prepare": "gemm_bf16/weight_gradient/784-512", "peer": "cuBLAS, float32 out", "cache": "warm"}
