@@ -402,8 +402,12 @@ fn the_program_embeds_no_candidate_before_the_tuning_table_names_it() {
 
     machine
         .write("crate/kernels/tuning.csv", &format!("{TUNING}A Card,bf16,nn,1,2,3,32x32x32_4x4_s3_b6,1\n"));
-    machine.build("debug").unwrap();
-    assert_eq!(machine.compilations(), before, "it is another precision's");
+    let failure = machine.build("debug").unwrap_err();
+    assert!(
+        failure.contains("kernels/tuning.csv: A Card,bf16,nn,1,2,3,32x32x32_4x4_s3_b6,1 names"),
+        "{failure}"
+    );
+    assert_eq!(machine.compilations(), before, "the variant is another precision's");
     machine.write("crate/kernels/tuning.csv", &format!("{TUNING}A Card,f32,nn,1,2,3,32x32x32_4x4_s3_b6,1\n"));
     machine.build("debug").unwrap();
     assert_eq!(image(), format!("image of kernels/gemm.cu\n{embedded} VARIANT(32, 32, 32, 4, 4, 3, 6)\n"));
