@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cotangent::exec::cuda::{Capability, Device, Latency, Links};
 use cotangent::random::{Purpose, chacha, uniform};
@@ -14,7 +14,9 @@ pub type Outcome<T> = Result<T, Box<dyn Error>>;
 /// Samples whose median is the figure.
 const SAMPLES: usize = 11;
 /// Steps of the chase that keeps the card busy while the host queues what is timed: some milliseconds.
-const DELAY: usize = 10_000;
+const DELAY: usize = 40_000;
+/// How long the card works before the first figure: clocks come up in fractions of a second.
+const WARM_UP: Duration = Duration::from_millis(500);
 
 /// A device with one stream.
 pub struct Lab {
@@ -49,7 +51,21 @@ impl Lab {
         let cache = usize::try_from(cache).unwrap_or(0);
         let links = device.kernels().latency.links(&device, &stream, &[0], 1)?;
         let delay = (links, device.allocate(&stream, 1)?);
-        Ok(Self { device, stream, multiprocessors, cache, measures, delay })
+        let mut lab = Self { device, stream, multiprocessors, cache, measures, delay };
+        let begin = Instant::now();
+        while measures && begin.elapsed() < WARM_UP {
+            lab.delay()?;
+            lab.stream.synchronize()?;
+        }
+        Ok(lab)
+    }
+
+    /// Keeps the card busy for some milliseconds.
+    fn delay(&mut self) -> Outcome<()> {
+        let (links, end) = &mut self.delay;
+        let steps = if self.measures { DELAY } else { 1 };
+        let latency = &self.device.kernels().latency;
+        Ok(latency.chase(&self.stream, links, 0, steps, &mut end.as_view_mut())?)
     }
 
     pub fn kernels(&self) -> &Latency {
@@ -98,7 +114,7 @@ impl Lab {
         amount: Option<f64>,
         mut put: impl FnMut(&Latency, &Arc<CudaStream>, usize) -> Outcome<()>,
     ) -> Outcome<Figure> {
-        self.seconds(&mut put, many)?; // the driver loads a kernel when it is first launched; clocks come up
+        self.seconds(&mut put, many)?; // the driver loads a kernel when it is first launched
         let began = now();
         let mut samples = Vec::new();
         for _ in 0..if self.measures { SAMPLES } else { 1 } {
@@ -114,9 +130,8 @@ impl Lab {
         put: &mut impl FnMut(&Latency, &Arc<CudaStream>, usize) -> Outcome<()>,
         count: usize,
     ) -> Outcome<f64> {
+        self.delay()?;
         let (stream, latency) = (&self.stream, &self.device.kernels().latency);
-        let (links, end) = &mut self.delay;
-        latency.chase(stream, links, 0, if self.measures { DELAY } else { 1 }, &mut end.as_view_mut())?;
         let start = stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT))?;
         put(latency, stream, count)?;
         let end = stream.record_event(Some(CUevent_flags::CU_EVENT_DEFAULT))?;

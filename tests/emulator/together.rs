@@ -237,6 +237,18 @@ fn cluster_barriers_that_not_all_threads_reach_are_found_with_place_and_block() 
 }
 
 #[test]
+fn cluster_barriers_that_a_warp_comes_to_in_halves_are_found() {
+    always_found(
+        ("planted_arrives_in_halves", run_cluster),
+        "divergent warp operations: barrier.cluster.arrive.aligned",
+    );
+    always_found(
+        ("planted_waits_in_halves", run_cluster),
+        "divergent warp operations: barrier.cluster.wait.aligned",
+    );
+}
+
+#[test]
 fn a_block_that_the_cluster_has_not_is_found() {
     always_found(("planted_no_such_block", run_cluster), "mapa: block 2 of a cluster of 2");
 }

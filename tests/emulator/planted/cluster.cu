@@ -6,7 +6,16 @@
 
 constexpr int BLOCK = 64;
 
-enum Mistake { NONE, NO_BARRIER_BEFORE, NO_BARRIER_AFTER, BLOCK_NEVER_ARRIVES, ARRIVES_TWICE, WAITS_FOR_BLOCK_ONLY };
+enum Mistake {
+    NONE,
+    NO_BARRIER_BEFORE,
+    NO_BARRIER_AFTER,
+    BLOCK_NEVER_ARRIVES,
+    ARRIVES_TWICE,
+    WAITS_FOR_BLOCK_ONLY,
+    ARRIVES_IN_HALVES,
+    WAITS_IN_HALVES,
+};
 
 template <Mistake MISTAKE>
 __device__ __forceinline__ void read_neighbour(const float* in, float* out) {
@@ -16,9 +25,12 @@ __device__ __forceinline__ void read_neighbour(const float* in, float* out) {
     if (MISTAKE == BLOCK_NEVER_ARRIVES && rank == 1) return; // planted: the other block waits in vain
     if (MISTAKE == WAITS_FOR_BLOCK_ONLY) __syncthreads();    // planted: the neighbour is not waited for
     if (MISTAKE != NO_BARRIER_BEFORE && MISTAKE != WAITS_FOR_BLOCK_ONLY) {
-        ptx::cluster_arrive();
+        const bool early = i % 32 < 16;
+        if (MISTAKE == ARRIVES_IN_HALVES && early) ptx::cluster_arrive(); // planted: half a warp
+        if (MISTAKE != ARRIVES_IN_HALVES || !early) ptx::cluster_arrive();
         if (MISTAKE == ARRIVES_TWICE) ptx::cluster_arrive(); // planted: where it should wait
-        ptx::cluster_wait();
+        if (MISTAKE == WAITS_IN_HALVES && early) ptx::cluster_wait(); // planted: half a warp
+        if (MISTAKE != WAITS_IN_HALVES || !early) ptx::cluster_wait();
     }
     const uint32_t found = ptx::load_cluster_4(ptx::cluster_address(&values[BLOCK - 1 - i], rank ^ 1));
     out[first + i] = __uint_as_float(found);
@@ -30,6 +42,8 @@ extern "C" __global__ void planted_neighbour_ends(const float* in, float* out, i
 extern "C" __global__ void planted_block_never_arrives(const float* in, float* out, int) { read_neighbour<BLOCK_NEVER_ARRIVES>(in, out); }
 extern "C" __global__ void planted_arrives_twice(const float* in, float* out, int) { read_neighbour<ARRIVES_TWICE>(in, out); }
 extern "C" __global__ void planted_block_for_cluster(const float* in, float* out, int) { read_neighbour<WAITS_FOR_BLOCK_ONLY>(in, out); }
+extern "C" __global__ void planted_arrives_in_halves(const float* in, float* out, int) { read_neighbour<ARRIVES_IN_HALVES>(in, out); }
+extern "C" __global__ void planted_waits_in_halves(const float* in, float* out, int) { read_neighbour<WAITS_IN_HALVES>(in, out); }
 
 // As read_neighbour, twice through the same memory: it must have been read before it is overwritten.
 template <bool SOUND>

@@ -1,5 +1,7 @@
 // Clusters: the barrier of their blocks, and shared memory that all of them see.
 //
+// Both halves of the barrier are `.aligned`: the lanes of a warp come to each together.
+//
 // Stricter than hardware in one point: PTX does not wait for threads that have returned, and here a thread
 // that returns while others stand at the barrier is a fault, as for __syncthreads.
 #include "machine.hpp"
@@ -10,8 +12,16 @@ namespace emulator {
 unsigned cluster_rank() { return machine().running->owner->rank; }
 unsigned cluster_size() { return machine().running->owner->cluster->size; }
 
+static void nothing(void* const*, uint32_t) {}
+
+// All lanes that the warp has come to the same place.
+static void meet_warp(const char* name, Place place) {
+    warp_operation(name, 0xffffffffu, nullptr, nothing, false, place);
+}
+
 void cluster_arrive(Place place) {
     if (is_skipped(place)) return;
+    meet_warp("barrier.cluster.arrive.aligned", place);
     Fiber* self = machine().running;
     Cluster& c = *self->owner->cluster;
     if (self->arrived) {
@@ -37,6 +47,7 @@ void cluster_arrive(Place place) {
 
 void cluster_wait(Place place) {
     if (is_skipped(place)) return;
+    meet_warp("barrier.cluster.wait.aligned", place);
     Fiber* self = machine().running;
     Cluster& c = *self->owner->cluster;
     if (!self->arrived) {

@@ -68,7 +68,7 @@ void* dynamic_shared();
 uint32_t shared_offset(const void* address);
 
 // Clusters. The running block's number in its cluster, and how many blocks that has; a launch without
-// clusters has one of one block for each. Its barrier, in two halves.
+// clusters has one of one block for each. Its barrier, in two halves, to each of which a warp comes as a whole.
 unsigned cluster_rank();
 unsigned cluster_size();
 void cluster_arrive(Place place);

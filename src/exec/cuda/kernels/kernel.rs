@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cudarc::driver::sys::CUfunction_attribute;
-use cudarc::driver::{CudaContext, CudaFunction, CudaStream, LaunchArgs, LaunchConfig};
+use cudarc::driver::{CudaContext, CudaFunction, CudaStream, DriverError, LaunchArgs, LaunchConfig};
 
 use crate::exec::cuda::CudaError;
 use crate::exec::cuda::error::During;
@@ -127,25 +127,43 @@ impl Kernel {
         blocks: [usize; 3],
         threads: u32,
     ) -> Result<(), CudaError> {
+        let config = self.config(self.grid(blocks)?, threads);
+        // SAFETY: the caller's.
+        let launched = unsafe { launch.arguments.launch(config) };
+        self.launched(launch.stream, config, launched.map(drop))
+    }
+
+    /// The grid as the driver takes it.
+    fn grid(&self, blocks: [usize; 3]) -> Result<(u32, u32, u32), CudaError> {
         if blocks.iter().zip(LARGEST_GRID).any(|(&blocks, largest)| blocks == 0 || blocks > largest) {
             return Err(
                 self.refuse(format!("a grid of {blocks:?} blocks is not between 1 and {LARGEST_GRID:?}"))
             );
         }
-        let blocks = (blocks[0] as u32, blocks[1] as u32, blocks[2] as u32);
-        let config =
-            LaunchConfig { grid_dim: blocks, block_dim: (threads, 1, 1), shared_mem_bytes: self.shared };
-        // SAFETY: the caller's.
-        let launched = unsafe { launch.arguments.launch(config) };
-        let kernel = || self.name.clone();
-        launched.map_err(|source| CudaError::Launch {
+        Ok((blocks[0] as u32, blocks[1] as u32, blocks[2] as u32))
+    }
+
+    /// Blocks of so many threads (x), with the kernel's shared memory.
+    fn config(&self, grid_dim: (u32, u32, u32), threads: u32) -> LaunchConfig {
+        LaunchConfig { grid_dim, block_dim: (threads, 1, 1), shared_mem_bytes: self.shared }
+    }
+
+    /// The driver's answer to a launch, with the kernel's name; waits for the kernel's end if each launch does.
+    fn launched(
+        &self,
+        stream: &CudaStream,
+        config: LaunchConfig,
+        answer: Result<(), DriverError>,
+    ) -> Result<(), CudaError> {
+        let (kernel, blocks, threads) = (|| self.name.clone(), config.grid_dim, config.block_dim.0);
+        answer.map_err(|source| CudaError::Launch {
             kernel: kernel(),
             blocks,
             threads,
             source: source.into(),
         })?;
         if self.waits.load(Ordering::Relaxed) {
-            let done = launch.stream.synchronize();
+            let done = stream.synchronize();
             done.map_err(|source| CudaError::Fault {
                 kernel: kernel(),
                 blocks,

@@ -169,7 +169,8 @@ impl Latency {
             }
         }
         arguments.value(&rounds); // int rounds
-        // SAFETY: one word of arrivals; two stamps a thread and one more word, or null, which the kernel allows.
+        // SAFETY: one word of arrivals; two stamps a thread and one more word, or null, which the kernel allows. Its
+        // blocks wait for one another, and the launch is cooperative: all fit the device, or the driver refuses it.
         unsafe { kernel.launch_with(&mut arguments, [blocks, 1, 1], BARRIER_THREADS) }
     }
 
@@ -198,7 +199,8 @@ impl Latency {
             None => arguments.value(&NULL),
         };
         arguments.value(&rounds); // int rounds
-        // SAFETY: one word, or null, which the kernel allows; it touches no other memory than its blocks' own.
+        // SAFETY: one word, or null, which the kernel allows; it touches no other memory than its blocks' own, and
+        // waits for those of the cluster only, which run together, or the driver refuses the launch.
         unsafe { kernel.launch_with(&mut arguments, [blocks, 1, 1], BARRIER_THREADS) }
     }
 
@@ -224,7 +226,8 @@ impl Latency {
         let mut arguments = kernel.with(attributes, stream)?;
         arguments.view_mut(sums); // unsigned* sums
         arguments.value(&rounds); // int rounds
-        // SAFETY: there is a sum for each thread; the kernel touches no other memory than its blocks' own.
+        // SAFETY: there is a sum for each thread; the kernel touches no other memory than its blocks' own, and waits
+        // for those of the cluster only, which run together, or the driver refuses the launch.
         unsafe { kernel.launch_with(&mut arguments, [blocks, 1, 1], READ_THREADS) }?;
         Ok(bytes)
     }

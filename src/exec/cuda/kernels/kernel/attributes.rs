@@ -3,7 +3,6 @@
 
 use std::ffi::c_void;
 use std::marker::PhantomData;
-use std::sync::atomic::Ordering;
 
 use cudarc::driver::sys::{
     self, CUdeviceptr, CUfunction_attribute, CUlaunchAttribute, CUlaunchAttributeID, CUlaunchAttributeValue,
@@ -11,7 +10,7 @@ use cudarc::driver::sys::{
 };
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut, DevicePtr, DeviceRepr, DriverError, LaunchConfig};
 
-use super::{Kernel, LARGEST_GRID};
+use super::Kernel;
 use crate::exec::cuda::device::require;
 use crate::exec::cuda::error::During;
 use crate::exec::cuda::{Capability, CudaError};
@@ -115,18 +114,15 @@ impl Kernel {
     /// As [`Self::launch`], with the launch's attributes.
     ///
     /// # Safety
-    /// As for [`Self::launch`].
+    /// As for [`Self::launch`]. Blocks that wait for one another must be of one cluster or of a cooperative launch:
+    /// those run together, or the driver refuses the launch.
     pub unsafe fn launch_with(
         &self,
         launch: &mut AttributedLaunch<'_>,
         blocks: [usize; 3],
         threads: u32,
     ) -> Result<(), CudaError> {
-        if blocks.iter().zip(LARGEST_GRID).any(|(&blocks, largest)| blocks == 0 || blocks > largest) {
-            return Err(
-                self.refuse(format!("a grid of {blocks:?} blocks is not between 1 and {LARGEST_GRID:?}"))
-            );
-        }
+        let config = self.config(self.grid(blocks)?, threads);
         if blocks
             .iter()
             .zip(launch.attributes.cluster)
@@ -137,32 +133,13 @@ impl Kernel {
                 self.refuse(format!("a grid of {blocks:?} blocks has no whole clusters of {cluster:?}"))
             );
         }
-        let blocks = (blocks[0] as u32, blocks[1] as u32, blocks[2] as u32);
-        let grid =
-            LaunchConfig { grid_dim: blocks, block_dim: (threads, 1, 1), shared_mem_bytes: self.shared };
         // SAFETY: the caller's.
-        let launched = unsafe { self.submit(launch, grid) };
-        let kernel = || self.name.clone();
-        launched.map_err(|source| CudaError::Launch {
-            kernel: kernel(),
-            blocks,
-            threads,
-            source: source.into(),
-        })?;
-        if self.waits.load(Ordering::Relaxed) {
-            let done = launch.stream.synchronize();
-            done.map_err(|source| CudaError::Fault {
-                kernel: kernel(),
-                blocks,
-                threads,
-                source: source.into(),
-            })?;
-        }
-        Ok(())
+        let launched = unsafe { self.submit(launch, config) };
+        self.launched(launch.stream, config, launched)
     }
 
     /// # Safety
-    /// As for [`Self::launch`].
+    /// As for [`Self::launch_with`].
     unsafe fn submit(&self, launch: &AttributedLaunch<'_>, grid: LaunchConfig) -> Result<(), DriverError> {
         self.context.bind_to_thread()?;
         self.allow_size(launch.attributes)?;
@@ -191,13 +168,13 @@ impl Kernel {
         threads: u32,
     ) -> Result<usize, CudaError> {
         self.expect_capability(attributes)?;
+        require(&["cuOccupancyMaxActiveClusters"])?;
         let [x, y, z] = attributes.cluster;
         let asking = || format!("counting the clusters of {} blocks of {}", x * y * z, self.name);
-        let grid =
-            LaunchConfig { grid_dim: (x, y, z), block_dim: (threads, 1, 1), shared_mem_bytes: self.shared };
+        self.context.bind_to_thread().during(asking)?;
         self.allow_size(attributes).during(asking)?;
         let mut listed = attributes.listed();
-        let config = config(stream, grid, &mut listed);
+        let config = config(stream, self.config((x, y, z), threads), &mut listed);
         let mut count = 0;
         // SAFETY: configuration and attributes live during the call, which writes one integer.
         unsafe { sys::cuOccupancyMaxActiveClusters(&mut count, self.function.cu_function(), &config) }

@@ -157,7 +157,8 @@ impl Latency {
         arguments.view(&next); // const unsigned* next
         arguments.view_mut(ends); // unsigned* ends
         arguments.value(&steps); // int steps
-        // SAFETY: the table's links lead into the table, and there is an end for each block.
+        // SAFETY: the table's links lead into the table, and there is an end for each block, which waits for those of
+        // its cluster only: they run together, or the driver refuses the launch.
         unsafe { kernel.launch_with(&mut arguments, [blocks, 1, 1], WARP) }
     }
 }
