@@ -23,6 +23,7 @@
 //! Every figure is a difference: the time by events of few (nodes, rounds, steps), taken from that of many, over how
 //! many more they are; so what a launch costs falls out. Before the first event the card gets work of a few
 //! milliseconds, so that launches are queued when their turn comes and the host's speed falls out as well.
+//! Half a second of the same work goes before everything, so that the clocks are up.
 //! `samples` such differences are taken, `seconds` is their median and `spread` is (largest - smallest) / median.
 //!
 //! A line of JSON has `name`, `seconds`, `samples`, `spread`, `began`, `ended` (unix time in seconds) and `device`; a
