@@ -123,7 +123,8 @@ fn ceilings_are_notes_and_no_bars() {
     };
     let rows = [&on("a, 1 thread")[..], &on("a, 2 threads"), &[row("sum/all", "9")]].concat();
     let drawn = chart(&rows, "kernels", "PyTorch", &["a note".into()]);
-    let ceilings = "multiply-adds 217 GB/s, bytes in L1 24 KiB 403 GB/s, bytes in memory 600 MiB 23.0 GB/s.";
+    let ceilings =
+        "multiply-adds 217 GB/s, bytes in L1 (24 KiB) 403 GB/s, bytes in memory (600 MiB) 23.0 GB/s.";
     let expected =
         [format!("Ceilings on 1 thread: {ceilings}"), format!("Ceilings on 2 threads: {ceilings}")];
     assert_eq!(drawn.notes, [&expected[..], &["a note".to_owned()]].concat());

@@ -76,7 +76,11 @@ fn ceilings(rows: &[Row]) -> Vec<String> {
         let ceiling = |row: &&Row| {
             let several = of_card.iter().filter(|other| other.kernel == row.kernel).count() > 1;
             let name = words(row.kernel.trim_start_matches("ceiling/"));
-            let place = if several { format!(" in {}", words(state(row).0)) } else { String::new() };
+            // `L1 24KiB`: the level, then its size
+            let place = match words(state(row).0).split_once(' ') {
+                Some((level, size)) if several => format!(" in {level} ({size})"),
+                _ => String::new(),
+            };
             format!("{name}{place} {}", rate(row))
         };
         let all: Vec<String> = of_card.iter().map(ceiling).collect();
