@@ -169,7 +169,7 @@ fn a_table_is_sorted_by_kernels_and_threads() {
     let rows = [
         of("update/sgd", "40000000", "2 threads"),
         of("update/sgd", "9", "16 threads"),
-        of("ceiling/multiply_adds", "L1 24KiB", "1 thread"),
+        of("ceiling/multiply_adds", "L1 24KiB", "2 threads"),
         of("update/sgd", "10", "1 thread"),
         of("update/sgd", "9", "1 thread"),
     ];
@@ -178,7 +178,7 @@ fn a_table_is_sorted_by_kernels_and_threads() {
     let starts: Vec<String> =
         lines.map(|line| line.split(" | ").take(4).collect::<Vec<_>>().join(",")).collect();
     let expected = [
-        "| ceiling/multiply-adds,L1 24 KiB,,1",
+        "| ceiling/multiply-adds,L1 24 KiB,,2",
         "| update/sgd,10,,1",
         "| update/sgd,9,,1",
         "| update/sgd,40 000 000,,2",
