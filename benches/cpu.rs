@@ -5,6 +5,7 @@
 //! cargo bench --bench cpu -- softmax update/adam   # those with one of these in their names
 //! cargo bench --bench cpu -- --list                # the names
 //! cargo bench --bench cpu -- --test                # each once, and nothing is claimed
+//! cargo bench --bench cpu -- --draw FILE.csv       # the picture of figures that are there, FILE.png, and their table
 //! COTANGENT_BENCH_PEER="python3 benches/peers/torch_cpu.py" cargo bench --bench cpu    # PyTorch in pairs with ours
 //! ```
 //!
@@ -64,7 +65,7 @@ use cotangent::exec::Team;
 
 use cases::{Case, Prepared, Work};
 use ceilings::{Ceilings, Level, Processor};
-use figures::{Asked, Figures, Mode, Paired, Peer, Row, Stopwatch, median, pair, seconds_of, spread};
+use figures::{Asked, Figures, Limits, Mode, Paired, Peer, Row, Stopwatch, median, pair, seconds_of, spread};
 use materials::Materials;
 
 const SAMPLES: usize = 9;
@@ -72,14 +73,28 @@ const SAMPLES: usize = 9;
 /// Before a sample in pairs: a peer's threads may go on waiting for work for a while, and so may ours.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// What the picture says.
+const TITLE: &str = "CPU kernels beside what the processor can do";
+const PEER: &str = "PyTorch";
+const NOTES: [&str; 2] = [
+    "The ceiling is that of multiply-adds from registers, or of bytes moved within the level of memory that the operands \
+     fit, whichever the work needs longer for.",
+    "Skipping products and PyTorch's marks beside them count only multiply-adds with a non-zero operand; PyTorch does all \
+     of them.",
+];
+
 fn main() -> ExitCode {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let done = Asked::of_command_line().map_err(Into::into).and_then(|asked| {
         let cases = cases::all(threads).into_iter().filter(|case| asked.wants(&case.name())).collect();
+        let rehearses = asked.mode == Mode::Rehearse;
         match asked.mode {
             Mode::List => list(cases),
             Mode::Measure => measure(cases)?,
-            Mode::Rehearse | Mode::Profile(_) => rehearse(cases, asked.mode == Mode::Rehearse)?,
+            Mode::Draw(csv) => {
+                print!("{}", figures::draw_again(&csv, TITLE, PEER, &NOTES.map(str::to_owned))?)
+            }
+            Mode::Rehearse | Mode::Profile(_) => rehearse(cases, rehearses)?,
         }
         Ok::<(), Box<dyn Error>>(())
     });
@@ -116,16 +131,7 @@ fn measure(cases: Vec<Case>) -> Result<(), Box<dyn Error>> {
     for case in cases {
         bench.measure(case, &materials)?;
     }
-    let notes = [
-        "The ceiling is that of multiply-adds from registers, or of bytes moved within the level of memory that the operands \
-         fit, whichever the work needs longer for.",
-        "Skipping products count the multiply-adds with what is not zero, PyTorch's marks there too, though it does the others.",
-    ];
-    let folder = bench.figures.draw(
-        "CPU kernels beside what the processor can do",
-        "PyTorch",
-        &notes.map(str::to_owned),
-    )?;
+    let folder = bench.figures.draw(TITLE, PEER, &NOTES.map(str::to_owned))?;
     println!("\nsee {}", folder.display());
     Ok(())
 }
@@ -146,7 +152,8 @@ impl Bench {
         println!("{}", processor.name);
         let watch = Stopwatch::new(SAMPLES, Duration::from_millis(20), Duration::from_millis(60));
         let figures = Figures::create("target/bench/cpu")?;
-        Ok(Self { processor, figures, ceilings: BTreeMap::new(), peer: Peer::of_environment(), watch })
+        let peer = Peer::of_environment(Limits::default())?;
+        Ok(Self { processor, figures, ceilings: BTreeMap::new(), peer, watch })
     }
 
     fn measure(&mut self, case: Case, materials: &Materials) -> Result<(), Box<dyn Error>> {
@@ -159,7 +166,7 @@ impl Bench {
         self.report(&case, work, &ours, theirs, ceilings)
     }
 
-    /// Those of so many threads, measured when they are first needed.
+    /// Those on the team's number of threads, measured when they are first needed.
     fn ceilings_on(&mut self, team: &mut Team) -> Result<Ceilings, Box<dyn Error>> {
         let threads = team.threads();
         if let Some(ceilings) = self.ceilings.get(&threads) {
@@ -269,7 +276,7 @@ fn samples<E>(
     name: &str,
     mut seconds: impl FnMut(u64) -> Result<f64, E>,
 ) -> Result<Samples, E> {
-    let problem = |of: &str, problem: String| eprintln!("{name}: no figure of {of}: {problem}");
+    let problem = |of: &str, problem: String| eprintln!("{name}: {of}: {problem}");
     let mut found = Samples { ours: Vec::new(), theirs: None };
     if let Some(peer) = peer {
         let peers = peer.peers(name).unwrap_or_else(|why| {
@@ -278,16 +285,16 @@ fn samples<E>(
         });
         for of in &peers {
             let calls = watch.calls(&mut seconds)?;
-            let Paired { ours, theirs } = pair(peer, (name, of, "warm"), watch.samples(), || {
-                thread::sleep(PAUSE);
-                seconds(calls)
-            })?;
-            match theirs {
-                Ok(theirs) if found.theirs.is_none_or(|fastest| median(&theirs) < fastest) => {
-                    found = Samples { ours, theirs: Some(median(&theirs)) };
-                }
-                Ok(_) => {}
-                Err(why) => problem(of, why),
+            let Paired { ours, theirs, problem: failed } =
+                pair(peer, (name, of, "warm"), watch.samples(), || {
+                    thread::sleep(PAUSE);
+                    seconds(calls)
+                })?;
+            if !theirs.is_empty() && found.theirs.is_none_or(|fastest| median(&theirs) < fastest) {
+                found = Samples { ours, theirs: Some(median(&theirs)) };
+            }
+            if let Some(why) = failed {
+                problem(of, why);
             }
         }
     }

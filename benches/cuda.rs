@@ -5,6 +5,7 @@
 //! cargo bench --bench cuda -- gemm_bf16 softmax             # what has one of these in its name
 //! cargo bench --bench cuda -- --list                        # the names
 //! cargo bench --bench cuda -- --test                        # everything once at tiny size: no figures
+//! cargo bench --bench cuda -- --draw FILE.csv               # the picture of figures that are there, FILE.png, and their table
 //! cargo bench --bench cuda -- --profile gemm_bf16/square/4096    # one launch outside of any graph, for ncu
 //! ```
 //!
@@ -13,7 +14,9 @@
 //! | `COTANGENT_BENCH_DEVICE` | the number of the device; 0 if not set |
 //! | `COTANGENT_BENCH_OUT` | the folder for `kernels.csv` and `kernels.png`; `target/bench/cuda` if not set |
 //! | `COTANGENT_BENCH_JSON` | a file to which an object a line is appended, as soon as it is measured |
-//! | `COTANGENT_BENCH_PEER` | who else is measured in turns: `python3 benches/peers/torch_cuda.py` |
+//! | `COTANGENT_BENCH_PEER` | who else is measured in turns: `python3 benches/peers/torch_cuda.py`, or, if a path has blanks, a JSON array: `["python3", "my peers/torch_cuda.py"]` |
+//! | `COTANGENT_BENCH_PREPARE_SECONDS` | how long the peer may take to start, and to prepare a case; 90 if not set |
+//! | `COTANGENT_BENCH_PAIRS_ONLY` | `1`: cases that the peer cannot do are left out, and their number is told; the ceilings are measured all the same |
 //!
 //! # CUDA
 //!
@@ -66,7 +69,9 @@
 //! orders of images are all as likely, optimizer states and losses squares of normal numbers. Each case is measured
 //! *cold*: sets of operands rotate, and more than twice the second-level cache is touched between two uses of one.
 //! What takes no more than half of that cache is measured *warm* as well, on one set again and again. `cuda/rota.rs`
-//! says how. Workspaces for parts of sums are one for all sets, and so always warm.
+//! says how. Workspaces for parts of sums are one for all sets, and so always warm. An optimizer's case is a step of it,
+//! two kernels: the beginning, which advances the number of steps and computes Adam's corrections, then the
+//! update; PyTorch's fused step does both as well.
 //!
 //! **Training** (784-512-256-10, batch 128, MNIST's own images) is timed by the clock, over whole epochs with all
 //! that the host does in them. `training_step/*` is one step's share of an epoch of full batches: `_bf16` multiplies in
@@ -83,7 +88,11 @@
 //! ((max - min) / median), `bytes`, `flops`, `rate`, `unit` (`GB/s` or `TFLOP/s`), `ceiling` (in the same unit), `fraction`
 //! (rate / ceiling), `bound` (the name of that ceiling), `device` (the card's), `began` and `ended` (Unix time) and
 //! `peers`, each with `peer`, `seconds`, `samples`, `spread` and `ours_seconds`, ours in the same rounds. Where no
-//! ceiling binds, its fields are null. What is lost with a peer is an object of `name`, `cache`, `peer` and `problem`.
+//! ceiling binds, its fields are null. What is lost with a peer is an object of `name`, `cache`, `peer` and `problem`. A peer
+//! that fails after seven samples or more has those in its figure, and the problem beside it.
+//!
+//! With `--test` the objects have `"rehearsed": true`, neither `seconds` nor `ours_seconds`, no samples, and null where a
+//! rate would be: whoever reads them can be held to all other keys, and nobody takes them for figures.
 //!
 //! `--profile NAME` launches the case once on cold operands, outside of any graph, for tools that look at kernels. The
 //! kernels of an optimizer's case are two: the step's beginning, then the update. A training case takes two steps
@@ -148,6 +157,18 @@ fn main() -> ExitCode {
         names.extend(cases::all(scale, &Tuning::default()).into_iter().map(|case| case.title.name));
         let _ = writeln!(std::io::stdout(), "{}", names.join("\n")); // a reader may have seen enough
         return ExitCode::SUCCESS;
+    }
+    if let Mode::Draw(csv) = &asked.mode {
+        return match figures::draw_again(csv, measure::TITLE, measure::PEER, &[measure::NOTE.to_owned()]) {
+            Ok(table) => {
+                print!("{table}");
+                ExitCode::SUCCESS
+            }
+            Err(problem) => {
+                eprintln!("cuda benches: {problem}");
+                ExitCode::FAILURE
+            }
+        };
     }
     let lab = match Lab::open() {
         Ok(lab) if lab.is_emulated() && asked.measures() => {

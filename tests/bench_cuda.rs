@@ -113,6 +113,36 @@ fn a_line_has_all_that_is_known_of_a_figure() {
     assert!(close(line["rate"].as_f64(), 250.0) && close(line["ceiling"].as_f64(), 500.0), "{line}");
 }
 
+/// Readers of a rehearsal's lines meet all keys that figures have, and no time.
+#[test]
+fn a_rehearsal_has_the_keys_of_a_figure_without_its_times() {
+    let title = title();
+    let real = figure(&title, Cold, WORK).json(&ceilings(), "a card");
+    let peers = PEERS.map(|_| PeerFigure { peer: "PyTorch".into(), theirs: vec![], ours: vec![] }).into();
+    let rehearsal = Figure { samples: vec![], peers, ..figure(&title, Cold, WORK) };
+    let line = rehearsal.rehearsed("a card");
+    let keys = |line: &serde_json::Value| -> Vec<String> {
+        line.as_object().unwrap().keys().cloned().collect() // in order of the alphabet
+    };
+    let without = |line, times: &[&str]| -> Vec<String> {
+        keys(line).into_iter().filter(|key| !times.contains(&&key[..])).collect()
+    };
+    let mut expected = without(&real, &["seconds"]);
+    expected.push("rehearsed".into());
+    expected.sort();
+    let mut found = keys(&line);
+    found.sort();
+    assert_eq!(found, expected);
+    assert_eq!(line["rehearsed"], true);
+    assert_eq!(keys(&line["peers"][0]), without(&real["peers"][0], &["seconds", "ours_seconds"]));
+    for none in ["rate", "fraction", "spread", "ceiling", "bound"] {
+        assert_eq!(line[none], serde_json::Value::Null, "{none}");
+    }
+    let same =
+        ["name", "cache", "kernel", "shape", "precision", "variant", "bytes", "flops", "unit", "device"];
+    assert!(same.iter().all(|key| line[key] == real[key]), "{line}");
+}
+
 #[test]
 fn a_row_says_the_state_of_the_cache_and_the_fastest_peer_with_results_as_ours() {
     let title = title();

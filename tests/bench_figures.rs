@@ -5,7 +5,9 @@ pub mod figures;
 
 use std::time::Duration;
 
-use figures::{Asked, COLUMNS, Figures, Mode, Row, Stopwatch, chart, markdown, median, read, spread};
+use figures::{
+    Asked, COLUMNS, Figures, Mode, Row, Stopwatch, chart, draw_again, markdown, median, read, spread,
+};
 
 fn row(kernel: &str, shape: &str) -> Row {
     Row {
@@ -59,7 +61,8 @@ fn a_folder_that_cannot_be_made_is_named() {
 
 #[test]
 fn bars_are_grouped_by_family_and_a_peer_that_takes_half_the_time_has_twice_the_share() {
-    let mut rows = vec![row("gemm/forward", "784-512"), row("sum/all", "9"), row("gemm/square", "1024 cold")];
+    let mut rows =
+        vec![row("gemm/forward", "784-512"), row("sum/all", "40000"), row("gemm/square", "1024 cold")];
     rows[0].peer_microseconds = Some(rows[0].microseconds / 2.0);
     rows[2].variant = "t128x64".into();
     let drawn = chart(&rows, "kernels", "cuBLAS", &["a note".into()]);
@@ -68,7 +71,7 @@ fn bars_are_grouped_by_family_and_a_peer_that_takes_half_the_time_has_twice_the_
         .iter()
         .map(|group| (&group.name[..], group.bars.iter().map(|bar| &bar.label[..]).collect()))
         .collect();
-    let expected = [("gemm", vec!["forward 784-512", "square 1024 cold t128x64"]), ("sum", vec!["all 9"])];
+    let expected = [("gemm", vec!["forward 784-512", "square 1024"]), ("sum", vec!["all 40 000"])];
     assert_eq!(groups, expected);
     let bars = &drawn.groups[0].bars;
     assert_eq!((bars[0].share, bars[0].mark), (Some(0.5), Some(1.0)));
@@ -76,12 +79,58 @@ fn bars_are_grouped_by_family_and_a_peer_that_takes_half_the_time_has_twice_the_
     // precision is said only where it tells bars apart
     rows[2].precision = "bf16".into();
     let drawn = chart(&rows, "kernels", "cuBLAS", &[]);
-    assert_eq!(drawn.groups[0].bars[1].label, "square 1024 cold bf16 t128x64");
-    assert_eq!(drawn.groups[1].bars[0].label, "all 9");
+    assert_eq!(drawn.groups[0].bars[1].label, "square 1024 bf16");
+    assert_eq!(drawn.groups[1].bars[0].label, "all 40 000");
+    assert_eq!(drawn.heads, ["share", "rate", "time"]);
     // what has no share has no bar
     rows[0].ceiling_share = None;
     let drawn = chart(&rows, "kernels", "cuBLAS", &[]);
-    assert_eq!(drawn.groups[1].bars[0].label, "square 1024 cold bf16 t128x64");
+    assert_eq!(drawn.groups[1].bars[0].label, "square 1024");
+}
+
+fn labels(rows: &[Row]) -> Vec<String> {
+    let drawn = chart(rows, "kernels", "PyTorch", &[]);
+    drawn.groups.into_iter().flat_map(|group| group.bars).map(|bar| bar.label).collect()
+}
+
+/// A variant is told where it tells rows apart.
+#[test]
+fn bars_of_several_variants_of_one_shape_say_which() {
+    let of = |kernel: &str, variant: &str| Row { variant: variant.into(), ..row(kernel, "9") };
+    let apart = [of("gemm/a", "dense"), of("gemm/a", "skipping"), of("gemm/b", "dense"), of("sum/a", "wide")];
+    assert_eq!(labels(&apart), ["a 9 dense", "a 9 skipping", "b 9 dense", "a 9"]);
+}
+
+#[test]
+fn what_was_measured_cold_has_no_bar_of_its_warm_time() {
+    let rows = ["9 cold", "9 warm", "10 warm"].map(|shape| row("gemm/square", shape));
+    assert_eq!(labels(&rows), ["square 9", "square 10 warm"]);
+}
+
+#[test]
+fn ceilings_are_notes_and_no_bars() {
+    let of = |kernel: &str, shape: &str, rate: f64, card: &str| Row {
+        rate: Some(rate),
+        card: card.into(),
+        ..row(kernel, shape)
+    };
+    let on = |card: &str| {
+        [
+            of("ceiling/multiply_adds", "registers", 217.0, card),
+            of("ceiling/bytes", "L1 24KiB", 403.3, card),
+            of("ceiling/bytes", "memory 600MiB", 22.96, card),
+        ]
+    };
+    let rows = [&on("a, 1 thread")[..], &on("a, 2 threads"), &[row("sum/all", "9")]].concat();
+    let drawn = chart(&rows, "kernels", "PyTorch", &["a note".into()]);
+    let ceilings =
+        "multiply-adds 217 GB/s, bytes in L1 (24 KiB) 403 GB/s, bytes in memory (600 MiB) 23.0 GB/s.";
+    let expected =
+        [format!("Ceilings on 1 thread: {ceilings}"), format!("Ceilings on 2 threads: {ceilings}")];
+    assert_eq!(drawn.notes, [&expected[..], &["a note".to_owned()]].concat());
+    assert_eq!((drawn.groups.len(), &drawn.groups[0].name[..]), (1, "sum"));
+    let card = [of("ceiling/copy", "134217728 cold", 3001.0, "a card")];
+    assert_eq!(chart(&card, "kernels", "PyTorch", &[]).notes, ["Ceilings: copy 3001 GB/s."]);
 }
 
 /// The number of threads is told where a kernel was measured on several.
@@ -91,7 +140,7 @@ fn bars_of_one_kernel_on_several_threads_say_on_how_many() {
     let rows = [on("1 thread", "sum/all"), on("1 thread", "sum/rows"), on("2 threads", "sum/all")];
     let drawn = chart(&rows, "kernels", "PyTorch", &[]);
     let labels: Vec<&str> = drawn.groups[0].bars.iter().map(|bar| &bar.label[..]).collect();
-    assert_eq!(labels, ["all 9 1 thread", "rows 9", "all 9 2 threads"]);
+    assert_eq!(labels, ["all 9, 1 thread", "rows 9", "all 9, 2 threads"]);
     assert_eq!(drawn.subtitle.as_deref(), Some("a, b (R), 2026-01-01"));
     let alike = chart(&rows[..2], "kernels", "PyTorch", &[]);
     assert_eq!(alike.subtitle.as_deref(), Some("a, b (R), 1 thread, 2026-01-01"));
@@ -109,6 +158,49 @@ fn a_table_for_a_document_has_a_line_a_row_and_columns_for_what_is_known() {
     let table = markdown(&beside, "PyTorch");
     assert!(table.contains("| threads |") && table.contains("| of the ceiling | PyTorch |"), "{table}");
     assert!(table.contains("| sum/all | 9 |  | 2 | 12.3 µs | 0.333 GB/s | 50.0% | 1.23 ms |"), "{table}");
+}
+
+#[test]
+fn a_table_is_sorted_by_kernels_and_threads() {
+    let of = |kernel: &str, shape: &str, threads: &str| Row {
+        card: format!("a processor, {threads}"),
+        ..row(kernel, shape)
+    };
+    let rows = [
+        of("update/sgd", "40000000", "2 threads"),
+        of("update/sgd", "9", "16 threads"),
+        of("ceiling/multiply_adds", "L1 24KiB", "2 threads"),
+        of("update/sgd", "10", "1 thread"),
+        of("update/sgd", "9", "1 thread"),
+    ];
+    let table = markdown(&rows, "PyTorch");
+    let lines = table.lines().skip(2).take(5);
+    let starts: Vec<String> =
+        lines.map(|line| line.split(" | ").take(4).collect::<Vec<_>>().join(",")).collect();
+    let expected = [
+        "| ceiling/multiply-adds,L1 24 KiB,,2",
+        "| update/sgd,10,,1",
+        "| update/sgd,9,,1",
+        "| update/sgd,40 000 000,,2",
+        "| update/sgd,9,,16",
+    ];
+    assert_eq!(starts, expected);
+}
+
+#[test]
+fn figures_that_are_there_are_drawn_again_without_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut figures = Figures::create_in(folder.path()).unwrap();
+    figures.add(row("sum/all", "9")).unwrap();
+    figures.draw("kernels", "PyTorch", &[]).unwrap();
+    let file = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    let copy = folder.path().join("machine.csv");
+    std::fs::copy(folder.path().join("kernels.csv"), &copy).unwrap();
+    let table = draw_again(&copy, "kernels", "PyTorch", &[]).unwrap();
+    assert_eq!(table.as_bytes(), file("kernels.md"));
+    assert!(file("machine.png") == file("kernels.png"), "another picture");
+    let problem = draw_again(&folder.path().join("none.csv"), "", "", &[]).unwrap_err().to_string();
+    assert!(problem.contains("none.csv"), "{problem}");
 }
 
 /// Both the table and the picture of a run come from its rows, and rows can be read back.
@@ -153,6 +245,8 @@ fn the_command_line_says_what_to_do_with_which_cases() {
     assert_eq!(asked(&[]).mode, Mode::Rehearse);
     let one = asked(&["--bench", "--profile", "update/adam/9"]);
     assert_eq!(one.mode, Mode::Profile("update/adam/9".into()));
+    assert_eq!(asked(&["--bench", "--draw", "a.csv"]).mode, Mode::Draw("a.csv".into()));
+    assert!(Asked::of(["--draw"]).unwrap_err().contains("--draw needs"));
     assert!(one.wants("update/adam/9") && !one.wants("update/adam/99"));
     let error = Asked::of(["--save-baseline", "x"]).unwrap_err();
     assert!(error.contains("--save-baseline") && error.contains("--list"), "{error}");
@@ -196,7 +290,7 @@ fn fewer_samples_than_seven_are_no_figure() {
 mod peers {
     use std::time::{Duration, Instant};
 
-    use super::figures::{Limits, Paired, Peer, pair};
+    use super::figures::{Limits, Paired, Peer, pair, wants_pairs_only};
 
     const SHORT: Limits = Limits { prepare: Duration::from_secs(20), answer: Duration::from_millis(300) };
 
@@ -218,7 +312,7 @@ mod peers {
         }
 
         fn start(&self) -> Peer {
-            Peer::start(&format!("sh {}/peer.sh", self.folder.path().display()), SHORT).unwrap()
+            Peer::start(&format!("sh {}/peer.sh", self.folder.path().display()), SHORT).unwrap().unwrap()
         }
 
         /// What it was asked.
@@ -242,7 +336,7 @@ mod peers {
         let script = Script::new(&[PEERS, READY, SECONDS, RELEASED].concat());
         let mut peer = script.start();
         assert_eq!(peer.peers("sum/9"), Ok(vec!["cuBLAS".into(), "PyTorch".into()]));
-        assert_eq!(paired(&mut peer), Paired { ours: vec![0.5; 7], theirs: Ok(vec![0.25; 7]) });
+        assert_eq!(paired(&mut peer), Paired { ours: vec![0.5; 7], theirs: vec![0.25; 7], problem: None });
         drop(peer);
         let log = script.log();
         let requests: Vec<serde_json::Value> =
@@ -275,9 +369,10 @@ mod peers {
         let problem = r#"*prepare*sum*) echo '{"problem": "out of memory"}';;"#;
         let script = Script::new(&[PEERS, problem, READY, SECONDS, RELEASED].concat());
         let mut peer = script.start();
-        assert_eq!(paired(&mut peer), Paired { ours: vec![0.5; 7], theirs: Err("out of memory".into()) });
+        let problem = Some("out of memory".into());
+        assert_eq!(paired(&mut peer), Paired { ours: vec![0.5; 7], theirs: vec![], problem });
         let other = pair(&mut peer, ("max/9", "PyTorch", "cold"), 7, || Ok::<_, ()>(0.5)).unwrap();
-        assert_eq!(other.theirs, Ok(vec![0.25; 7]));
+        assert_eq!((other.theirs, other.problem), (vec![0.25; 7], None));
         assert_eq!(script.log().iter().filter(|line| *line == "started").count(), 1);
     }
 
@@ -288,12 +383,28 @@ mod peers {
         let script = Script::new(&[PEERS, READY, &at_fourth, RELEASED].concat());
         let mut peer = script.start();
         let start = Instant::now();
-        let Paired { ours, theirs } = paired(&mut peer);
-        assert_eq!(ours, [0.5; 7]);
+        let Paired { ours, theirs, problem } = paired(&mut peer);
+        assert_eq!((ours, theirs), (vec![0.5; 7], vec![]));
         let took = start.elapsed();
         assert_eq!(peer.peers("sum/9").map(|peers| peers.len()), Ok(2));
         assert_eq!(script.log().iter().filter(|line| *line == "started").count(), 2);
-        (theirs.unwrap_err(), took)
+        (problem.unwrap(), took)
+    }
+
+    /// It gives the sample of the warm-up, then seven of nine.
+    #[test]
+    fn what_a_peer_gave_before_it_failed_is_kept_if_it_is_enough_for_a_figure() {
+        let at_ninth = r#"*sample*) n=$((n+1)); [ $n -lt 9 ] || exit 3; echo "{\"seconds\": 0.$n}";;"#;
+        let script = Script::new(&[PEERS, READY, at_ninth, RELEASED].concat());
+        let nine = pair(&mut script.start(), ("sum/9", "PyTorch", "cold"), 9, || Ok::<_, ()>(0.5)).unwrap();
+        assert_eq!(nine.ours, [0.5; 9]);
+        assert_eq!(nine.theirs, [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]);
+        assert!(nine.problem.as_ref().unwrap().contains("exit status: 3"), "{nine:?}");
+        // six are no figure
+        let at_eighth = at_ninth.replace("-lt 9", "-lt 8");
+        let script = Script::new(&[PEERS, READY, &at_eighth, RELEASED].concat());
+        let six = pair(&mut script.start(), ("sum/9", "PyTorch", "cold"), 9, || Ok::<_, ()>(0.5)).unwrap();
+        assert_eq!((six.ours.len(), six.theirs.len(), six.problem.is_some()), (9, 0, true));
     }
 
     #[test]
@@ -335,10 +446,61 @@ mod peers {
 
     #[test]
     fn a_command_that_does_not_exist_is_named() {
-        let mut peer = Peer::start("/nowhere/python peer.py", SHORT).unwrap();
+        let mut peer = Peer::start("/nowhere/python peer.py", SHORT).unwrap().unwrap();
         let problem = peer.peers("sum/9").unwrap_err();
         assert!(problem.contains("/nowhere/python"), "{problem}");
-        assert!(Peer::start("  ", SHORT).is_none());
+        assert!(Peer::start("  ", SHORT).unwrap().is_none() && Peer::start("[]", SHORT).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_command_whose_paths_have_blanks_is_a_json_array() {
+        let script = Script::new(&[PEERS, READY, SECONDS, RELEASED].concat());
+        let folder = script.folder.path().join("two words");
+        std::fs::create_dir(&folder).unwrap();
+        let file = folder.join("peer.sh");
+        std::fs::copy(script.folder.path().join("peer.sh"), &file).unwrap();
+        let mut peer = Peer::start(&format!(" [\"sh\", {file:?}]"), SHORT).unwrap().unwrap();
+        assert_eq!(peer.peers("sum/9").map(|peers| peers.len()), Ok(2));
+        for wrong in ["[sh]", "[1]", r#"["sh""#] {
+            let problem = Peer::start(wrong, SHORT).err().unwrap();
+            assert!(problem.contains("COTANGENT_BENCH_PEER") && problem.contains(wrong), "{problem}");
+        }
+    }
+
+    #[test]
+    fn the_time_for_a_preparation_can_be_set() {
+        let with = |value| SHORT.with_prepare(value).map(|limits| (limits.prepare, limits.answer));
+        assert_eq!(with(None), Ok((SHORT.prepare, SHORT.answer)));
+        assert_eq!(with(Some("2.5")), Ok((Duration::from_millis(2500), SHORT.answer)));
+        for wrong in ["", "soon", "0", "-1", "NaN", "inf", "1e300"] {
+            let problem = with(Some(wrong)).unwrap_err();
+            assert!(
+                problem.contains("COTANGENT_BENCH_PREPARE_SECONDS") && problem.contains(wrong),
+                "{problem}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_preparation_that_takes_longer_than_it_may_is_a_problem() {
+        let script = Script::new(&[PEERS, "*prepare*) exec sleep 600;;"].concat());
+        let limits = SHORT.with_prepare(Some("0.4")).unwrap();
+        let command = format!("sh {}/peer.sh", script.folder.path().display());
+        let mut peer = Peer::start(&command, limits).unwrap().unwrap();
+        peer.peers("sum/9").unwrap();
+        let problem = peer.prepare("sum/9", "PyTorch", "cold").unwrap_err();
+        assert!(problem.contains("no answer") && problem.contains("400ms"), "{problem}");
+    }
+
+    #[test]
+    fn cases_without_a_peer_are_left_out_only_where_there_is_one() {
+        for no in [None, Some(""), Some("0")] {
+            assert_eq!((wants_pairs_only(no, true), wants_pairs_only(no, false)), (Ok(false), Ok(false)));
+        }
+        assert_eq!(wants_pairs_only(Some("1"), true), Ok(true));
+        let problem = wants_pairs_only(Some("1"), false).unwrap_err();
+        assert!(problem.contains("COTANGENT_BENCH_PEER names no peer"), "{problem}");
+        assert!(wants_pairs_only(Some("yes"), true).unwrap_err().contains("\"yes\""));
     }
 
     #[test]

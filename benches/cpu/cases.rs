@@ -56,7 +56,7 @@ impl Case {
     }
 }
 
-/// All of them, on a machine with so many processors.
+/// All of them, on a machine with `threads` processors.
 pub fn all(threads: usize) -> Vec<Case> {
     let mut cases = Vec::new();
     for layer in 0..WIDTHS.len() - 1 {
@@ -237,7 +237,7 @@ fn rules() -> [(&'static str, Optimizer); 4] {
     ]
 }
 
-/// One update of so many parameters.
+/// One update of `count` parameters.
 fn update(kernel: &str, rule: Optimizer, count: usize) -> Case {
     let prepare = move |_: &Materials| {
         let states = rule.state_per_parameter();

@@ -58,7 +58,7 @@ impl Processor {
         Self { name: name.to_owned(), caches }
     }
 
-    /// Where operands of so many bytes together stay from call to call, shared out evenly between the threads.
+    /// Where operands of `bytes` together stay from call to call, shared out evenly between the threads.
     pub fn level(&self, bytes: usize, threads: usize) -> Level {
         let [first, second, third] = self.caches;
         match bytes / threads {
@@ -173,7 +173,7 @@ impl WithSimd for Chains {
     }
 }
 
-/// Bytes read and written a second when each thread moves within so many of its own: the best of the library's copy, of a
+/// Bytes read and written a second when each thread moves within `bytes` of its own: the best of the library's copy, of a
 /// loop from one array to another, and of one in place, as updates are. Which is fastest differs from level to level.
 pub fn moved(team: &mut Team, bytes: usize) -> f64 {
     const LINE: usize = 64 / size_of::<f32>();

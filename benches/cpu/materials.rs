@@ -32,7 +32,7 @@ pub struct Materials {
 }
 
 impl Materials {
-    /// Networks are trained for so many steps.
+    /// Networks are trained for `steps` steps.
     pub fn new(steps: usize) -> Self {
         Self { steps, data: OnceCell::new(), layers: OnceCell::new() }
     }

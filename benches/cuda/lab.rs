@@ -10,13 +10,15 @@ use cotangent::random::{ChaCha8Rng, Purpose, chacha, standard_normal_pair};
 use cudarc::driver::sys::CUdevice_attribute;
 use cudarc::driver::{CudaSlice, CudaStream, CudaView, CudaViewMut, DeviceRepr, ValidAsZeroBits};
 
+use crate::rota::FLUSHES;
+
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Random numbers are drawn up to this many, then repeated: a prime, so that no rows are alike.
 const DRAWN: usize = 1_000_003;
 
-/// Each operand begins so many numbers further on among the normal ones than the last: the golden ratio's share of
-/// them, so that no two of a thousand operands begin near each other.
+/// How much further on among the normal numbers each operand begins than the last: the golden ratio's share of
+/// [`DRAWN`], so that no two of a thousand operands begin near each other.
 const APART: usize = 618_035;
 
 /// A device with one stream.
@@ -56,7 +58,7 @@ impl Lab {
         self.device.name().starts_with("emulated")
     }
 
-    /// Why so many bytes cannot be had.
+    /// Why the device has no room for `bytes`, if it has none.
     pub fn lacks(&self, bytes: u64) -> Option<String> {
         // What the last case has freed is free once its work is done.
         let _ = self.stream.synchronize(); // an error shows again at the next use
@@ -65,7 +67,7 @@ impl Lab {
             .then(|| format!("it needs {bytes} bytes of device memory, and {free} are free"))
     }
 
-    /// An operand of so many sets, each element drawn by `draw`.
+    /// An operand in `sets` sets of `length` elements, each element drawn by `draw`.
     pub fn drawn<T: DeviceRepr + ValidAsZeroBits>(
         &self,
         sets: usize,
@@ -79,8 +81,8 @@ impl Lab {
         Ok(operand)
     }
 
-    /// An operand of so many sets, each element made by `of` of a number that is normally distributed, with mean 0
-    /// and deviation 1.
+    /// An operand in `sets` sets of `length` elements, each element made by `of` of a number that is normally distributed,
+    /// with mean 0 and deviation 1.
     pub fn normal<T: DeviceRepr + ValidAsZeroBits>(
         &self,
         sets: usize,
@@ -104,17 +106,16 @@ impl Lab {
         self.normal(sets, length, |x| x)
     }
 
-    /// Memory for results of so many sets.
+    /// Memory for results: `length` elements for each of `sets` sets.
     pub fn unset<T: DeviceRepr + ValidAsZeroBits>(&self, sets: usize, length: usize) -> Outcome<Operand<T>> {
         let stride = length.next_multiple_of(64); // so that all sets begin aligned, bytes too
         Ok(Operand { memory: self.device.allocate(&self.stream, sets * stride)?, stride, length })
     }
 
-    /// Puts copies on the stream that drive all else out of the cache, several times over: half a millisecond of
-    /// them, so that what the host puts behind them is there before they end.
+    /// Puts [`FLUSHES`] copies on the stream, which drive all else out of the cache.
     pub fn flush(&self) -> Outcome<()> {
         let mut flushing = self.flushing.borrow_mut();
-        let (length, times) = if self.is_emulated() { (64, 1) } else { (self.cache as usize / 4, 8) };
+        let (length, times) = if self.is_emulated() { (64, 1) } else { (self.cache as usize / 4, FLUSHES) };
         if flushing.is_none() {
             *flushing = Some([self.floats(1, length)?, self.unset(1, length)?]);
         }

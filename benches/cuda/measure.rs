@@ -8,9 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use crate::cases::{Case, How, Scale};
-use crate::figures::{Figures, LEAST_SAMPLES, Limits, Paired, Peer, Stopwatch, pair, today};
+use crate::figures::{
+    Figures, LEAST_SAMPLES, Limits, PAIRS_ONLY, Paired, Peer, Stopwatch, pair, today, wants_pairs_only,
+};
 use crate::lab::{Lab, Outcome};
-use crate::report::{Bound, Ceilings, Figure, PeerFigure, Title};
+use crate::report::{Bound, Ceilings, Figure, PeerFigure};
 use crate::rota::{Cache, Rota};
 use crate::rotation::{Rotation, Timed};
 use crate::training::Training;
@@ -18,13 +20,10 @@ use crate::training::Training;
 /// The variable that names a file for the figures.
 const JSON: &str = "COTANGENT_BENCH_JSON";
 
-/// The variable that says how a peer is started.
-const PEER: &str = "COTANGENT_BENCH_PEER";
-
 /// Rounds with each peer, or alone.
 const ROUNDS: usize = LEAST_SAMPLES + 2;
 
-/// A sample is as many launches as take so long, some ten thousand times what events resolve.
+/// A sample is as many launches as take this time, some ten thousand times what events resolve.
 const SAMPLE: Duration = Duration::from_millis(10);
 
 /// Caches fill, and the clocks come up again after what was prepared on the host; before the first case, from idleness.
@@ -37,6 +36,12 @@ const LIMITS: Limits = Limits { prepare: Duration::from_secs(90), answer: Durati
 /// The cache of the largest cards, by which a rehearsal decides what is rehearsed warm.
 const REHEARSED_CACHE: u64 = 50 << 20;
 
+/// What the picture says.
+pub const TITLE: &str = "Kernels on the card";
+pub const PEER: &str = "PyTorch";
+pub const NOTE: &str = "Operands are in memory when a launch begins, except where a row says warm: there they are in the \
+                        second-level cache. The table has both of what was measured in both states.";
+
 /// The run: what measures, and where figures go.
 pub struct Bench {
     lab: Rc<Lab>,
@@ -45,6 +50,9 @@ pub struct Bench {
     figures: Option<Figures>,
     json: Option<File>,
     peer: Option<Peer>,
+    /// Whether cases without a peer are left out, and how many were.
+    pairs_only: bool,
+    left_out: usize,
     date: String,
 }
 
@@ -61,9 +69,10 @@ impl Bench {
             Scale::Full => Some(Figures::create("target/bench/cuda")?),
             Scale::Tiny => None,
         };
-        let peer = std::env::var(PEER).ok().and_then(|command| Peer::start(&command, LIMITS));
-        let ceilings = Ceilings::default();
-        Ok(Self { lab: Rc::new(lab), scale, ceilings, figures, json, peer, date: today() })
+        let peer = Peer::of_environment(LIMITS)?;
+        let pairs_only = wants_pairs_only(std::env::var(PAIRS_ONLY).ok().as_deref(), peer.is_some())?;
+        let (lab, ceilings, date) = (Rc::new(lab), Ceilings::default(), today());
+        Ok(Self { lab, scale, ceilings, figures, json, peer, pairs_only, left_out: 0, date })
     }
 
     /// Measures a ceiling, or rehearses it, with peers if it was asked for.
@@ -79,11 +88,13 @@ impl Bench {
         self.measure(case, None)
     }
 
-    /// Draws the picture, if there are figures.
+    /// Says how many cases were left out, and draws the picture, if there are figures.
     pub fn finish(&self) -> Outcome<()> {
+        if self.pairs_only {
+            println!("left out, for they have no peer ({PAIRS_ONLY}=1): {} cases", self.left_out);
+        }
         if let Some(figures) = self.figures.as_ref().filter(|figures| !figures.rows().is_empty()) {
-            let notes = ["warm: the operands are in the second-level cache; cold: they are not".to_owned()];
-            let folder = figures.draw("Kernels on the card", "PyTorch", &notes)?;
+            let folder = figures.draw(TITLE, PEER, &[NOTE.to_owned()])?;
             println!("kernels.csv and kernels.png are in {}", folder.display());
         }
         Ok(())
@@ -92,6 +103,10 @@ impl Bench {
     fn measure(&mut self, case: &Case, ceiling: Option<Bound>) -> Outcome<()> {
         let name = &case.title.name;
         let peers = self.peers(name);
+        if self.pairs_only && ceiling.is_none() && peers.is_empty() {
+            self.left_out += 1;
+            return Ok(());
+        }
         match &case.how {
             How::Launches(prepare) => {
                 let caches: &[Cache] = if ceiling.is_some() { &[Cache::Cold] } else { &Cache::ALL };
@@ -148,31 +163,26 @@ impl Bench {
         peers: &[String],
         timed: &mut dyn Timed,
     ) -> Outcome<()> {
-        let title = &case.title;
+        let (title, work, began) = (&case.title, case.work, now());
+        let (samples, of_peers) = (Vec::new(), Vec::new());
+        let mut figure = Figure { title, cache, work, samples, peers: of_peers, began, ended: began };
         if self.scale == Scale::Tiny {
-            return self.rehearse(title, cache, peers, timed);
+            return self.rehearse(figure, peers, timed);
         }
-        let began = now();
         let warm_up = if ceiling.is_some() { FIRST_WARM_UP } else { WARM_UP };
         let watch = Stopwatch::new(ROUNDS, SAMPLE, warm_up);
         let times = watch.calls(|times| timed.seconds(times))?;
-        let mut figure = Figure {
-            title,
-            cache,
-            work: case.work,
-            samples: Vec::new(),
-            peers: Vec::new(),
-            began,
-            ended: began,
-        };
         for name in peers {
             let Some(peer) = &mut self.peer else { break };
             let asked = (&title.name[..], &name[..], cache.name());
-            let Paired { ours, theirs } = pair(peer, asked, ROUNDS, || timed.seconds(times))?;
+            let Paired { ours, theirs, problem } = pair(peer, asked, ROUNDS, || timed.seconds(times))?;
             figure.samples.extend(&ours);
-            match theirs {
-                Ok(theirs) => figure.peers.push(PeerFigure { peer: name.clone(), theirs, ours }),
-                Err(problem) => self.tell_problem(&title.name, Some(cache), name, &problem),
+            if !theirs.is_empty() {
+                let ours = ours[..theirs.len()].to_vec(); // of the same rounds
+                figure.peers.push(PeerFigure { peer: name.clone(), theirs, ours });
+            }
+            if let Some(problem) = problem {
+                self.tell_problem(&title.name, Some(cache), name, &problem);
             }
         }
         if figure.samples.is_empty() {
@@ -194,24 +204,24 @@ impl Bench {
     }
 
     /// Does everything once, and says what was done: no time.
-    fn rehearse(
-        &mut self,
-        title: &Title,
-        cache: Cache,
-        peers: &[String],
-        timed: &mut dyn Timed,
-    ) -> Outcome<()> {
+    fn rehearse(&mut self, mut figure: Figure, peers: &[String], timed: &mut dyn Timed) -> Outcome<()> {
+        let (title, cache) = (figure.title, figure.cache);
         timed.seconds(1)?;
         println!("{} {}: ok", title.name, cache.name());
         for name in peers {
             let Some(peer) = &mut self.peer else { break };
             let prepared = peer.prepare(&title.name, name, cache.name());
             match prepared.and_then(|()| peer.sample()).and_then(|_| peer.release()) {
-                Ok(()) => println!("    {name}: ok"),
+                Ok(()) => {
+                    println!("    {name}: ok");
+                    let (theirs, ours) = (Vec::new(), Vec::new());
+                    figure.peers.push(PeerFigure { peer: name.clone(), theirs, ours });
+                }
                 Err(problem) => self.tell_problem(&title.name, Some(cache), name, &problem),
             }
         }
-        Ok(())
+        figure.ended = now();
+        write_line(&mut self.json, &figure.rehearsed(self.lab.device.name()))
     }
 
     /// A peer's figure is lost, and nothing else.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::figures::{Row, median, spread};
 use super::rota::Cache;
 
-/// What a card does at most so many times a second.
+/// What a ceiling counts: the card cannot do more of it a second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bound {
     /// Bytes through memory.
@@ -62,7 +62,7 @@ impl Work {
 pub struct Ceilings([Option<f64>; 3]);
 
 impl Ceilings {
-    /// The ceiling is what this work took so long for.
+    /// The ceiling is the rate at which this work was done in `seconds`.
     pub fn set(&mut self, bound: Bound, work: Work, seconds: f64) {
         self.0[bound as usize] = Some(work.amount(bound) / seconds);
     }
@@ -164,6 +164,21 @@ impl Figure<'_> {
             "bound": bound.map(|(bound, _)| bound.name()), "device": device,
             "began": self.began, "ended": self.ended, "peers": peers.collect::<Vec<_>>(),
         })
+    }
+
+    /// The line of a rehearsal, which has no samples: all keys of [`Self::json`] but the times.
+    pub fn rehearsed(&self, device: &str) -> Value {
+        let mut line = self.json(&Ceilings::default(), device);
+        let without = |object: &mut Value, keys: &[&str]| {
+            if let Some(object) = object.as_object_mut() {
+                keys.iter().for_each(|key| _ = object.remove(*key));
+            }
+        };
+        without(&mut line, &["seconds"]);
+        let peers = line["peers"].as_array_mut().into_iter().flatten();
+        peers.for_each(|peer| without(peer, &["seconds", "ours_seconds"]));
+        line["rehearsed"] = json!(true);
+        line
     }
 
     /// A row of `kernels.csv`.

@@ -17,6 +17,11 @@ const WARM_LAUNCHES: u64 = 256;
 /// replays is less than a hundredth.
 const WORTH_A_REPLAY: u64 = 1 << 30;
 
+/// Copies as large as the cache with which a flush drives all else out of it. One would do; but what the host puts behind
+/// them, a graph of [`MOST_LAUNCHES`] nodes, must be there before they end, or the device waits between the flush
+/// and the launches. Of a cache of 50 MB each moves 100 MB, so that all of them take 0.8 ms at 3 TB/s.
+pub const FLUSHES: usize = 24;
+
 /// Where the operands are when a launch begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cache {
@@ -47,8 +52,8 @@ pub struct Rota {
 }
 
 impl Rota {
-    /// For a case whose set of operands has so many bytes, on a device with a cache of so many; none if the
-    /// operands do not fit well enough to be warm.
+    /// For a case whose set of operands takes `set_bytes`, on a device whose second-level cache holds `cache_bytes`; none if
+    /// the operands do not fit well enough to be warm.
     pub fn of(cache: Cache, cache_bytes: u64, set_bytes: u64) -> Option<Self> {
         let set_bytes = set_bytes.max(1);
         if cache == Cache::Warm {

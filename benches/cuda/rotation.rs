@@ -9,7 +9,7 @@ use crate::rota::Rota;
 
 /// Something whose time is taken.
 pub trait Timed {
-    /// The mean seconds of one, of at least so many.
+    /// The mean seconds of one, over `times` of them or a few more.
     fn seconds(&mut self, times: u64) -> Outcome<f64>;
 }
 

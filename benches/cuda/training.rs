@@ -131,7 +131,7 @@ fn mnist() -> Outcome<&'static Dataset> {
     MNIST.get_or_init(read).as_ref().map_err(|problem| problem.clone().into())
 }
 
-/// The first so many images.
+/// The first `count` images, or all if there are fewer.
 fn first(split: &Split, count: usize) -> Split {
     let count = count.min(split.len());
     Split {

@@ -3,6 +3,23 @@
 //! `cargo bench` passes `--bench`; without it, as under `cargo test --benches`, a bench only rehearses.
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
+
+/// The variable that leaves out cases without a peer.
+pub const PAIRS_ONLY: &str = "COTANGENT_BENCH_PAIRS_ONLY";
+
+/// Whether [`PAIRS_ONLY`], of this value, leaves them out.
+///
+/// # Errors
+/// When it is set to what is neither yes nor no, or says yes without a peer: then nothing would be measured.
+pub fn wants_pairs_only(value: Option<&str>, has_peer: bool) -> Result<bool, String> {
+    match value {
+        None | Some("" | "0") => Ok(false),
+        Some("1") if has_peer => Ok(true),
+        Some("1") => Err(format!("{PAIRS_ONLY} is 1, but {} names no peer", super::peer::PEER)),
+        Some(other) => Err(format!("{PAIRS_ONLY} is {other:?}; give 1 or 0")),
+    }
+}
 
 /// What to do with the cases.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,6 +30,8 @@ pub enum Mode {
     Rehearse,
     /// Print their names.
     List,
+    /// Draw the picture of a `kernels.csv` that is there, and print its table: nothing is measured.
+    Draw(PathBuf),
     /// Do one of them once, under a profiler.
     Profile(String),
 }
@@ -50,11 +69,15 @@ impl Asked {
                     let name = arguments.next().ok_or("--profile needs the name of a case; see --list")?;
                     otherwise = Some(Mode::Profile(name));
                 }
+                "--draw" => {
+                    let csv = arguments.next().ok_or("--draw needs the path of a kernels.csv")?;
+                    otherwise = Some(Mode::Draw(csv.into()));
+                }
                 // what cargo and test runners may pass on; there is nothing to do about them
                 "--nocapture" | "--exact" | "--quiet" | "--color=always" | "--color=never" => {}
                 option if option.starts_with('-') => {
                     return Err(format!(
-                        "{option} is no option here: --test, --list, --profile NAME, or parts of names"
+                        "{option} is no option here: --test, --list, --profile NAME, --draw CSV, or parts of names"
                     ));
                 }
                 _ => filters.push(argument),

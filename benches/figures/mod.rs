@@ -33,7 +33,7 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-pub use asked::{Asked, Mode};
+pub use asked::{Asked, Mode, PAIRS_ONLY, wants_pairs_only};
 pub use chart::chart;
 pub use markdown::markdown;
 pub use peer::{Limits, Paired, Peer, pair};
@@ -136,6 +136,20 @@ impl Figures {
         fs::write(self.folder.join("kernels.png"), bytes)?;
         Ok(&self.folder)
     }
+}
+
+/// Draws the picture of a run that is over, from its `kernels.csv`, into a file beside that of the same name with the ending
+/// `.png`. Returns its table, which [`Figures::draw`] would write.
+///
+/// # Errors
+/// When the rows cannot be read, the picture would be too high or cannot be written.
+pub fn draw_again(csv: &Path, title: &str, peer: &str, notes: &[String]) -> Result<String, Box<dyn Error>> {
+    let failed = |error: &dyn Error| format!("cannot read the figures in {}: {error}", csv.display());
+    let rows = read(File::open(csv).map_err(|error| failed(&error))?).map_err(|error| failed(&error))?;
+    let into = csv.with_extension("png");
+    let bytes = picture(&chart(&rows, title, peer, notes), 1.5)?;
+    fs::write(&into, bytes).map_err(|error| format!("cannot write {}: {error}", into.display()))?;
+    Ok(markdown(&rows, peer))
 }
 
 /// The rows of a `kernels.csv`.

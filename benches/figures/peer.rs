@@ -25,10 +25,14 @@ use serde_json::{Value, json};
 
 use super::samples::LEAST_SAMPLES;
 
-/// The variable that says how a peer is started: `python3 benches/peers/torch_cuda.py`.
+/// The variable that says how a peer is started: `python3 benches/peers/torch_cuda.py`, or a JSON array of program and
+/// arguments, `["python3", "my peers/torch_cuda.py"]`.
 pub const PEER: &str = "COTANGENT_BENCH_PEER";
 
-/// After so many starts no other is tried.
+/// The variable that says how many seconds a peer may take to start, and to prepare a case.
+pub const PREPARE: &str = "COTANGENT_BENCH_PREPARE_SECONDS";
+
+/// After this number of starts no other is tried.
 const MOST_STARTS: usize = 4;
 
 /// How long the peer may take.
@@ -67,22 +71,52 @@ struct Running {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Paired {
     pub ours: Vec<f64>,
-    /// As many, or what went wrong.
-    pub theirs: Result<Vec<f64>, String>,
+    /// As many, of the same rounds in the same order. Of a peer that failed, those before it did, if they are
+    /// [`LEAST_SAMPLES`] or more, else none.
+    pub theirs: Vec<f64>,
+    /// How the peer failed.
+    pub problem: Option<String>,
+}
+
+impl Limits {
+    /// These, but for the preparation if [`PREPARE`] has this value.
+    ///
+    /// # Errors
+    /// When it is no number of seconds.
+    pub fn with_prepare(self, value: Option<&str>) -> Result<Self, String> {
+        let Some(value) = value else { return Ok(self) };
+        let seconds = value.parse().ok().filter(|&seconds: &f64| seconds > 0.0);
+        match seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+            Some(prepare) => Ok(Self { prepare, ..self }),
+            None => Err(format!("{PREPARE} is {value:?}; give seconds above 0, as in 90")),
+        }
+    }
 }
 
 impl Peer {
-    /// The one that `COTANGENT_BENCH_PEER` names, if it is set.
-    pub fn of_environment() -> Option<Self> {
-        let command = std::env::var(PEER).ok()?;
-        Self::start(&command, Limits::default())
+    /// The one that `COTANGENT_BENCH_PEER` names, if it is set. Of the limits `COTANGENT_BENCH_PREPARE_SECONDS` changes one.
+    ///
+    /// # Errors
+    /// When either says nothing that can be understood.
+    pub fn of_environment(limits: Limits) -> Result<Option<Self>, String> {
+        let limits = limits.with_prepare(std::env::var(PREPARE).ok().as_deref())?;
+        std::env::var(PEER).map_or(Ok(None), |command| Self::start(&command, limits))
     }
 
-    /// The program of a command, its words apart by blanks, to which `--serve` is added. It starts with the first
-    /// request. `None` of an empty command.
-    pub fn start(command: &str, limits: Limits) -> Option<Self> {
-        let command: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
-        (!command.is_empty()).then_some(Self { command, limits, starts: 0, running: None })
+    /// The program of a command, to which `--serve` is added: a JSON array of program and arguments if it begins with `[`, else
+    /// words apart by blanks. It starts with the first request. `None` of an empty command.
+    ///
+    /// # Errors
+    /// When it begins with `[` and is no array of strings.
+    pub fn start(command: &str, limits: Limits) -> Result<Option<Self>, String> {
+        let command: Vec<String> = if command.trim_start().starts_with('[') {
+            serde_json::from_str(command).map_err(|error| {
+                format!("{PEER} is {command}, which begins as a JSON array of strings and is none: {error}")
+            })?
+        } else {
+            command.split_whitespace().map(str::to_owned).collect()
+        };
+        Ok((!command.is_empty()).then_some(Self { command, limits, starts: 0, running: None }))
     }
 
     /// Who can do the case of this name.
@@ -243,7 +277,7 @@ impl Drop for Running {
 }
 
 /// Takes `rounds` samples of ours, and as many of the peer's at the same work, in each round one of both in random order.
-/// Whatever the peer does, all of ours are taken.
+/// Whatever the peer does, all of ours are taken. What it gave before it failed is kept if it makes a figure.
 ///
 /// # Errors
 /// Those of `ours`.
@@ -258,14 +292,14 @@ pub fn pair<E>(
 ) -> Result<Paired, E> {
     assert!(rounds >= LEAST_SAMPLES, "the median of {rounds} samples is no figure");
     // The first call of either is no sample: what is loaded late, or has left the cache meanwhile, would be in it.
-    let mut theirs = peer.prepare(name, of, cache).and_then(|()| peer.sample()).map(|_| Vec::new());
-    let mut sampled = Vec::with_capacity(rounds);
+    let mut problem = peer.prepare(name, of, cache).and_then(|()| peer.sample()).err();
+    let (mut sampled, mut theirs) = (Vec::with_capacity(rounds), Vec::with_capacity(rounds));
     let mut random = order_of_rounds();
-    let mut take_theirs = |theirs: &mut Result<Vec<f64>, String>| {
-        if let Ok(samples) = theirs {
+    let mut take_theirs = || {
+        if problem.is_none() {
             match peer.sample() {
-                Ok(seconds) => samples.push(seconds),
-                Err(problem) => *theirs = Err(problem),
+                Ok(seconds) => theirs.push(seconds),
+                Err(failed) => problem = Some(failed),
             }
         }
     };
@@ -273,17 +307,20 @@ pub fn pair<E>(
     for _ in 0..rounds {
         let ours_is_first = below(&mut random, 2) == 0;
         if !ours_is_first {
-            take_theirs(&mut theirs);
+            take_theirs();
         }
         sampled.push(ours()?);
         if ours_is_first {
-            take_theirs(&mut theirs);
+            take_theirs();
         }
+    }
+    if theirs.len() < LEAST_SAMPLES {
+        theirs.clear();
     }
     if peer.running.is_some() {
         let _ = peer.release(); // the samples are there; a peer that fails here fails again at the next case
     }
-    Ok(Paired { ours: sampled, theirs })
+    Ok(Paired { ours: sampled, theirs, problem })
 }
 
 /// Random numbers that no two runs share.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// A figure is the median of at least so many samples.
+/// A figure is the median of at least this number of samples.
 pub const LEAST_SAMPLES: usize = 7;
 
 /// How samples are taken.
@@ -10,14 +10,14 @@ pub const LEAST_SAMPLES: usize = 7;
 pub struct Stopwatch {
     /// How many, at least [`LEAST_SAMPLES`].
     samples: usize,
-    /// A sample is the mean over as many calls as take about so long.
+    /// A sample is the mean over as many calls as take about this time.
     length: Duration,
     /// What is called before the first sample, for caches, page tables and clocks to settle.
     warm_up: Duration,
 }
 
 impl Stopwatch {
-    /// So many samples of about this length each, after a warm-up of this length.
+    /// `samples` samples of about `length` each, after a warm-up of `warm_up`.
     ///
     /// # Panics
     /// When there are less than [`LEAST_SAMPLES`].
@@ -59,7 +59,7 @@ impl Stopwatch {
     }
 }
 
-/// The mean seconds of so many calls, by the clock.
+/// The mean seconds of `calls` calls, by the clock.
 pub fn seconds_of(calls: u64, mut work: impl FnMut()) -> f64 {
     let start = Instant::now();
     for _ in 0..calls {

@@ -77,7 +77,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--widths", type=numbers, help="instead of --hidden: a table over networks")
     parser.add_argument("--opt", choices=["adam", "rmsprop", "adagrad"], default="adam", help="candle has Adam only")
     parser.add_argument("--lr", default="1e-3")
-    parser.add_argument("--images", type=int, help="train on the first so many images only")
+    parser.add_argument("--images", type=int, help="train on the first IMAGES images only")
     parser.add_argument("--data", type=Path, default=REPOSITORY / "data" / "mnist", help="the folder of the IDX files")
     arguments = parser.parse_args()
     arguments.binary = arguments.binary.resolve()  # a bare name would be looked up in PATH
@@ -124,7 +124,7 @@ def execute(command: list[str], **variables: str) -> str:
 
 
 def first_images(data: Path, count: int, folder: Path) -> Path:
-    """A data folder with the first so many training images and as many test images at most."""
+    """A data folder with the first `count` training images and as many test images at most."""
     import gzip
 
     for part, (name, header) in itertools.product(("train", "t10k"), FILES.items()):

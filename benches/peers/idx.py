@@ -8,7 +8,7 @@ import numpy as np
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MNIST = REPOSITORY / "data" / "mnist"
-MAGIC = {1: 0x0801, 3: 0x0803}  # number of dimensions -> unsigned bytes in so many
+MAGIC = {1: 0x0801, 3: 0x0803}  # number of dimensions -> magic number of unsigned bytes in them
 
 
 def read(folder: Path, name: str, dimensions: int) -> np.ndarray:

@@ -14,7 +14,7 @@ SAMPLE = 0.01  # seconds that a sample takes at least
 MOST_LAUNCHES = 1024
 WARM_LAUNCHES = 256
 WORTH_A_REPLAY = 2**30
-FLUSHES = 8
+FLUSHES = 24
 
 Work = Callable[[], object]
 Mark = "float | torch.cuda.Event"

@@ -141,7 +141,7 @@ class TorchCuda(unittest.TestCase):
         self.assertEqual(len(good["peers"]), 4)
 
     def test_operands_rotate_as_ours_do(self) -> None:
-        """The table of tests/bench_cuda.rs: one cache, sets of so many bytes."""
+        """The table of tests/bench_cuda.rs: one cache, sets of different sizes. And flushes are as long."""
         table = re.findall(
             r"\(Cold, (\d+), \((\d+), (\d+), (true|false)\)\)",
             (PEERS.parents[1] / "tests" / "bench_cuda.rs").read_text(),
@@ -149,14 +149,16 @@ class TorchCuda(unittest.TestCase):
         self.assertGreaterEqual(len(table), 7)
         program = (
             "import json, sys, torch_lab\n"
-            "print(json.dumps([torch_lab.rota('cold', 50 << 20, n) for n in json.loads(sys.argv[1])]))"
+            "rotas = [torch_lab.rota('cold', 50 << 20, n) for n in json.loads(sys.argv[1])]\n"
+            "print(json.dumps([rotas, torch_lab.FLUSHES]))"
         )
         sizes = [int(row[0]) for row in table]
         self.environment["PYTHONPATH"] += f"{os.pathsep}{PEERS}"
         ended = self.run_with(["-c", program, json.dumps(sizes)])
         self.assertEqual(ended.returncode, 0, ended.stderr)
         ours = [[int(sets), int(launches), flushes == "true"] for _, sets, launches, flushes in table]
-        self.assertEqual(json.loads(ended.stdout), ours)
+        flushes = re.search(r"const FLUSHES: usize = (\d+);", (PEERS.parent / "cuda" / "rota.rs").read_text())
+        self.assertEqual(json.loads(ended.stdout), [ours, int(flushes[1])])
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ use crate::report::{Title, Work};
 use crate::rotation::Launch;
 use crate::training::{self, Setting};
 
-/// The default network, of so many parameters, and its batch.
+/// The default network: its batch, its widths and the number of its parameters.
 pub const BATCH: usize = 128;
 pub const WIDTHS: [usize; 4] = [784, 512, 256, 10];
 pub const PARAMETERS: usize = 784 * 512 + 512 + 512 * 256 + 256 + 256 * 10 + 10;
@@ -36,7 +36,7 @@ pub struct Case {
     pub how: How,
 }
 
-/// Makes so many sets of operands, and what launches on one of them.
+/// Makes this number of sets of operands, and what launches on one of them.
 type Prepare = Box<dyn Fn(&Lab, usize) -> Outcome<Launch>>;
 
 /// How to do what is timed.

@@ -6,8 +6,13 @@ use cotangent::optim::Optimizer;
 use super::{Case, Scale};
 use crate::report::Work;
 
-/// One update of n parameters. Parameters and gradients are normally distributed, the states, of which roots are
-/// taken, squares of such numbers.
+/// Learning rates, one for each step that is launched in a row: a launch takes microseconds and all samples of a case less
+/// than a second, so that it never runs out of them (a step past them would compute with NaN).
+const STEPS: usize = 1 << 20;
+
+/// One update of n parameters, with the beginning of its step, which advances the number of steps and computes what
+/// follows from it: an optimizer's step is both. Parameters and gradients are normally distributed, the states, of which
+/// roots are taken, squares of such numbers.
 pub fn update(scale: Scale, (name, rule): (&'static str, Optimizer), n: usize) -> Case {
     let states = rule.state_per_parameter();
     let length = scale.length(n);
@@ -18,13 +23,13 @@ pub fn update(scale: Scale, (name, rule): (&'static str, Optimizer), n: usize) -
         let mut first = squares()?;
         let mut second = if states == 2 { Some(squares()?) } else { None };
         let mut step = lab.stream.clone_htod(&[StepState::new(0)])?;
-        let rates = lab.stream.clone_htod(&[1e-3])?;
-        let optimizers = &lab.kernels().optimizers;
-        optimizers.begin_step(&lab.stream, &rule, 0.0, &rates.as_view(), &mut step.as_view_mut())?;
+        let rates = lab.stream.clone_htod(&vec![1e-3; STEPS])?;
         Ok(Box::new(move |lab, set| {
             let (theta, first) = (&mut theta.of_mut(set), &mut first.of_mut(set));
             let mut second = second.as_mut().map(|second| second.of_mut(set));
-            let (optimizers, step) = (&lab.kernels().optimizers, &step.as_view());
+            let optimizers = &lab.kernels().optimizers;
+            optimizers.begin_step(&lab.stream, &rule, 0.0, &rates.as_view(), &mut step.as_view_mut())?;
+            let step = &step.as_view();
             optimizers.update(&lab.stream, &rule, step, theta, &g.of(set), first, second.as_mut())
         }))
     });

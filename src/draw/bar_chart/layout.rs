@@ -14,6 +14,7 @@ const WIDTH: f64 = 900.0;
 const LABEL: TextStyle = TextStyle::new(13.5, INK).anchored(Anchor::End);
 const SHARE: TextStyle = TextStyle::new(13.5, INK).anchored(Anchor::End);
 const CAPTION: TextStyle = TextStyle::new(12.5, MUTED).anchored(Anchor::End);
+const HEAD: TextStyle = TextStyle::new(13.0, MUTED).anchored(Anchor::End);
 const GROUP: TextStyle = TextStyle::new(14.5, INK).bold();
 const TICK: TextStyle = TextStyle::new(13.0, MUTED).anchored(Anchor::Middle);
 const AXIS_LABEL: TextStyle = TextStyle::new(14.0, INK).anchored(Anchor::Middle);
@@ -39,6 +40,8 @@ const WIDEST_LABEL: f64 = 330.0;
 const LARGEST: f64 = 2.0;
 /// Half the height of a mark.
 const MARK: f64 = 6.0;
+/// Shares at which a mark would lie on the axis: it is left out.
+const AT_THE_AXIS: f64 = 0.005;
 /// Bars, marks.
 const COLOURS: [super::super::colour::Colour; 2] = [SERIES[0], SERIES[1]];
 
@@ -72,13 +75,18 @@ impl<'a> Layout<'a> {
         let labels = widest(LABEL, &mut chart.bars().map(|bar| bar.label.clone()));
         let names = widest(GROUP, &mut chart.groups.iter().map(|group| group.name.clone()));
         let labels = labels.max(names).min(WIDEST_LABEL);
-        let caption = |at: usize| widest(CAPTION, &mut chart.bars().map(|bar| bar.captions[at].clone()));
+        let head = |at: usize| widest(HEAD, &mut chart.heads.iter().skip(at).take(1).cloned());
+        let caption = |at: usize| {
+            head(at + 1).max(widest(CAPTION, &mut chart.bars().map(|bar| bar.captions[at].clone())))
+        };
         // from the right to the left, each as wide as it must be
         let before = |end: f64, width: f64| if width > 0.0 { end - width - 1.5 * GAP } else { end };
         let second = WIDTH - MARGIN;
         let first = before(second, caption(1));
         let shares = before(first, caption(0));
-        let right = shares - widest(SHARE, &mut chart.bars().map(|bar| percent(bar.share()))) - GAP;
+        let widest_share = head(0).max(widest(SHARE, &mut chart.bars().map(|bar| percent(bar.share()))));
+        // the label of the last tick, in the middle of which the plot ends, stands beside the head
+        let right = shares - widest_share - GAP - text::width("100%", TICK.size, TICK.face) / 2.0;
         let all = chart.bars().flat_map(|bar| bar.share().into_iter().chain(bar.mark()));
         let most = all.fold(1.0, f64::max).min(LARGEST);
         let end = if most > 1.0 { most * 1.02 } else { 1.0 };
@@ -128,6 +136,9 @@ impl<'a> Layout<'a> {
             svg.text(x, self.top - 8.0, TICK, &label);
             svg.text(x, self.bottom + 18.0, TICK, &label);
         }
+        for (end, head) in self.columns.into_iter().zip(&self.chart.heads) {
+            svg.text(end, self.top - 8.0, HEAD, head);
+        }
         if let Some(x) = self.scale.position(1.0) {
             svg.element("line")
                 .num("x1", x)
@@ -167,7 +178,7 @@ impl<'a> Layout<'a> {
         if let Some((x, is_beyond)) = row.share().and_then(place) {
             bar(svg, (left, y), x - left, is_beyond);
         }
-        if let Some((x, is_beyond)) = row.mark().and_then(place) {
+        if let Some((x, is_beyond)) = row.mark().filter(|&mark| mark >= AT_THE_AXIS).and_then(place) {
             mark(svg, (x, y), is_beyond);
         }
         let [shares, captions @ ..] = self.columns;

@@ -19,7 +19,7 @@ pub struct Bar {
     pub label: String,
     /// Its length, as a fraction: 1 is 100%. Without one, or if it is not finite or below 0, there is no bar.
     pub share: Option<f64>,
-    /// Where on the same row the mark stands, if there is one.
+    /// Where on the same row the mark stands, if there is one. Below half a percent it would be on the axis, and is left out.
     pub mark: Option<f64>,
     /// What stands at its right, in columns: `41.2 GB/s`, `12.3 µs`.
     pub captions: [String; 2],
@@ -45,6 +45,8 @@ pub struct BarChart {
     pub x_label: String,
     /// What bars and marks stand for, in a legend if there are marks.
     pub names: [String; 2],
+    /// What stands above the columns at the right: of shares, and of both captions.
+    pub heads: [String; 3],
     /// From top to bottom.
     pub groups: Vec<BarGroup>,
     /// What a reader must know, in sentences below the plot.
@@ -90,8 +92,9 @@ impl Drawing for BarChart {
     }
 
     fn change_texts(&mut self, change: &dyn Fn(&mut String)) {
-        let Self { title, subtitle, x_label, names, groups, notes } = self;
-        [title, x_label].into_iter().chain(subtitle).chain(names).chain(notes).for_each(change);
+        let Self { title, subtitle, x_label, names, heads, groups, notes } = self;
+        let texts = [title, x_label].into_iter().chain(subtitle).chain(names).chain(heads).chain(notes);
+        texts.for_each(change);
         for BarGroup { name, bars } in groups {
             change(name);
             for Bar { label, captions, .. } in bars {
@@ -115,7 +118,7 @@ fn is_drawable(share: f64) -> bool {
     (0.0..=1e6).contains(&share)
 }
 
-/// As a percentage with a digit after the point; a dash where there is none.
+/// As a whole percentage; a dash where there is none.
 fn percent(share: Option<f64>) -> String {
-    share.map_or("–".to_owned(), |share| format!("{:.1}%", 100.0 * share))
+    share.map_or("–".to_owned(), |share| format!("{:.0}%", 100.0 * share))
 }

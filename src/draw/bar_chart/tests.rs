@@ -17,6 +17,7 @@ fn chart(groups: &[(&str, Vec<Bar>)]) -> BarChart {
         subtitle: Some("a processor, 2 threads, 2026-01-01".to_owned()),
         x_label: "share of the ceiling that binds".to_owned(),
         names: ["cotangent".to_owned(), "PyTorch".to_owned()],
+        heads: ["share", "rate", "time"].map(str::to_owned),
         groups: groups.iter().map(group).collect(),
         notes: vec!["Other work ran beside it.".to_owned()],
     }
@@ -42,9 +43,8 @@ const MARKS: crate::draw::colour::Colour = crate::draw::colour::SERIES[1];
 #[test]
 fn every_bar_has_its_label_its_share_and_its_caption() {
     let drawn = check(&chart(&[("product", vec![bar("forward 784-512", 0.876, None)])]).svg());
-    for text in
-        ["product", "forward 784-512", "87.6%", "41.2 GB/s", "12.3 µs", "100%", "Other work ran beside it."]
-    {
+    let row = ["product", "forward 784-512", "88%", "41.2 GB/s", "12.3 µs"];
+    for text in row.into_iter().chain(["share", "rate", "time", "100%", "Other work ran beside it."]) {
         assert!(drawn.says(text), "{text} is missing among {:?}", drawn.texts);
     }
     let drawn = check(&chart(&[("a longer name than those of its bars", vec![bar("9", 0.876, None)])]).svg());
@@ -65,6 +65,12 @@ fn lengths_are_in_proportion_and_marks_stand_on_the_same_axis() {
 }
 
 #[test]
+fn a_mark_that_would_lie_on_the_axis_is_left_out() {
+    let marks = |share| extents(&chart(&[("sum", vec![bar("all", 0.5, Some(share))])]).svg(), MARKS).len();
+    assert_eq!([0.0, 0.004, 0.006].map(marks), [1, 1, 2], "with the legend's");
+}
+
+#[test]
 fn marks_bring_a_legend() {
     let drawn = check(&chart(&[("sum", vec![bar("all", 0.5, Some(0.6))])]).svg());
     assert!(drawn.says("cotangent") && drawn.says("PyTorch"));
@@ -73,12 +79,12 @@ fn marks_bring_a_legend() {
 #[test]
 fn a_share_beyond_the_ceiling_crosses_its_line_and_one_far_beyond_ends_in_a_tip() {
     let svg = chart(&[("sum", vec![bar("half", 0.5, None), bar("cached", 1.3, None)])]).svg();
-    assert!(check(&svg).says("130.0%") && check(&svg).says("120%"));
+    assert!(check(&svg).says("130%") && check(&svg).says("120%"));
     let [half, beyond] = extents(&svg, BARS)[..] else { panic!("two bars") };
     assert!(((beyond.1 - beyond.0) / (half.1 - half.0) - 2.6).abs() < 0.01, "{half:?} {beyond:?}");
     let far = chart(&[("sum", vec![bar("half", 0.5, Some(50.0)), bar("wrong", 40.0, None)])]).svg();
     let drawn = check(&far);
-    assert!(drawn.says("4000.0%") && drawn.says("200%") && !drawn.says("400%"), "{:?}", drawn.texts);
+    assert!(drawn.says("4000%") && drawn.says("200%") && !drawn.says("400%"), "{:?}", drawn.texts);
     let half = extents(&far, BARS)[1];
     assert!(half.1 - half.0 > 80.0, "nothing is left of {half:?}");
 }
@@ -112,7 +118,7 @@ fn any_number_of_bars_and_any_names_fit() {
 fn the_description_says_every_share() {
     let bars = vec![bar("adam 535818", 0.5, Some(0.25))];
     let svg = chart(&[("update", bars)]).svg();
-    assert!(svg.contains("update adam 535818: 50.0%, PyTorch 25.0%."), "{svg}");
+    assert!(svg.contains("update adam 535818: 50%, PyTorch 25%."), "{svg}");
 }
 
 #[test]
@@ -124,6 +130,7 @@ fn every_text_can_be_spelled_for_a_picture() {
         subtitle: Some(strange()),
         x_label: strange(),
         names: [strange(), strange()],
+        heads: [strange(), strange(), strange()],
         groups: vec![BarGroup { name: strange(), bars: vec![bar] }],
         notes: vec![strange()],
     };
@@ -131,7 +138,7 @@ fn every_text_can_be_spelled_for_a_picture() {
         let texts = check(&chart.svg().replace('日', "x")).texts;
         texts.iter().filter(|text| *text == "x").count()
     };
-    assert_eq!(shown(&chart), 10);
+    assert_eq!(shown(&chart), 13);
     let mut spelled = chart.clone();
     spelled.change_texts(&|text| *text = crate::draw::text::spelled(text));
     assert!(!spelled.svg().contains('日'), "{}", spelled.svg());
