@@ -115,6 +115,8 @@ mod lab;
 mod measure;
 #[path = "cuda/multiplied.rs"]
 mod multiplied;
+#[path = "cuda/opened.rs"]
+mod opened;
 #[path = "cuda/report.rs"]
 mod report;
 #[path = "cuda/rota.rs"]

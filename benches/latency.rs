@@ -41,6 +41,8 @@
 mod cases;
 #[path = "latency/lab.rs"]
 mod lab;
+#[path = "cuda/opened.rs"]
+mod opened;
 
 use std::process::ExitCode;
 

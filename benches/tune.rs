@@ -27,6 +27,8 @@ mod figures;
 mod lab;
 #[path = "cuda/multiplied.rs"]
 mod multiplied;
+#[path = "cuda/opened.rs"]
+mod opened;
 #[path = "cuda/rota.rs"]
 #[allow(dead_code, reason = "the cuda bench needs all of it")]
 mod rota;

@@ -7,10 +7,11 @@ use std::sync::Arc;
 pub use cotangent::errors::with_causes as chain;
 use cotangent::exec::cuda::{Device, Kernels};
 use cotangent::random::{ChaCha8Rng, Purpose, chacha, standard_normal_pair};
-use cudarc::driver::sys::CUdevice_attribute;
 use cudarc::driver::{CudaSlice, CudaStream, CudaView, CudaViewMut, DeviceRepr, ValidAsZeroBits};
 
 use crate::rota::FLUSHES;
+
+use crate::opened::Opened;
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -39,13 +40,8 @@ pub struct Lab {
 impl Lab {
     /// The device that `COTANGENT_BENCH_DEVICE` names.
     pub fn open() -> Outcome<Self> {
-        let ordinal = std::env::var("COTANGENT_BENCH_DEVICE").unwrap_or_else(|_| "0".into());
-        let ordinal =
-            ordinal.parse().map_err(|_| format!("COTANGENT_BENCH_DEVICE is {ordinal:?}, no number"))?;
-        let device = Device::open(ordinal)?;
-        let (stream, multiprocessors) = (device.stream()?, device.multiprocessors()?);
-        let cache = stream.context().attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)?;
-        let cache = u64::try_from(cache).unwrap_or(0);
+        let Opened { device, stream, multiprocessors, cache } = Opened::of_environment()?;
+        let cache = cache as u64;
         let (operands, normal, flushing) = (Cell::new(0), OnceCell::new(), RefCell::new(None));
         Ok(Self { device, stream, multiprocessors, cache, operands, normal, flushing })
     }

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use cotangent::exec::cuda::{Capability, Device, Latency, Links};
 use cotangent::random::{Purpose, chacha, uniform};
-use cudarc::driver::sys::{CUdevice_attribute, CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::sys::{CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaGraph, CudaSlice, CudaStream};
+
+use crate::opened::Opened;
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -42,13 +44,7 @@ pub struct Figure {
 impl Lab {
     /// The device that `COTANGENT_BENCH_DEVICE` names.
     pub fn open(measures: bool) -> Outcome<Self> {
-        let ordinal = std::env::var("COTANGENT_BENCH_DEVICE").unwrap_or_else(|_| "0".into());
-        let ordinal =
-            ordinal.parse().map_err(|_| format!("COTANGENT_BENCH_DEVICE is {ordinal:?}, no number"))?;
-        let device = Device::open(ordinal)?;
-        let (stream, multiprocessors) = (device.stream()?, device.multiprocessors()?);
-        let cache = stream.context().attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE)?;
-        let cache = usize::try_from(cache).unwrap_or(0);
+        let Opened { device, stream, multiprocessors, cache } = Opened::of_environment()?;
         let links = device.kernels().latency.links(&device, &stream, &[0], 1)?;
         let delay = (links, device.allocate(&stream, 1)?);
         let mut lab = Self { device, stream, multiprocessors, cache, measures, delay };

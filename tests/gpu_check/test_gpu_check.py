@@ -98,7 +98,7 @@ class WhatIsRecorded(FakeKit):
     def test_programs_are_called_as_they_are_written_to_be(self) -> None:
         self.check()
         kit = self.folder / "kit"
-        run = f"--seed 0 --device cuda --out {self.out}/work/mnist"
+        run = f"--seed 0 --device cuda --out {self.out / 'work'}/mnist"
         newest = "kernels::layout:: kernels::gemm:: kernels::sum::"  # the changed one, and two that are tested
         rest = "kernels:: --skip kernels::layout:: --skip kernels::gemm:: --skip kernels::sum::"
         race = f"compute-sanitizer --tool racecheck --error-exitcode 9 {kit}/tests"
