@@ -39,6 +39,8 @@
 
 #[path = "latency/cases.rs"]
 mod cases;
+#[path = "figures/mod.rs"]
+mod figures;
 #[path = "latency/lab.rs"]
 mod lab;
 #[path = "cuda/opened.rs"]
@@ -47,7 +49,8 @@ mod opened;
 use std::process::ExitCode;
 
 use cotangent::errors::with_causes;
-use lab::{Figure, Lab, median, spread};
+use figures::{median, spread};
+use lab::{Figure, Lab};
 
 fn main() -> ExitCode {
     // `cargo bench` passes --bench; all else is a rehearsal.

@@ -11,7 +11,7 @@ use cudarc::driver::{CudaSlice, CudaStream, CudaView, CudaViewMut, DeviceRepr, V
 
 use crate::rota::FLUSHES;
 
-use crate::opened::Opened;
+use crate::opened::{Opened, is_emulated};
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -51,7 +51,7 @@ impl Lab {
     }
 
     pub fn is_emulated(&self) -> bool {
-        self.device.name().starts_with("emulated")
+        is_emulated(&self.device)
     }
 
     /// Why the device has no room for `bytes`, if it has none.

@@ -3,13 +3,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::cases::{Case, How, Scale};
 use crate::figures::{
-    Figures, LEAST_SAMPLES, Limits, PAIRS_ONLY, Paired, Peer, Stopwatch, pair, today, wants_pairs_only,
+    Figures, LEAST_SAMPLES, Limits, PAIRS_ONLY, Paired, Peer, Stopwatch, now, pair, today, wants_pairs_only,
 };
 use crate::lab::{Lab, Outcome};
 use crate::report::{Bound, Ceilings, Figure, PeerFigure};
@@ -240,11 +240,6 @@ fn write_line(file: &mut Option<File>, line: &Value) -> Outcome<()> {
         writeln!(file, "{line}").map_err(|error| format!("{JSON}: {error}"))?;
     }
     Ok(())
-}
-
-/// Unix time, in seconds.
-fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(f64::NAN, |since| since.as_secs_f64())
 }
 
 /// Launches a case once, outside of any graph, and waits for its end.

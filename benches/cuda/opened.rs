@@ -15,6 +15,11 @@ pub struct Opened {
     pub cache: usize,
 }
 
+/// Whether a device is an emulated one, whose times say nothing.
+pub fn is_emulated(device: &Device) -> bool {
+    device.name().starts_with("emulated")
+}
+
 impl Opened {
     /// The device that `COTANGENT_BENCH_DEVICE` names, the first if it names none.
     ///

@@ -37,7 +37,7 @@ pub use asked::{Asked, Mode, PAIRS_ONLY, wants_pairs_only};
 pub use chart::chart;
 pub use markdown::markdown;
 pub use peer::{Limits, Paired, Peer, pair};
-pub use samples::{LEAST_SAMPLES, Stopwatch, median, seconds_of, spread};
+pub use samples::{LEAST_SAMPLES, Stopwatch, median, now, seconds_of, spread};
 
 use cotangent::draw::picture;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! How often something is timed, and what the samples say.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A figure is the median of at least this number of samples.
 pub const LEAST_SAMPLES: usize = 7;
@@ -66,6 +66,11 @@ pub fn seconds_of(calls: u64, mut work: impl FnMut()) -> f64 {
         work();
     }
     start.elapsed().as_secs_f64() / calls as f64
+}
+
+/// Unix time, in seconds: when a figure was measured, for logs of the machine.
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(f64::NAN, |since| since.as_secs_f64())
 }
 
 /// The value in the middle, or the mean of the two there; NaN of none.

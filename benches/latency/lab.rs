@@ -2,14 +2,15 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use cotangent::exec::cuda::{Capability, Device, Latency, Links};
 use cotangent::random::{Purpose, chacha, uniform};
 use cudarc::driver::sys::{CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaGraph, CudaSlice, CudaStream};
 
-use crate::opened::Opened;
+use crate::figures::now;
+use crate::opened::{Opened, is_emulated};
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -69,7 +70,7 @@ impl Lab {
     }
 
     pub fn is_emulated(&self) -> bool {
-        self.device.name().starts_with("emulated")
+        is_emulated(&self.device)
     }
 
     /// Before clusters and programmatic dependent launch.
@@ -150,23 +151,4 @@ impl Lab {
         self.stream.synchronize()?;
         Ok(Figure { samples, amount: None, began, ended: now() })
     }
-}
-
-/// Unix time.
-fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
-}
-
-pub fn median(samples: &[f64]) -> f64 {
-    let mut sorted = samples.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let (low, high) = ((sorted.len() - 1) / 2, sorted.len() / 2);
-    (sorted[low] + sorted[high]) / 2.0
-}
-
-/// (largest - smallest) / median.
-pub fn spread(samples: &[f64]) -> f64 {
-    let largest = samples.iter().copied().fold(f64::MIN, f64::max);
-    let smallest = samples.iter().copied().fold(f64::MAX, f64::min);
-    (largest - smallest) / median(samples)
 }

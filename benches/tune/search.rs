@@ -1,13 +1,13 @@
 //! The times of all variants at one product.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use cotangent::exec::cuda::{Epilogue, Gemm, Product, Tiling};
 use cotangent::ops::Extents;
 use cotangent::random::{ChaCha8Rng, Purpose, chacha, permutation};
 use serde_json::json;
 
-use crate::figures::{LEAST_SAMPLES, median, spread};
+use crate::figures::{LEAST_SAMPLES, median, now, spread};
 use crate::lab::{Lab, Outcome, chain};
 use crate::multiplied::Multiplied;
 use crate::rota::{Cache, Rota};
@@ -199,9 +199,4 @@ fn launch<T: Multiplied>(
         let (c, workspace) = (&mut c.of_mut(set), &mut workspace.of_mut(0));
         T::kernels(lab.kernels()).run_with(&lab.stream, tiling, &product, c, &Epilogue::default(), workspace)
     }))
-}
-
-/// Unix time, in seconds.
-fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(f64::NAN, |since| since.as_secs_f64())
 }
