@@ -1,126 +1,145 @@
-//! Optimizers: how parameters move, given gradients. One file each, with its paper and its formula.
+//! Optimizers: how parameters move, given gradients. One file each, with its paper and its algorithm, written once over
+//! what it computes with ([`Value`]): nodes of a graph, which executors fuse and which are read as text and LaTeX, or the
+//! numbers of a loop.
 //!
-//! An optimizer is no operation of the graph: it updates (parameter, gradient, state) in place, one
-//! element like any other, so a network's parameters can be updated in any pieces. Libraries differ in where ε stands and in the bias corrections, so each optimizer can
-//! say its formula, and a run's configuration records it.
+//! Every element is updated like any other, so a network's parameters can be updated in any pieces. Libraries differ in
+//! where ε stands and in the bias corrections, so each optimizer says its formula, and a run's configuration records it.
 
+mod formula;
+mod rule;
+mod scalar;
+mod value;
+
+mod adadelta;
 mod adagrad;
 mod adam;
-mod latex;
+mod lion;
+mod nesterov;
 mod rmsprop;
 mod sgd;
 
-pub use adagrad::Adagrad;
-pub use adam::Adam;
-pub use rmsprop::RmsProp;
-pub use sgd::Sgd;
+pub use rule::{Constant, Family, MOST_STATES, Piece};
+pub use scalar::Scalar;
+pub use value::Value;
 
 use crate::float::Float;
+use crate::names::named;
+use crate::ops::Var;
+use rule::Algorithm;
 
-/// The circumstances of one update.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Step {
-    /// t: the number of this update, from 1.
-    pub number: u64,
-    /// α.
-    pub learning_rate: f64,
-    /// λ of decoupled weight decay (Loshchilov and Hutter 2019, equation for θ in Algorithm 2): before
-    /// its update each parameter is multiplied by 1 − αλ.
-    pub weight_decay: f64,
+/// The list of the optimizers, by file and rule, in the order of lists, tables and plots.
+macro_rules! optimizers {
+    ($($file:ident::$Rule:ident),+ $(,)? instead of $advice:tt) => {
+        $(pub use $file::$Rule;)+
+
+        /// An optimizer with its constants.
+        #[derive(Clone, Copy, PartialEq, Debug)]
+        #[allow(missing_docs, reason = "each variant is documented at its type")]
+        pub enum Optimizer { $($Rule($Rule)),+ }
+
+        /// The optimizers by name.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[allow(missing_docs, reason = "documented at the optimizers")]
+        pub enum OptimizerName { $($Rule),+ }
+
+        named! {
+            OptimizerName { $($Rule = $Rule::FAMILY.name),+ }
+            instead of $advice
+        }
+
+        impl OptimizerName {
+            /// What there is to know about the optimizer.
+            pub fn family(self) -> &'static Family {
+                match self { $(Self::$Rule => &$Rule::FAMILY),+ }
+            }
+
+            /// The optimizer with a value for each of its constants.
+            pub fn build(self, value: impl Fn(&Constant) -> f64) -> Optimizer {
+                match self { $(Self::$Rule => Optimizer::$Rule($Rule::build(value))),+ }
+            }
+        }
+
+        impl Optimizer {
+            /// Its name.
+            pub fn name(&self) -> OptimizerName {
+                match self { $(Self::$Rule(_) => OptimizerName::$Rule),+ }
+            }
+
+            /// Its constants, in the order of [`Family::constants`].
+            pub fn constants(&self) -> Vec<f64> {
+                match self { $(Self::$Rule(rule) => rule.constants()),+ }
+            }
+
+            /// The scalars of a step: the learning rate, the decay of parameters, and what else the rule needs.
+            pub fn scalars(&self) -> Vec<Scalar> {
+                match self { $(Self::$Rule(rule) => rule.all_scalars()),+ }
+            }
+
+            /// The numbers of state that it keeps for each parameter.
+            pub fn states(&self) -> usize {
+                match self { $(Self::$Rule(rule) => rule.states()),+ }
+            }
+
+            /// Writes the nodes of an update: θ and the state after it. Parameters `theta`, gradients `g` and each of the
+            /// [`states`](Self::states) are of one shape; the `scalars`, of shape [], are those of
+            /// [`scalars`](Self::scalars).
+            ///
+            /// # Panics
+            /// When there are more or fewer scalars or states than that.
+            pub fn write<'g>(
+                &self,
+                scalars: &[Var<'g>],
+                theta: Var<'g>,
+                g: Var<'g>,
+                state: &[Var<'g>],
+            ) -> (Var<'g>, Vec<Var<'g>>) {
+                match self { $(Self::$Rule(rule) => rule.write(scalars, theta, g, state)),+ }
+            }
+
+            /// Updates some parameters, wherever they lie, with the numbers that [`at`](Self::at) gives for
+            /// the [`scalars`](Self::scalars): what the nodes of [`write`](Self::write) compute, compiled as one loop.
+            ///
+            /// # Panics
+            /// When there are more or fewer scalars than that; when a slice is shorter than its parameters.
+            #[inline(always)]
+            pub fn run<'a, T: Float>(&self, scalars: &[T], pieces: impl IntoIterator<Item = Piece<'a, T>>) {
+                match self { $(Self::$Rule(rule) => rule.run(scalars, pieces)),+ }
+            }
+
+            /// The update rule, with its constants and those of weight decay, as one line of mathematics.
+            pub fn formula(&self, weight_decay: f64) -> String {
+                match self { $(Self::$Rule(rule) => formula::text(rule, weight_decay)),+ }
+            }
+
+            /// The update rule as LaTeX, constants put in: an equation a line, in the order in which they are computed.
+            pub fn latex(&self, weight_decay: f64) -> Vec<String> {
+                match self { $(Self::$Rule(rule) => formula::latex(rule, weight_decay)),+ }
+            }
+        }
+    };
 }
 
-impl Step {
-    /// What each parameter is multiplied by before its update: exactly 1 without weight decay.
-    fn decay<T: Float>(&self) -> T {
-        T::of(1.0 - self.learning_rate * self.weight_decay)
+optimizers! {
+    adagrad::Adagrad, rmsprop::RmsProp, adam::Adam, sgd::Sgd, adadelta::Adadelta, nesterov::Nesterov, lion::Lion
+    instead of {
+        "adamw" => "weight decay is decoupled here already: use --opt adam --weight-decay X",
+        "momentum" | "sgdm" => "that is sgd here, whose momentum is 0.9: use --opt sgd --momentum X",
+        "nag" => "use --opt nesterov --momentum X",
+        "gd" | "gradientdescent" => "for gradient descent use --opt sgd --momentum 0, with the training images as one batch \
+                                     (--batch-size)",
+        "adamax" | "nadam" | "amsgrad" | "radam" | "adan" => "of Adam's family there is adam alone: use --opt adam",
     }
-}
-
-/// Some parameters with what moves them: slices of one length.
-#[derive(Debug)]
-pub struct Piece<'a, T> {
-    /// θ.
-    pub parameters: &'a mut [T],
-    /// g.
-    pub gradients: &'a [T],
-    /// The optimizer's first number of state for each parameter.
-    pub first: &'a mut [T],
-    /// Its second one: empty where it keeps but one.
-    pub second: &'a mut [T],
-}
-
-impl<'a, T> Piece<'a, T> {
-    /// Of its fields in their order.
-    pub fn new(parameters: &'a mut [T], gradients: &'a [T], first: &'a mut [T], second: &'a mut [T]) -> Self {
-        Self { parameters, gradients, first, second }
-    }
-}
-
-/// An optimizer with its constants.
-#[derive(Clone, Copy, PartialEq, Debug)]
-#[allow(missing_docs, reason = "each variant is documented at its type")]
-pub enum Optimizer {
-    Sgd(Sgd),
-    Adagrad(Adagrad),
-    RmsProp(RmsProp),
-    Adam(Adam),
 }
 
 impl Optimizer {
-    /// The numbers of state that it keeps for each parameter.
-    pub fn state_per_parameter(&self) -> usize {
-        match self {
-            Self::Sgd(_) | Self::Adagrad(_) | Self::RmsProp(_) => 1,
-            Self::Adam(_) => 2,
-        }
-    }
-
-    /// The update rule, with its constants and those of weight decay, as one line of mathematics.
-    pub fn formula(&self, weight_decay: f64) -> String {
-        let rule = match self {
-            Self::Sgd(rule) => rule.formula(),
-            Self::Adagrad(rule) => rule.formula(),
-            Self::RmsProp(rule) => rule.formula(),
-            Self::Adam(rule) => rule.formula(),
-        };
-        match weight_decay {
-            0.0 => rule,
-            _ => format!("theta *= 1 - alpha {weight_decay}; {rule}"),
-        }
-    }
-
-    /// The update rule as LaTeX, constants put in: an equation a line, in the order in which they are computed.
-    pub fn latex(&self, weight_decay: f64) -> Vec<String> {
-        let kept = match weight_decay {
-            0.0 => r"\theta_{t-1}".into(),
-            _ => format!(r"\left(1 - {}\, \alpha\right) \theta_{{t-1}}", latex::constant(weight_decay)),
-        };
-        match self {
-            Self::Sgd(rule) => rule.latex(&kept),
-            Self::Adagrad(rule) => rule.latex(&kept),
-            Self::RmsProp(rule) => rule.latex(&kept),
-            Self::Adam(rule) => rule.latex(&kept),
-        }
+    /// The numbers that its [`scalars`](Self::scalars) are in the update of this number, from 1, each rounded once.
+    pub fn at<T: Float>(&self, number: u64, learning_rate: f64, weight_decay: f64) -> Vec<T> {
+        let at = |scalar: Scalar| T::of(scalar.at(number, learning_rate, weight_decay));
+        self.scalars().into_iter().map(at).collect()
     }
 
     /// Who published the rule, and where it stands.
     pub fn source(&self) -> &'static str {
-        match self {
-            Self::Sgd(_) => "Polyak (1964), in the form of Sutskever et al. (2013)",
-            Self::Adagrad(_) => "Duchi, Hazan and Singer (2011), section 1.1, the diagonal form",
-            Self::RmsProp(_) => "Tieleman and Hinton (2012), Lecture 6.5",
-            Self::Adam(_) => "Kingma and Ba (2015), Algorithm 1",
-        }
-    }
-
-    /// One update of some parameters, wherever they lie.
-    #[inline(always)]
-    pub fn update<'a, T: Float>(&self, step: Step, pieces: impl IntoIterator<Item = Piece<'a, T>>) {
-        match self {
-            Self::Sgd(rule) => rule.update(step, pieces),
-            Self::Adagrad(rule) => rule.update(step, pieces),
-            Self::RmsProp(rule) => rule.update(step, pieces),
-            Self::Adam(rule) => rule.update(step, pieces),
-        }
+        self.name().family().source
     }
 }

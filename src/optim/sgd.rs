@@ -6,66 +6,58 @@
 //! θ ← θ − α u
 //! ```
 
-use super::latex::constant;
-use super::{Piece, Step};
-use crate::float::Float;
+use super::rule::{Algorithm, rule};
+use super::scalar::Scalar;
+use super::value::Value;
 
-/// Gradient descent with momentum.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Sgd {
+rule! {
+    /// Gradient descent with momentum.
+    Sgd: "sgd", "Polyak (1964), in the form of Sutskever et al. (2013)", learning rate 0.1
+
     /// μ: 0 is plain gradient descent.
-    pub momentum: f64,
+    momentum = 0.9 in FRACTION, "momentum"
 }
 
-impl Default for Sgd {
-    fn default() -> Self {
-        Self { momentum: 0.9 }
-    }
-}
-
-impl Sgd {
-    pub(super) fn formula(&self) -> String {
-        format!("u = {mu} u + g; theta -= alpha u", mu = self.momentum)
+impl Algorithm<0, 1> for Sgd {
+    fn scalars(&self) -> [Scalar; 0] {
+        []
     }
 
-    pub(super) fn latex(&self, kept: &str) -> Vec<String> {
-        let mu = constant(self.momentum);
-        vec![format!(r"u_t = {mu}\, u_{{t-1}} + g_t"), format!(r"\theta_t = {kept} - \alpha\, u_t")]
-    }
-
-    /// u is the first number of state.
     #[inline(always)]
-    pub fn update<'a, T: Float>(&self, step: Step, pieces: impl IntoIterator<Item = Piece<'a, T>>) {
-        let (alpha, decay, mu) = (T::of(step.learning_rate), step.decay::<T>(), T::of(self.momentum));
-        for Piece { parameters, gradients, first, .. } in pieces {
-            for ((theta, &g), u) in parameters.iter_mut().zip(gradients).zip(first) {
-                *u = mu * *u + g;
-                *theta = decay * *theta - alpha * *u;
-            }
-        }
+    fn update<V: Value>(&self, alpha: V, []: [V; 0], theta: V, g: V, [u]: [V; 1]) -> (V, [V; 1]) {
+        let [mu] = g.constants([self.momentum]);
+
+        let u = (mu * u + g).named("u");
+        (theta - alpha * u, [u])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optim::formula::{latex, text};
 
     #[test]
-    fn two_steps_by_hand() {
-        // u = 0.5: θ = 1 − 0.1·0.5 = 0.95; then u = 0.9·0.5 + 1 = 1.45: θ = 0.95 − 0.145.
-        let (mut theta, mut u) = ([1.0], [0.0]);
-        let step = |number| Step { number, learning_rate: 0.1, weight_decay: 0.0 };
-        Sgd::default().update(step(1), [Piece::new(&mut theta, &[0.5], &mut u, &mut [])]);
-        assert_eq!(theta, [0.95]);
-        Sgd::default().update(step(2), [Piece::new(&mut theta, &[1.0], &mut u, &mut [])]);
-        assert!((theta[0] - 0.805_f64).abs() < 1e-15, "{theta:?}");
+    fn momentum_gathers_over_two_steps() {
+        // u = 0.5: θ = 0.95; then u = 0.45 + 1 = 1.45: θ = 0.805.
+        let rule = Sgd::default();
+        assert_eq!(rule.by_hand(0.1, 0.0, 1.0, &[0.5]).0, 0.95);
+        let (theta, _) = rule.by_hand(0.1, 0.0, 1.0, &[0.5, 1.0]);
+        assert!((theta - 0.805).abs() < 1e-15, "{theta}");
     }
 
     #[test]
     fn weight_decay_shrinks_the_parameter_apart_from_the_gradient() {
-        let (mut theta, mut u) = ([2.0], [0.0]);
-        let step = Step { number: 1, learning_rate: 0.5, weight_decay: 0.1 };
-        Sgd::default().update(step, [Piece::new(&mut theta, &[0.0], &mut u, &mut [])]);
-        assert_eq!((theta, u), ([1.9], [0.0]));
+        assert_eq!(Sgd::default().by_hand(0.5, 0.1, 2.0, &[0.0]), (1.9, [0.0; 2]));
+    }
+
+    #[test]
+    fn its_formula_has_weight_decay_before_the_move() {
+        let rule = Sgd { momentum: 0.0 };
+        assert_eq!(text(&rule, 1e-6), "theta *= 1 - alpha 0.000001; u = 0 u + g; theta -= alpha u");
+        let u = r"u_t = 0\, u_{t-1} + g_t";
+        assert_eq!(latex(&rule, 0.0), [u, r"\theta_t = \theta_{t-1} - \alpha\, u_t"]);
+        let theta = r"\theta_t = \left(1 - 10^{-6}\, \alpha\right) \theta_{t-1} - \alpha\, u_t";
+        assert_eq!(latex(&rule, 1e-6), [u, theta]);
     }
 }

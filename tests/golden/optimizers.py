@@ -54,15 +54,23 @@ Case = dict[str, Any]
 Parameters = list[np.ndarray]  # 0.weight, 0.bias, 2.weight, 2.bias
 Update = Callable[[np.ndarray, np.ndarray, int], None]  # (theta, gradient, t): updates theta in place
 
+# The constants' names are this project's. A weight decay is decoupled (Loshchilov and Hutter 2019).
 CASES: list[Case] = [
-    {"case": "adagrad", "optimizer": "adagrad", "lr": 0.05, "epsilon": 1e-10, "initial_accumulator": 0.0},
-    {"case": "rmsprop, alpha 0.99", "optimizer": "rmsprop", "lr": 0.01, "alpha": 0.99, "epsilon": 1e-8},
-    {"case": "rmsprop, alpha 0.9", "optimizer": "rmsprop", "lr": 0.01, "alpha": 0.9, "epsilon": 1e-8},
+    {"case": "adagrad", "optimizer": "adagrad", "lr": 0.05, "epsilon": 1e-10},
+    {"case": "rmsprop, rho 0.99", "optimizer": "rmsprop", "lr": 0.01, "rho": 0.99, "epsilon": 1e-8},
+    {"case": "rmsprop, rho 0.9", "optimizer": "rmsprop", "lr": 0.01, "rho": 0.9, "epsilon": 1e-8},
     {"case": "adam", "optimizer": "adam", "lr": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8},
-    {"case": "adamw", "optimizer": "adamw", "lr": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8,
+    {"case": "adamw", "optimizer": "adam", "lr": 0.01, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8,
      "weight_decay": 0.05},
     {"case": "sgd, momentum 0.9", "optimizer": "sgd", "lr": 0.05, "momentum": 0.9},
     {"case": "sgd", "optimizer": "sgd", "lr": 0.05, "momentum": 0.0},
+    {"case": "adadelta", "optimizer": "adadelta", "lr": 1.0, "rho": 0.95, "epsilon": 1e-6},
+    {"case": "adadelta, decay", "optimizer": "adadelta", "lr": 1.0, "rho": 0.95, "epsilon": 1e-6,
+     "weight_decay": 0.005},
+    {"case": "nesterov", "optimizer": "nesterov", "lr": 0.04, "momentum": 0.9},
+    {"case": "nesterov, decay", "optimizer": "nesterov", "lr": 0.02, "momentum": 0.8, "weight_decay": 0.05},
+    {"case": "lion", "optimizer": "lion", "lr": 0.00173, "beta1": 0.9, "beta2": 0.99},
+    {"case": "lion, decay", "optimizer": "lion", "lr": 0.00411, "beta1": 0.95, "beta2": 0.98, "weight_decay": 0.1},
 ]
 
 
@@ -81,24 +89,44 @@ def problem(seed: int) -> tuple[np.ndarray, np.ndarray, Parameters]:
 # PyTorch ----------------------------------------------------------------------------------------------------
 
 
+class Lion(torch.optim.Optimizer):
+    """Chen et al. 2023, Algorithm 2, which PyTorch has not: written here a second time, with tensors."""
+
+    def __init__(self, parameters: Iterator[torch.nn.Parameter], lr: float, betas: tuple[float, float]) -> None:
+        super().__init__(parameters, {"lr": lr, "betas": betas})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            for parameter in group["params"]:
+                mean = self.state[parameter].setdefault("mean", torch.zeros_like(parameter))
+                parameter.sub_(torch.sign(torch.lerp(parameter.grad, mean, beta1)), alpha=group["lr"])
+                mean.lerp_(parameter.grad, 1 - beta2)
+
+
 def torch_optimizer(case: Case, parameters: Iterator[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimizer without weight decay but AdamW, which has its own; PyTorch's other decays are not decoupled."""
     lr = case["lr"]
     match case["optimizer"]:
         case "adagrad":
-            return torch.optim.Adagrad(
-                parameters, lr=lr, eps=case["epsilon"], initial_accumulator_value=case["initial_accumulator"]
-            )
+            return torch.optim.Adagrad(parameters, lr=lr, eps=case["epsilon"])
         case "rmsprop":
-            return torch.optim.RMSprop(parameters, lr=lr, alpha=case["alpha"], eps=case["epsilon"])
+            return torch.optim.RMSprop(parameters, lr=lr, alpha=case["rho"], eps=case["epsilon"])
         case "adam":
-            return torch.optim.Adam(parameters, lr=lr, betas=(case["beta1"], case["beta2"]), eps=case["epsilon"])
-        case "adamw":
-            return torch.optim.AdamW(
-                parameters, lr=lr, betas=(case["beta1"], case["beta2"]), eps=case["epsilon"],
-                weight_decay=case["weight_decay"],
-            )
+            betas = (case["beta1"], case["beta2"])
+            if "weight_decay" in case:
+                decay = case["weight_decay"]
+                return torch.optim.AdamW(parameters, lr=lr, betas=betas, eps=case["epsilon"], weight_decay=decay)
+            return torch.optim.Adam(parameters, lr=lr, betas=betas, eps=case["epsilon"])
         case "sgd":
             return torch.optim.SGD(parameters, lr=lr, momentum=case["momentum"])
+        case "adadelta":
+            return torch.optim.Adadelta(parameters, lr=lr, rho=case["rho"], eps=case["epsilon"])
+        case "nesterov":
+            return torch.optim.SGD(parameters, lr=lr, momentum=case["momentum"], nesterov=True)
+        case "lion":
+            return Lion(parameters, lr=lr, betas=(case["beta1"], case["beta2"]))
     raise ValueError(f"no such optimizer: {case['optimizer']}")
 
 
@@ -112,6 +140,7 @@ def train_torch(
     names = ["0.weight", "0.bias", "2.weight", "2.bias"]
     net.load_state_dict({name: torch.tensor(value) for name, value in zip(names, initial)})
     optimizer = torch_optimizer(case, net.parameters())
+    decay = 0.0 if isinstance(optimizer, torch.optim.AdamW) else case.get("weight_decay", 0.0)
     inputs, targets = torch.tensor(x), torch.tensor(labels)
 
     losses, trajectory, pre_activations = [], [], []
@@ -120,6 +149,9 @@ def train_torch(
         loss = torch.nn.functional.cross_entropy(net[2](net[1](hidden)), targets)
         optimizer.zero_grad()
         loss.backward()
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter.mul_(1 - case["lr"] * decay)
         optimizer.step()
         losses.append(loss.item())
         trajectory.append(flatten([value.detach().numpy() for value in net.state_dict().values()]))
@@ -133,7 +165,7 @@ def train_torch(
 def adagrad(case: Case) -> Update:
     """G += g^2; theta -= lr g / (sqrt(G) + eps). Duchi, Hazan and Singer 2011, diagonal form."""
     lr, epsilon = case["lr"], case["epsilon"]
-    accumulator = case["initial_accumulator"]
+    accumulator = 0.0
 
     def update(theta: np.ndarray, g: np.ndarray, t: int) -> None:
         nonlocal accumulator
@@ -144,27 +176,25 @@ def adagrad(case: Case) -> Update:
 
 
 def rmsprop(case: Case) -> Update:
-    """v = alpha v + (1 - alpha) g^2; theta -= lr g / (sqrt(v) + eps). Tieleman and Hinton 2012."""
-    lr, alpha, epsilon = case["lr"], case["alpha"], case["epsilon"]
+    """v = rho v + (1 - rho) g^2; theta -= lr g / (sqrt(v) + eps). Tieleman and Hinton 2012."""
+    lr, rho, epsilon = case["lr"], case["rho"], case["epsilon"]
     v = 0.0
 
     def update(theta: np.ndarray, g: np.ndarray, t: int) -> None:
         nonlocal v
-        v = alpha * v + (1 - alpha) * g**2
+        v = rho * v + (1 - rho) * g**2
         theta -= lr * g / (np.sqrt(v) + epsilon)
 
     return update
 
 
 def adam(case: Case) -> Update:
-    """Kingma and Ba 2015, Algorithm 1; with `weight_decay`, decoupled as in Loshchilov and Hutter 2019."""
+    """Kingma and Ba 2015, Algorithm 1."""
     lr, beta1, beta2, epsilon = case["lr"], case["beta1"], case["beta2"], case["epsilon"]
-    decay = case.get("weight_decay", 0.0)
     m = v = 0.0
 
     def update(theta: np.ndarray, g: np.ndarray, t: int) -> None:
         nonlocal m, v
-        theta *= 1 - lr * decay
         m = beta1 * m + (1 - beta1) * g
         v = beta2 * v + (1 - beta2) * g**2
         m_hat = m / (1 - beta1**t)
@@ -187,8 +217,54 @@ def sgd(case: Case) -> Update:
     return update
 
 
+def adadelta(case: Case) -> Update:
+    """Zeiler 2012, Algorithm 1: the root mean squares of moves and of gradients, whose quotient is the rate."""
+    lr, rho, epsilon = case["lr"], case["rho"], case["epsilon"]
+    squares = moves = 0.0
+
+    def update(theta: np.ndarray, g: np.ndarray, t: int) -> None:
+        nonlocal squares, moves
+        squares = rho * squares + (1 - rho) * g**2
+        move = -np.sqrt(moves + epsilon) / np.sqrt(squares + epsilon) * g
+        moves = rho * moves + (1 - rho) * move**2
+        theta += lr * move
+
+    return update
+
+
+def nesterov(case: Case) -> Update:
+    """Sutskever et al. 2013, equations 3 and 4, for the point where the gradient is taken.
+
+    The paper's theta is u behind: phi = theta + mu v, with v = mu v - lr g(phi) and theta += v.
+    """
+    lr, momentum = case["lr"], case["momentum"]
+    v = 0.0
+
+    def update(phi: np.ndarray, g: np.ndarray, t: int) -> None:
+        nonlocal v
+        theta = phi - momentum * v
+        v = momentum * v - lr * g
+        phi[...] = theta + v + momentum * v
+
+    return update
+
+
+def lion(case: Case) -> Update:
+    """Chen et al. 2023, Algorithm 2."""
+    lr, beta1, beta2 = case["lr"], case["beta1"], case["beta2"]
+    m = 0.0
+
+    def update(theta: np.ndarray, g: np.ndarray, t: int) -> None:
+        nonlocal m
+        c = beta1 * m + (1 - beta1) * g
+        theta -= lr * np.sign(c)
+        m = beta2 * m + (1 - beta2) * g
+
+    return update
+
+
 RULES: dict[str, Callable[[Case], Update]] = {
-    "adagrad": adagrad, "rmsprop": rmsprop, "adam": adam, "adamw": adam, "sgd": sgd,
+    rule.__name__: rule for rule in (adagrad, rmsprop, adam, sgd, adadelta, nesterov, lion)
 }
 
 
@@ -223,6 +299,7 @@ def train_numpy(
     for t in range(1, STEPS + 1):
         loss, gradients = loss_and_gradients(x, labels, parameters)
         for theta, gradient, update in zip(parameters, gradients, updates):
+            theta *= 1 - case["lr"] * case.get("weight_decay", 0.0)
             update(theta, gradient, t)
         losses.append(loss)
         trajectory.append(flatten(parameters))
