@@ -5,7 +5,6 @@
 //! ```
 
 use cotangent::autodiff::{gradient, jvp};
-use cotangent::exec::evaluate;
 use cotangent::ops::Builder;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,13 +22,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [second] = gradient(partials[1], [x[1]]);
 
     let names = ["f", "df/dx1", "df/dx2", "df/dx3", "df/dx2 (forward)", "d2f/dx2^2"];
-    let nodes = [f, partials[0], partials[1], partials[2], tangent, second];
-    let outputs: Vec<_> = nodes.iter().filter_map(|node| node.id()).collect();
-    let inputs: Vec<_> = x.iter().filter_map(|node| node.id()).collect();
-    let graph = builder.finish()?;
-
-    let point: [&[f64]; 3] = [&[1.0], &[1.5], &[2.0]];
-    let values = evaluate(&graph, &inputs.into_iter().zip(point).collect::<Vec<_>>(), &outputs);
+    let function = builder.finish(x, [f, partials[0], partials[1], partials[2], tangent, second])?;
+    let values = function.call([&[1.0], &[1.5], &[2.0]])?;
     for (name, value) in names.iter().zip(values) {
         println!("{name:17} {:.4}", value[0]);
     }

@@ -16,6 +16,9 @@ use std::ops::{Deref, Index};
 pub struct NodeId(u32);
 
 impl NodeId {
+    /// The node that is evaluated first.
+    pub(crate) const FIRST: Self = Self(0);
+
     /// The position in evaluation order, from 0.
     pub fn index(self) -> usize {
         self.0 as usize

@@ -2,26 +2,19 @@
 //! that depend on nothing, kinks, and derivatives of derivatives.
 
 use cotangent::autodiff::{gradient, jvp, vjp};
-use cotangent::ops::{Builder, Draw, Graph, Var};
+use cotangent::ops::{Builder, Var};
 
-use crate::support::*;
-
-/// The values of some scalars at x (and y) given.
-fn scalars(graph: &Graph, point: &[f64], outputs: &[Option<cotangent::graph::NodeId>]) -> Vec<f64> {
-    let inputs: Inputs = graph.ids().zip(point).map(|(id, &x)| (id, vec![x])).collect();
-    let outputs: Vec<_> = outputs.iter().map(|id| id.unwrap()).collect();
-    (ORACLE.evaluate)(graph, &inputs, &outputs, Draw::default()).concat()
-}
+use crate::support::assert_close;
 
 /// The derivative of a function of one number in both modes.
 fn derivative(f: impl for<'g> Fn(Var<'g>) -> Var<'g>, x: f64) -> [f64; 2] {
     let builder = Builder::new();
     let input = builder.input("x", []);
     let y = f(input);
-    let forward = jvp(&[y], &[(input, builder.constant(1.0))])[0].and_then(|tangent| tangent.id());
-    let [reverse] = gradient(y, [input]).map(|adjoint| adjoint.id());
-    let values = scalars(&builder.finish().unwrap(), &[x], &[forward, reverse]);
-    [values[0], values[1]]
+    let forward = jvp(&[y], &[(input, builder.constant(1.0))])[0].unwrap();
+    let [reverse] = gradient(y, [input]);
+    let derivative = builder.finish(input, [forward, reverse]).unwrap();
+    derivative.call(&[x]).unwrap().map(|mode| mode[0])
 }
 
 #[test]
@@ -63,12 +56,9 @@ fn a_matrix_times_itself_has_both_contributions() {
     let builder = Builder::new();
     let x = builder.input("x", [2, 2]);
     let w = builder.input("w", [2, 2]);
-    let adjoint = vjp(x.matmul(x), w, &[x]).of(x).unwrap().id().unwrap();
-    let (x, w) = (x.id().unwrap(), w.id().unwrap());
-    let graph = builder.finish().unwrap();
-    let inputs = vec![(x, vec![1.0, 2.0, 3.0, 4.0]), (w, vec![1.0, 0.0, 0.0, 10.0])];
+    let adjoint = builder.finish([x, w], vjp(x.matmul(x), w, &[x]).get(x)).unwrap();
     // W Xᵀ + Xᵀ W by hand.
-    let found = (ORACLE.evaluate)(&graph, &inputs, &[adjoint], Draw::default()).concat();
+    let found = adjoint.call([&[1.0, 2.0, 3.0, 4.0], &[1.0, 0.0, 0.0, 10.0]]).unwrap();
     assert_eq!(found, [2.0, 33.0, 22.0, 80.0]);
 }
 
@@ -95,8 +85,8 @@ fn a_power_moves_with_its_base_and_with_its_exponent() {
     // d(x^y) = y x^(y−1) dx + x^y ln x dy, and x^x has both at once.
     let builder = Builder::new();
     let (x, y) = (builder.input("x", []), builder.input("y", []));
-    let gradient = gradient(2.0 * x.pow(y), [x, y]).map(|adjoint| adjoint.id());
-    let found = scalars(&builder.finish().unwrap(), &[3.0, 2.0], &gradient);
+    let gradient = builder.finish([x, y], gradient(2.0 * x.pow(y), [x, y])).unwrap();
+    let found = gradient.call([&[3.0], &[2.0]]).unwrap().concat();
     assert_close("∇x^y", &found, &[12.0, 18.0 * 3f64.ln()], 1e-14);
     for mode in derivative(|x| x.pow(x), 2.0) {
         assert_close("(x^x)'", &[mode], &[4.0 * (1.0 + 2f64.ln())], 1e-14);
@@ -120,9 +110,7 @@ fn nothing_flows_from_what_an_output_does_not_depend_on() {
     assert!(adjoints.of(x).is_some() && adjoints.of(constant).is_none(), "nobody asked for the constant's");
     let [of_x, of_other] = gradient(y, [x, other]);
     assert_eq!(of_other.shape(), other.shape());
-    let (id, nodes) = (x.id().unwrap(), [of_x.id().unwrap(), of_other.id().unwrap()]);
-    let graph = builder.finish().unwrap();
-    let found = (ORACLE.evaluate)(&graph, &vec![(id, vec![1.0; 3])], &nodes, Draw::default());
+    let found = builder.finish(x, [of_x, of_other]).unwrap().call(&[1.0; 3]).unwrap();
     assert_eq!(found, [vec![4.0; 3], vec![0.0; 4]]);
 }
 
@@ -130,8 +118,8 @@ fn nothing_flows_from_what_an_output_does_not_depend_on() {
 fn an_output_that_is_an_input_has_its_tangent_and_its_adjoint() {
     let builder = Builder::new();
     let (x, t) = (builder.input("x", [2]), builder.input("t", [2]));
-    assert_eq!(jvp(&[x], &[(x, t)])[0].unwrap().id(), t.id());
-    assert_eq!(vjp(x, t, &[x]).of(x).unwrap().id(), t.id());
+    assert_eq!(jvp(&[x], &[(x, t)]), [Some(t)]);
+    assert_eq!(vjp(x, t, &[x]).of(x), Some(t));
 }
 
 #[test]
@@ -141,9 +129,10 @@ fn derivatives_can_be_taken_at_a_node_inside_the_graph() {
     let x = builder.input("x", []);
     let u = x * x;
     let y = 3.0 * u + x;
-    let forward = jvp(&[y], &[(u, builder.constant(1.0))])[0].unwrap().id();
-    let [reverse] = gradient(y, [u]).map(|adjoint| adjoint.id());
-    assert_eq!(scalars(&builder.finish().unwrap(), &[5.0], &[forward, reverse]), [3.0, 3.0]);
+    let forward = jvp(&[y], &[(u, builder.constant(1.0))])[0].unwrap();
+    let [reverse] = gradient(y, [u]);
+    let slopes = builder.finish(x, [forward, reverse]).unwrap();
+    assert_eq!(slopes.call(&[5.0]).unwrap(), [[3.0], [3.0]]);
 }
 
 #[test]
@@ -159,11 +148,10 @@ fn derivatives_of_every_order_follow_by_differentiating_again() {
             _ => jvp(&[last], &[(x, builder.constant(1.0))])[0].unwrap(),
         });
     }
-    let ids: Vec<_> = orders.iter().map(|order| order.id()).collect();
-    let found = scalars(&builder.finish().unwrap(), &[0.3], &ids);
+    let found = builder.finish(x, orders).unwrap().call(&[0.3]).unwrap();
     for (order, value) in found.into_iter().enumerate() {
         let expected = 2f64.powi(order as i32) * 0.6f64.exp();
-        assert_close(&format!("derivative {order}"), &[value], &[expected], 1e-14);
+        assert_close(&format!("derivative {order}"), &value, &[expected], 1e-14);
     }
 }
 
@@ -176,10 +164,9 @@ fn powers_with_a_whole_exponent_have_all_their_derivatives_at_zero() {
     for order in 0..4 {
         orders.push(gradient(orders[order], [x])[0]);
     }
-    let ids: Vec<_> = orders.iter().map(|order| order.id()).collect();
-    let graph = builder.finish().unwrap();
-    assert_eq!(scalars(&graph, &[0.0], &ids), [0.0, 0.0, 0.0, 6.0, 0.0]);
-    assert_eq!(scalars(&graph, &[-2.0], &ids), [-8.0, 12.0, -12.0, 6.0, 0.0]);
+    let orders = builder.finish(x, orders).unwrap();
+    assert_eq!(orders.call(&[0.0]).unwrap().concat(), [0.0, 0.0, 0.0, 6.0, 0.0]);
+    assert_eq!(orders.call(&[-2.0]).unwrap().concat(), [-8.0, 12.0, -12.0, 6.0, 0.0]);
 }
 
 #[test]
@@ -195,8 +182,12 @@ fn handles_of_another_graph_are_refused() {
         } else {
             jvp(&[y], &[(foreign, builder.constant(1.0))]);
         }
-        let error = builder.finish().unwrap_err().to_string();
-        assert!(error.contains("different graphs") && error.contains("differentiation.rs"), "{error}");
+        let error = builder.finish((), ()).unwrap_err().to_string();
+        assert!(
+            error.contains("\"x\" belongs to another builder's graph")
+                && error.contains("differentiation.rs"),
+            "{error}"
+        );
     }
 }
 
@@ -212,7 +203,7 @@ fn a_tangent_or_adjoint_of_another_shape_is_refused() {
         } else {
             jvp(&[y], &[(x, wrong)]);
         }
-        let error = builder.finish().unwrap_err().to_string();
+        let error = builder.finish((), ()).unwrap_err().to_string();
         assert!(error.contains("[2] and [3]") && error.contains("differentiation.rs"), "{error}");
     }
 }

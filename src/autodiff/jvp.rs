@@ -10,7 +10,8 @@ use crate::ops::{At, Rule, Var};
 #[track_caller]
 pub fn jvp<'g>(outputs: &[Var<'g>], inputs: &[(Var<'g>, Var<'g>)]) -> Vec<Option<Var<'g>>> {
     let Some(builder) = outputs.first().map(|output| output.builder()) else { return Vec::new() };
-    let own = builder.owns(outputs.iter().copied().chain(inputs.iter().map(|&(input, _)| input)));
+    let own =
+        builder.owns("derivative", outputs.iter().copied().chain(inputs.iter().map(|&(input, _)| input)));
     let targets: Option<Vec<NodeId>> = outputs.iter().map(|output| output.id()).collect();
     let (Some(targets), true) = (targets, own) else {
         return vec![None; outputs.len()]; // a mistake stands in the builder

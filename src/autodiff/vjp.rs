@@ -29,6 +29,21 @@ impl<'g> Adjoints<'g> {
         *self.adjoints.get(node.id()?.index())?
     }
 
+    /// The adjoint of a node that must have one, of the node's shape.
+    ///
+    /// Where there is none, that is the builder's mistake, which [`finish`](crate::ops::Builder::finish) returns: a
+    /// parameter that nothing uses is never left out in silence.
+    #[track_caller]
+    pub fn get(&self, node: Var<'g>) -> Var<'g> {
+        // No closure here: the caller's place in the source would end at it.
+        match self.of(node) {
+            Some(adjoint) => adjoint,
+            None => {
+                node.refused("gradient", "has none: the output does not depend on it, or nobody asked for it")
+            }
+        }
+    }
+
     /// What the adjoints are sums of, in the order in which it was added.
     pub fn contributions(&self) -> &[Contribution<'g>] {
         &self.contributions
@@ -43,7 +58,7 @@ impl<'g> Adjoints<'g> {
 pub fn vjp<'g>(output: Var<'g>, adjoint: Var<'g>, wrt: &[Var<'g>]) -> Adjoints<'g> {
     let builder = output.builder();
     let sources: Vec<NodeId> = wrt.iter().filter_map(|var| var.id()).collect();
-    let (Some(target), true) = (output.id(), builder.owns(wrt.iter().copied())) else {
+    let (Some(target), true) = (output.id(), builder.owns("derivative", wrt.iter().copied())) else {
         return Adjoints { adjoints: Vec::new(), contributions: Vec::new() }; // a mistake stands in the builder
     };
     let active = builder.graph().descendants(&sources);

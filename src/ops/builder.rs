@@ -2,7 +2,7 @@
 //!
 //! Shapes are checked as the graph is built. The operators cannot return a `Result`, so a builder
 //! remembers the *first* mistake, with the line of the caller's source, and hands it out in
-//! [`Builder::finish`]; what is built after it changes nothing. Nothing panics.
+//! [`Builder::finish`]; what is built after it changes nothing.
 //!
 //! An operation applied twice to the same operands is one node.
 
@@ -10,20 +10,27 @@ use std::cell::{Ref, RefCell};
 use std::fmt;
 use std::hash::BuildHasher;
 use std::panic::Location;
+use std::{mem, ptr};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::function::{Function, Store, Tree};
 use super::{Graph, Leaf, Op, Reduction, Rule};
 use crate::graph::{Node, NodeId, Shape};
 
-/// An operation that does not fit its operands.
-#[derive(Debug, thiserror::Error)]
+/// An operation that does not fit its operands, or a function that does not fit its graph.
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{operation} of {}: {problem} (at {location})", list(.shapes))]
 pub struct GraphError {
     operation: &'static str,
     shapes: Vec<Shape>,
     problem: String,
     location: &'static Location<'static>,
+}
+
+/// A node as messages name it: its name in quotation marks, or its number.
+pub(super) fn name_of(graph: &Graph, id: NodeId) -> String {
+    graph.name(id).map_or_else(|| format!("node {}", id.index()), |name| format!("{name:?}"))
 }
 
 fn list(shapes: &[Shape]) -> String {
@@ -55,6 +62,9 @@ pub(super) fn infer_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, GraphErro
     }
 }
 
+/// The function that [`Builder::finish`] makes of inputs and outputs.
+type Finished<'g, I, O> = Function<<I as Tree<Var<'g>>>::With<NodeId>, <O as Tree<Var<'g>>>::With<NodeId>>;
+
 /// A graph under construction.
 ///
 /// ```
@@ -64,7 +74,7 @@ pub(super) fn infer_shape(op: &Op, inputs: &[&Shape]) -> Result<Shape, GraphErro
 /// let x = builder.input("x", [2, 3]);
 /// let y = builder.input("y", [4, 5]);
 /// let z = x.matmul(y); // does not fit
-/// let error = builder.finish().unwrap_err().to_string();
+/// let error = builder.finish([x, y], z).unwrap_err().to_string();
 /// assert!(error.starts_with("matmul of [2, 3] and [4, 5]: the sums would run over 3 elements of A and 4 of B"));
 /// ```
 #[derive(Default)]
@@ -76,6 +86,7 @@ pub struct Builder {
 struct State {
     graph: Graph,
     known: Known,
+    stores: Vec<Store>,
     mistake: Option<GraphError>,
 }
 
@@ -98,6 +109,49 @@ impl Known {
     }
 }
 
+impl State {
+    fn is_input(&self, id: NodeId) -> bool {
+        matches!(self.graph[id].op, Op::Leaf(Leaf::Input(_)))
+    }
+
+    /// Why a value cannot be stored into a node, if so.
+    fn problem_of_store(&self, Store { into, value }: Store) -> Option<String> {
+        let [value_name, into_name] = [value, into].map(|id| name_of(&self.graph, id));
+        if !self.is_input(into) {
+            Some(format!("{into_name} is computed, and only inputs are stored into"))
+        } else if self.is_input(value) {
+            Some(format!("{value_name} is an input itself: store what is computed"))
+        } else if self.graph[value].shape != self.graph[into].shape {
+            Some(format!("{value_name} has another shape than {into_name}, which it is stored into"))
+        } else if self.stores.iter().any(|store| store.into == into) {
+            Some(format!("{into_name} is stored into already"))
+        } else {
+            None
+        }
+    }
+
+    /// The first input that a function with these inputs and outputs must not have, or lacks, and why.
+    fn problem_of_inputs(&self, given: &[NodeId], mut wanted: Vec<NodeId>) -> Option<(NodeId, &'static str)> {
+        let mut is_given = vec![false; self.graph.len()];
+        for &id in given {
+            if !self.is_input(id) {
+                return Some((
+                    id,
+                    "is computed, and cannot be an input of the function: name what it depends on",
+                ));
+            }
+            if mem::replace(&mut is_given[id.index()], true) {
+                return Some((id, "is named twice among the function's inputs: name it once"));
+            }
+        }
+        wanted.extend(self.stores.iter().flat_map(|store| [store.value, store.into]));
+        let needed = self.graph.ancestors(&wanted);
+        let lacks = |id: &NodeId| needed[id.index()] && self.is_input(*id) && !is_given[id.index()];
+        let missing = self.graph.ids().find(lacks)?;
+        Some((missing, "is needed, and is not among the function's inputs: name it there"))
+    }
+}
+
 impl Builder {
     /// An empty graph.
     pub fn new() -> Self {
@@ -110,7 +164,7 @@ impl Builder {
         for (id, _) in graph.iter().filter(|(_, node)| !matches!(node.op, Op::Leaf(Leaf::Input(_)))) {
             known.insert(&graph, id);
         }
-        Self { state: RefCell::new(State { graph, known, mistake: None }) }
+        Self { state: RefCell::new(State { graph, known, stores: Vec::new(), mistake: None }) }
     }
 
     /// A new input: values of the given shape that come from outside.
@@ -146,12 +200,9 @@ impl Builder {
     #[track_caller]
     pub fn apply<'g>(&'g self, op: Op, operands: &[Var<'g>]) -> Var<'g> {
         let nowhere = Var { builder: self, id: None };
+        self.owns(op.name(), operands.iter().copied());
         let mut state = self.state.borrow_mut();
         if state.mistake.is_some() {
-            return nowhere;
-        }
-        if operands.iter().any(|operand| !std::ptr::eq(operand.builder, self)) {
-            state.mistake = Some(GraphError::new(&op, &[], "the operands belong to different graphs".into()));
             return nowhere;
         }
         // Without a mistake so far, every handle of this builder has a node.
@@ -176,33 +227,86 @@ impl Builder {
 
     /// Whether all these handles are this builder's; if not, that is a mistake.
     #[track_caller]
-    pub(crate) fn owns<'a>(&self, vars: impl IntoIterator<Item = Var<'a>>) -> bool {
-        let own = vars.into_iter().all(|var| std::ptr::eq(var.builder, self));
-        if !own {
-            self.state.borrow_mut().mistake.get_or_insert(GraphError {
-                operation: "derivative",
-                shapes: Vec::new(),
-                problem: "the operands belong to different graphs".into(),
-                location: Location::caller(),
-            });
-        }
-        own
+    pub(crate) fn owns<'a>(&self, operation: &'static str, vars: impl IntoIterator<Item = Var<'a>>) -> bool {
+        let Some(foreign) = vars.into_iter().find(|var| !ptr::eq(var.builder, self)) else { return true };
+        let name = foreign.id.map_or("a node".into(), |id| name_of(&foreign.builder.graph(), id));
+        let problem = format!("{name} belongs to another builder's graph: write all in one");
+        self.refuse(operation, vec![foreign.shape()], problem);
+        false
     }
 
-    /// The finished graph.
+    /// Lets a value replace an input's, once everything that reads the input has run.
+    ///
+    /// Every function that this builder finishes from then on has the store. It is a mistake to store what is an input
+    /// itself, another shape than the input's, or twice into the same input.
+    #[track_caller]
+    pub fn store(&self, value: Var<'_>, into: Var<'_>) {
+        if !self.owns("store", [value, into]) {
+            return;
+        }
+        let (Some(value), Some(into)) = (value.id, into.id) else { return }; // a mistake stands in the builder
+        let store = Store { into, value };
+        let problem = self.state.borrow().problem_of_store(store);
+        match problem {
+            Some(problem) => self.refuse("store", self.shapes([value, into]), problem),
+            None => self.state.borrow_mut().stores.push(store),
+        }
+    }
+
+    fn shapes<const N: usize>(&self, nodes: [NodeId; N]) -> Vec<Shape> {
+        let graph = self.graph();
+        nodes.map(|node| graph[node].shape.clone()).into()
+    }
+
+    /// Remembers a mistake, if it is the first.
+    #[track_caller]
+    fn refuse(&self, operation: &'static str, shapes: Vec<Shape>, problem: String) {
+        let location = Location::caller();
+        let mistake = GraphError { operation, shapes, problem, location };
+        self.state.borrow_mut().mistake.get_or_insert(mistake);
+    }
+
+    /// The program that computes `outputs` from `inputs`, and stores what [`store`](Self::store) was told. Both are
+    /// handles in any arrangement, which the function's own nodes, arguments and results have as well.
+    ///
+    /// The builder keeps what was built, and can go on.
     ///
     /// # Errors
-    /// The first operation that did not fit its operands, with their shapes and the source line.
-    pub fn finish(self) -> Result<Graph, GraphError> {
-        let State { graph, mistake, .. } = self.state.into_inner();
-        match mistake {
-            None => Ok(graph),
-            Some(mistake) => Err(mistake),
+    /// The first mistake, with the shapes and the source line: an operation that did not fit its operands, or here
+    /// something among `inputs` that is computed or named twice, an input that outputs or stores need and `inputs`
+    /// lacks, or a handle of another builder.
+    #[track_caller]
+    pub fn finish<'g, I: Tree<Var<'g>>, O: Tree<Var<'g>>>(
+        &'g self,
+        inputs: I,
+        outputs: O,
+    ) -> Result<Finished<'g, I, O>, GraphError> {
+        let (mut given, mut wanted) = (Vec::new(), Vec::new());
+        let node = |var: Var<'g>, list: &mut Vec<Var<'g>>| {
+            list.push(var);
+            var.id.unwrap_or(NodeId::FIRST) // after a mistake, which is returned below
+        };
+        let inputs = inputs.map(&mut |var| node(var, &mut given));
+        let outputs = outputs.map(&mut |var| node(var, &mut wanted));
+        if self.owns("function", given.iter().chain(&wanted).copied()) {
+            let ids = |vars: Vec<Var<'g>>| -> Vec<NodeId> { vars.iter().filter_map(|var| var.id).collect() };
+            let problem = self.state.borrow().problem_of_inputs(&ids(given), ids(wanted));
+            if let Some((id, problem)) = problem {
+                self.var(id).refused("function", problem);
+            }
+        }
+        let state = self.state.borrow();
+        match &state.mistake {
+            Some(mistake) => Err(mistake.clone()),
+            None => {
+                Ok(Function { graph: state.graph.clone(), inputs, outputs, stores: state.stores.clone() })
+            }
         }
     }
 }
 
-/// A node of a graph under construction: copied freely, combined with `+ - * /` and methods.
+/// A node of a graph under construction: copied freely, combined with `+ - * /` and methods. Two handles are equal if
+/// they stand for the same node.
 #[derive(Clone, Copy)]
 pub struct Var<'g> {
     builder: &'g Builder,
@@ -216,8 +320,8 @@ impl<'g> Var<'g> {
         self.builder
     }
 
-    /// The node, or nothing after a mistake.
-    pub fn id(self) -> Option<NodeId> {
+    /// The node, or nothing after a mistake. Others get nodes from [`Builder::finish`], which checks them.
+    pub(crate) fn id(self) -> Option<NodeId> {
         self.id
     }
 
@@ -246,12 +350,18 @@ impl<'g> Var<'g> {
         if self.id.is_none() || own == shape {
             return self;
         }
-        self.builder.state.borrow_mut().mistake.get_or_insert(GraphError {
-            operation: "derivative",
-            shapes: vec![own, shape],
-            problem: "a tangent or adjoint has the shape of its value".into(),
-            location: Location::caller(),
-        });
+        let problem = "a tangent or adjoint has the shape of its value".into();
+        self.builder.refuse("derivative", vec![own, shape], problem);
+        Self { builder: self.builder, id: None }
+    }
+
+    /// A handle without a node: this one cannot be had for an operation, for the reason given.
+    #[track_caller]
+    pub(crate) fn refused(self, operation: &'static str, problem: &str) -> Self {
+        if let Some(id) = self.id {
+            let problem = format!("{} {problem}", name_of(&self.builder.graph(), id));
+            self.builder.refuse(operation, vec![self.shape()], problem);
+        }
         Self { builder: self.builder, id: None }
     }
 
@@ -261,6 +371,12 @@ impl<'g> Var<'g> {
             self.builder.state.borrow_mut().graph.set_name(id, name);
         }
         self
+    }
+}
+
+impl PartialEq for Var<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        ptr::eq(self.builder, other.builder) && self.id == other.id
     }
 }
 
@@ -284,7 +400,7 @@ mod tests {
         let bad = x + builder.input("y", [2, 4]);
         let line = line!() - 1;
         let _later = bad.matmul(x).sum() * 2.0;
-        let error = builder.finish().unwrap_err().to_string();
+        let error = builder.finish((), ()).unwrap_err().to_string();
         assert!(error.starts_with("add of [2, 3] and [2, 4]: the shapes must be equal"), "{error}");
         assert!(error.contains(&format!("builder.rs:{line}:")), "{error}");
     }
@@ -293,21 +409,23 @@ mod tests {
     fn operands_of_two_graphs_are_a_mistake() {
         let (one, other) = (Builder::new(), Builder::new());
         let _ = one.input("x", [1]) + other.input("y", [1]);
-        assert!(one.finish().unwrap_err().to_string().contains("different graphs"));
+        assert!(
+            one.finish((), ()).unwrap_err().to_string().contains("\"y\" belongs to another builder's graph")
+        );
     }
 
     #[test]
     fn the_same_operation_on_the_same_operands_is_one_node() {
         let builder = Builder::new();
         let (x, y) = (builder.input("x", []), builder.input("y", []));
-        assert_eq!((x * y).id(), (x * y).id());
-        assert_ne!((x * y).id(), (y * x).id());
-        assert_ne!(builder.input("x", []).id(), x.id());
-        let graph = builder.finish().unwrap();
+        assert_eq!(x * y, x * y);
+        assert_ne!(x * y, y * x);
+        assert_ne!(builder.input("x", []), x);
+        let graph = builder.finish((), ()).unwrap().graph;
         let again = Builder::extend(graph.clone());
         let ids: Vec<_> = graph.ids().collect();
         let _ = again.var(ids[0]) * again.var(ids[1]);
-        assert_eq!(again.finish().unwrap(), graph);
+        assert_eq!(again.finish((), ()).unwrap().graph, graph);
     }
 
     #[test]
@@ -318,6 +436,6 @@ mod tests {
         assert_eq!((matrix + builder.input("column", [2, 1])).shape(), [2, 3].into());
         assert_eq!((builder.input("a", [4, 1]) + builder.input("b", [5])).shape(), [4, 5].into());
         assert_eq!((2.0 * matrix).shape(), [2, 3].into());
-        assert!(builder.finish().is_ok());
+        assert!(builder.finish((), ()).is_ok());
     }
 }

@@ -11,6 +11,7 @@
 mod builder;
 mod classification;
 mod elementwise;
+mod function;
 mod layout;
 mod leaf;
 mod matmul;
@@ -20,6 +21,8 @@ mod reduction;
 pub use builder::{Builder, GraphError, Var};
 pub use classification::{Classification, cross_entropy_with_gradient};
 pub use elementwise::{Binary, Unary};
+pub(crate) use function::tree_of_fields;
+pub use function::{CallError, Function, Store, Tree, Unequal};
 pub use layout::Layout;
 pub use leaf::{Leaf, Real};
 pub use matmul::{Extents, MatMul};

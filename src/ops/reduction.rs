@@ -279,7 +279,7 @@ mod tests {
         for to in [vec![4], vec![], vec![3, 4]] {
             let builder = crate::ops::Builder::new();
             let _ = builder.input("x", [3]).broadcast_to(to.clone());
-            let error = builder.finish().unwrap_err().to_string();
+            let error = builder.finish((), ()).unwrap_err().to_string();
             assert!(error.starts_with("broadcast of [3]") && error.contains(&format!("{to:?}")), "{error}");
         }
     }

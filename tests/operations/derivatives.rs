@@ -9,8 +9,6 @@ use std::fmt::Write;
 use cotangent::autodiff::{jvp, vjp};
 use cotangent::ops::{Binary, Builder, Op, Rule, Unary, Var};
 
-use crate::support::*;
-
 /// The largest error allowed.
 const ULPS: f64 = 4.0;
 
@@ -78,29 +76,23 @@ impl Found {
         let builder = Builder::new();
         let x = [(); K].map(|()| builder.input("x", [count]));
         let one = builder.input("one", [count]);
-        let mut inputs: Inputs = x.iter().map(|x| x.id().unwrap()).zip(operands).collect();
-        inputs.push((one.id().unwrap(), vec![1.0; count]));
         let first = vjp(apply(x), one, &x);
         let first = x.map(|x| first.of(x));
-        let second: Vec<[[Option<Var>; 2]; K]> = first
-            .iter()
-            .map(|first| match first {
-                None => [[None; 2]; K],
-                Some(first) => {
-                    let reverse = vjp(*first, one, &x);
-                    x.map(|x| [jvp(&[*first], &[(x, one)])[0], reverse.of(x)])
-                }
-            })
-            .collect();
-        let graph = builder.graph().clone();
+        let second = first.map(|first| match first {
+            None => [[None; 2]; K],
+            Some(first) => {
+                let reverse = vjp(first, one, &x);
+                x.map(|x| [jvp(&[first], &[(x, one)])[0], reverse.of(x)])
+            }
+        });
+        let function = builder.finish((x, one), (first, second)).unwrap();
+        let operands = operands.each_ref().map(|values| &values[..]);
+        let (first, second) = function.call((operands, &vec![1.0; count])).unwrap();
         // Nothing flows where a derivative is 0 everywhere.
-        let values = |var: Option<Var>| match var {
-            None => vec![0.0; count],
-            Some(var) => (ORACLE.evaluate)(&graph, &inputs, &[var.id().unwrap()], super::DRAW).concat(),
-        };
+        let values = |found: Option<Vec<f64>>| found.unwrap_or_else(|| vec![0.0; count]);
         Self {
             first: first.map(values).into(),
-            second: second.into_iter().map(|row| row.map(|modes| modes.map(values)).into()).collect(),
+            second: second.map(|row| row.map(|modes| modes.map(values)).into()).into(),
         }
     }
 }
