@@ -6,8 +6,10 @@
 //   Adam      m = beta1 m + (1 - beta1) g         theta = decay theta - alpha m_hat / (sqrt(v_hat) + epsilon)
 //             v = beta2 v + (1 - beta2) g^2       m_hat = m / (1 - beta1^t), v_hat = v / (1 - beta2^t)
 //
-// parameters, gradients and one or two states (n), float32, any alignment. alpha, decay and Adam's
-// corrections come from device memory (step.cuh). Papers: src/optim/.
+// parameters, gradients and one or two states (n), float32, any alignment. What changes from step to step, alpha, decay
+// and Adam's corrections 1 / (1 - beta^t), is one float each in device memory: the host computes them for a whole
+// epoch, in float64 because 1 - 0.999^t loses three digits to cancellation, and begin_step puts a step's in place.
+// Other rules run through the interpreter (program.cu). Papers: src/optim/.
 //
 // Traffic: 20 bytes a parameter, Adam 28; no reuse, so the kernels are bound by memory. A block updates
 // a tile of TILE neighbouring elements, and its threads issue all their loads before they need the first.
@@ -18,31 +20,29 @@
 
 // ---- The start of a step.
 
-// t = t + 1; alpha = learning_rates[t - 1 - epoch_start]; and what follows from them, computed in
-// float64, because 1 - 0.999^t loses three digits to cancellation. One thread.
+// t = t + 1; scalars[k] = table[t - 1 - epoch_start, k]. One thread.
 //
-// learning_rates (count): those of the epoch's steps. A step past them gets NaN, so that it shows.
-extern "C" __global__ void begin_step(StepState* __restrict__ step, const double* __restrict__ learning_rates,
-                                      int count, double weight_decay, double beta1, double beta2) {
-    const uint64_t number = step->number + 1;
-    const uint64_t position = number - 1 - step->epoch_start;
-    const double learning_rate = position < uint64_t(count) ? learning_rates[position] : double(NAN);
-    const double t = double(number);
-    step->number = number;
-    step->learning_rate = float(learning_rate);
-    step->decay = float(1.0 - learning_rate * weight_decay);
-    step->m_correction = float(1.0 / (1.0 - pow(beta1, t)));
-    step->v_correction = float(1.0 / (1.0 - pow(beta2, t)));
+// table (steps, count): of each of the epoch's steps the numbers that it is made with. A step past them gets NaN, so
+// that it shows.
+extern "C" __global__ void begin_step(StepState* __restrict__ step, const float* __restrict__ table, int steps,
+                                      int count, float* __restrict__ scalars) {
+    const uint64_t position = step->number++ - step->epoch_start;
+#pragma unroll 4
+    for (int k = 0; k < count; k++) {
+        scalars[k] = position < uint64_t(steps) ? table[int64_t(position) * count + k] : NAN;
+    }
 }
-
-// epoch_start = t: the updates so far are those before this epoch. One thread.
-extern "C" __global__ void begin_epoch(StepState* step) { step->epoch_start = step->number; }
 
 // ---- The rules, for one parameter.
 
-// What a rule takes from the StepState.
+// A rule's scalars.
 struct Rates {
     float alpha, decay, m_correction, v_correction;
+};
+
+// A rule's constant c, and 1 - c, each rounded from float64.
+struct Constant {
+    float value, rest;
 };
 
 struct Sgd {
@@ -64,20 +64,22 @@ struct Adagrad {
 };
 
 struct RmsProp {
-    float rho, rest, epsilon; // rest = 1 - rho
+    Constant rho;
+    float epsilon;
     static constexpr bool HAS_SECOND = false;
     __device__ __forceinline__ void operator()(const Rates& rates, float& theta, float g, float& v, float&) const {
-        v = rho * v + rest * (g * g);
+        v = rho.value * v + rho.rest * (g * g);
         theta = rates.decay * theta - rates.alpha * g / (sqrtf(v) + epsilon);
     }
 };
 
 struct Adam {
-    float beta1, rest1, beta2, rest2, epsilon; // rest = 1 - beta
+    Constant beta1, beta2;
+    float epsilon;
     static constexpr bool HAS_SECOND = true;
     __device__ __forceinline__ void operator()(const Rates& rates, float& theta, float g, float& m, float& v) const {
-        m = beta1 * m + rest1 * g;
-        v = beta2 * v + rest2 * (g * g);
+        m = beta1.value * m + beta1.rest * g;
+        v = beta2.value * v + beta2.rest * (g * g);
         const float m_hat = m * rates.m_correction, v_hat = v * rates.v_correction;
         theta = rates.decay * theta - rates.alpha * m_hat / (sqrtf(v_hat) + epsilon);
     }
@@ -88,7 +90,7 @@ struct Adam {
 constexpr int UPDATE_THREADS = 256; // src/exec/cuda/kernels/optimizers.rs has it and TILE too
 constexpr int PER_ACCESS = 4;       // 16 bytes
 // Two accesses to each buffer: Adam has 128 bytes under way in a thread, in at most 64 registers up to
-// compute capability 9.0, which leave room for 1024 threads on a multiprocessor (72 on 12.0, for 768).
+// compute capability 9.0, which leave room for 1024 threads on a multiprocessor (70 on 12.0, for 768).
 constexpr int ACCESSES = 2;
 constexpr int PER_THREAD = PER_ACCESS * ACCESSES;
 constexpr int TILE = UPDATE_THREADS * PER_THREAD;
@@ -149,15 +151,24 @@ struct Buffers {
     float* second; // null if the rule has none
 };
 
+// Where a rule's scalars are.
+struct Scalars {
+    const float *alpha, *decay, *m_correction, *v_correction; // the last two are null if the rule has none
+
+    __device__ __forceinline__ Rates read() const {
+        return {*alpha, *decay, m_correction ? *m_correction : 1.0f, v_correction ? *v_correction : 1.0f};
+    }
+};
+
 template <class Rule, bool WHOLE>
 __device__ __forceinline__ void update_tile(const Rule& rule, const StepState* __restrict__ step,
-                                            const Buffers& buffers, int64_t tile, int n) {
+                                            const Scalars& scalars, const Buffers& buffers, int64_t tile, int n) {
     float theta[PER_THREAD], g[PER_THREAD], first[PER_THREAD], second[PER_THREAD];
     load<WHOLE>(theta, buffers.parameters, tile, n);
     load<WHOLE>(g, buffers.gradients, tile, n);
     load<WHOLE>(first, buffers.first, tile, n);
     if (Rule::HAS_SECOND) load<WHOLE>(second, buffers.second, tile, n);
-    const Rates rates = {step->learning_rate, step->decay, step->m_correction, step->v_correction};
+    const Rates rates = scalars.read();
     // After a loss that was not finite everything keeps its value (see accuracy.cu). No branch: the
     // compiler would move the loads behind it, and they would wait for the step.
     const bool frozen = step->first_not_finite != NO_STEP;
@@ -175,43 +186,51 @@ __device__ __forceinline__ void update_tile(const Rule& rule, const StepState* _
 }
 
 template <class Rule>
-__device__ __forceinline__ void update(const Rule& rule, const StepState* __restrict__ step, const Buffers& buffers,
-                                       int n) {
+__device__ __forceinline__ void update(const Rule& rule, const StepState* __restrict__ step,
+                                       const Scalars& scalars, const Buffers& buffers, int n) {
     const int past = past_alignment(buffers.parameters);
     const bool alike = past_alignment(buffers.gradients) == past && past_alignment(buffers.first) == past &&
                        (!Rule::HAS_SECOND || past_alignment(buffers.second) == past);
     const int64_t tile = int64_t(blockIdx.x) * TILE - past;
     if (alike && tile >= 0 && tile + TILE <= n) {
-        update_tile<Rule, true>(rule, step, buffers, tile, n);
+        update_tile<Rule, true>(rule, step, scalars, buffers, tile, n);
     } else {
-        update_tile<Rule, false>(rule, step, buffers, tile, n);
+        update_tile<Rule, false>(rule, step, scalars, buffers, tile, n);
     }
 }
 
-// ---- Entries. No two of the buffers overlap.
+// ---- Entries: update_ and the rule's name. After step and n each takes the rule's scalars, parameters and gradients, its
+// states, and its constants, in the orders of its file in src/optim/. No two of the buffers overlap.
 
 extern "C" __global__ void __launch_bounds__(UPDATE_THREADS)
-    update_sgd(const StepState* __restrict__ step, float* __restrict__ parameters, const float* __restrict__ gradients,
-               float* __restrict__ velocity, int n, float mu) {
-    update(Sgd{mu}, step, {parameters, gradients, velocity, nullptr}, n);
+    update_sgd(const StepState* __restrict__ step, int n, const float* __restrict__ alpha,
+               const float* __restrict__ decay, float* __restrict__ parameters, const float* __restrict__ gradients,
+               float* __restrict__ velocity, Constant mu) {
+    update(Sgd{mu.value}, step, {alpha, decay, nullptr, nullptr}, {parameters, gradients, velocity, nullptr}, n);
 }
 
 extern "C" __global__ void __launch_bounds__(UPDATE_THREADS)
-    update_adagrad(const StepState* __restrict__ step, float* __restrict__ parameters,
-                   const float* __restrict__ gradients, float* __restrict__ squares, int n, float epsilon) {
-    update(Adagrad{epsilon}, step, {parameters, gradients, squares, nullptr}, n);
+    update_adagrad(const StepState* __restrict__ step, int n, const float* __restrict__ alpha,
+                   const float* __restrict__ decay, float* __restrict__ parameters,
+                   const float* __restrict__ gradients, float* __restrict__ squares, Constant epsilon) {
+    update(Adagrad{epsilon.value}, step, {alpha, decay, nullptr, nullptr}, {parameters, gradients, squares, nullptr},
+           n);
 }
 
 extern "C" __global__ void __launch_bounds__(UPDATE_THREADS)
-    update_rmsprop(const StepState* __restrict__ step, float* __restrict__ parameters,
-                   const float* __restrict__ gradients, float* __restrict__ squares, int n, float rho, float rest,
-                   float epsilon) {
-    update(RmsProp{rho, rest, epsilon}, step, {parameters, gradients, squares, nullptr}, n);
+    update_rmsprop(const StepState* __restrict__ step, int n, const float* __restrict__ alpha,
+                   const float* __restrict__ decay, float* __restrict__ parameters,
+                   const float* __restrict__ gradients, float* __restrict__ squares, Constant rho, Constant epsilon) {
+    update(RmsProp{rho, epsilon.value}, step, {alpha, decay, nullptr, nullptr},
+           {parameters, gradients, squares, nullptr}, n);
 }
 
 extern "C" __global__ void __launch_bounds__(UPDATE_THREADS)
-    update_adam(const StepState* __restrict__ step, float* __restrict__ parameters, const float* __restrict__ gradients,
-                float* __restrict__ means, float* __restrict__ squares, int n, float beta1, float rest1, float beta2,
-                float rest2, float epsilon) {
-    update(Adam{beta1, rest1, beta2, rest2, epsilon}, step, {parameters, gradients, means, squares}, n);
+    update_adam(const StepState* __restrict__ step, int n, const float* __restrict__ alpha,
+                const float* __restrict__ decay, const float* __restrict__ m_correction,
+                const float* __restrict__ v_correction, float* __restrict__ parameters,
+                const float* __restrict__ gradients, float* __restrict__ means, float* __restrict__ squares,
+                Constant beta1, Constant beta2, Constant epsilon) {
+    update(Adam{beta1, beta2, epsilon.value}, step, {alpha, decay, m_correction, v_correction},
+           {parameters, gradients, means, squares}, n);
 }

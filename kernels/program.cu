@@ -1,19 +1,23 @@
 // program: a fused elementwise program, interpreted: all its operations in one pass over memory.
 //
 //   step s:  result_s[r,c] = f_s(a_s at (r, c), b_s at (r, c))      r < rows, c < columns
-//   y[r,c] = result of the last step                                n = rows * columns elements
+//   y_k[r,c] = result of step s_k, for up to four k                 n = rows * columns elements
 //
 // f is an operation of operations.cuh. An operand is the result of an earlier step, a number, or memory:
 //
 //   Full (rows, columns)   PerColumn (columns)   PerRow (rows)   Scalar (1)
-//   Output: what y holds beforehand, as a matrix product whose epilogue the program is
 //
-// Traffic: a Full operand is read each time a step names it, y is written once, and read where it is an
-// operand: 4 bytes an element each. What is repeated stays in cache.
+// A Full operand may lie where a result goes: as the product whose epilogue the program is, or as a parameter and
+// its optimizer's state, of which the program is the update. So results are written when all steps of an element
+// have run. Four are enough for a parameter and three numbers of state. Such programs can be told to leave everything
+// as it is after a loss that was not finite, as all updates do (accuracy.cu).
 //
-// A thread makes four neighbouring elements of y and carries out all steps on them, so no intermediate
-// result reaches memory, and what y held is read before it is overwritten. Full operands and y are
-// accessed 16 bytes at a time where they are aligned so, others one element at a time; so are those
+// Traffic: a Full operand is read each time a step names it, each result is written once: 4 bytes an element each.
+// What is repeated stays in cache.
+//
+// A thread makes four neighbouring elements of each result and carries out all steps on them, so no intermediate
+// result reaches memory, and what lay where results go is read before it is overwritten. Full operands and results
+// are accessed 16 bytes at a time where they are aligned so, others one element at a time; so are those
 // that are repeated, where the four elements lie in several rows.
 //
 // The program is a kernel parameter: it is in the constant cache, all threads read the same step and
@@ -23,10 +27,12 @@
 // 32 bytes of stack are sinf's, cosf's and tanf's own, for arguments beyond 10^5.)
 #include "common.cuh"
 #include "operations.cuh"
+#include "step.cuh"
 
-// Threads of a block, and the most steps of a program, as in src/exec/cuda/kernels/program.rs.
+// Threads of a block, and the most steps and results of a program, as in src/exec/cuda/kernels/program.rs.
 constexpr int PROGRAM_THREADS = 128;
-constexpr int MAX_STEPS = 16;
+constexpr int MAX_STEPS = 32;
+constexpr int MAX_RESULTS = 4;
 
 // Elements of a thread.
 constexpr unsigned VECTOR = 4;
@@ -39,9 +45,9 @@ enum Operation {
 };
 
 // Where an operand is found.
-enum Kind { REGISTER, NUMBER, FULL, PER_COLUMN, PER_ROW, SCALAR, OUTPUT };
+enum Kind { REGISTER, NUMBER, FULL, PER_COLUMN, PER_ROW, SCALAR };
 
-// src/exec/cuda/kernels/program.rs has the same layout of these three.
+// src/exec/cuda/kernels/program.rs has the same layout of these four.
 struct Source {
     const float* memory; // null if the kind needs none
     unsigned kind;
@@ -50,15 +56,22 @@ struct Source {
 
 struct Step {
     unsigned operation;
-    unsigned result; // a register, of no meaning in the last step
+    unsigned result; // a register
     Source a, b;     // b of a unary operation is any number
+};
+
+struct Result {
+    float* memory;
+    unsigned content; // the register that holds it in the end
 };
 
 struct Program {
     Step steps[MAX_STEPS];
+    Result results[MAX_RESULTS];
     unsigned length; // at least 1
+    unsigned left;   // results, at least 1
 };
-static_assert(sizeof(Program) == 648, "as src/exec/cuda/kernels/program.rs has it");
+static_assert(sizeof(Program) == 1352, "as src/exec/cuda/kernels/program.rs has it");
 
 // The elements of a thread: `count` of them, which begin at (row, column).
 struct Stretch {
@@ -100,15 +113,13 @@ __device__ __forceinline__ float4 load_across_rows(const float* memory, bool per
 }
 
 // An operand's elements. `registers` is the thread's column.
-__device__ __forceinline__ float4 read(const Source& source, const float4* registers, const float* y,
-                                       const Stretch& at) {
+__device__ __forceinline__ float4 read(const Source& source, const float4* registers, const Stretch& at) {
     const float* const memory = source.memory;
     switch (source.kind) {
     case REGISTER: return registers[source.content * PROGRAM_THREADS];
     case NUMBER: return repeat(__uint_as_float(source.content));
     case SCALAR: return repeat(memory[0]);
     case FULL: return load(memory + at.first, at.count);
-    case OUTPUT: return load(y + at.first, at.count);
     case PER_COLUMN:
         if (at.is_in_one_row()) return load(memory + at.column, at.count);
         break;
@@ -136,40 +147,45 @@ __device__ __forceinline__ float4 apply(unsigned operation, float4 a, float4 b) 
     return repeat(NAN); // no operation has this number
 }
 
-// y may be what a step reads, and nothing says that operands are different memory: no __restrict__.
+// Results may lie where a step reads, and nothing says that operands are different memory: no __restrict__.
 template <int REGISTERS>
-__device__ __forceinline__ void run(const Program& program, float* y, unsigned columns, unsigned n) {
+__device__ __forceinline__ void run(const Program& program, const StepState* step, unsigned columns, unsigned n) {
     __shared__ float4 all_registers[REGISTERS * PROGRAM_THREADS];
     float4* const registers = all_registers + threadIdx.x;
     Stretch at;
     at.first = (blockIdx.x * PROGRAM_THREADS + threadIdx.x) * VECTOR;
     if (at.first >= n) return;
+    if (step && step->first_not_finite != NO_STEP) return;
     at.count = min(n - at.first, VECTOR);
     at.row = at.first / columns;
     at.column = at.first - at.row * columns;
     at.columns = columns;
-    const unsigned last = program.length - 1;
 #pragma unroll 1 // the operations are long
-    for (unsigned s = 0; s <= last; s++) {
+    for (unsigned s = 0; s < program.length; s++) {
         const Step& step = program.steps[s];
-        const float4 a = read(step.a, registers, y, at);
-        const float4 b = read(step.b, registers, y, at);
-        const float4 result = apply(step.operation, a, b);
-        if (s < last) {
-            registers[step.result * PROGRAM_THREADS] = result;
-        } else {
-            store(y + at.first, at.count, result);
-        }
+        const float4 a = read(step.a, registers, at);
+        const float4 b = read(step.b, registers, at);
+        registers[step.result * PROGRAM_THREADS] = apply(step.operation, a, b);
+    }
+#pragma unroll 1
+    for (unsigned k = 0; k < program.left; k++) {
+        const Result& result = program.results[k];
+        store(result.memory + at.first, at.count, registers[result.content * PROGRAM_THREADS]);
     }
 }
 
-// 4 registers leave room for all the threads that a multiprocessor holds (8 KiB a block). Those of 8
-// serve every program: of 16 steps, each of which is read, no more than 8 results wait at a time.
-#define ENTRY(registers)                                                                             \
-    extern "C" __global__ void __launch_bounds__(PROGRAM_THREADS)                                    \
-        program_##registers(const __grid_constant__ Program program, float* y, int columns, int n) { \
-        run<registers>(program, y, columns, n);                                                      \
+// `step` is null where the results are written whatever the losses were.
+//
+// 4 registers leave room for all the threads that a multiprocessor holds (8 KiB a block). Those of 8 serve every program
+// of 16 steps and one result, each of whose steps is read: no more than 8 wait at a time. Those of 18 (36 KiB) serve
+// every program: of 32 steps and 4 results no more than 18 wait.
+#define ENTRY(registers)                                                                            \
+    extern "C" __global__ void __launch_bounds__(PROGRAM_THREADS)                                   \
+        program_##registers(const __grid_constant__ Program program, const StepState* step,         \
+                            int columns, int n) {                                                   \
+        run<registers>(program, step, columns, n);                                                  \
     }
 
 ENTRY(4)
 ENTRY(8)
+ENTRY(18)

@@ -1,8 +1,8 @@
 // step: where a training run stands, in device memory.
 //
-// What changes from step to step is no kernel argument but read from here, so that a captured graph
-// of one step serves every step. begin_step (optimizers.cu) is the first kernel of a step and writes
-// all but epoch_start and first_not_finite; every other kernel of the step comes after it.
+// What changes from step to step is no kernel argument but read from here, or from a scalar's place in device memory,
+// so that a captured graph of one step serves every step. begin_step (optimizers.cu) is the first kernel of a step and
+// counts it; every other kernel of the step comes after it.
 #ifndef COTANGENT_STEP_CUH
 #define COTANGENT_STEP_CUH
 
@@ -13,12 +13,8 @@ struct StepState {
     uint64_t number;           // t: the updates begun so far, this one among them: from 1
     uint64_t epoch_start;      // the updates before this epoch
     uint64_t first_not_finite; // the number of the first step whose loss was not finite, or NO_STEP
-    float learning_rate;       // alpha
-    float decay;               // 1 - alpha lambda: what weight decay multiplies parameters by
-    float m_correction;        // 1 / (1 - beta1^t), of Adam
-    float v_correction;        // 1 / (1 - beta2^t)
 };
-static_assert(sizeof(StepState) == 40, "as src/exec/cuda/kernels/step.rs has it");
+static_assert(sizeof(StepState) == 24, "as src/exec/cuda/kernels/step.rs has it");
 
 constexpr uint64_t NO_STEP = UINT64_MAX;
 

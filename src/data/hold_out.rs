@@ -1,6 +1,8 @@
 //! Holding training images out for validation: what may choose a learning rate or an epoch, so that
 //! the test set need not.
 
+use std::sync::Arc;
+
 use super::{DataError, Dataset, Split};
 use crate::random::{Purpose, chacha, permutation};
 
@@ -22,8 +24,7 @@ impl Dataset {
             held_out[index as usize] = true;
         }
 
-        let Split { images, labels, rows, columns } = &mut self.train;
-        let (rows, columns) = (*rows, *columns);
+        let Split { mut images, mut labels, rows, columns } = Arc::unwrap_or_clone(self.train);
         let pixels = rows * columns;
         let mut validation =
             Split { images: Vec::with_capacity(count * pixels), labels: Vec::new(), rows, columns };
@@ -42,6 +43,7 @@ impl Dataset {
         }
         images.truncate(kept * pixels);
         labels.truncate(kept);
+        self.train = Arc::new(Split { images, labels, rows, columns });
         Ok((self, validation))
     }
 }
@@ -58,21 +60,21 @@ mod tests {
             rows: 1,
             columns: 2,
         };
-        Dataset { train: split(count), test: split(2), classes: count.into() }
+        Dataset { train: split(count).into(), test: split(2).into(), classes: count.into() }
     }
 
     #[test]
     fn hold_out_splits_the_training_images_in_two_and_keeps_their_order() {
         let (data, validation) = numbered(50).hold_out(20, 1).unwrap();
         assert_eq!((data.train.len(), validation.len(), data.classes), (30, 20, 50));
-        for split in [&data.train, &validation] {
+        for split in [&*data.train, &validation] {
             assert!(split.labels.is_sorted());
             assert_eq!(split.images.len(), split.len() * 2);
             for (i, &label) in split.labels.iter().enumerate() {
                 assert_eq!(split.image(i), [label, label + 100]);
             }
         }
-        let mut all = [data.train.labels, validation.labels].concat();
+        let mut all = [&data.train.labels[..], &validation.labels].concat();
         all.sort_unstable();
         assert_eq!(all, (0..50).collect::<Vec<_>>());
         assert_eq!(data.test, numbered(50).test);

@@ -16,77 +16,33 @@ mod files;
 mod gzip;
 mod hold_out;
 mod idx;
+mod names;
 mod normalisation;
 mod shifts;
+mod split;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
 use idx::{Images, Labels, Source};
 
 pub use batches::{Gather, batches, shuffled};
 pub use error::DataError;
+pub use names::FILE_NAMES;
 pub use normalisation::Normalisation;
 pub use shifts::Shifts;
-
-/// The four files of a data folder: training images and labels, test images and labels, by MNIST's names. Each may
-/// also carry the ending `.gz`; other usual names are found, too.
-pub const FILE_NAMES: [&str; 4] = [
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-];
-
-/// Labelled images of one size.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Split {
-    /// (len, rows, columns) row-major; 0 is background.
-    pub images: Vec<u8>,
-    /// (len), the class of each image.
-    pub labels: Vec<u8>,
-    /// Height of an image in pixels.
-    pub rows: usize,
-    /// Width of an image in pixels.
-    pub columns: usize,
-}
-
-impl Split {
-    /// Number of images.
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Whether there is no image.
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-
-    /// Pixels of one image: rows · columns.
-    pub fn pixels(&self) -> usize {
-        self.rows * self.columns
-    }
-
-    /// Image `i`, (rows, columns) row-major.
-    ///
-    /// # Panics
-    /// If `i` is not below [`len`](Self::len).
-    #[inline(always)]
-    pub fn image(&self, i: usize) -> &[u8] {
-        let pixels = self.pixels();
-        &self.images[i * pixels..][..pixels]
-    }
-}
+pub use split::Split;
 
 /// Training and test images of one size, with labels below `classes`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
     /// What the network learns from.
-    pub train: Split,
+    pub train: Arc<Split>,
     /// What it is judged by; chooses nothing.
-    pub test: Split,
+    pub test: Arc<Split>,
     /// Largest training label + 1.
     pub classes: usize,
 }
@@ -211,7 +167,8 @@ impl Dataset {
             rows: images.rows,
             columns: images.columns,
         };
-        let (train, test) = (split(train_images, train_labels), split(test_images, test_labels));
+        let train = Arc::new(split(train_images, train_labels));
+        let test = Arc::new(split(test_images, test_labels));
         Ok((Self { train, test, classes }, notes))
     }
 }

@@ -8,8 +8,10 @@ use crate::ops::{Binary, Graph, MatMul, Real, Unary};
 pub struct Instruction {
     /// What is computed.
     pub work: Work,
-    /// The node whose values it leaves.
+    /// The node whose values it leaves, the last of them where it leaves several.
     pub output: NodeId,
+    /// Whether it overwrites inputs, and so runs when all that reads their old values has run.
+    pub stores: bool,
 }
 
 /// What an instruction computes.
@@ -19,6 +21,8 @@ pub enum Work {
     Operation,
     /// The same known number everywhere.
     Fill(f64),
+    /// Another node's values: what is stored and could not be computed in its place.
+    Copy(NodeId),
     /// Elementwise operations fused into one loop.
     Elementwise(Program),
     /// A matrix product, with elementwise work on each tile while it is in cache.
@@ -48,18 +52,30 @@ pub enum Work {
 
 /// Elementwise operations over an output of (rows, columns), as straight-line code over registers
 /// that each hold a stretch of a row. Registers are numbered loads first, then steps; no register is
-/// written twice; the last step writes the output.
+/// written twice. Results are written when all steps of an element have run: a result may lie where an earlier step reads.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Program {
     /// What stands in the first registers.
     pub loads: Vec<Load>,
     /// What is computed from them.
-    pub steps: Vec<Step>,
+    pub steps: Vec<ProgramStep>,
     /// The output's rows: 1 if no operand tells rows from columns.
     pub rows: usize,
     /// The output's columns.
     pub columns: usize,
+    /// What is left in memory, at most [`MOST_RESULTS`]: a step by its number, and the node whose value it computes. The
+    /// last step is the last of them.
+    pub results: Vec<(usize, NodeId)>,
 }
+
+/// The most results of a program: a parameter and three numbers of an optimizer's state.
+pub const MOST_RESULTS: usize = 4;
+
+/// The most steps of a program of several results: Adadelta's update has twenty.
+pub const MOST_STEPS: usize = 32;
+
+/// The most registers of a program of one result, loads and steps together: they stay in the first-level cache.
+pub const MAX_REGISTERS: usize = 16;
 
 /// The content of a register before the first step.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -88,9 +104,20 @@ pub enum Source {
 /// One elementwise operation.
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[allow(missing_docs, reason = "the variants say what they hold")]
-pub enum Step {
+pub enum ProgramStep {
     Unary(Unary, Source),
     Binary(Binary, Source, Source),
+}
+
+impl ProgramStep {
+    /// Its operands.
+    pub(super) fn sources(self) -> impl Iterator<Item = Source> {
+        let (a, b) = match self {
+            Self::Unary(_, a) => (a, None),
+            Self::Binary(_, a, b) => (a, Some(b)),
+        };
+        std::iter::once(a).chain(b)
+    }
 }
 
 impl Program {
@@ -100,11 +127,7 @@ impl Program {
             Load::Scalar(node) | Load::PerRow(node) => Some(node),
             Load::Constant(_) | Load::Product => None,
         });
-        let sources = self.steps.iter().flat_map(|step| match *step {
-            Step::Unary(_, a) => [Some(a), None],
-            Step::Binary(_, a, b) => [Some(a), Some(b)],
-        });
-        loads.chain(sources.flatten().filter_map(|source| match source {
+        loads.chain(self.steps.iter().flat_map(|step| step.sources()).filter_map(|source| match source {
             Source::Full(node) | Source::PerColumn(node) => Some(node),
             Source::Register(_) => None,
         }))
@@ -112,11 +135,20 @@ impl Program {
 }
 
 impl Instruction {
+    /// Its elementwise work, if it has some.
+    pub fn program(&self) -> Option<&Program> {
+        match &self.work {
+            Work::Elementwise(program) | Work::Product { epilogue: Some(program), .. } => Some(program),
+            _ => None,
+        }
+    }
+
     /// The nodes whose values are read.
     pub fn reads(&self, graph: &Graph) -> Vec<NodeId> {
         match &self.work {
             Work::Operation => graph[self.output].inputs.clone(),
             Work::Fill(_) => Vec::new(),
+            Work::Copy(node) => vec![*node],
             Work::Elementwise(program) => program.reads().collect(),
             Work::Product { operands, start, epilogue, .. } => operands
                 .iter()
@@ -128,12 +160,14 @@ impl Instruction {
         }
     }
 
-    /// The nodes whose values are written.
+    /// The nodes whose values are written; [`output`](Self::output) is the last, but for the gradient of a cross-entropy.
     pub fn writes(&self) -> impl Iterator<Item = NodeId> {
-        let second = match self.work {
+        let results = self.program().map_or(&[][..], |program| &program.results);
+        let others = results.iter().map(|(_, node)| *node).filter(|node| *node != self.output);
+        let gradient = match self.work {
             Work::CrossEntropy { gradient, .. } => Some(gradient),
             _ => None,
         };
-        std::iter::once(self.output).chain(second)
+        others.chain([self.output]).chain(gradient)
     }
 }

@@ -3,12 +3,15 @@
 
 pub mod cpu;
 pub mod cuda;
+mod executor;
 mod fuse;
 pub mod instruction;
-pub mod order;
-mod place;
-mod plan;
+mod update;
+mod wanted;
 
-pub use cpu::{Arena, Interpreter, Lists, Nonzeros, Team, evaluate, evaluate_with, vectorized};
-pub use place::Resident;
-pub use plan::{Plan, Request, Update};
+pub use cpu::{Arena, CpuExecutor, Interpreter, Lists, Nonzeros, Plan, Team, vectorized};
+pub use executor::{
+    Confusion, Ended, Epoch, Examples, ExecError, Executor, Inputs, Memory, Outputs, Pass, PassId, Step,
+    Sums, Totals, Watch,
+};
+pub use wanted::{Resident, Wanted};

@@ -2,6 +2,7 @@
 
 use std::ops::{Index, IndexMut, Range};
 
+use crate::exec::instruction::MOST_RESULTS;
 use crate::float::Float;
 
 /// The memory that plans run in. Plans that share residents share an arena.
@@ -13,8 +14,8 @@ pub struct Arena<T> {
     size: usize,
 }
 
-/// The most places that are lent for writing at once: a parameter and two numbers of state.
-const MAX_LENT: usize = 3;
+/// The most places that are lent for writing at once: the results of a program.
+const MAX_LENT: usize = MOST_RESULTS;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;

@@ -4,107 +4,197 @@
 use std::ops::Range;
 
 use super::arena::Rest;
+use super::plan::Plan;
 use super::product::Tile;
-use super::team::for_each_piece;
-use super::{TASK, vectorized};
-use crate::exec::Plan;
-use crate::exec::fuse::MAX_REGISTERS;
-use crate::exec::instruction::{Load, Program, Source, Step};
+use super::team::{TASK, for_each_piece_of};
+use super::vectorized::vectorized;
+use crate::exec::instruction::{Load, MAX_REGISTERS, MOST_RESULTS, MOST_STEPS, Program, ProgramStep, Source};
 use crate::float::Float;
 
 /// Elements of a register: sixteen of them fill half of a 32 KiB first-level cache in float32.
 const STRETCH: usize = 256;
 
-/// Runs a program over a whole output.
-pub(super) fn run<T: Float>(program: &Program, plan: &Plan, rest: &Rest<'_, T>, output: &mut [T]) {
-    if program.rows == 1 {
-        for_each_piece(output, TASK, |task, piece| {
-            let first = task * TASK;
-            let columns = first..first + piece.len();
-            Interpreter::new(program, plan, rest).run_row(0, columns, piece);
-        });
-    } else if !output.is_empty() {
-        let rows = (TASK / program.columns).max(1);
-        for_each_piece(output, rows * program.columns, |task, piece| {
-            let mut interpreter = Interpreter::new(program, plan, rest);
-            for (row, piece) in piece.chunks_exact_mut(program.columns).enumerate() {
-                interpreter.run_row(task * rows + row, 0..program.columns, piece);
+/// The registers of the largest programs: steps, and as many loads as an update has constants, scalars and repeated rows.
+const MOST_REGISTERS: usize = MOST_STEPS + MAX_REGISTERS;
+
+/// The results of a program: as many as it has, then empty ones.
+pub(super) type Results<'a, T> = [&'a mut [T]; MOST_RESULTS];
+
+/// A program, and what it reads.
+#[derive(Clone, Copy)]
+pub(super) struct Work<'a, T> {
+    pub program: &'a Program,
+    pub plan: &'a Plan,
+    pub rest: &'a Rest<'a, T>,
+    /// Whether results lie where the program reads: old values, which are read from there until new ones are written.
+    pub stores: bool,
+}
+
+/// Where the matrix product is whose epilogue a program is.
+#[derive(Clone, Copy)]
+enum Product<'a, T> {
+    /// In the memory of the result.
+    InPlace,
+    /// In memory of its own: this stretch of a row.
+    Row(&'a [T]),
+}
+
+impl<T: Float> Work<'_, T> {
+    /// Runs a program over whole results.
+    pub fn run(&self, results: Results<'_, T>) {
+        match self.program.loads.len() + self.program.steps.len() {
+            0..=MAX_REGISTERS => self.run_in::<MAX_REGISTERS>(results),
+            _ => self.run_in::<MOST_REGISTERS>(results),
+        }
+    }
+
+    fn run_in<const REGISTERS: usize>(&self, results: Results<'_, T>) {
+        let Program { rows, columns, .. } = *self.program;
+        let size = if rows == 1 { TASK } else { (TASK / columns.max(1)).max(1) * columns };
+        for_each_piece_of(results, size, |task, pieces| {
+            let mut interpreter = Interpreter::<T, REGISTERS>::new(self);
+            if rows == 1 {
+                let first = task * size;
+                let end = first + pieces[0].len();
+                interpreter.run_row(0, first..end, Product::InPlace, pieces);
+            } else {
+                let first = task * (size / columns);
+                let mut pieces = pieces.map(|piece| piece.chunks_exact_mut(columns));
+                for row in first..rows.min(first + size / columns) {
+                    let pieces = pieces.each_mut().map(|rows| rows.next().unwrap_or_default());
+                    interpreter.run_row(row, 0..columns, Product::InPlace, pieces);
+                }
             }
         });
     }
-}
 
-/// Runs a program over one tile of a matrix product, in place.
-pub(super) fn run_tile<T: Float>(program: &Program, plan: &Plan, rest: &Rest<'_, T>, tile: &mut Tile<'_, T>) {
-    let mut interpreter = Interpreter::new(program, plan, rest);
-    let columns = tile.columns();
-    for row in tile.rows() {
-        interpreter.run_row(row, columns.clone(), tile.row_mut(row));
+    /// Runs a program of one result over one tile of a matrix product, in place.
+    pub fn run_tile(&self, tile: &mut Tile<'_, T>) {
+        let mut interpreter = Interpreter::<T, MAX_REGISTERS>::new(self);
+        let columns = tile.columns();
+        for row in tile.rows() {
+            let mut results = Results::default();
+            results[0] = tile.row_mut(row);
+            interpreter.run_row(row, columns.clone(), Product::InPlace, results);
+        }
+    }
+
+    /// Runs a program over one tile of a matrix product, into the same tile of each result.
+    pub fn run_tile_into(&self, mut tile: Tile<'_, T>, mut results: [Option<Tile<'_, T>>; MOST_RESULTS]) {
+        let mut interpreter = Interpreter::<T, MOST_REGISTERS>::new(self);
+        let columns = tile.columns();
+        for row in tile.rows() {
+            let results = results
+                .each_mut()
+                .map(|tile| tile.as_mut().map_or(Default::default(), |tile| tile.row_mut(row)));
+            let product = Product::Row(tile.row_mut(row));
+            interpreter.run_row(row, columns.clone(), product, results);
+        }
     }
 }
 
-struct Interpreter<'a, T> {
-    program: &'a Program,
-    plan: &'a Plan,
-    rest: &'a Rest<'a, T>,
-    registers: [[T; STRETCH]; MAX_REGISTERS],
+struct Interpreter<'a, T, const REGISTERS: usize> {
+    work: Work<'a, T>,
+    registers: [[T; STRETCH]; REGISTERS],
 }
 
-impl<'a, T: Float> Interpreter<'a, T> {
-    fn new(program: &'a Program, plan: &'a Plan, rest: &'a Rest<'a, T>) -> Self {
-        let mut registers = [[T::zero(); STRETCH]; MAX_REGISTERS];
-        for (register, load) in registers.iter_mut().zip(&program.loads) {
+impl<'a, T: Float, const REGISTERS: usize> Interpreter<'a, T, REGISTERS> {
+    fn new(work: &Work<'a, T>) -> Self {
+        let mut registers = [[T::zero(); STRETCH]; REGISTERS];
+        for (register, load) in registers.iter_mut().zip(&work.program.loads) {
             match *load {
                 Load::Constant(value) => register.fill(T::of(value.get())),
-                Load::Scalar(node) => register.fill(rest.get(plan.place(node))[0]),
+                Load::Scalar(node) => register.fill(work.rest.get(work.plan.place(node))[0]),
                 Load::PerRow(_) | Load::Product => {}
             }
         }
-        Self { program, plan, rest, registers }
+        Self { work: *work, registers }
     }
 
-    /// Computes the given columns of a row. If a load is the product, `output` holds it at first.
-    fn run_row(&mut self, row: usize, columns: Range<usize>, output: &mut [T]) {
-        for (register, load) in self.registers.iter_mut().zip(&self.program.loads) {
+    /// Computes the given columns of a row.
+    fn run_row(
+        &mut self,
+        row: usize,
+        columns: Range<usize>,
+        product: Product<'_, T>,
+        mut results: Results<'_, T>,
+    ) {
+        let Work { program, plan, rest, .. } = self.work;
+        for (register, load) in self.registers.iter_mut().zip(&program.loads) {
             if let Load::PerRow(node) = *load {
-                register.fill(self.rest.get(self.plan.place(node))[row]);
+                register.fill(rest.get(plan.place(node))[row]);
             }
         }
-        for (stretch, output) in output.chunks_mut(STRETCH).enumerate() {
+        for column in columns.clone().step_by(STRETCH) {
+            let stretch = column - columns.start..(column + STRETCH).min(columns.end) - columns.start;
+            let product = match product {
+                Product::Row(row) => Product::Row(&row[stretch.clone()]),
+                Product::InPlace => Product::InPlace,
+            };
+            let results = results.each_mut().map(|row| row.get_mut(stretch.clone()).unwrap_or_default());
             vectorized(
                 #[inline(always)]
-                || self.run_stretch(row, columns.start + stretch * STRETCH, output),
+                || self.run_stretch(row, column, product, results),
             );
         }
     }
 
     #[inline(always)]
-    fn run_stretch(&mut self, row: usize, column: usize, output: &mut [T]) {
-        let length = output.len();
-        for (register, load) in self.registers.iter_mut().zip(&self.program.loads) {
+    fn run_stretch(
+        &mut self,
+        row: usize,
+        column: usize,
+        product: Product<'_, T>,
+        mut results: Results<'_, T>,
+    ) {
+        let Work { program, plan, rest, stores } = self.work;
+        let length = results[0].len();
+        for (register, load) in self.registers.iter_mut().zip(&program.loads) {
             if *load == Load::Product {
-                register[..length].copy_from_slice(output);
+                register[..length].copy_from_slice(match product {
+                    Product::InPlace => &*results[0],
+                    Product::Row(row) => row,
+                });
             }
         }
-        let Self { program, plan, rest, registers } = self;
+        // Where nothing is overwritten, a single result is written by its step.
+        let (mut direct, old): (Option<&mut [T]>, &[&mut [T]]) = match &mut results {
+            [result, ..] if program.results.len() == 1 && !stores => (Some(result), &[]),
+            results => (None, &*results),
+        };
+        let overwritten = |node| {
+            let place = plan.place(node);
+            program.results.iter().position(|(_, new)| stores && plan.place(*new) == place)
+        };
         let last = program.steps.len() - 1;
         for (index, step) in program.steps.iter().enumerate() {
             // Registers are written in order, so a step's operands lie below its result.
-            let (below, from) = registers.split_at_mut(program.loads.len() + index);
+            let (below, from) = self.registers.split_at_mut(program.loads.len() + index);
             let read = |source: Source| -> &[T] {
                 match source {
                     Source::Register(register) => &below[register][..length],
                     Source::PerColumn(node) => &rest.get(plan.place(node))[column..column + length],
-                    Source::Full(node) => {
-                        let first = row * program.columns + column;
-                        &rest.get(plan.place(node))[first..first + length]
-                    }
+                    Source::Full(node) => match overwritten(node) {
+                        Some(result) => &old[result][..length],
+                        None => {
+                            let first = row * program.columns + column;
+                            &rest.get(plan.place(node))[first..first + length]
+                        }
+                    },
                 }
             };
-            let result: &mut [T] = if index == last { &mut *output } else { &mut from[0][..length] };
+            let result: &mut [T] = match &mut direct {
+                Some(result) if index == last => result,
+                _ => &mut from[0][..length],
+            };
             match *step {
-                Step::Unary(unary, a) => unary.map(read(a), result),
-                Step::Binary(binary, a, b) => binary.map(read(a), read(b), result),
+                ProgramStep::Unary(unary, a) => unary.map(read(a), result),
+                ProgramStep::Binary(binary, a, b) => binary.map(read(a), read(b), result),
+            }
+        }
+        if direct.is_none() {
+            for ((step, _), result) in program.results.iter().zip(results) {
+                result.copy_from_slice(&self.registers[program.loads.len() + step][..length]);
             }
         }
     }

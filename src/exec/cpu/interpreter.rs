@@ -77,8 +77,8 @@ mod tests {
         let (x, y) = (builder.input("x", [2]), builder.input("y", [2]));
         let square = x * x;
         let total = (square + y).sum();
-        let [x, y, square, total] = [x, y, square, total].map(|var| var.id().unwrap());
-        let graph = builder.finish().unwrap();
+        let function = builder.finish([x, y], [square, total]).unwrap();
+        let (graph, [x, y], [square, total]) = (function.graph, function.inputs, function.outputs);
         let mut values = Interpreter::<f64>::new(&graph);
         values.set(x, &[1.0, 3.0]);
         values.set(y, &[0.5, 0.5]);

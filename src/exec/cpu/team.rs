@@ -16,6 +16,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+/// Elements per task: about ten microseconds of work, many times what handing it out costs.
+pub(super) const TASK: usize = 1 << 14;
+
 /// Some threads, the caller's among them. They end with the team.
 pub struct Team {
     shared: Arc<Shared>,
@@ -164,7 +167,21 @@ pub(super) fn beside<R>(count: usize, task: &Task<'_>, work: impl FnOnce() -> R)
 
 /// As [`for_each`], for pieces of `size` elements, the last perhaps smaller: each gets its number and itself.
 pub(super) fn for_each_piece<T: Send>(data: &mut [T], size: usize, task: impl Fn(usize, &mut [T]) + Sync) {
-    for_each_pair(data, size, &mut [(); 0], 0, |number, piece, _| task(number, piece));
+    for_each_piece_of([data], size, |number, [piece]| task(number, piece));
+}
+
+/// As [`for_each_piece`], for the pieces of several slices side by side, as many as the first has; those of shorter slices
+/// are smaller, or empty.
+pub(super) fn for_each_piece_of<T: Send, const N: usize>(
+    data: [&mut [T]; N],
+    size: usize,
+    task: impl Fn(usize, [&mut [T]; N]) + Sync,
+) {
+    let pieces = data.map(|data| Pieces::of(data, size));
+    for_each(pieces.first().map_or(0, Pieces::count), |number| {
+        // SAFETY: each task has a number, and so pieces, of its own; the slices are borrowed until all are done.
+        task(number, pieces.each_ref().map(|pieces| unsafe { pieces.piece(number) }));
+    });
 }
 
 /// As [`for_each_piece`], for the pieces of two slices side by side; those of the second end where it does.

@@ -7,7 +7,7 @@ use cudarc::driver::{CudaSlice, CudaStream, CudaView, CudaViewMut};
 use half::bf16;
 
 use super::error::During;
-use super::{CudaError, Device};
+use super::{CudaError, Device, memory};
 
 /// Elements that one launch fills: their number fits 32 bits.
 const FILLED_AT_ONCE: usize = 1 << 30;
@@ -23,7 +23,7 @@ impl DeviceArena {
     /// # Errors
     /// [`CudaError::OutOfMemory`], or what the driver reports.
     pub fn new(device: &Device, stream: &Arc<CudaStream>, size: usize) -> Result<Self, CudaError> {
-        let mut memory = device.allocate::<f32>(stream, size)?;
+        let mut memory = memory::allocate::<f32>(stream, size)?;
         for start in (0..size).step_by(FILLED_AT_ONCE) {
             let mut piece = memory.slice_mut(start..size.min(start + FILLED_AT_ONCE));
             device.kernels().layout.fill(stream, f32::NAN, &mut piece)?;
@@ -83,44 +83,47 @@ impl DeviceArena {
         copied.and_then(|()| stream.synchronize()).during(|| "copying values from the device".into())
     }
 
-    /// Lends three disjoint places for writing, and all others for reading; a place that is not needed is
-    /// empty.
+    /// Lends disjoint places for writing, and all others for reading; a place that is not needed is empty.
     ///
     /// # Panics
     /// When the places overlap.
-    pub fn lend<R>(
+    pub fn lend<const N: usize, R>(
         &mut self,
-        places: [Range<usize>; 3],
-        work: impl FnOnce(&Rest<'_>, [CudaViewMut<'_, f32>; 3]) -> R,
+        places: [Range<usize>; N],
+        work: impl FnOnce(&Rest<'_>, [CudaViewMut<'_, f32>; N]) -> R,
     ) -> R {
-        let mut ascending = [0, 1, 2];
-        ascending.sort_by_key(|&i| (places[i].start, places[i].end));
-        let [low, middle, high] = ascending.map(|i| places[i].clone());
-        let mut whole = self.memory.as_view_mut();
-        let (before, mut rest) = whole.split_at_mut(low.start);
-        let (low_place, mut rest) = rest.split_at_mut(low.len());
-        let (between, mut rest) = rest.split_at_mut(middle.start - low.end);
-        let (middle_place, mut rest) = rest.split_at_mut(middle.len());
-        let (beyond, mut rest) = rest.split_at_mut(high.start - middle.end);
-        let (high_place, after) = rest.split_at_mut(high.len());
-        let rest = Rest {
-            parts: [
-                (0, before.into_view()),
-                (low.end, between.into_view()),
-                (middle.end, beyond.into_view()),
-                (high.end, after.into_view()),
-            ],
-        };
-        // Back in the order in which they were asked for.
-        let mut lent = [(ascending[0], low_place), (ascending[1], middle_place), (ascending[2], high_place)];
-        lent.sort_by_key(|(i, _)| *i);
-        work(&rest, lent.map(|(_, view)| view))
+        let mut ascending: Vec<(usize, Range<usize>)> = places.into_iter().enumerate().collect();
+        ascending.sort_by_key(|(_, place)| (place.start, place.end));
+        lend_each(&ascending, (0, self.memory.as_view_mut()), [const { None }; N], Vec::new(), work)
     }
+}
+
+/// Cuts the first place off what is left from an element on, and the others off what is left then: by a call within
+/// this one, as each piece borrows from the last.
+fn lend_each<const N: usize, R>(
+    ascending: &[(usize, Range<usize>)],
+    (start, mut left): (usize, CudaViewMut<'_, f32>),
+    lent: [Option<CudaViewMut<'_, f32>>; N],
+    parts: Vec<(usize, CudaView<'_, f32>)>,
+    work: impl FnOnce(&Rest<'_>, [CudaViewMut<'_, f32>; N]) -> R,
+) -> R {
+    let (mut lent, mut parts) = (lent, parts); // which live no longer than the pieces
+    let Some(((number, place), others)) = ascending.split_first() else {
+        parts.push((start, left.into_view()));
+        let lent = lent.map(|view| view.unwrap_or_else(|| unreachable!("each place has its number")));
+        return work(&Rest { parts }, lent);
+    };
+    assert!(place.start >= start, "elements {place:?} are lent twice");
+    let (before, mut rest) = left.split_at_mut(place.start - start);
+    let (view, rest) = rest.split_at_mut(place.len());
+    parts.push((start, before.into_view()));
+    lent[*number] = Some(view);
+    lend_each(others, (place.end, rest), lent, parts, work)
 }
 
 /// What is left for reading while places are lent for writing: each part with its offset.
 pub struct Rest<'a> {
-    parts: [(usize, CudaView<'a, f32>); 4],
+    parts: Vec<(usize, CudaView<'a, f32>)>,
 }
 
 impl Rest<'_> {

@@ -6,9 +6,9 @@ use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaEvent, CudaGraph, CudaStream};
 
 use super::error::During;
+use super::order::Order;
 use super::schedule::{MAX_LANES, Schedule};
 use super::{CudaError, Device};
-use crate::exec::order::Order;
 
 /// How tasks reach the device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

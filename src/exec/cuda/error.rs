@@ -1,16 +1,22 @@
 //! What can go wrong between here and the device, each with what to do next.
 
 use crate::errors::with_causes;
+use crate::ops::CallError;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
 use cudarc::driver::DriverError;
 
-use super::{ARCHITECTURES, Capability};
+use super::capability::Capability;
+use super::embedded::ARCHITECTURES;
 
 /// Why something could not be done on a CUDA device.
 #[derive(Debug, thiserror::Error)]
 pub enum CudaError {
+    /// Inputs do not fit the function that was called.
+    #[error(transparent)]
+    Call(#[from] CallError),
+
     /// The build found no nvcc.
     #[error("this build holds no CUDA kernels, because it was made without nvcc; {}", self.next_step())]
     NoKernels,
@@ -287,6 +293,7 @@ impl CudaError {
             }
             Self::NothingCaptured => "use --plan launches, and update the driver",
             Self::Refused { .. } => "use a smaller batch or network",
+            Self::Call(_) => "give the inputs that the function names",
             Self::Fault { .. } | Self::Launch { .. } => {
                 "see with compute-sanitizer where it goes wrong, and report it as a bug; or use --device cpu"
             }
@@ -312,5 +319,26 @@ pub(super) trait During<T> {
 impl<T> During<T> for Result<T, DriverError> {
     fn during(self, what: impl FnOnce() -> String) -> Result<T, CudaError> {
         self.map_err(|error| CudaError::Driver { what: what(), source: error.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_no_image_fits_is_refused_with_what_to_build() {
+        let capability = Capability { major: 6, minor: 1 };
+        let refusal = |capability, file: Option<&str>| {
+            CudaError::NoImage { ordinal: 0, name: "A Card".into(), capability, file: file.map(Into::into) }
+                .to_string()
+        };
+        let error = refusal(capability, None);
+        assert!(error.starts_with("device 0 (A Card) has compute capability 6.1, and this build"), "{error}");
+        assert!(error.contains("run on the CPU, or on a card of compute capability 7.5 or newer"), "{error}");
+        let error = refusal(Capability { major: 8, minor: 7 }, None);
+        assert!(error.contains("build again with COTANGENT_CUDA_ARCHS=87"), "{error}");
+        let error = refusal(capability, Some("mine.fatbin"));
+        assert!(error.contains("mine.fatbin has no kernels for it; correct or unset"), "{error}");
     }
 }

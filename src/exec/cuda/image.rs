@@ -6,9 +6,8 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use super::embedded::{ARCHITECTURES, IMAGES};
 use super::{Capability, CudaError};
-
-include!(concat!(env!("OUT_DIR"), "/cuda_images.rs"));
 
 /// The variable that names a file to load instead of the embedded images.
 const REPLACEMENT: &str = "COTANGENT_CUDA_IMAGE";
@@ -20,7 +19,7 @@ const CANDIDATES: &str = "COTANGENT_CUDA_CANDIDATES";
 const BEGINNINGS: [&[u8]; 4] = [&[0x50, 0xed, 0x55, 0xba], b"\x7fELF", b"//", b"emulated kernels\n"];
 
 /// Where a device's kernels are loaded from.
-pub enum Images {
+pub enum KernelImages {
     /// What the build embedded.
     Embedded,
     /// One file that holds every kernel.
@@ -32,7 +31,7 @@ pub enum Images {
     },
 }
 
-impl Images {
+impl KernelImages {
     /// The file that `COTANGENT_CUDA_IMAGE` names, else what the build embedded.
     ///
     /// # Errors
@@ -127,7 +126,7 @@ mod tests {
     fn a_file_that_is_missing_or_no_image_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kernels.fatbin");
-        let error = |path: &PathBuf| Images::file(path.clone()).err().unwrap().to_string();
+        let error = |path: &PathBuf| KernelImages::file(path.clone()).err().unwrap().to_string();
         assert!(error(&path).starts_with(&format!("cannot read {}", path.display())), "{}", error(&path));
         for content in ["", "something else"] {
             std::fs::write(&path, content).unwrap();
@@ -141,7 +140,9 @@ mod tests {
         assert!(error.contains("gemm.fatbin, which COTANGENT_CUDA_CANDIDATES names"), "{error}");
         assert!(error.contains("(correct or unset COTANGENT_CUDA_CANDIDATES)"), "{error}");
         std::fs::write(&path, b"\x7fELF...").unwrap();
-        let Images::File { bytes, .. } = Images::file(path).unwrap() else { panic!("not a file") };
+        let KernelImages::File { bytes, .. } = KernelImages::file(path).unwrap() else {
+            panic!("not a file")
+        };
         assert_eq!(bytes, b"\x7fELF...\0");
     }
 }

@@ -5,6 +5,7 @@
 //! - An epilogue of bias, ReLU and ReLU's mask, in this order, is done where the product is stored; any
 //!   other is a program on the product where it stands.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut};
@@ -12,9 +13,12 @@ use cudarc::driver::{CudaStream, CudaView, CudaViewMut};
 use super::CudaError;
 use super::arena::{DeviceArena, Rest};
 use super::error::During;
-use super::kernels::{Broadcast, Epilogue, Factor, Gemm, Kernels, Logits, Operand, Product, StepState};
-use super::plan::{CudaPlan, Job, Products};
-use crate::exec::instruction::{Instruction, Load, Program, Source, Step, Work};
+use super::kernels::{
+    Broadcast, DeviceOperand, DeviceUpdate, Epilogue, Factor, Gemm, Kernels, Logits, Product, Read, StepState,
+};
+use super::plan::{Action, CudaPlan, Products};
+use crate::exec::instruction::{Instruction, Load, MOST_RESULTS, Program, ProgramStep, Source, Work};
+use crate::exec::update::{Moved, Update};
 use crate::graph::NodeId;
 use crate::ops::{Binary, Classification, Leaf, MatMul, Op, Reduction, Unary};
 
@@ -41,11 +45,10 @@ impl CudaPlan {
         draw: DeviceDraw<'_>,
     ) -> Result<(), CudaError> {
         let task = &self.tasks[task];
-        let context = Context { plan: self, kernels, stream, draw };
-        match &task.job {
-            Job::Round(node) => {
-                let place = self.place_of_rounded(*node);
-                arena.lend([place, 0..0, 0..0], |rest, [mut copy, _, _]| {
+        let launching = Launching { plan: self, kernels, stream, draw };
+        match &task.action {
+            Action::Round(node) => {
+                arena.lend([self.place_of_rounded(*node)], |rest, [mut copy]| {
                     let values = rest.get(self.place(*node));
                     // SAFETY: every pattern of 16 bits is a bfloat16; a place is aligned for float32.
                     let copy = unsafe { copy.transmute_mut(values.len()) };
@@ -53,33 +56,44 @@ impl CudaPlan {
                     kernels.convert.f32_to_bf16(stream, &values, &mut copy)
                 })
             }
-            Job::Carry(instruction) => {
-                let mut writes = instruction.writes().map(|node| self.place(node));
-                let (first, second) = (writes.next().unwrap_or(0..0), writes.next().unwrap_or(0..0));
-                arena.lend([first, second, task.workspace.clone()], |rest, [output, second, workspace]| {
-                    context.carry_out(instruction, rest, Lent { output, second, workspace })
+            Action::Carry(instruction) => {
+                let mut writes = instruction.writes();
+                let mut place = || writes.next().map_or(0..0, |node| self.place_in(instruction, node));
+                let outputs: [Range<usize>; MOST_RESULTS] = std::array::from_fn(|_| place());
+                let [a, b, c, d] = outputs;
+                arena.lend([a, b, c, d, task.workspace.clone()], |rest, [a, b, c, d, workspace]| {
+                    launching.carry_out(instruction, rest, Lent { outputs: [a, b, c, d], workspace })
                 })
             }
+        }
+    }
+
+    /// Where the values lie that an instruction reads or writes element by element as a node's: with those of its
+    /// neighbours where it goes over these too.
+    fn place_in(&self, instruction: &Instruction, node: NodeId) -> Range<usize> {
+        let place = self.place(node);
+        match &instruction.work {
+            Work::Elementwise(program) => place.start..place.start + program.rows * program.columns,
+            _ => place,
         }
     }
 }
 
 /// What an instruction may write.
 struct Lent<'a> {
-    output: CudaViewMut<'a, f32>,
-    /// The gradient of [`Work::CrossEntropy`].
-    second: CudaViewMut<'a, f32>,
+    /// As many as it [writes](Instruction::writes); the others are empty.
+    outputs: [CudaViewMut<'a, f32>; MOST_RESULTS],
     workspace: CudaViewMut<'a, f32>,
 }
 
-struct Context<'a> {
+struct Launching<'a> {
     plan: &'a CudaPlan,
     kernels: &'a Kernels,
     stream: &'a Arc<CudaStream>,
     draw: DeviceDraw<'a>,
 }
 
-impl Context<'_> {
+impl Launching<'_> {
     fn carry_out(
         &self,
         instruction: &Instruction,
@@ -89,19 +103,24 @@ impl Context<'_> {
         let Self { kernels, stream, .. } = *self;
         match &instruction.work {
             Work::Operation => self.operation(instruction.output, rest, &mut lent),
-            Work::Fill(value) => kernels.layout.fill(stream, *value as f32, &mut lent.output),
-            Work::Elementwise(program) => self.elementwise(program, rest, &mut lent.output),
+            Work::Fill(value) => kernels.layout.fill(stream, *value as f32, &mut lent.outputs[0]),
+            Work::Copy(_) => unreachable!("a copy that stores is a program, and no other is made"),
+            Work::Elementwise(program) if instruction.stores => self.update(program, rest, &mut lent.outputs),
+            Work::Elementwise(program) => self.elementwise(program, rest, &mut lent.outputs),
             Work::Product { matmul, operands, epilogue, .. } => {
                 self.product(*matmul, *operands, epilogue.as_ref(), rest, &mut lent)
             }
-            Work::CrossEntropy { logits, labels, scale, .. } => kernels.softmax_cross_entropy.cross_entropy(
-                stream,
-                self.logits(*logits, &self.view(*logits, rest)),
-                &self.view(*labels, rest),
-                *scale as f32,
-                &mut lent.output,
-                Some(&mut lent.second),
-            ),
+            Work::CrossEntropy { logits, labels, scale, .. } => {
+                let [losses, gradient, ..] = &mut lent.outputs;
+                kernels.softmax_cross_entropy.cross_entropy(
+                    stream,
+                    self.logits(*logits, &self.view(*logits, rest)),
+                    &self.view(*labels, rest),
+                    *scale as f32,
+                    losses,
+                    Some(gradient),
+                )
+            }
         }
     }
 
@@ -117,7 +136,7 @@ impl Context<'_> {
     fn operation(&self, id: NodeId, rest: &Rest<'_>, lent: &mut Lent<'_>) -> Result<(), CudaError> {
         let Self { kernels, stream, .. } = *self;
         let node = &self.plan.graph[id];
-        let output = &mut lent.output;
+        let [output, ..] = &mut lent.outputs;
         let input = |k: usize| self.view(node.inputs[k], rest);
         let shape_of_input = || self.plan.shape(node.inputs[0]);
         match &node.op {
@@ -154,7 +173,7 @@ impl Context<'_> {
             // Fusion makes other work of these: they never are operations by themselves.
             Op::Unary(unary) => kernels.elementwise.unary(stream, *unary, &input(0), output),
             Op::Binary(binary) => {
-                let full = |view| Operand { view, broadcast: Broadcast::Full };
+                let full = |view| DeviceOperand { view, broadcast: Broadcast::Full };
                 let (a, b) = (input(0), input(1));
                 kernels.elementwise.binary(stream, *binary, [1, a.len()], full(&a), full(&b), output)
             }
@@ -166,9 +185,10 @@ impl Context<'_> {
         &self,
         program: &Program,
         rest: &Rest<'_>,
-        output: &mut CudaViewMut<'_, f32>,
+        outputs: &mut [CudaViewMut<'_, f32>; MOST_RESULTS],
     ) -> Result<(), CudaError> {
         let Self { kernels, stream, .. } = *self;
+        let [output, ..] = outputs;
         let operand = |(node, broadcast)| (self.view(node, rest), broadcast);
         match Single::of(program) {
             Some(Single::Unary(unary, x)) => {
@@ -176,15 +196,66 @@ impl Context<'_> {
             }
             Some(Single::Binary(binary, a, b)) => {
                 let ((a, a_broadcast), (b, b_broadcast)) = (operand(a), operand(b));
-                let a = Operand { view: &a, broadcast: a_broadcast };
-                let b = Operand { view: &b, broadcast: b_broadcast };
+                let a = DeviceOperand { view: &a, broadcast: a_broadcast };
+                let b = DeviceOperand { view: &b, broadcast: b_broadcast };
                 kernels.elementwise.binary(stream, binary, [program.rows, program.columns], a, b, output)
             }
             Some(Single::ReluBackward { dy, y }) => {
                 kernels.elementwise.relu_backward(stream, &self.view(dy, rest), &self.view(y, rest), output)
             }
-            None => kernels.program.run(stream, program, |node| self.view(node, rest), output),
+            None => self.interpret(program, rest, &mut outputs[..program.results.len()]),
         }
+    }
+
+    fn interpret(
+        &self,
+        program: &Program,
+        rest: &Rest<'_>,
+        outputs: &mut [CudaViewMut<'_, f32>],
+    ) -> Result<(), CudaError> {
+        let operand = |node, _| Read::View(self.view(node, rest));
+        self.kernels.program.run(self.stream, program, operand, outputs, None)
+    }
+
+    /// A program that stores, unless a loss was not finite: by the kernel of its rule, if it is an optimizer's that has one.
+    fn update(
+        &self,
+        program: &Program,
+        rest: &Rest<'_>,
+        outputs: &mut [CudaViewMut<'_, f32>; MOST_RESULTS],
+    ) -> Result<(), CudaError> {
+        let Self { kernels, stream, draw, .. } = *self;
+        let length = program.rows * program.columns;
+        if length == 0 {
+            return Ok(());
+        }
+        let start = |node: NodeId| self.plan.place(node).start;
+        let full = |node: NodeId| rest.get(start(node)..start(node) + length);
+        let in_place = |moved: &Moved| start(moved.old) == start(moved.new);
+        let rule = Update::of(program).filter(|update| {
+            kernels.optimizers.has(&update.optimizer)
+                && [&update.theta].into_iter().chain(&update.state).all(in_place)
+        });
+        if let Some(Update { optimizer, scalars, gradient: Some(gradient), theta, state }) = rule {
+            let scalars: Vec<_> = scalars.iter().map(|&scalar| self.view(scalar, rest)).collect();
+            let mut outputs = outputs.each_mut().map(Some);
+            let mut moved = |moved: &Moved| outputs[moved.result].take();
+            let state: Option<Vec<_>> = state.iter().map(&mut moved).collect();
+            if let (Some(parameters), Some(mut state)) = (moved(&theta), state) {
+                let gradients = &full(gradient);
+                let update = DeviceUpdate { scalars: &scalars, parameters, gradients, state: &mut state };
+                return kernels.optimizers.update(stream, &optimizer, draw.step, update);
+            }
+        }
+        let operand = |node, broadcast| {
+            let overwritten = program.results.iter().position(|(_, result)| start(*result) == start(node));
+            match (overwritten, broadcast) {
+                (Some(result), _) => Read::Overwritten(result),
+                (None, Broadcast::Full) => Read::View(full(node)),
+                (None, _) => Read::View(self.view(node, rest)),
+            }
+        };
+        kernels.program.run(stream, program, operand, &mut outputs[..program.results.len()], Some(draw.step))
     }
 
     fn product(
@@ -195,7 +266,7 @@ impl Context<'_> {
         rest: &Rest<'_>,
         lent: &mut Lent<'_>,
     ) -> Result<(), CudaError> {
-        let Self { kernels, stream, plan, .. } = *self;
+        let Self { kernels, plan, .. } = *self;
         let fixed = epilogue.map_or(Some(FixedEpilogue::default()), FixedEpilogue::of);
         let FixedEpilogue { bias, relu, mask } = fixed.unwrap_or_default();
         let (bias, mask) = (bias.map(|node| self.view(node, rest)), mask.map(|node| self.view(node, rest)));
@@ -212,9 +283,7 @@ impl Context<'_> {
             }
         }
         match (fixed, epilogue) {
-            (None, Some(program)) => {
-                kernels.program.run(stream, program, |node| self.view(node, rest), &mut lent.output)
-            }
+            (None, Some(program)) => self.interpret(program, rest, &mut lent.outputs[..1]),
             _ => Ok(()),
         }
     }
@@ -230,7 +299,7 @@ impl Context<'_> {
     ) -> Result<(), CudaError> {
         let extents = matmul.extents(self.plan.shape(nodes[0]), self.plan.shape(nodes[1]));
         let product = Product { matmul, extents, a, b };
-        gemm.run(self.stream, &product, &mut lent.output, epilogue, &mut lent.workspace)
+        gemm.run(self.stream, &product, &mut lent.outputs[0], epilogue, &mut lent.workspace)
     }
 }
 
@@ -259,14 +328,16 @@ impl Single {
         };
         let step_of_y = Source::Register(program.loads.len());
         match program.steps[..] {
-            [Step::Unary(unary, Source::Full(x))] => Some(Self::Unary(unary, x)),
-            [Step::Binary(binary, a, b)] => Some(Self::Binary(binary, operand(a)?, operand(b)?)),
-            [Step::Unary(Unary::Step, Source::Full(y)), Step::Binary(Binary::Mul, a, b)] => match (a, b) {
-                (Source::Full(dy), register) | (register, Source::Full(dy)) if register == step_of_y => {
-                    Some(Self::ReluBackward { dy, y })
+            [ProgramStep::Unary(unary, Source::Full(x))] => Some(Self::Unary(unary, x)),
+            [ProgramStep::Binary(binary, a, b)] => Some(Self::Binary(binary, operand(a)?, operand(b)?)),
+            [ProgramStep::Unary(Unary::Step, Source::Full(y)), ProgramStep::Binary(Binary::Mul, a, b)] => {
+                match (a, b) {
+                    (Source::Full(dy), register) | (register, Source::Full(dy)) if register == step_of_y => {
+                        Some(Self::ReluBackward { dy, y })
+                    }
+                    _ => None,
                 }
-                _ => None,
-            },
+            }
             _ => None,
         }
     }
@@ -296,15 +367,17 @@ impl FixedEpilogue {
                 _ => None,
             };
             match step {
-                Step::Binary(Binary::Add, a, b) if fixed == Self::default() => {
+                ProgramStep::Binary(Binary::Add, a, b) if fixed == Self::default() => {
                     let Some(Source::PerColumn(bias)) = either(a, b) else { return None };
                     fixed.bias = Some(bias);
                 }
-                Step::Unary(Unary::Relu, x) if x == current && !fixed.relu && fixed.mask.is_none() => {
+                ProgramStep::Unary(Unary::Relu, x) if x == current && !fixed.relu && fixed.mask.is_none() => {
                     fixed.relu = true;
                 }
-                Step::Unary(Unary::Step, Source::Full(mask)) if fixed.mask.is_none() => {
-                    let Some((&Step::Binary(Binary::Mul, a, b), product)) = steps.next() else { return None };
+                ProgramStep::Unary(Unary::Step, Source::Full(mask)) if fixed.mask.is_none() => {
+                    let Some((&ProgramStep::Binary(Binary::Mul, a, b), product)) = steps.next() else {
+                        return None;
+                    };
                     if either(a, b) != Some(result) {
                         return None;
                     }
@@ -323,14 +396,19 @@ impl FixedEpilogue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::fuse;
+    use crate::exec::{Wanted, fuse};
     use crate::ops::{Builder, Var};
 
     /// The program of the last instruction for one output.
     fn program(build: impl for<'g> Fn(&'g Builder) -> Var<'g>) -> Program {
         let builder = Builder::new();
-        let output = build(&builder).id().unwrap();
-        let instructions = fuse::instructions(&builder.finish().unwrap(), &[output]);
+        let output = build(&builder);
+        let is_input = |op: &Op| matches!(op, Op::Leaf(Leaf::Input(_)));
+        let nodes: Vec<NodeId> =
+            builder.graph().iter().filter(|(_, node)| is_input(&node.op)).map(|(id, _)| id).collect();
+        let inputs: Vec<Var<'_>> = nodes.into_iter().map(|id| builder.var(id)).collect();
+        let function = builder.finish(inputs, output).unwrap();
+        let instructions = fuse::instructions(&function.graph, Wanted::outputs(&[function.outputs]), true);
         match &instructions.last().unwrap().work {
             Work::Elementwise(program) | Work::Product { epilogue: Some(program), .. } => program.clone(),
             other => panic!("{other:?}"),

@@ -10,24 +10,39 @@
 //! shows at a later call.
 
 mod arena;
+mod call;
+mod capability;
 mod capture;
 mod device;
+pub mod driver;
+mod embedded;
 mod error;
-mod evaluate;
+mod executor;
+mod feed;
 mod image;
 mod kernels;
 mod launch;
+mod memory;
+mod order;
+mod places;
 mod plan;
+mod progress;
 mod schedule;
+mod stage;
 mod survey;
+mod updates;
 
 pub use arena::{DeviceArena, Rest};
+pub use capability::Capability;
 pub use capture::{Lanes, Launching, Prepared};
-pub use device::{Capability, Device};
+pub use device::Device;
+pub use embedded::{ARCHITECTURES, NVCC, TOOLKIT};
 pub use error::CudaError;
-pub use evaluate::evaluate;
-pub use image::{ARCHITECTURES, Images, NVCC, TOOLKIT};
+pub use executor::CudaExecutor;
+pub use image::KernelImages;
 pub use kernels::*;
 pub use launch::DeviceDraw;
+pub use memory::{allocate, upload};
+pub use order::{Access, Order};
 pub use plan::{CudaPlan, Multiplying, Products};
 pub use survey::{Survey, Surveyed};

@@ -4,15 +4,16 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use half::bf16;
+
 use super::kernels::{Gemm, Sum, Tuning};
-use crate::exec::Resident;
-use crate::exec::fuse;
+use super::order::{Access, Order};
+use super::places::{self, ALIGNMENT};
+use super::updates::Laying;
 use crate::exec::instruction::{Instruction, Work};
-use crate::exec::order::{Access, Order};
-use crate::exec::place::branches::{self, ALIGNMENT};
+use crate::exec::{Wanted, fuse};
 use crate::graph::{NodeId, Shape};
 use crate::ops::{Graph, Leaf, Op, Reduction};
-use half::bf16;
 
 /// In which numbers matrices are multiplied. Everything else, sums too, is float32.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -27,21 +28,22 @@ pub enum Products {
 /// In which numbers matrices are multiplied, and what is known of how to cut products on the device.
 pub type Multiplying<'a> = (Products, &'a Tuning);
 
-/// What a task does.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) enum Job {
-    /// An instruction.
-    Carry(Instruction),
-    /// A node's values rounded to bfloat16.
-    Round(NodeId),
-}
-
 /// One task: a few launches on one stream.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Task {
-    pub job: Job,
+    pub action: Action,
     /// Memory for the task's own use; what it holds before and after does not matter.
     pub workspace: Range<usize>,
+}
+
+/// What a task does.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Action {
+    /// An instruction. A program's operands and results may reach beyond their nodes, over those of its neighbours in
+    /// the arena ([`Laying::merged`]).
+    Carry(Instruction),
+    /// A node's values rounded to bfloat16.
+    Round(NodeId),
 }
 
 /// A graph made ready to run on a device.
@@ -56,83 +58,71 @@ pub struct CudaPlan {
     rounded: HashMap<NodeId, Range<usize>>,
     arena: usize,
     products: Products,
+    /// The first of the tasks that store; all behind it do.
+    first_store: usize,
 }
 
 /// With more tasks than this, they run one after another: the partial order takes memory by their square.
 const MOST_BRANCHING_TASKS: usize = 4096;
 
 impl CudaPlan {
-    /// Plans the computation of `outputs`, as [`Plan::new`](crate::exec::Plan::new) does for the CPU. The tuning must
+    /// Plans what is wanted, as [`Plan::new`](crate::exec::Plan::new) does for the CPU. The tuning must
     /// be the device's on which it will run: it decides how much memory products need for partial sums.
     ///
-    /// Values share memory only where every order that the tasks allow keeps them apart.
-    pub fn new(
-        graph: &Graph,
-        outputs: &[NodeId],
-        residents: &[Resident],
-        reserved: usize,
-        (products, tuning): Multiplying<'_>,
-    ) -> Self {
+    /// Values share memory only where every order that the tasks allow keeps them apart. What is stored lies where the
+    /// input lies that it is stored into, and is written when all that reads the old value has run; updates by
+    /// one rule of what lies side by side are one task.
+    pub fn new(graph: &Graph, wanted: Wanted<'_>, multiplying: Multiplying<'_>) -> Self {
         let order = |accesses: &[Access]| match accesses.len() {
             0..=MOST_BRANCHING_TASKS => Order::new(accesses),
             tasks => Order::sequence(tasks),
         };
-        Self::with_order(graph, outputs, (residents, reserved), (products, tuning), order)
+        Self::with_order(graph, wanted, multiplying, order)
     }
 
     /// The same for tasks that run one after another: values share more memory.
-    pub fn in_sequence(
-        graph: &Graph,
-        outputs: &[NodeId],
-        residents: &[Resident],
-        reserved: usize,
-        (products, tuning): Multiplying<'_>,
-    ) -> Self {
+    pub fn in_sequence(graph: &Graph, wanted: Wanted<'_>, multiplying: Multiplying<'_>) -> Self {
         let order = |accesses: &[Access]| Order::sequence(accesses.len());
-        Self::with_order(graph, outputs, (residents, reserved), (products, tuning), order)
+        Self::with_order(graph, wanted, multiplying, order)
     }
 
     fn with_order(
         graph: &Graph,
-        outputs: &[NodeId],
-        (residents, reserved): (&[Resident], usize),
+        wanted: Wanted<'_>,
         (products, tuning): Multiplying<'_>,
         order: impl Fn(&[Access]) -> Order,
     ) -> Self {
-        let jobs = jobs(fuse::instructions(graph, outputs), products);
-        let accesses: Vec<Access> = jobs.iter().map(|job| access(graph, job, products)).collect();
+        let mut places = vec![None; graph.len()];
+        let end = place_inputs(graph, wanted, &mut places);
+        // Products take no updates as epilogues: that would be a launch for each parameter.
+        let instructions = fuse::instructions(graph, wanted, false);
+        let (stores, others): (Vec<_>, Vec<_>) = instructions.into_iter().partition(|it| it.stores);
+        let mut laying = Laying { graph, stores: wanted.stores, places: &mut places, end };
+        let stores = laying.merged(stores);
+        let end = laying.end;
+        let end = place_outputs(graph, wanted.outputs, &mut places, end);
+
+        let actions = actions(others, products);
+        let mut accesses: Vec<Access> =
+            actions.iter().map(|action| access(graph, action, products)).collect();
+        let first_store = accesses.len();
+        accesses.extend(stores.iter().map(|store| store.access(wanted.stores, step(graph))));
+        let stores = stores.into_iter().map(|store| Action::Carry(store.instruction));
+        let tasks = actions.into_iter().chain(stores).map(|action| Task { action, workspace: 0..0 });
         let order = order(&accesses);
         let mut plan = Self {
             graph: graph.clone(),
-            tasks: jobs.into_iter().map(|job| Task { job, workspace: 0..0 }).collect(),
+            tasks: tasks.collect(),
             accesses,
             order,
-            places: vec![None; graph.len()],
+            places,
             rounded: HashMap::new(),
             arena: 0,
             products,
+            first_store,
         };
-        let reserved = plan.place_what_stays(outputs, residents, reserved);
-        plan.place_the_rest(reserved, tuning);
+        plan.place_the_rest(end, tuning);
         plan
-    }
-
-    /// Places residents, inputs and outputs, which keep their places; returns where they end.
-    fn place_what_stays(&mut self, outputs: &[NodeId], residents: &[Resident], reserved: usize) -> usize {
-        for &Resident { node, offset } in residents {
-            self.places[node.index()] = Some(offset..offset + self.graph[node].shape.size());
-        }
-        let inputs = self.graph.iter().filter(|(_, node)| matches!(node.op, Op::Leaf(Leaf::Input(_))));
-        let inputs: Vec<NodeId> = inputs.map(|(id, _)| id).collect();
-        let mut end = reserved.next_multiple_of(ALIGNMENT);
-        for node in inputs.into_iter().chain(outputs.iter().copied()) {
-            let size = self.graph[node].shape.size();
-            if self.places[node.index()].is_none() {
-                self.places[node.index()] = Some(if size == 0 { 0..0 } else { end..end + size });
-                end += size.next_multiple_of(ALIGNMENT);
-            }
-        }
-        end
     }
 
     fn place_the_rest(&mut self, reserved: usize, tuning: &Tuning) {
@@ -151,11 +141,11 @@ impl CudaPlan {
         let (mut owners, mut values) = (Vec::new(), Vec::new());
         let mut want = |owner: Owner, size: usize, writer: usize, readers: Vec<usize>| {
             owners.push(owner);
-            values.push(branches::Value { size, writer, readers });
+            values.push(places::Value { size, writer, readers });
         };
         for (number, task) in self.tasks.iter().enumerate() {
-            match &task.job {
-                Job::Carry(instruction) => {
+            match &task.action {
+                Action::Carry(instruction) => {
                     for node in instruction.writes().filter(|node| self.places[node.index()].is_none()) {
                         let size = self.graph[node].shape.size();
                         want(Owner::Node(node), size, number, read_by(node.index()));
@@ -163,14 +153,14 @@ impl CudaPlan {
                     let workspace = workspace(&self.graph, instruction, (self.products, tuning));
                     want(Owner::Workspace(number), workspace, number, Vec::new());
                 }
-                Job::Round(node) => {
+                Action::Round(node) => {
                     // Two bfloat16 numbers in the room of a float32.
                     let size = self.graph[*node].shape.size().div_ceil(2);
                     want(Owner::Rounded(*node), size, number, read_by(rounded(&self.graph, *node)));
                 }
             }
         }
-        let (places, end) = branches::places(&self.order, &values, reserved);
+        let (places, end) = places::places(&self.order, &values, reserved);
         for (owner, place) in owners.into_iter().zip(places) {
             match owner {
                 Owner::Node(node) => self.places[node.index()] = Some(place),
@@ -186,19 +176,25 @@ impl CudaPlan {
         self.arena
     }
 
-    /// What each task reads and writes, for somebody who puts tasks of his own beside them. A node's values
+    /// What each task reads and writes, for callers that put tasks of their own beside them. A node's values
     /// have the number of the node; numbers from [`Self::values`] on are free.
     pub fn accesses(&self) -> &[Access] {
         &self.accesses
     }
 
-    /// The order of a caller's tasks before the plan's, the plan's, and the caller's after them: if the plan's
-    /// values are placed for a sequence, then all of them are one.
+    /// The order of a caller's tasks before the plan's, the plan's, and the caller's after all but those that store: if
+    /// the plan's values are placed for a sequence, then all of them are one.
     pub fn order_with(&self, before: &[Access], after: &[Access]) -> Order {
+        let (others, stores) = self.accesses.split_at(self.first_store);
         match self.order.is_sequence() {
             true => Order::sequence(before.len() + self.order.len() + after.len()),
-            false => Order::new(&[before, &self.accesses, after].concat()),
+            false => Order::new(&[before, others, after, stores].concat()),
         }
+    }
+
+    /// How many tasks there are that store nothing: those before all that do.
+    pub fn first_store(&self) -> usize {
+        self.first_store
     }
 
     /// The number of what tells tasks that draw random numbers which step it is: [`DeviceDraw::step`].
@@ -248,21 +244,49 @@ impl CudaPlan {
     }
 }
 
-/// The instructions as jobs; in bfloat16 each operand of products is rounded once, before the first of them.
-fn jobs(instructions: Vec<Instruction>, products: Products) -> Vec<Job> {
-    let (mut jobs, mut done) = (Vec::new(), Vec::new());
+/// Places residents and inputs, which keep their places, and what is stored into them; returns where they end.
+fn place_inputs(graph: &Graph, wanted: Wanted<'_>, places: &mut [Option<Range<usize>>]) -> usize {
+    for resident in wanted.residents {
+        let (node, offset) = (resident.node, resident.offset);
+        places[node.index()] = Some(offset..offset + graph[node].shape.size());
+    }
+    let inputs = graph.iter().filter(|(_, node)| matches!(node.op, Op::Leaf(Leaf::Input(_))));
+    let inputs: Vec<NodeId> = inputs.map(|(id, _)| id).collect();
+    place_outputs(graph, &inputs, places, wanted.reserved.next_multiple_of(ALIGNMENT))
+}
+
+/// Places nodes that have no place yet, which keep it to themselves, from an element on; returns where they end.
+fn place_outputs(
+    graph: &Graph,
+    nodes: &[NodeId],
+    places: &mut [Option<Range<usize>>],
+    mut end: usize,
+) -> usize {
+    for node in nodes {
+        let size = graph[*node].shape.size();
+        if places[node.index()].is_none() {
+            places[node.index()] = Some(if size == 0 { 0..0 } else { end..end + size });
+            end += size.next_multiple_of(ALIGNMENT);
+        }
+    }
+    end
+}
+
+/// The instructions as actions; in bfloat16 each operand of products is rounded once, before the first of them.
+fn actions(instructions: Vec<Instruction>, products: Products) -> Vec<Action> {
+    let (mut actions, mut done) = (Vec::new(), Vec::new());
     for instruction in instructions {
         if let (Work::Product { operands, .. }, Products::Bf16) = (&instruction.work, products) {
             for operand in operands {
                 if !done.contains(operand) {
                     done.push(*operand);
-                    jobs.push(Job::Round(*operand));
+                    actions.push(Action::Round(*operand));
                 }
             }
         }
-        jobs.push(Job::Carry(instruction));
+        actions.push(Action::Carry(instruction));
     }
-    jobs
+    actions
 }
 
 /// The number of the step, behind those of nodes and of their copies.
@@ -275,11 +299,11 @@ fn rounded(graph: &Graph, node: NodeId) -> usize {
     graph.len() + node.index()
 }
 
-fn access(graph: &Graph, job: &Job, products: Products) -> Access {
+fn access(graph: &Graph, action: &Action, products: Products) -> Access {
     let plain = |nodes: Vec<NodeId>| nodes.into_iter().map(NodeId::index).collect::<Vec<_>>();
-    match job {
-        Job::Round(node) => Access { reads: vec![node.index()], writes: vec![rounded(graph, *node)] },
-        Job::Carry(instruction) => {
+    match action {
+        Action::Round(node) => Access { reads: vec![node.index()], writes: vec![rounded(graph, *node)] },
+        Action::Carry(instruction) => {
             let reads = match (&instruction.work, products) {
                 (Work::Product { operands, epilogue, .. }, Products::Bf16) => {
                     let copies = operands.iter().map(|&node| rounded(graph, node));
@@ -315,6 +339,6 @@ fn workspace(graph: &Graph, instruction: &Instruction, (products, tuning): Multi
                 _ => 0,
             }
         }
-        Work::Fill(_) | Work::Elementwise(_) | Work::CrossEntropy { .. } => 0,
+        Work::Fill(_) | Work::Copy(_) | Work::Elementwise(_) | Work::CrossEntropy { .. } => 0,
     }
 }

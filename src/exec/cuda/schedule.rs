@@ -3,7 +3,7 @@
 //! On its own lane a task waits for all before it without being told. It takes the lane of a task that it
 //! must wait for anyway, if nobody has gone on there; else one whose last task precedes it; else a new one.
 
-use crate::exec::order::Order;
+use super::order::Order;
 
 /// The most lanes. A training step of the perceptron has up to five branches.
 pub(super) const MAX_LANES: usize = 6;
@@ -58,7 +58,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::order::Access;
+    use crate::exec::cuda::Access;
 
     fn lanes(schedule: &Schedule) -> Vec<usize> {
         schedule.slots.iter().map(|slot| slot.lane).collect()

@@ -8,10 +8,9 @@ use cudarc::driver::result;
 use cudarc::driver::sys::CUdevice_attribute;
 
 use super::error::During;
-use super::{Capability, CudaError, Device, Launching, Products, evaluate};
-use crate::exec;
+use super::{Capability, CudaError, Device, Launching, Products, driver};
 use crate::graph::NodeId;
-use crate::ops::{Builder, Draw, Graph};
+use crate::ops::{Builder, Draw, Function, Var};
 use crate::random::{Purpose, chacha, uniform};
 
 /// What was found.
@@ -39,15 +38,15 @@ pub struct Surveyed {
 impl Survey {
     /// Looks, and computes on every device that opens.
     pub fn take() -> Self {
-        let driver = match Device::driver() {
+        let driver = match driver::version() {
             Ok(version) => version,
             Err(error) => return Self { driver: None, problem: Some(error), devices: Vec::new() },
         };
-        let problem = match Device::count() {
+        let problem = match driver::count() {
             Ok(0) => Some(CudaError::NoDevice { ordinal: 0, count: 0 }),
             counted => counted.err(),
         };
-        let devices = 0..Device::count_whatever_the_driver().unwrap_or(0);
+        let devices = 0..driver::count_whatever_the_driver().unwrap_or(0);
         Self { driver: Some(driver), problem, devices: devices.map(Surveyed::new).collect() }
     }
 }
@@ -88,9 +87,8 @@ impl Surveyed {
 
 /// relu(x Wᵀ + b) of random numbers in [−1, 1), in sizes that fill no tile: x (37, 65), W (29, 65), b (29).
 struct Sample {
-    graph: Graph,
-    inputs: [(NodeId, Vec<f32>); 3],
-    output: NodeId,
+    function: Function<[NodeId; 3], NodeId>,
+    inputs: [Vec<f32>; 3],
 }
 
 impl Sample {
@@ -103,31 +101,26 @@ impl Sample {
             .map(|(name, shape)| builder.input(name, &shape[..]));
         let y = (x.matmul_nt(w) + b).relu();
         let mut rng = chacha(0, Purpose::Weights, 0);
-        let inputs = [x, w, b].map(|var| {
-            let values = (0..var.shape().size()).map(|_| (2.0 * uniform(&mut rng) - 1.0) as f32).collect();
-            // The shapes above go together, so every handle has its node.
-            (var.id().expect("an input"), values)
-        });
-        let output = y.id().expect("shapes that go together");
-        Self { graph: builder.finish().expect("shapes that go together"), inputs, output }
+        let mut values =
+            |var: Var<'_>| (0..var.shape().size()).map(|_| (2.0 * uniform(&mut rng) - 1.0) as f32).collect();
+        let inputs = [x, w, b].map(&mut values);
+        let function = builder.finish([x, w, b], y);
+        Self { function: function.expect("shapes that go together, as they stand above"), inputs }
     }
 
     /// What a device gets.
     fn on(&self, device: &Device, launching: Launching) -> Result<Vec<f32>, CudaError> {
-        let inputs = self.inputs.each_ref().map(|(id, values)| (*id, &values[..]));
-        let how = (launching, Products::F32);
-        let mut outputs = evaluate(device, &self.graph, &inputs, &[self.output], Draw::default(), how)?;
-        Ok(outputs.pop().unwrap_or_default())
+        let inputs = self.inputs.each_ref().map(|values| &values[..]);
+        device.call(&self.function, inputs, Draw::default(), (launching, Products::F32))
     }
 
     /// What the CPU gets in float64 of the inputs, each changed by a function first.
     fn on_cpu(&self, change: impl Fn(f64) -> f64) -> Vec<f64> {
-        let inputs = self
-            .inputs
-            .each_ref()
-            .map(|(id, values)| (*id, values.iter().map(|&value| change(value.into())).collect::<Vec<_>>()));
-        let inputs = inputs.each_ref().map(|(id, values)| (*id, &values[..]));
-        exec::evaluate(&self.graph, &inputs, &[self.output]).pop().unwrap_or_default()
+        let changed =
+            |values: &Vec<f32>| values.iter().map(|&value| change(value.into())).collect::<Vec<_>>();
+        let inputs = self.inputs.each_ref().map(changed);
+        let inputs = inputs.each_ref().map(|values| &values[..]);
+        self.function.call(inputs).expect("as many numbers as the shapes have, from which they were drawn")
     }
 
     /// That values are the CPU's, to what rounding explains.
@@ -136,7 +129,7 @@ impl Sample {
     /// magnitudes, with u half of float32's epsilon (N. J. Higham, Accuracy and Stability of Numerical
     /// Algorithms, 2nd ed., §3.1). The bias is one more.
     fn check(&self, found: &[f32]) -> Result<(), CudaError> {
-        let roundings = 1.0 + self.inputs[1].1.len() as f64 / self.inputs[2].1.len() as f64;
+        let roundings = 1.0 + self.inputs[1].len() as f64 / self.inputs[2].len() as f64;
         let unit = f64::from(f32::EPSILON) / 2.0;
         let factor = roundings * unit / (1.0 - roundings * unit);
         let (expected, magnitudes) = (self.on_cpu(|value| value), self.on_cpu(f64::abs));
@@ -171,8 +164,8 @@ mod tests {
         let sample = Sample::new();
         let exact: Vec<f32> = sample.on_cpu(|value| value).into_iter().map(|y| y as f32).collect();
         assert!(exact.contains(&0.0) && exact.iter().any(|&y| y > 1.0), "relu has both sides");
-        let inputs = sample.inputs.each_ref().map(|(id, values)| (*id, &values[..]));
-        sample.check(&exec::evaluate(&sample.graph, &inputs, &[sample.output])[0]).unwrap();
+        let inputs = sample.inputs.each_ref().map(|values| &values[..]);
+        sample.check(&sample.function.call(inputs).unwrap()).unwrap();
         for wrong in [exact[500] + 1e-4, exact[500] - 1e-4, f32::NAN, f32::INFINITY] {
             let mut values = exact.clone();
             values[500] = wrong;

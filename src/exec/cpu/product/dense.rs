@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use gemm::Parallelism;
 
-use super::{Product, Shared, Tile};
+use super::tile::{Matrix, Product, Target, Tile};
 use crate::exec::cpu::scratch;
 use crate::exec::cpu::team::for_each;
 use crate::float::Float;
@@ -22,8 +22,7 @@ const GRAIN: usize = 16;
 pub(super) fn run<T: Float>(
     product: &Product<'_, T>,
     a: Tensor<'_, T>,
-    target: &Shared<'_, T>,
-    epilogue: impl Fn(&mut Tile<'_, T>) + Sync,
+    target: &Target<'_, Matrix<'_, T>, T>,
 ) {
     let Product { matmul, b, .. } = *product;
     let extents = matmul.extents(a.shape, b.shape);
@@ -35,19 +34,16 @@ pub(super) fn run<T: Float>(
     let tiles = Tiling::of(extents);
     for_each(tiles.count(), |index| {
         let (rows, columns) = tiles.tile(index);
-        let compute = |tile: &mut Tile<'_, T>| {
-            multiply(product, a, tile);
-            epilogue(tile);
-        };
         match target {
-            Shared::Memory(matrix) => {
+            Target::Memory(matrix, epilogue) => {
                 // SAFETY: the tiles of a tiling do not overlap.
                 let mut tile = unsafe { matrix.tile(n, rows, columns) };
-                compute(&mut tile);
+                multiply(product, a, &mut tile);
+                epilogue(&mut tile);
             }
-            Shared::Update { .. } => scratch::with(rows.len() * columns.len(), |memory| {
+            Target::Others(..) => scratch::with(rows.len() * columns.len(), |memory| {
                 let mut tile = Tile::new(memory, columns.len(), rows, columns);
-                compute(&mut tile);
+                multiply(product, a, &mut tile);
                 // SAFETY: likewise.
                 unsafe { target.put(n, tile) };
             }),
@@ -55,7 +51,7 @@ pub(super) fn run<T: Float>(
     });
 }
 
-/// The elements of scratch that a thread takes for a product that goes into an update, where tiles have memory of
+/// The elements of scratch that a thread takes for a product that goes nowhere, where tiles have memory of
 /// their own; the crate `gemm` takes some more, which its cache sizes bound.
 pub(super) fn scratch(extents: Extents) -> usize {
     let Extents { m, n, .. } = extents;

@@ -10,10 +10,11 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::{Product, Shared, Tile};
+use super::tile::{Matrix, Product, Target, Tile};
 use crate::exec::cpu::nonzeros::{Block, Entry, Nonzeros, SIDE};
+use crate::exec::cpu::scratch;
 use crate::exec::cpu::team::for_each;
-use crate::exec::cpu::{scratch, vectorized};
+use crate::exec::cpu::vectorized::vectorized;
 use crate::float::Float;
 use crate::graph::Shape;
 
@@ -32,8 +33,7 @@ const TILE_TRANSPOSED: [usize; 2] = [2 * SIDE, 8 * PANEL];
 pub(super) fn run<T: Float>(
     product: &Product<'_, T>,
     a: &Nonzeros<T>,
-    target: &Shared<'_, T>,
-    epilogue: impl Fn(&mut Tile<'_, T>) + Sync,
+    target: &Target<'_, Matrix<'_, T>, T>,
 ) {
     let transposed = product.matmul.transpose_a;
     let (m, k) = match (transposed, a.extents()) {
@@ -69,10 +69,8 @@ pub(super) fn run<T: Float>(
                     }
                 }
             }
-            let mut tile = Tile::new(sums, stride, rows, columns);
-            epilogue(&mut tile);
             // SAFETY: the tiles do not overlap: each has its own rows or its own columns.
-            unsafe { target.put(n, tile) };
+            unsafe { target.put(n, Tile::new(sums, stride, rows, columns)) };
         });
     });
 }

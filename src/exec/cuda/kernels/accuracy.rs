@@ -4,8 +4,8 @@ use cudarc::driver::{CudaStream, CudaView, CudaViewMut, PushKernelArg};
 
 use super::StepState;
 use super::kernel::Kernel;
+use super::loader::Loader;
 use crate::exec::cuda::CudaError;
-use crate::exec::cuda::device::Loader;
 
 /// Threads of a block, and the rows that one counts, a warp each: COUNT_THREADS and COUNT_WARPS in the C file.
 const COUNT_THREADS: u32 = 256;

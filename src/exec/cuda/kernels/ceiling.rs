@@ -5,8 +5,8 @@ use half::bf16;
 
 use super::Gemm;
 use super::kernel::Kernel;
+use super::loader::Loader;
 use crate::exec::cuda::CudaError;
-use crate::exec::cuda::device::Loader;
 
 /// Threads of a block, and the elements that one copies or applies its additions to: CEILING_THREADS,
 /// COPY_TILE and CEILING_THREADS CHAINS in the C file.

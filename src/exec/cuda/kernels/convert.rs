@@ -4,8 +4,8 @@ use cudarc::driver::{CudaStream, CudaView, CudaViewMut, PushKernelArg};
 use half::bf16;
 
 use super::kernel::Kernel;
+use super::loader::Loader;
 use crate::exec::cuda::CudaError;
-use crate::exec::cuda::device::Loader;
 
 /// Threads of a block, and the elements that a thread converts.
 const THREADS: u32 = 256;

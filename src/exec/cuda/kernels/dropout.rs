@@ -4,8 +4,8 @@ use cudarc::driver::{CudaStream, CudaView, CudaViewMut, PushKernelArg};
 
 use super::StepState;
 use super::kernel::Kernel;
+use super::loader::Loader;
 use crate::exec::cuda::CudaError;
-use crate::exec::cuda::device::Loader;
 use crate::ops::DropoutMask;
 use crate::random::{Philox, Purpose};
 
@@ -14,11 +14,11 @@ const THREADS: u32 = 256;
 const PER_THREAD: usize = 4;
 
 /// Masks of inverted dropout.
-pub struct Dropout {
+pub struct DropoutKernels {
     mask: Kernel,
 }
 
-impl Dropout {
+impl DropoutKernels {
     pub(super) fn load(loader: &Loader<'_>) -> Result<Self, CudaError> {
         let file = loader.file("dropout")?;
         Ok(Self { mask: file.kernel("dropout_mask")? })

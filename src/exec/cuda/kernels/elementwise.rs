@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut, PushKernelArg};
 
 use super::kernel::Kernel;
+use super::loader::{File, Loader};
 use crate::exec::cuda::CudaError;
-use crate::exec::cuda::device::{File, Loader};
 use crate::ops::{Binary, Rule, Unary};
 
 /// Threads of a block, elements of one access, and a thread's accesses to each array, as in the kernels.
@@ -50,7 +50,7 @@ pub enum Broadcast {
 
 /// An operand of a binary operation.
 #[derive(Clone, Copy)]
-pub struct Operand<'a> {
+pub struct DeviceOperand<'a> {
     /// Its elements.
     pub view: &'a CudaView<'a, f32>,
     /// How they are repeated.
@@ -127,8 +127,8 @@ impl Elementwise {
         stream: &CudaStream,
         operation: Binary,
         extents: [usize; 2],
-        a: Operand<'_>,
-        b: Operand<'_>,
+        a: DeviceOperand<'_>,
+        b: DeviceOperand<'_>,
         y: &mut CudaViewMut<'_, f32>,
     ) -> Result<(), CudaError> {
         launch(&self.binary[operation as usize], ["a", "b", "y"], stream, extents, a, b, y)
@@ -145,7 +145,7 @@ impl Elementwise {
         y: &CudaView<'_, f32>,
         dx: &mut CudaViewMut<'_, f32>,
     ) -> Result<(), CudaError> {
-        let full = |view| Operand { view, broadcast: Broadcast::Full };
+        let full = |view| DeviceOperand { view, broadcast: Broadcast::Full };
         launch(&self.relu_backward, ["dy", "y", "dx"], stream, [1, dx.len()], full(dy), full(y), dx)
     }
 }
@@ -160,8 +160,8 @@ fn launch(
     names: [&str; 3],
     stream: &CudaStream,
     extents: [usize; 2],
-    a: Operand<'_>,
-    b: Operand<'_>,
+    a: DeviceOperand<'_>,
+    b: DeviceOperand<'_>,
     y: &mut CudaViewMut<'_, f32>,
 ) -> Result<(), CudaError> {
     let count = kernel.count(&extents)?;

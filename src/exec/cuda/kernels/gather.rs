@@ -4,16 +4,16 @@ use cudarc::driver::{CudaStream, CudaView, CudaViewMut, PushKernelArg};
 
 use super::StepState;
 use super::kernel::Kernel;
+use super::loader::Loader;
 use crate::data::{Normalisation, Shifts};
 use crate::exec::cuda::CudaError;
-use crate::exec::cuda::device::Loader;
 
 /// Threads of a block, and the pixels that a thread makes: GATHER_THREADS and PER_THREAD in the C file.
 const THREADS: u32 = 256;
 const PER_THREAD: usize = 4;
 
 /// Fills mini-batches.
-pub struct Gather {
+pub struct GatherKernels {
     plain: Kernel,
     shifted: Kernel,
 }
@@ -40,7 +40,7 @@ pub struct BatchOrder<'a> {
     pub batch_size: usize,
 }
 
-impl Gather {
+impl GatherKernels {
     pub(super) fn load(loader: &Loader<'_>) -> Result<Self, CudaError> {
         let file = loader.file("gather")?;
         Ok(Self { plain: file.kernel("gather_batch")?, shifted: file.kernel("gather_shifted_batch")? })

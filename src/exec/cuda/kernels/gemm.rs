@@ -7,14 +7,13 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use cudarc::driver::{CudaStream, CudaView, CudaViewMut, DeviceRepr, LaunchArgs, PushKernelArg};
+use cudarc::driver::{CudaStream, CudaView, CudaViewMut, LaunchArgs, PushKernelArg};
 
-use half::bf16;
-
+use super::factor::Factor;
 use super::kernel::Kernel;
+use super::loader::Loader;
 use super::tuning::{Tiling, Tuning, VARIANTS};
 use super::variant::{Use, Variant};
-use crate::exec::cuda::device::Loader;
 use crate::exec::cuda::{Capability, CudaError};
 use crate::ops::{Extents, MatMul};
 
@@ -42,32 +41,6 @@ pub struct Epilogue<'a> {
     pub mask: Option<&'a CudaView<'a, f32>>,
     /// Whether the result is added to C. If not, C is not read.
     pub accumulate: bool,
-}
-
-/// A number type whose matrices are multiplied: float32, or bfloat16 on tensor cores. Sums are float32.
-pub trait Factor: DeviceRepr {
-    /// The file of `kernels/`.
-    const FILE: &'static str;
-    /// The plain kernel, of `gemm_reference.cu`.
-    const REFERENCE: &'static str;
-    /// The least capable device whose instructions the tiled kernels have.
-    const NEEDED: Capability;
-    /// Threads that compute the part of a tile that [`Variant::down`] and [`Variant::across`] say.
-    const TOGETHER: usize;
-}
-
-impl Factor for f32 {
-    const FILE: &'static str = "gemm";
-    const REFERENCE: &'static str = "gemm_reference";
-    const NEEDED: Capability = Capability { major: 7, minor: 5 };
-    const TOGETHER: usize = 1;
-}
-
-impl Factor for bf16 {
-    const FILE: &'static str = "gemm_bf16";
-    const REFERENCE: &'static str = "gemm_bf16_reference";
-    const NEEDED: Capability = Capability { major: 8, minor: 0 };
-    const TOGETHER: usize = 32; // a warp
 }
 
 /// The ways in which operands are stored, in the order of a variant's kernels.
@@ -384,6 +357,8 @@ fn check<T>(
 
 #[cfg(test)]
 mod tests {
+    use half::bf16;
+
     use super::*;
 
     #[test]

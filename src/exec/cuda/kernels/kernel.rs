@@ -1,6 +1,6 @@
 //! A kernel as the typed functions see it: its checks speak its name.
 
-mod attributes;
+pub(in crate::exec::cuda) mod attributes;
 
 use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
@@ -10,10 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cudarc::driver::sys::CUfunction_attribute;
 use cudarc::driver::{CudaContext, CudaFunction, CudaStream, DriverError, LaunchArgs, LaunchConfig};
 
-use crate::exec::cuda::CudaError;
-use crate::exec::cuda::error::During;
-
-pub(in crate::exec::cuda) use attributes::Attributes;
+use crate::exec::cuda::error::{CudaError, During};
 
 /// A loaded kernel.
 pub(in crate::exec::cuda) struct Kernel {

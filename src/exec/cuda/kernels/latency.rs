@@ -1,17 +1,16 @@
 //! `kernels/latency.cu`: kernels whose time is a price that designs must know, which `benches/latency.rs` measures.
 
-mod chases;
+pub(super) mod chases;
 
 use std::sync::Arc;
 
 use cudarc::driver::{CudaStream, CudaViewMut, PushKernelArg};
 
-use super::kernel::{Attributes, Kernel};
+use super::kernel::Kernel;
+use super::kernel::attributes::Attributes;
+use super::loader::Loader;
 use crate::exec::cuda::CudaError;
-use crate::exec::cuda::device::Loader;
 use crate::exec::cuda::error::During;
-
-pub use chases::{Links, Table};
 
 /// Threads of a block: NODE_THREADS, BARRIER_THREADS, WARP and READ_THREADS in the C file.
 const NODE_THREADS: u32 = 32;

@@ -3,8 +3,8 @@
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut, DeviceRepr, PushKernelArg};
 
 use super::kernel::Kernel;
+use super::loader::Loader;
 use crate::exec::cuda::CudaError;
-use crate::exec::cuda::device::Loader;
 use crate::graph::Shape;
 use crate::ops::{self, Reduction, Rule};
 
@@ -14,7 +14,7 @@ const VECTOR: usize = 4;
 const MAX_AXES: usize = 8;
 
 /// Fills, repetitions and permutations.
-pub struct Layout {
+pub struct LayoutKernels {
     fill: Kernel,
     strided_copy: Kernel,
 }
@@ -26,7 +26,7 @@ struct Axis {
     stride: usize,
 }
 
-impl Layout {
+impl LayoutKernels {
     pub(super) fn load(loader: &Loader<'_>) -> Result<Self, CudaError> {
         let file = loader.file("layout")?;
         Ok(Self { fill: file.kernel("fill")?, strided_copy: file.kernel("strided_copy")? })

@@ -8,11 +8,13 @@ mod ceiling;
 mod convert;
 mod dropout;
 mod elementwise;
+mod factor;
 mod gather;
 mod gemm;
 mod kernel;
 mod latency;
 mod layout;
+mod loader;
 mod optimizers;
 mod program;
 mod softmax_cross_entropy;
@@ -24,28 +26,29 @@ mod variant;
 pub use accuracy::Accuracy;
 pub use ceiling::Ceiling;
 pub use convert::Convert;
-pub use dropout::Dropout;
-pub use elementwise::{Broadcast, Elementwise, Operand};
-pub use gather::{BatchOrder, DeviceSplit, Gather};
-pub use gemm::{Epilogue, Factor, Gemm, Product};
-pub use latency::{BarrierCheck, Edge, Latency, Links, Table};
-pub use layout::Layout;
-pub use optimizers::Optimizers;
-pub use program::Programs;
+pub use dropout::DropoutKernels;
+pub use elementwise::{Broadcast, DeviceOperand, Elementwise};
+pub use factor::Factor;
+pub use gather::{BatchOrder, DeviceSplit, GatherKernels};
+pub use gemm::{Epilogue, Gemm, Product};
+pub use latency::chases::{Links, Table};
+pub use latency::{BarrierCheck, Edge, Latency};
+pub use layout::LayoutKernels;
+pub use optimizers::{DeviceUpdate, Optimizers};
+pub use program::{Programs, Read};
 pub use softmax_cross_entropy::{Logits, MOST_CLASSES_READ_ONCE, SoftmaxCrossEntropy};
 pub use step::StepState;
 pub use sum::{Axes, Sum};
 pub use tuning::{Tiling, Tuning, VARIANTS};
 pub use variant::{Tuned, Use, Variant, header};
 
-pub(in crate::exec::cuda) use kernel::Kernel;
+pub(in crate::exec::cuda) use loader::Loader;
 
 use std::sync::Arc;
 
 use half::bf16;
 
-use super::CudaError;
-use super::device::Loader;
+use super::error::CudaError;
 
 /// All kernels, by the file of `kernels/` that they stand in.
 #[allow(missing_docs, reason = "each is documented at its type")]
@@ -53,13 +56,13 @@ pub struct Kernels {
     pub accuracy: Accuracy,
     pub ceiling: Ceiling,
     pub convert: Convert,
-    pub dropout: Dropout,
+    pub dropout: DropoutKernels,
     pub elementwise: Elementwise,
-    pub gather: Gather,
+    pub gather: GatherKernels,
     pub gemm: Gemm<f32>,
     pub gemm_bf16: Gemm<bf16>,
     pub latency: Latency,
-    pub layout: Layout,
+    pub layout: LayoutKernels,
     pub optimizers: Optimizers,
     pub program: Programs,
     pub softmax_cross_entropy: SoftmaxCrossEntropy,
@@ -72,13 +75,13 @@ impl Kernels {
             accuracy: Accuracy::load(loader)?,
             ceiling: Ceiling::load(loader)?,
             convert: Convert::load(loader)?,
-            dropout: Dropout::load(loader)?,
+            dropout: DropoutKernels::load(loader)?,
             elementwise: Elementwise::load(loader)?,
-            gather: Gather::load(loader)?,
+            gather: GatherKernels::load(loader)?,
             gemm: Gemm::load(loader, tuning)?,
             gemm_bf16: Gemm::load(loader, tuning)?,
             latency: Latency::load(loader)?,
-            layout: Layout::load(loader)?,
+            layout: LayoutKernels::load(loader)?,
             optimizers: Optimizers::load(loader)?,
             program: Programs::load(loader)?,
             softmax_cross_entropy: SoftmaxCrossEntropy::load(loader)?,

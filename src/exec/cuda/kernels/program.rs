@@ -1,80 +1,127 @@
 //! `kernels/program.cu`: fused elementwise programs.
 
-use cudarc::driver::{CudaStream, CudaView, CudaViewMut, DeviceRepr, PushKernelArg};
+use cudarc::driver::{CudaStream, CudaView, CudaViewMut, DevicePtrMut, DeviceRepr, PushKernelArg};
 
 use super::elementwise::Broadcast;
 use super::kernel::Kernel;
+use super::loader::Loader;
+use super::step::StepState;
 use crate::exec::cuda::CudaError;
-use crate::exec::cuda::device::Loader;
-use crate::exec::fuse::MAX_REGISTERS;
-use crate::exec::instruction::{Load, Program, Source, Step};
+use crate::exec::instruction::{Load, MAX_REGISTERS, MOST_RESULTS, MOST_STEPS, Program, ProgramStep, Source};
 use crate::graph::NodeId;
 use crate::ops::Unary;
 
 /// Threads of a block and the elements of a thread, as in the C file.
 const THREADS: usize = 128;
 const VECTOR: usize = 4;
-/// The most steps, as in the C file: fusion counts a register for each, and for each load.
-const MAX_STEPS: usize = MAX_REGISTERS;
+/// The most steps, as in the C file: those of a loop that stores; of others fusion counts a register for each step.
+const MAX_STEPS: usize = 32;
+const _: () = assert!(MOST_STEPS <= MAX_STEPS && MAX_REGISTERS <= MAX_STEPS);
+
+/// A pointer to nothing.
+const NULL: u64 = 0;
 
 /// Fused elementwise programs. The values are those of [`Unary::map`] and [`crate::ops::Binary::map`].
 pub struct Programs {
-    /// By the number of registers that they have.
-    by_registers: [(usize, Kernel); 2],
+    /// By the number of registers that they have, the fewest first.
+    by_registers: [(usize, Kernel); 3],
+}
+
+/// Where a program finds the values of a node.
+pub enum Read<'a> {
+    /// In memory that the program does not write.
+    View(CudaView<'a, f32>),
+    /// Where one of its results goes, by number: element by element they are read before they are overwritten.
+    Overwritten(usize),
 }
 
 impl Programs {
     pub(super) fn load(loader: &Loader<'_>) -> Result<Self, CudaError> {
         let file = loader.file("program")?;
-        Ok(Self { by_registers: [(4, file.kernel("program_4")?), (8, file.kernel("program_8")?)] })
+        let kernel =
+            |registers: usize| file.kernel(format!("program_{registers}")).map(|kernel| (registers, kernel));
+        Ok(Self { by_registers: [kernel(4)?, kernel(8)?, kernel(18)?] })
     }
 
-    /// `output[r, c]` = the result of the program's last step at (r, c), in one pass over memory.
+    /// `outputs[k][r, c]` = the program's k-th result at (r, c), in one pass over memory; at most [`MOST_RESULTS`].
     ///
-    /// `operand` gives the values of the nodes that are read. If a load is [`Load::Product`], `output`
-    /// holds the product beforehand; each of its elements is read before it is overwritten.
+    /// `operand` says where the values of the nodes are that are read. If a load is [`Load::Product`], the last output
+    /// holds the product beforehand. Each element is read before it is overwritten. With `unless` (one element) nothing
+    /// is written after a loss that was not finite ([`StepState::first_not_finite`]).
     ///
     /// # Errors
     /// Lengths that are not what the program's rows and columns ask for, or do not fit 32 bits; a
-    /// program without steps or of more than 16, or a step that reads a register which stands after
-    /// it; what the driver reports.
+    /// program without steps, of more than 32, or of other results than the last step's and up to three more; a step that
+    /// reads a register which stands after it; an output that is read as anything but element by element; what the
+    /// driver reports.
     pub fn run<'a>(
         &self,
         stream: &CudaStream,
         program: &Program,
-        operand: impl Fn(NodeId) -> CudaView<'a, f32>,
-        output: &mut CudaViewMut<'_, f32>,
+        operand: impl Fn(NodeId, Broadcast) -> Read<'a>,
+        outputs: &mut [CudaViewMut<'_, f32>],
+        unless: Option<&CudaView<'_, StepState>>,
     ) -> Result<(), CudaError> {
-        let [(_, fewest), (_, most)] = &self.by_registers;
-        let (steps, registers) = translate(program).map_err(|problem| fewest.refuse(problem))?;
-        let kernel = if registers <= self.by_registers[0].0 { fewest } else { most };
+        let [(_, first), ..] = &self.by_registers;
+        let Translated { steps, results, registers } = translate(program).map_err(|it| first.refuse(it))?;
+        let fitting = self.by_registers.iter().find(|(enough, _)| registers <= *enough);
+        let Some((_, kernel)) = fitting else {
+            return Err(first.refuse(format!("{registers} results wait at a time")));
+        };
         let extents = [program.rows, program.columns];
         let count = kernel.count(&extents)?;
-        kernel.expect_length("output", output.len(), count)?;
+        kernel.expect_length("the list of outputs", outputs.len(), results.len())?;
+        kernel.expect_length("step", unless.map_or(1, CudaView::len), 1)?;
+        for output in &*outputs {
+            kernel.expect_length("output", output.len(), count)?;
+        }
         let n = kernel.size("the number of elements", count)?;
 
-        let mut reads = Vec::new(); // record the reading of each operand when they go, after the launch
+        // They record the accesses when they go, after the launch.
+        let (mut reads, mut writes, mut written) = (Vec::new(), Vec::new(), Vec::new());
+        for output in outputs {
+            let (memory, write) = output.device_ptr_mut(stream);
+            written.push(memory);
+            writes.push(write);
+        }
         let mut source = |place| {
             let (memory, kind, content) = match place {
-                Place::Register(register) => (0, Kind::Register, register as u32),
-                Place::Number(number) => (0, Kind::Number, number.to_bits()),
-                Place::Memory(node, broadcast) => {
-                    let view = operand(node);
-                    let expected = broadcast.length(extents);
-                    kernel.expect_length(&format!("node {}", node.index()), view.len(), expected)?;
-                    let (memory, read) = view.view_ptr(stream);
-                    reads.push(read);
-                    (memory, broadcast.into(), 0)
-                }
-                Place::Output => (0, Kind::Output, 0),
+                Place::Register(register) => (NULL, Kind::Register, register),
+                Place::Number(number) => (NULL, Kind::Number, number.to_bits()),
+                Place::Product => (written[written.len() - 1], Kind::Full, 0),
+                Place::Memory(node, broadcast) => match operand(node, broadcast) {
+                    Read::View(view) => {
+                        let expected = broadcast.length(extents);
+                        kernel.expect_length(&format!("node {}", node.index()), view.len(), expected)?;
+                        let (memory, read) = view.view_ptr(stream);
+                        reads.push(read);
+                        (memory, broadcast.into(), 0)
+                    }
+                    Read::Overwritten(output) if output < written.len() && broadcast == Broadcast::Full => {
+                        (written[output], Kind::Full, 0)
+                    }
+                    Read::Overwritten(output) => {
+                        let node = node.index();
+                        let problem =
+                            format!("node {node}, read {broadcast:?}, lies where result {output} goes");
+                        return Err(kernel.refuse(problem));
+                    }
+                },
             };
             Ok::<_, CudaError>(DeviceSource { memory, kind: kind as u32, content })
         };
-        let mut sent =
-            DeviceProgram { steps: [DeviceStep::default(); MAX_STEPS], length: steps.len() as u32 };
+        let mut sent = DeviceProgram {
+            steps: [DeviceStep::default(); MAX_STEPS],
+            results: [DeviceResult::default(); MOST_RESULTS],
+            length: steps.len() as u32,
+            left: results.len() as u32,
+        };
         for (to, step) in sent.steps.iter_mut().zip(steps) {
             let [a, b] = step.operands;
             *to = DeviceStep { operation: step.operation, result: step.result, a: source(a)?, b: source(b)? };
+        }
+        for ((to, register), &memory) in sent.results.iter_mut().zip(results).zip(&written) {
+            *to = DeviceResult { memory, content: register, padding: 0 };
         }
         if n == 0 {
             return Ok(());
@@ -82,12 +129,15 @@ impl Programs {
         let columns = kernel.size("the number of columns", program.columns)?;
         let mut arguments = kernel.on(stream)?;
         arguments.arg(&sent); // Program program
-        arguments.arg(output); // float* y
+        match unless {
+            Some(step) => arguments.arg(step), // const StepState* step
+            None => arguments.arg(&NULL),
+        };
         arguments.arg(&columns); // int columns
         arguments.arg(&n); // int n
         let blocks = count.div_ceil(VECTOR).div_ceil(THREADS);
-        // SAFETY: y holds n elements, and every operand as many as its kind reaches of rows and columns; no
-        // step names a register that the kernel lacks; the kernel touches nothing else.
+        // SAFETY: the outputs hold n elements each, and every operand as many as its kind reaches of rows and columns; no
+        // step and no result names a register that the kernel lacks; the kernel touches nothing else.
         unsafe { kernel.launch(&mut arguments, [blocks, 1, 1], THREADS as u32) }
     }
 }
@@ -96,42 +146,60 @@ impl Programs {
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Place {
     /// The result of an earlier step.
-    Register(usize),
+    Register(u32),
     Number(f32),
     Memory(NodeId, Broadcast),
-    /// What the output holds beforehand.
-    Output,
+    /// What the last output holds beforehand.
+    Product,
 }
 
 /// A step in the device's words.
 #[derive(PartialEq, Debug)]
-struct Translated {
+struct TranslatedStep {
     /// By position in [`Unary::ALL`], then in [`crate::ops::Binary::ALL`].
     operation: u32,
-    /// The result's register, of no meaning in the last step.
+    /// The result's register.
     result: u32,
     /// b of a unary operation is any number.
     operands: [Place; 2],
 }
 
-/// A program's steps, without those whose results nobody reads, and how many registers they need; or
-/// what is wrong with it.
+/// A program in the device's words.
+#[derive(PartialEq, Debug)]
+struct Translated {
+    /// Without those whose results nobody reads.
+    steps: Vec<TranslatedStep>,
+    /// The register of each result.
+    results: Vec<u32>,
+    /// How many registers there must be.
+    registers: usize,
+}
+
+/// A program for the device, or what is wrong with it.
 ///
 /// The device's registers are dear: the more, the fewer threads a multiprocessor holds. So they hold
-/// results alone (loads are read where they are), each until its last reader. Of 16 steps that
-/// are all read, 8 registers are enough: for p results to wait, p steps must have made them, and as a step
-/// reads two and makes one, p − 1 more must come to read them all.
-fn translate(program: &Program) -> Result<(Vec<Translated>, usize), String> {
+/// results alone (loads are read where they are), each until its last reader; what the program leaves, until the end.
+/// For p results to wait, p steps must have made them. As a step reads two and makes one, p − r more must come until
+/// only the r wait that the program leaves: 2p − r steps. So of 32 steps that are all read, with four results, 18
+/// registers are enough, and 8 of 16 steps with one.
+fn translate(program: &Program) -> Result<Translated, String> {
     let count = program.steps.len();
     if !(1..=MAX_STEPS).contains(&count) {
         return Err(format!("a program has 1 to {MAX_STEPS} steps, not {count}"));
     }
-    let last_readers = last_readers(program);
+    let left: Vec<usize> = program.results.iter().map(|(step, _)| *step).collect();
+    if left.len() > MOST_RESULTS || left.last() != Some(&(count - 1)) || !left.is_sorted_by(|a, b| a < b) {
+        return Err(format!(
+            "a program of {count} steps leaves up to {MOST_RESULTS} results in order, of which the last step's is the last, \
+             not those of the steps {left:?}"
+        ));
+    }
+    let last_readers = last_readers(program, &left);
     // Of the program's registers: loads, then steps.
     let mut places: Vec<Place> = program.loads.iter().map(place_of_load).collect();
     // For each of the device's registers, the last step that reads what it holds.
     let mut busy_until: Vec<usize> = Vec::new();
-    let mut translated = Vec::new();
+    let (mut steps, mut results) = (Vec::new(), Vec::new());
     for (index, step) in program.steps.iter().enumerate() {
         let find = |source| match source {
             Source::Full(node) => Ok(Place::Memory(node, Broadcast::Full)),
@@ -141,31 +209,28 @@ fn translate(program: &Program) -> Result<(Vec<Translated>, usize), String> {
             }),
         };
         let (operation, operands) = match *step {
-            Step::Unary(unary, a) => (unary as usize, [find(a)?, Place::Number(0.0)]),
-            Step::Binary(binary, a, b) => (Unary::ALL.len() + binary as usize, [find(a)?, find(b)?]),
+            ProgramStep::Unary(unary, a) => (unary as usize, [find(a)?, Place::Number(0.0)]),
+            ProgramStep::Binary(binary, a, b) => (Unary::ALL.len() + binary as usize, [find(a)?, find(b)?]),
         };
-        let result = match last_readers[index] {
-            None if index + 1 < count => {
-                places.push(Place::Number(f32::NAN)); // which nobody reads
-                continue;
-            }
-            None => 0,
-            // A step reads its operands before it writes its result, which may take their place.
-            Some(reader) => match busy_until.iter_mut().enumerate().find(|(_, until)| **until <= index) {
-                Some((register, until)) => {
-                    *until = reader;
-                    register
-                }
-                None => {
-                    busy_until.push(reader);
-                    busy_until.len() - 1
-                }
-            },
+        let Some(reader) = last_readers[index] else {
+            places.push(Place::Number(f32::NAN)); // which nobody reads
+            continue;
         };
+        // A step reads its operands before it writes its result, which may take their place.
+        let free = busy_until.iter().position(|until| *until <= index);
+        let register = free.unwrap_or_else(|| {
+            busy_until.push(0);
+            busy_until.len() - 1
+        });
+        busy_until[register] = reader;
+        let result = register as u32;
+        if left.contains(&index) {
+            results.push(result);
+        }
         places.push(Place::Register(result));
-        translated.push(Translated { operation: operation as u32, result: result as u32, operands });
+        steps.push(TranslatedStep { operation: operation as u32, result, operands });
     }
-    Ok((translated, busy_until.len()))
+    Ok(Translated { steps, results, registers: busy_until.len() })
 }
 
 fn place_of_load(load: &Load) -> Place {
@@ -173,22 +238,21 @@ fn place_of_load(load: &Load) -> Place {
         Load::Constant(number) => Place::Number(number.get() as f32),
         Load::Scalar(node) => Place::Memory(node, Broadcast::Scalar),
         Load::PerRow(node) => Place::Memory(node, Broadcast::PerRow),
-        Load::Product => Place::Output,
+        Load::Product => Place::Product,
     }
 }
 
-/// For each step the last one that reads its result, of those on which the program's result depends.
-fn last_readers(program: &Program) -> Vec<Option<usize>> {
-    let mut last_readers = vec![None; program.steps.len()];
+/// For each step the last one that reads its result, of those on which what is `left` depends; that itself is read
+/// in the end.
+fn last_readers(program: &Program, left: &[usize]) -> Vec<Option<usize>> {
+    let end = program.steps.len();
+    let mut last_readers: Vec<Option<usize>> =
+        (0..end).map(|step| left.contains(&step).then_some(end)).collect();
     for (reader, step) in program.steps.iter().enumerate().rev() {
-        if reader + 1 < program.steps.len() && last_readers[reader].is_none() {
+        if last_readers[reader].is_none() {
             continue;
         }
-        let sources = match *step {
-            Step::Unary(_, a) => [a, a],
-            Step::Binary(_, a, b) => [a, b],
-        };
-        for source in sources {
+        for source in step.sources() {
             if let Source::Register(register) = source
                 && let Some(result) = register.checked_sub(program.loads.len())
                 && let Some(last_reader) = last_readers.get_mut(result)
@@ -209,7 +273,6 @@ enum Kind {
     PerColumn,
     PerRow,
     Scalar,
-    Output,
 }
 
 impl From<Broadcast> for Kind {
@@ -234,7 +297,7 @@ struct DeviceSource {
     content: u32,
 }
 
-/// Step in the C file.
+/// ProgramStep in the C file.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 struct DeviceStep {
@@ -244,73 +307,116 @@ struct DeviceStep {
     b: DeviceSource,
 }
 
+/// Result in the C file.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct DeviceResult {
+    memory: u64,
+    /// The register that holds it in the end.
+    content: u32,
+    padding: u32,
+}
+
 /// Program in the C file.
 #[repr(C)]
 struct DeviceProgram {
     steps: [DeviceStep; MAX_STEPS],
+    results: [DeviceResult; MOST_RESULTS],
     length: u32,
+    left: u32,
 }
 
 // SAFETY: the C struct has the same fields in the same order.
 unsafe impl DeviceRepr for DeviceProgram {}
 
-const _: () = assert!(size_of::<DeviceProgram>() == 648, "as kernels/program.cu has it");
+const _: () = assert!(size_of::<DeviceProgram>() == 1352, "as kernels/program.cu has it");
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::Binary;
+    use crate::ops::{Binary, Builder};
 
-    /// The registers of the results that are kept, and how many there are.
-    fn registers(loads: &[Load], steps: &[Step]) -> Result<(Vec<u32>, usize), String> {
-        let program = Program { loads: loads.to_vec(), steps: steps.to_vec(), rows: 1, columns: 1 };
-        let (steps, registers) = translate(&program)?;
-        Ok((steps.iter().map(|step| step.result).collect(), registers))
+    /// A node, whichever.
+    fn node() -> NodeId {
+        let builder = Builder::new();
+        let x = builder.input("x", []);
+        builder.finish(x, ()).unwrap().inputs
     }
 
-    fn exp(register: usize) -> Step {
-        Step::Unary(Unary::Exp, Source::Register(register))
+    /// The registers of the results that are kept, those that are left, and how many there are.
+    fn registers(
+        loads: &[Load],
+        steps: &[ProgramStep],
+        left: &[usize],
+    ) -> Result<(Vec<u32>, Vec<u32>, usize), String> {
+        let results = left.iter().map(|&step| (step, node())).collect();
+        let program = Program { loads: loads.to_vec(), steps: steps.to_vec(), rows: 1, columns: 1, results };
+        let Translated { steps, results, registers } = translate(&program)?;
+        Ok((steps.iter().map(|step| step.result).collect(), results, registers))
     }
 
-    fn add(a: usize, b: usize) -> Step {
-        Step::Binary(Binary::Add, Source::Register(a), Source::Register(b))
+    fn exp(register: usize) -> ProgramStep {
+        ProgramStep::Unary(Unary::Exp, Source::Register(register))
+    }
+
+    fn add(a: usize, b: usize) -> ProgramStep {
+        ProgramStep::Binary(Binary::Add, Source::Register(a), Source::Register(b))
     }
 
     #[test]
-    fn a_chain_needs_one_register_and_a_single_step_none() {
-        let chain: Vec<Step> = (0..5).map(exp).collect();
-        assert_eq!(registers(&[Load::Product], &chain), Ok((vec![0; 5], 1)));
-        assert_eq!(registers(&[Load::Product], &chain[..1]), Ok((vec![0], 0)));
+    fn a_chain_needs_one_register() {
+        let chain: Vec<ProgramStep> = (0..5).map(exp).collect();
+        assert_eq!(registers(&[Load::Product], &chain, &[4]), Ok((vec![0; 5], vec![0], 1)));
     }
 
     #[test]
-    fn a_register_is_kept_until_its_last_reader() {
+    fn a_register_is_kept_until_its_last_reader_and_what_is_left_until_the_end() {
         // Registers 1, 2, 3 and 4 of the program; 1 is read twice.
         let steps = [exp(0), exp(1), add(1, 2), exp(3)];
-        assert_eq!(registers(&[Load::Product], &steps), Ok((vec![0, 1, 0, 0], 2)));
+        assert_eq!(registers(&[Load::Product], &steps, &[3]), Ok((vec![0, 1, 0, 0], vec![0], 2)));
+        assert_eq!(registers(&[Load::Product], &steps, &[0, 3]), Ok((vec![0, 1, 1, 1], vec![0, 1], 2)));
+        assert_eq!(registers(&[Load::Product], &steps, &[1, 2, 3]), Ok((vec![0, 1, 0, 2], vec![1, 0, 2], 3)));
+    }
+
+    /// So many results, put together until only some are left.
+    fn widest(width: usize, left: usize) -> (Vec<ProgramStep>, Vec<usize>) {
+        let mut steps = vec![exp(0); width];
+        let mut sum = 1;
+        for next in left..width {
+            steps.push(add(sum, next + 1));
+            sum = steps.len();
+        }
+        let last = steps.len() - 1;
+        (steps, (1..left).chain([last]).collect())
     }
 
     #[test]
-    fn the_widest_program_of_16_steps_needs_8_registers() {
-        let mut steps = vec![exp(0); 8];
-        steps.push(add(1, 2));
-        steps.extend((3..9).map(|i| add(i, i + 6)));
-        steps.push(exp(15));
-        assert_eq!(steps.len(), MAX_STEPS);
-        assert_eq!(registers(&[Load::Product], &steps).unwrap().1, 8);
+    fn the_widest_programs_need_8_registers_of_16_steps_and_18_of_32() {
+        for (width, left, most_steps) in [(8, 1, 16), (18, 4, 32), (17, 4, 32), (16, 1, 32)] {
+            let (steps, results) = widest(width, left);
+            assert!(steps.len() == 2 * width - left && steps.len() <= most_steps, "{width} {left}");
+            assert_eq!(registers(&[Load::Product], &steps, &results).unwrap().2, width);
+        }
     }
 
     #[test]
     fn steps_that_nothing_reads_are_left_out_and_so_is_what_only_they_read() {
         let steps = [exp(0), exp(1), add(2, 2), exp(0), exp(4)];
-        assert_eq!(registers(&[Load::Product], &steps), Ok((vec![0, 0], 1)));
+        assert_eq!(registers(&[Load::Product], &steps, &[4]), Ok((vec![0, 0], vec![0], 1)));
     }
 
     #[test]
     fn programs_that_cannot_be_sent_are_refused() {
-        let refused = |steps: &[Step]| registers(&[Load::Product], steps).unwrap_err();
-        assert_eq!(refused(&[]), "a program has 1 to 16 steps, not 0");
-        assert_eq!(refused(&[exp(0); 17]), "a program has 1 to 16 steps, not 17");
-        assert_eq!(refused(&[exp(0), exp(2)]), "step 1 reads register 2, and only 2 come before it");
+        let refused =
+            |steps: &[ProgramStep], left: &[usize]| registers(&[Load::Product], steps, left).unwrap_err();
+        assert_eq!(refused(&[], &[0]), "a program has 1 to 32 steps, not 0");
+        assert_eq!(refused(&[exp(0); 33], &[32]), "a program has 1 to 32 steps, not 33");
+        assert_eq!(refused(&[exp(0), exp(2)], &[1]), "step 1 reads register 2, and only 2 come before it");
+        let steps = [exp(0); 5];
+        for left in [&[][..], &[3], &[4, 4], &[2, 1, 4], &[0, 1, 2, 3, 4]] {
+            let said = refused(&steps, left);
+            assert!(said.starts_with("a program of 5 steps leaves up to 4 results in order"), "{said}");
+            assert!(said.ends_with(&format!("not those of the steps {left:?}")), "{said}");
+        }
     }
 }

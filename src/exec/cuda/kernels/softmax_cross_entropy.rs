@@ -3,8 +3,8 @@
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut, PushKernelArg};
 
 use super::kernel::Kernel;
+use super::loader::{File, Loader};
 use crate::exec::cuda::CudaError;
-use crate::exec::cuda::device::{File, Loader};
 
 /// Elements of one access, threads of a block that holds several rows, and threads of a block of
 /// `one_hot`, as in the kernels.

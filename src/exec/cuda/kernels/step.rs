@@ -10,11 +10,11 @@ use cudarc::driver::{DeviceRepr, ValidAsZeroBits};
 ///
 /// - what is random (dropout masks, shifts) is drawn for the step `number` − 1, which is the number of
 ///   updates so far, as on the CPU;
-/// - the batch is the `number` − 1 − `epoch_start`-th of its epoch, and so is the learning rate;
+/// - the batch is the `number` − 1 − `epoch_start`-th of its epoch, and so are the step's scalars, the learning rate among
+///   them;
 /// - the update is the `number`-th, from 1.
 ///
-/// The host writes [`StepState::new`] before the first step. In the first step of an epoch
-/// [`Optimizers::begin_epoch`](super::Optimizers::begin_epoch) comes before all.
+/// The host writes [`StepState::new`] before the first step of an epoch.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct StepState {
@@ -25,32 +25,15 @@ pub struct StepState {
     /// The number of the first step whose loss was not finite, or [`Self::NONE`]. From that step on,
     /// updates change nothing.
     pub first_not_finite: u64,
-    /// α.
-    pub learning_rate: f32,
-    /// 1 − αλ: what weight decay multiplies each parameter by.
-    pub decay: f32,
-    /// 1 / (1 − β₁ᵗ) of Adam.
-    pub m_correction: f32,
-    /// 1 / (1 − β₂ᵗ) of Adam.
-    pub v_correction: f32,
 }
 
 impl StepState {
     /// No step's number.
     pub const NONE: u64 = u64::MAX;
 
-    /// Between steps, at the beginning of an epoch, after some updates: 0 in a fresh run. The rates
-    /// are NaN until a step begins.
+    /// Between steps, at the beginning of an epoch, after some updates: 0 in a fresh run.
     pub const fn new(updates: u64) -> Self {
-        Self {
-            number: updates,
-            epoch_start: updates,
-            first_not_finite: Self::NONE,
-            learning_rate: f32::NAN,
-            decay: f32::NAN,
-            m_correction: f32::NAN,
-            v_correction: f32::NAN,
-        }
+        Self { number: updates, epoch_start: updates, first_not_finite: Self::NONE }
     }
 }
 
@@ -62,11 +45,11 @@ impl Default for StepState {
 
 // SAFETY: numbers alone, for which all bits zero are a value.
 unsafe impl Zeroable for StepState {}
-// SAFETY: numbers alone, three of 8 bytes and four of 4: no padding, and every bit pattern is a value.
+// SAFETY: numbers alone, of 8 bytes each: no padding, and every bit pattern is a value.
 unsafe impl Pod for StepState {}
 // SAFETY: as of `Zeroable`.
 unsafe impl ValidAsZeroBits for StepState {}
 // SAFETY: the C struct has the same fields in the same order.
 unsafe impl DeviceRepr for StepState {}
 
-const _: () = assert!(size_of::<StepState>() == 40, "as kernels/step.cuh has it");
+const _: () = assert!(size_of::<StepState>() == 24, "as kernels/step.cuh has it");

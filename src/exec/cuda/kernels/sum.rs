@@ -3,8 +3,8 @@
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut, PushKernelArg};
 
 use super::kernel::Kernel;
+use super::loader::Loader;
 use crate::exec::cuda::CudaError;
-use crate::exec::cuda::device::Loader;
 
 /// Threads of a block, elements of one access, and lanes of a warp, as in the kernels.
 const THREADS: usize = 256;

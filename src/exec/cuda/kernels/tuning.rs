@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use super::gemm::Factor;
+use super::factor::Factor;
 use super::variant::{Tuned, Use, Variant, precision};
 use crate::exec::cuda::CudaError;
 use crate::ops::{Extents, MatMul};

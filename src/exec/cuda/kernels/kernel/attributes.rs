@@ -11,7 +11,7 @@ use cudarc::driver::sys::{
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut, DevicePtr, DeviceRepr, DriverError, LaunchConfig};
 
 use super::Kernel;
-use crate::exec::cuda::device::require;
+use crate::exec::cuda::driver::require;
 use crate::exec::cuda::error::During;
 use crate::exec::cuda::{Capability, CudaError};
 

@@ -7,7 +7,7 @@ use cudarc::driver::{CudaSlice, CudaStream, CudaViewMut, DevicePtr, PushKernelAr
 use super::{Latency, WARP, in_clusters};
 use crate::exec::cuda::error::During;
 use crate::exec::cuda::kernels::kernel::Kernel;
-use crate::exec::cuda::{CudaError, Device};
+use crate::exec::cuda::{CudaError, memory};
 
 /// Links in device memory, each the address of the next.
 pub struct Links {
@@ -47,20 +47,14 @@ impl Latency {
     ///
     /// # Errors
     /// No links, a stride of 0, a link that leads nowhere; memory that does not suffice; what the driver reports.
-    pub fn links(
-        &self,
-        device: &Device,
-        stream: &Arc<CudaStream>,
-        next: &[u32],
-        stride: usize,
-    ) -> Result<Links, CudaError> {
+    pub fn links(&self, stream: &Arc<CudaStream>, next: &[u32], stride: usize) -> Result<Links, CudaError> {
         let kernel = &self.chase;
         if next.is_empty() || stride == 0 {
             return Err(kernel.refuse(format!("{} links {stride} words apart are no links", next.len())));
         }
         expect_links(kernel, next)?;
         let words = kernel.count(&[next.len(), stride])?;
-        let mut memory = device.allocate::<u64>(stream, words)?;
+        let mut memory = memory::allocate::<u64>(stream, words)?;
         let address = memory.device_ptr(stream).0;
         let mut content = vec![0_u64; words];
         for (place, &to) in content.chunks_exact_mut(stride).zip(next) {
@@ -104,11 +98,11 @@ impl Latency {
     ///
     /// # Errors
     /// Another length, a link that leads nowhere; memory that does not suffice; what the driver reports.
-    pub fn table(&self, device: &Device, stream: &Arc<CudaStream>, next: &[u32]) -> Result<Table, CudaError> {
+    pub fn table(&self, stream: &Arc<CudaStream>, next: &[u32]) -> Result<Table, CudaError> {
         let kernel = &self.shared_chase;
         kernel.expect_length("next", next.len(), Self::LINKS)?;
         expect_links(kernel, next)?;
-        Ok(Table { next: device.upload(stream, next)? })
+        Ok(Table { next: memory::upload(stream, next)? })
     }
 
     /// `end` = the number of the link that `steps` links lead to from link 0, in shared memory. One warp, one load

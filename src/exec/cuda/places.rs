@@ -5,14 +5,14 @@
 
 use std::ops::Range;
 
-use crate::exec::order::Order;
+use super::order::Order;
 
 /// Places begin at multiples of this many elements: 128 bytes in float32, what a warp reads at once.
-pub(in crate::exec) const ALIGNMENT: usize = 32;
+pub(super) const ALIGNMENT: usize = 32;
 
 /// A value that wants a place.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(in crate::exec) struct Value {
+pub(super) struct Value {
     /// Elements.
     pub size: usize,
     /// The task that writes it.
@@ -23,11 +23,7 @@ pub(in crate::exec) struct Value {
 
 /// A place for each value, behind the first `reserved` elements, and where the last one ends. Values are in the
 /// order of their writers.
-pub(in crate::exec) fn places(
-    order: &Order,
-    values: &[Value],
-    reserved: usize,
-) -> (Vec<Range<usize>>, usize) {
+pub(super) fn places(order: &Order, values: &[Value], reserved: usize) -> (Vec<Range<usize>>, usize) {
     let mut places: Vec<Range<usize>> = Vec::with_capacity(values.len());
     let mut end = reserved.next_multiple_of(ALIGNMENT);
     // Those that may still be in use, by where they begin.
@@ -64,7 +60,7 @@ pub(in crate::exec) fn places(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::order::Access;
+    use crate::exec::cuda::Access;
 
     fn value(writer: usize, readers: &[usize]) -> Value {
         Value { size: 40, writer, readers: readers.to_vec() }

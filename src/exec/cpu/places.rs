@@ -6,22 +6,20 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::Resident;
 use crate::exec::instruction::Instruction;
-use crate::exec::plan::Request;
+use crate::exec::{Resident, Wanted};
 use crate::graph::NodeId;
 use crate::ops::{Graph, Leaf, Op};
 
 /// Places begin at multiples of this many elements: 64 bytes in float32, a cache line.
 const ALIGNMENT: usize = 16;
 
-/// A place for every value, and the size of the arena. Values that are `passing` on as they are computed have none.
-pub(in crate::exec) fn places(
+/// A place for every value, and the size of the arena. Inputs that are mostly zero have none.
+pub(super) fn places(
     graph: &Graph,
     instructions: &[Instruction],
-    wanted: &[NodeId],
-    passing: &[NodeId],
-    request: Request<'_>,
+    wanted: Wanted<'_>,
+    mostly_zero: &[NodeId],
 ) -> (Vec<Option<Range<usize>>>, usize) {
     let mut places: Vec<Option<Range<usize>>> = vec![None; graph.len()];
     let mut last_use = vec![0; graph.len()];
@@ -30,24 +28,29 @@ pub(in crate::exec) fn places(
             last_use[node.index()] = time;
         }
     }
-    for &Resident { node, offset } in request.residents {
+    for &Resident { node, offset } in wanted.residents {
         places[node.index()] = Some(offset..offset + graph[node].shape.size());
         last_use[node.index()] = usize::MAX;
     }
-    let mut arena = FreeList { end: request.reserved.next_multiple_of(ALIGNMENT), free: BTreeMap::new() };
+    let mut arena = FreeList { end: wanted.reserved.next_multiple_of(ALIGNMENT), free: BTreeMap::new() };
     let inputs =
         graph.iter().filter(|(_, node)| matches!(node.op, Op::Leaf(Leaf::Input(_)))).map(|(id, _)| id);
-    let is_placed = |node: &NodeId| !passing.contains(node) && !request.mostly_zero.contains(node);
-    for id in inputs.chain(wanted.iter().copied()).filter(is_placed) {
+    for id in inputs.filter(|id| !mostly_zero.contains(id)) {
+        places[id.index()].get_or_insert_with(|| arena.take(graph[id].shape.size()));
+    }
+    let stores = instructions.iter().filter(|instruction| instruction.stores);
+    let in_place: Vec<NodeId> = stores.flat_map(Instruction::writes).collect();
+    for store in wanted.stores.iter().filter(|store| in_place.contains(&store.value)) {
+        places[store.value.index()] = places[store.into.index()].clone();
+    }
+    for &id in wanted.outputs {
         last_use[id.index()] = usize::MAX;
-        if places[id.index()].is_none() {
-            places[id.index()] = Some(arena.take(graph[id].shape.size()));
-        }
+        places[id.index()].get_or_insert_with(|| arena.take(graph[id].shape.size()));
     }
     let mut dying: Vec<Vec<NodeId>> = vec![Vec::new(); instructions.len()];
     for (time, instruction) in instructions.iter().enumerate() {
         for node in instruction.writes() {
-            if places[node.index()].is_none() && is_placed(&node) {
+            if places[node.index()].is_none() {
                 places[node.index()] = Some(arena.take(graph[node].shape.size()));
                 // A value that nobody reads is written all the same, and dies at once.
                 dying[last_use[node.index()].max(time)].push(node);
@@ -115,7 +118,7 @@ impl FreeList {
 mod tests {
     use super::*;
     use crate::exec::Plan;
-    use crate::ops::Builder;
+    use crate::ops::{Builder, Function};
 
     #[test]
     fn values_that_live_at_the_same_time_never_share_memory() {
@@ -128,10 +131,8 @@ mod tests {
             let older = values[i / 2];
             values.push(older * (last.sum() + last));
         }
-        let output = values[12];
-        let id = output.id().unwrap();
-        let graph = builder.finish().unwrap();
-        let plan = Plan::new(&graph, &[id], &[], 0);
+        let Function { graph, outputs: output, .. } = builder.finish(x, values[12]).unwrap();
+        let plan = Plan::new(&graph, Wanted::outputs(&[output]));
         let mut live: Vec<(NodeId, Range<usize>)> = Vec::new();
         for (time, instruction) in plan.instructions.iter().enumerate() {
             for node in instruction.writes() {
@@ -143,7 +144,7 @@ mod tests {
                 live.push((node, place));
             }
             live.retain(|(node, _)| {
-                *node == id
+                *node == output
                     || plan.instructions[time + 1..].iter().any(|later| later.reads(&graph).contains(node))
             });
         }

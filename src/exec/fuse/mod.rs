@@ -6,19 +6,31 @@
 //! - A matrix product that only one such loop reads takes the loop as its epilogue: bias and ReLU
 //!   forwards, ReLU's mask backwards, tile by tile while the tile is in cache.
 //! - The loss and its gradient are found together: one reading of the logits gives both.
+//! - What is stored into a parameter and its optimizer's state is one loop of several results (`stores`), which writes where
+//!   the old values lie, and may be the epilogue of the product that the gradient is.
 
-use super::instruction::{Instruction, Load, Program, Source, Step, Work};
+mod stores;
+
+use super::Wanted;
+use super::instruction::{Instruction, Load, MAX_REGISTERS, Program, ProgramStep, Source, Work};
 use crate::graph::NodeId;
 use crate::ops::{
-    Binary, Classification, Draw, Graph, Layout, Leaf, MAX_ARITY, MatMul, Op, Reduction, Rule, Tensor,
+    Binary, Classification, Draw, Graph, Layout, Leaf, MAX_ARITY, MatMul, Op, Reduction, Rule, Store, Tensor,
 };
 
-/// The most registers of one program: they stay in the first-level cache together.
-pub(super) const MAX_REGISTERS: usize = 16;
+/// The instructions that compute what is wanted, in evaluation order, and behind them those that store. A loop that stores
+/// may be the epilogue of the product that it is computed from if `products_store`.
+pub(super) fn instructions(graph: &Graph, wanted: Wanted<'_>, products_store: bool) -> Vec<Instruction> {
+    Fusion::new(graph, wanted, products_store).instructions()
+}
 
-/// The instructions that compute `outputs`, in evaluation order.
-pub(super) fn instructions(graph: &Graph, outputs: &[NodeId]) -> Vec<Instruction> {
-    Fusion::new(graph, outputs).instructions()
+/// A loop that stores.
+#[derive(Clone, Debug)]
+struct Update {
+    /// The elementwise nodes that it computes, operands first.
+    members: Vec<NodeId>,
+    /// Those of them that are stored.
+    values: Vec<NodeId>,
 }
 
 struct Fusion<'a> {
@@ -38,12 +50,20 @@ struct Fusion<'a> {
     inlined: Vec<bool>,
     /// For nodes computed as part of another's instruction.
     absorbed: Vec<bool>,
+    /// Loops that store, and which of them computes a node.
+    updates: Vec<Update>,
+    update_of: Vec<Option<usize>>,
+    /// What is stored by copying.
+    copies: Vec<Store>,
+    /// Whether loops that store may be epilogues; matrix products for which they may not.
+    products_store: bool,
+    kept_apart: Vec<bool>,
     /// Instructions found ahead, by the position where they stand.
     ahead: Vec<Option<Instruction>>,
 }
 
 impl<'a> Fusion<'a> {
-    fn new(graph: &'a Graph, outputs: &[NodeId]) -> Self {
+    fn new(graph: &'a Graph, wanted: Wanted<'_>, products_store: bool) -> Self {
         let none = vec![false; graph.len()];
         let mut fusion = Self {
             graph,
@@ -54,15 +74,24 @@ impl<'a> Fusion<'a> {
             first_user: vec![None; graph.len()],
             demanded: none.clone(),
             inlined: none.clone(),
-            absorbed: none,
+            absorbed: none.clone(),
+            updates: Vec::new(),
+            update_of: vec![None; graph.len()],
+            copies: Vec::new(),
+            products_store,
+            kept_apart: none,
             ahead: vec![None; graph.len()],
         };
-        for output in outputs {
+        for output in wanted.outputs {
             fusion.is_output[output.index()] = true;
             fusion.live[output.index()] = true;
         }
+        for store in wanted.stores {
+            fusion.live[store.value.index()] = true;
+        }
         fusion.find_uses();
         fusion.find_cross_entropy();
+        fusion.find_stores(wanted.stores);
         fusion.find_inlined();
         fusion
     }
@@ -111,7 +140,7 @@ impl<'a> Fusion<'a> {
                 self.absorbed[part.index()] = true;
             }
             let work = Work::CrossEntropy { logits, labels, gradient, scale };
-            self.ahead[loss.min(gradient).index()] = Some(Instruction { work, output: loss });
+            self.ahead[loss.min(gradient).index()] = Some(Instruction { work, output: loss, stores: false });
         }
     }
 
@@ -150,7 +179,7 @@ impl<'a> Fusion<'a> {
     fn find_inlined(&mut self) {
         let mut registers = vec![0; self.graph.len()];
         for (id, node) in self.graph.iter() {
-            if !self.live[id.index()] || !self.is_elementwise(id) {
+            if !self.live[id.index()] || !self.is_elementwise(id) || self.update_of[id.index()].is_some() {
                 continue;
             }
             // One for the result; one is held back for the product of a matmul.
@@ -193,7 +222,7 @@ impl<'a> Fusion<'a> {
     }
 
     fn instructions(mut self) -> Vec<Instruction> {
-        let mut instructions = Vec::new();
+        let (mut instructions, mut storing) = (Vec::new(), Vec::new());
         for (id, node) in self.graph.iter() {
             if let Some(instruction) = self.ahead[id.index()].take() {
                 instructions.push(instruction);
@@ -201,6 +230,13 @@ impl<'a> Fusion<'a> {
             let here = id.index();
             let is_input = matches!(node.op, Op::Leaf(Leaf::Input(_)));
             if !self.live[here] || self.absorbed[here] || self.inlined[here] || is_input {
+                continue;
+            }
+            if let Some(update) = self.update_of[here].map(|number| &self.updates[number]) {
+                if update.members.last() == Some(&id) {
+                    let work = self.loop_over(&update.members, &update.values);
+                    storing.push(Instruction { work, output: id, stores: true });
+                }
                 continue;
             }
             let work = if let Some(value) = self.known(id) {
@@ -212,7 +248,7 @@ impl<'a> Fusion<'a> {
                 continue; // read in place, or computed by the instruction that alone reads it
             } else {
                 match node.op {
-                    Op::Unary(_) | Op::Binary(_) => self.elementwise(id),
+                    Op::Unary(_) | Op::Binary(_) => self.loop_over(&self.members(id), &[id]),
                     Op::MatMul(matmul) => Work::Product {
                         matmul,
                         operands: [node.inputs[0], node.inputs[1]],
@@ -222,9 +258,11 @@ impl<'a> Fusion<'a> {
                     _ => Work::Operation,
                 }
             };
-            instructions.push(Instruction { work, output: id });
+            instructions.push(Instruction { work, output: id, stores: false });
         }
-        instructions
+        let copy =
+            |store: &Store| Instruction { work: Work::Copy(store.value), output: store.into, stores: true };
+        instructions.into_iter().chain(storing).chain(self.copies.iter().map(copy)).collect()
     }
 
     /// The elementwise nodes that are computed in the loop of `root`, operands first, `root` last.
@@ -246,7 +284,7 @@ impl<'a> Fusion<'a> {
             let Op::MatMul(matmul) = self.graph[id].op else { return None };
             let uses_here = operands().filter(|&other| other == id).count();
             let only_here = !self.is_output[id.index()] && uses_here == self.uses[id.index()] as usize;
-            only_here.then_some((id, matmul))
+            (only_here && !self.kept_apart[id.index()]).then_some((id, matmul))
         })
     }
 
@@ -260,15 +298,17 @@ impl<'a> Fusion<'a> {
         while let Some(inlined) = root.filter(|root| self.inlined[root.index()]) {
             root = self.first_user[inlined.index()];
         }
-        let product = root.and_then(|root| self.product_of(&self.members(root)));
+        let product = root.and_then(|root| match self.update_of[root.index()] {
+            Some(number) => self.product_of(&self.updates[number].members),
+            None => self.product_of(&self.members(root)),
+        });
         product.is_some_and(|(product, _)| product == id)
     }
 
-    /// The loop of an elementwise node, as an epilogue where it can be one.
-    fn elementwise(&self, root: NodeId) -> Work {
-        let members = self.members(root);
-        let product = self.product_of(&members);
-        let mut program = self.program(&members, product.map(|(id, _)| id));
+    /// A loop over some nodes, of which it leaves `results`; as an epilogue where it can be one.
+    fn loop_over(&self, members: &[NodeId], results: &[NodeId]) -> Work {
+        let product = self.product_of(members);
+        let mut program = self.program(members, results, product.map(|(id, _)| id));
         match product {
             Some((id, matmul)) => {
                 let inputs = &self.graph[id].inputs;
@@ -283,8 +323,8 @@ impl<'a> Fusion<'a> {
                 let by_row = program.loads.iter().any(|load| matches!(load, Load::PerRow(_)));
                 let by_column = program.steps.iter().any(|step| {
                     let sources = match *step {
-                        Step::Unary(_, a) => [a, a],
-                        Step::Binary(_, a, b) => [a, b],
+                        ProgramStep::Unary(_, a) => [a, a],
+                        ProgramStep::Binary(_, a, b) => [a, b],
                     };
                     sources.iter().any(|source| matches!(source, Source::PerColumn(_)))
                 });
@@ -296,7 +336,7 @@ impl<'a> Fusion<'a> {
         }
     }
 
-    fn program(&self, members: &[NodeId], product: Option<NodeId>) -> Program {
+    fn program(&self, members: &[NodeId], results: &[NodeId], product: Option<NodeId>) -> Program {
         // The loads come first, so that each register's number is known when a step refers to it.
         let mut loads: Vec<Load> = Vec::new();
         for &operand in members.iter().flat_map(|&member| &self.graph[member].inputs) {
@@ -319,9 +359,9 @@ impl<'a> Fusion<'a> {
         let steps = members.iter().filter_map(|&member| {
             let node = &self.graph[member];
             match node.op {
-                Op::Unary(unary) => Some(Step::Unary(unary, source(node.inputs[0]))),
+                Op::Unary(unary) => Some(ProgramStep::Unary(unary, source(node.inputs[0]))),
                 Op::Binary(binary) => {
-                    Some(Step::Binary(binary, source(node.inputs[0]), source(node.inputs[1])))
+                    Some(ProgramStep::Binary(binary, source(node.inputs[0]), source(node.inputs[1])))
                 }
                 _ => None, // members are elementwise
             }
@@ -329,7 +369,9 @@ impl<'a> Fusion<'a> {
         let steps = steps.collect();
         let root = members.last().map(|&root| self.graph[root].shape.rows_and_columns());
         let (rows, columns) = root.unwrap_or((0, 0));
-        Program { loads, steps, rows, columns }
+        let results = members.iter().enumerate().filter(|(_, member)| results.contains(member));
+        let results = results.map(|(step, &member)| (step, member)).collect();
+        Program { loads, steps, rows, columns, results }
     }
 
     fn load(&self, operand: NodeId, product: Option<NodeId>) -> Option<Load> {
@@ -352,6 +394,15 @@ enum View {
     Scalar(NodeId),
     PerRow(NodeId),
     PerColumn(NodeId),
+}
+
+impl View {
+    /// The node that is repeated.
+    fn operand(&self) -> NodeId {
+        match *self {
+            Self::Scalar(node) | Self::PerRow(node) | Self::PerColumn(node) => node,
+        }
+    }
 }
 
 /// The nodes that are one number everywhere, whatever the inputs: constants and what is made of them.
@@ -387,3 +438,6 @@ fn known_values(graph: &Graph) -> Vec<Option<f64>> {
     }
     known
 }
+
+#[cfg(test)]
+mod tests;

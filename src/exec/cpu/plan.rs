@@ -1,0 +1,139 @@
+//! The plan of a graph: a list of instructions, and a place in one arena for every value that is kept.
+//!
+//! Shapes are known, so everything is decided here: which nodes are computed at all, which are fused
+//! into one pass over memory, which share memory. Fusion happens
+//! after differentiation, so derivative rules stay one line each and still run as fused kernels.
+
+use std::ops::Range;
+
+use super::{places, zeros};
+use crate::exec::instruction::{Instruction, Load, Program, ProgramStep, Source, Work};
+use crate::exec::update::Update;
+use crate::exec::{Wanted, fuse};
+use crate::graph::{NodeId, Shape};
+use crate::ops::{Binary, Graph, MatMul};
+
+/// A graph made ready to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub(super) graph: Graph,
+    pub(super) instructions: Vec<Instruction>,
+    /// For each instruction the rule that it carries out, if it is an optimizer's.
+    pub(super) updates: Vec<Option<Update>>,
+    pub(super) places: Vec<Option<Range<usize>>>,
+    pub(super) arena: usize,
+    /// For each node whose zeros are left out of products: its number among them.
+    pub(super) zeros: Vec<Option<usize>>,
+}
+
+impl Plan {
+    /// Plans the computation of what is wanted.
+    ///
+    /// Residents lie where the caller says, in the arena's first `reserved` elements; everything else is placed behind.
+    /// Inputs and outputs keep their place to themselves; other values share memory with those that live at other times.
+    /// What is stored is written where the input lies that it replaces. Nodes that nothing needs are left out.
+    pub fn new(graph: &Graph, wanted: Wanted<'_>) -> Self {
+        Self::with_zeros(graph, wanted, &[])
+    }
+
+    /// The same with inputs that are mostly zero, (rows, columns), neither residents nor outputs. Their values are given as
+    /// [`Nonzeros`](super::Nonzeros) and nowhere else, so nothing may read them but products, as their first operand.
+    pub fn with_zeros(graph: &Graph, wanted: Wanted<'_>, mostly_zero: &[NodeId]) -> Self {
+        let mut instructions = fuse::instructions(graph, wanted, true);
+        instructions.iter_mut().for_each(start_from_addend);
+        let zeros = zeros::numbers(graph, &instructions, mostly_zero);
+        let (places, arena) = places::places(graph, &instructions, wanted, mostly_zero);
+        let updates = instructions.iter().map(|instruction| Update::of(instruction.program()?)).collect();
+        Self { graph: graph.clone(), instructions, updates, places, arena, zeros }
+    }
+
+    /// The number of elements the arena must have.
+    pub fn arena(&self) -> usize {
+        self.arena
+    }
+
+    /// The instructions in the order in which they run.
+    pub fn instructions(&self) -> &[Instruction] {
+        &self.instructions
+    }
+
+    /// Where a node's values lie: of use for inputs, and for outputs after a run.
+    ///
+    /// # Panics
+    /// When the node is neither an input nor what an instruction writes, or is an input that is mostly zero.
+    pub fn place(&self, node: NodeId) -> Range<usize> {
+        match &self.places[node.index()] {
+            Some(place) => place.clone(),
+            None => panic!("node {} has no memory of its own in this plan", node.index()),
+        }
+    }
+
+    /// The shape of a node's values.
+    pub fn shape(&self, node: NodeId) -> &Shape {
+        &self.graph[node].shape
+    }
+
+    /// How many instructions run until a node is known.
+    ///
+    /// # Panics
+    /// When none computes it.
+    pub fn instructions_until(&self, node: NodeId) -> usize {
+        match self.instructions.iter().position(|instruction| instruction.output == node) {
+            Some(position) => position + 1,
+            None => panic!("no instruction computes node {}", node.index()),
+        }
+    }
+
+    /// Whether a node's values lie in the arena.
+    pub(super) fn has_place(&self, node: NodeId) -> bool {
+        self.places[node.index()].is_some()
+    }
+
+    /// If the product of these leaves out the zeros of the first: the number of the first among such nodes.
+    pub fn zeros_left_out(&self, matmul: MatMul, [a, b]: [NodeId; 2]) -> Option<usize> {
+        self.zeros[a.index()]
+            .filter(|_| !self.has_place(a) || zeros::can_leave_out_zeros(matmul, self.shape(b)))
+    }
+}
+
+/// If all that first happens to a product is that the same row is added to each of its rows, as a bias is, lets the
+/// product's sums start from that row.
+fn start_from_addend(instruction: &mut Instruction) {
+    let Work::Product { epilogue, start, .. } = &mut instruction.work else { return };
+    let Some(program) = epilogue else { return };
+    let Some(product) = program.loads.iter().position(|load| *load == Load::Product) else { return };
+    let product = Source::Register(product);
+    let row = match program.steps[0] {
+        ProgramStep::Binary(Binary::Add, a, Source::PerColumn(row)) if a == product => row,
+        ProgramStep::Binary(Binary::Add, Source::PerColumn(row), b) if b == product => row,
+        _ => return,
+    };
+    let uses = |step: &ProgramStep| match *step {
+        ProgramStep::Unary(_, a) => a == product,
+        ProgramStep::Binary(_, a, b) => a == product || b == product,
+    };
+    if program.steps[1..].iter().any(uses) {
+        return;
+    }
+    *start = Some(row);
+    *epilogue = without_first_step(program, product);
+}
+
+/// The program when its first step's result is what `product` holds: none if nothing is left to do.
+fn without_first_step(program: &Program, product: Source) -> Option<Program> {
+    let removed = program.loads.len();
+    let renamed = |source| match source {
+        Source::Register(register) if register == removed => product,
+        Source::Register(register) if register > removed => Source::Register(register - 1),
+        other => other,
+    };
+    let steps = program.steps[1..].iter().map(|step| match *step {
+        ProgramStep::Unary(unary, a) => ProgramStep::Unary(unary, renamed(a)),
+        ProgramStep::Binary(binary, a, b) => ProgramStep::Binary(binary, renamed(a), renamed(b)),
+    });
+    let steps: Vec<ProgramStep> = steps.collect();
+    (!steps.is_empty()).then(|| {
+        let results = program.results.iter().map(|&(step, node)| (step - 1, node)).collect();
+        Program { steps, results, ..program.clone() }
+    })
+}

@@ -1,0 +1,320 @@
+//! A plan, carried out instruction by instruction on the threads of a team.
+
+use std::ops::{Deref, Range};
+
+use super::arena::{Arena, Rest};
+use super::nonzeros::{Lists, Nonzeros};
+use super::plan::Plan;
+use super::product::{Consume, First, Product, Target, Tile};
+use super::team::{TASK, for_each_pair, for_each_piece, for_each_piece_of};
+use super::vectorized::vectorized;
+use super::{elementwise, product};
+
+use crate::exec::instruction::{Instruction, MOST_RESULTS, Work};
+use crate::exec::update::{Moved, Update};
+use crate::float::Float;
+use crate::graph::NodeId;
+use crate::ops::{
+    Draw, Extents, MAX_ARITY, MatMul, Op, Reduction, Rule, Tensor, cross_entropy_with_gradient,
+};
+use crate::optim::Piece;
+
+impl Plan {
+    /// Runs every instruction once, on the team that the caller works for.
+    ///
+    /// The inputs' values stand in their places; afterwards the outputs' stand in theirs.
+    ///
+    /// # Panics
+    /// When it has inputs that are mostly zero.
+    pub fn run<T: Float>(&self, arena: &mut Arena<T>, draw: Draw) {
+        let given = |id: &NodeId| self.zeros[id.index()].is_some() && !self.has_place(*id);
+        assert!(!self.graph.ids().any(|id| given(&id)), "see `run_part`");
+        self.run_part(0..self.instructions.len(), arena, &mut self.nonzeros(), draw);
+    }
+
+    /// Rows, columns and lists of those nodes whose zeros are left out of products: the inputs that are mostly zero
+    /// first, in their order.
+    pub fn lists(&self) -> Vec<(usize, usize, Lists)> {
+        let mut numbered: Vec<(usize, NodeId)> =
+            self.graph.ids().filter_map(|id| Some((self.zeros[id.index()]?, id))).collect();
+        numbered.sort_unstable();
+        let mut lists = vec![Lists::ByRow; numbered.len()];
+        for (matmul, operands) in self.products() {
+            if let Some(number) = self.zeros_left_out(matmul, operands).filter(|_| matmul.transpose_a) {
+                lists[number] = Lists::Both;
+            }
+        }
+        let extents = numbered.into_iter().map(|(_, id)| self.shape(id).rows_and_columns());
+        extents.zip(lists).map(|((rows, columns), lists)| (rows, columns, lists)).collect()
+    }
+
+    /// Room for what [`Self::lists`] says.
+    pub fn nonzeros<T: Float>(&self) -> Vec<Nonzeros<T>> {
+        let room = |(rows, columns, lists)| Nonzeros::new(rows, columns, lists);
+        self.lists().into_iter().map(room).collect()
+    }
+
+    /// The most elements that a thread takes beside the arena while it carries out the plan.
+    pub fn scratch(&self) -> usize {
+        let of = |instruction: &Instruction| match instruction.work {
+            Work::Product { matmul, operands: [a, b], .. } => {
+                let extents = matmul.extents(self.shape(a), self.shape(b));
+                let leaves_out_zeros = self.zeros_left_out(matmul, [a, b]).is_some();
+                product::scratch(matmul, extents, leaves_out_zeros, instruction.stores)
+            }
+            _ => 0,
+        };
+        self.instructions.iter().map(of).max().unwrap_or(0)
+    }
+
+    /// The matrix products, with their operands.
+    fn products(&self) -> impl Iterator<Item = (MatMul, [NodeId; 2])> {
+        self.instructions.iter().filter_map(|instruction| match instruction.work {
+            Work::Product { matmul, operands, .. } => Some((matmul, operands)),
+            _ => None,
+        })
+    }
+
+    /// The multiplications of the products: all, and those that were left in the last run, with zeros left out.
+    pub fn multiplications<T: Float>(&self, nonzeros: &[Nonzeros<T>]) -> [u64; 2] {
+        let mut sums = [0; 2];
+        for (matmul, [a, b]) in self.products() {
+            let Extents { m, n, k } = matmul.extents(self.shape(a), self.shape(b));
+            let left = self.zeros_left_out(matmul, [a, b]).map_or(m * k, |number| nonzeros[number].count());
+            sums[0] += (m * n * k) as u64;
+            sums[1] += (left * n) as u64;
+        }
+        sums
+    }
+
+    /// Runs some of the instructions, in their order, on the team that the caller works for. `nonzeros` is what
+    /// [`Self::nonzeros`] gave, the inputs' filled in.
+    pub fn run_part<T: Float>(
+        &self,
+        part: Range<usize>,
+        arena: &mut Arena<T>,
+        nonzeros: &mut [Nonzeros<T>],
+        draw: Draw,
+    ) {
+        for number in part {
+            self.run_instruction(number, arena, nonzeros, draw);
+            for node in self.instructions[number].writes() {
+                if let Some(number) = self.zeros[node.index()] {
+                    nonzeros[number].fill(&arena[self.place(node)]);
+                }
+            }
+        }
+    }
+
+    fn run_instruction<T: Float>(
+        &self,
+        number: usize,
+        arena: &mut Arena<T>,
+        nonzeros: &[Nonzeros<T>],
+        draw: Draw,
+    ) {
+        let Instruction { work, output, stores } = &self.instructions[number];
+        if let Work::CrossEntropy { logits, labels, gradient, scale } = *work {
+            let (rest, [losses, gradients]) = arena.lend([self.place(*output), self.place(gradient)]);
+            let operands = (self.tensor(logits, &rest), self.tensor(labels, &rest));
+            return cross_entropy(operands, T::of(scale), losses, gradients);
+        }
+        let mut places: [Range<usize>; MOST_RESULTS] = Default::default();
+        for (place, node) in places.iter_mut().zip(self.instructions[number].writes()) {
+            *place = self.place(node);
+        }
+        let (rest, results) = arena.lend(places);
+        let update = self.updates[number].as_ref();
+        match work {
+            Work::Operation => self.run_operation(*output, &rest, draw, first(results)),
+            Work::Fill(value) => first(results).fill(T::of(*value)),
+            Work::Copy(node) => first(results).copy_from_slice(rest.get(self.place(*node))),
+            Work::Elementwise(program) => match update {
+                Some(update) => self.update(update, &rest, results),
+                None => elementwise::Work { program, plan: self, rest: &rest, stores: *stores }.run(results),
+            },
+            Work::Product { matmul, operands: [a, b], start, epilogue } => {
+                let a = match self.zeros_left_out(*matmul, [*a, *b]) {
+                    Some(number) => First::Nonzeros(&nonzeros[number]),
+                    None => First::Dense(self.tensor(*a, &rest)),
+                };
+                let start = start.map(|start| rest.get(self.place(start)));
+                let product = Product { matmul: *matmul, a, b: self.tensor(*b, &rest), start };
+                let work = epilogue.as_ref().map(|program| elementwise::Work {
+                    program,
+                    plan: self,
+                    rest: &rest,
+                    stores: *stores,
+                });
+                match (work, update) {
+                    (Some(work), _) if *stores => {
+                        let consume: &Consume<'_, T> = &|tile, results| match update {
+                            Some(update) => self.update_tile(update, &rest, tile, results),
+                            None => work.run_tile_into(tile, results),
+                        };
+                        product::run(&product, Target::Others(some(results), consume));
+                    }
+                    (Some(work), _) => {
+                        product::run(&product, Target::Memory(first(results), &|tile| work.run_tile(tile)));
+                    }
+                    (None, _) => product::run(&product, Target::Memory(first(results), &|_| {})),
+                }
+            }
+            Work::CrossEntropy { .. } => {} // above
+        }
+    }
+
+    fn run_operation<T: Float>(&self, node: NodeId, rest: &Rest<'_, T>, draw: Draw, output: &mut [T]) {
+        let node = &self.graph[node];
+        let empty = Tensor { shape: &node.shape, data: &[] };
+        let mut inputs = [empty; MAX_ARITY];
+        for (tensor, &input) in inputs.iter_mut().zip(&node.inputs) {
+            *tensor = self.tensor(input, rest);
+        }
+        match &node.op {
+            Op::DropoutMask(mask) => for_each_piece(output, TASK, |task, piece| {
+                vectorized(
+                    #[inline(always)]
+                    || mask.fill(draw, (task * TASK) as u64, piece),
+                );
+            }),
+            Op::Reduction(Reduction::Sum { axes }) if inputs[0].shape.len() == 2 && axes[..] == [0] => {
+                sum_of_rows(inputs[0], output);
+            }
+            op => op.evaluate(&inputs[..node.inputs.len()], draw, output),
+        }
+    }
+
+    /// Carries out an optimizer's rule.
+    fn update<T: Float>(&self, update: &Update, rest: &Rest<'_, T>, results: elementwise::Results<'_, T>) {
+        let scalars = self.scalars(update, rest);
+        let gradients = update.gradient.map_or(&[][..], |gradient| rest.get(self.place(gradient)));
+        for_each_piece_of(update.moved(results), TASK, |task, [parameters, first, second]| {
+            let gradients = &gradients[task * TASK..][..parameters.len()];
+            vectorized(
+                #[inline(always)]
+                || update.optimizer.run(&scalars, [Piece::new(parameters, gradients, first, second)]),
+            );
+        });
+    }
+
+    /// The same for a tile of the product that is the gradient.
+    fn update_tile<T: Float>(
+        &self,
+        update: &Update,
+        rest: &Rest<'_, T>,
+        gradients: Tile<'_, T>,
+        results: [Option<Tile<'_, T>>; MOST_RESULTS],
+    ) {
+        let scalars = self.scalars(update, rest);
+        let mut moved = update.moved(results).map(|tile| tile.map(Tile::into_rows));
+        let pieces = gradients.into_rows().map(|gradients| {
+            let [parameters, first, second] = moved.each_mut().map(|rows| match rows {
+                Some(rows) => rows.next().unwrap_or_default(),
+                None => Default::default(),
+            });
+            Piece::new(parameters, gradients, first, second)
+        });
+        vectorized(
+            #[inline(always)]
+            || update.optimizer.run(&scalars, pieces),
+        );
+    }
+
+    /// The values of a rule's scalars.
+    fn scalars<T: Float>(&self, update: &Update, rest: &Rest<'_, T>) -> Scalars<T> {
+        let mut scalars = Scalars { values: [T::zero(); MOST_SCALARS], count: update.scalars.len() };
+        for (value, &node) in scalars.values.iter_mut().zip(&update.scalars) {
+            *value = rest.get(self.place(node))[0];
+        }
+        scalars
+    }
+
+    fn tensor<'a, T>(&'a self, node: NodeId, rest: &Rest<'a, T>) -> Tensor<'a, T> {
+        Tensor { shape: self.shape(node), data: rest.get(self.place(node)) }
+    }
+}
+
+/// The scalars of a rule, which are few.
+struct Scalars<T> {
+    values: [T; MOST_SCALARS],
+    count: usize,
+}
+
+/// More than any rule has.
+const MOST_SCALARS: usize = 8;
+
+impl<T> Deref for Scalars<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        &self.values[..self.count]
+    }
+}
+
+impl Update {
+    /// What is moved, of the results in a program's order: the parameters and up to two numbers of state.
+    fn moved<R: Default>(&self, results: [R; MOST_RESULTS]) -> [R; 3] {
+        let mut results = results;
+        let mut take =
+            |moved: Option<&Moved>| moved.map_or_else(R::default, |m| std::mem::take(&mut results[m.result]));
+        [take(Some(&self.theta)), take(self.state.first()), take(self.state.get(1))]
+    }
+}
+
+/// Results, none of them empty.
+fn some<T>(results: elementwise::Results<'_, T>) -> [Option<&mut [T]>; MOST_RESULTS] {
+    results.map(|result| (!result.is_empty()).then_some(result))
+}
+
+/// The first result, where there is one alone.
+fn first<T>([result, ..]: [&mut [T]; MOST_RESULTS]) -> &mut [T] {
+    result
+}
+
+/// Each row's loss and its gradient.
+fn cross_entropy<T: Float>(
+    (logits, labels): (Tensor<'_, T>, Tensor<'_, T>),
+    scale: T,
+    losses: &mut [T],
+    gradients: &mut [T],
+) {
+    let (_, classes) = logits.shape.rows_and_columns();
+    let rows = (TASK / CLASS_WORK / classes).max(1);
+    for_each_pair(losses, rows, gradients, rows * classes, |task, losses, gradients| {
+        let logits = logits.data[task * rows * classes..].chunks_exact(classes);
+        let inputs = logits.zip(&labels.data[task * rows..]);
+        let outputs = losses.iter_mut().zip(gradients.chunks_exact_mut(classes));
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((row, &label), (loss, gradient)) in inputs.zip(outputs) {
+                    *loss = cross_entropy_with_gradient(row, label, scale, gradient);
+                }
+            },
+        );
+    });
+}
+
+/// A class of a row costs as much as so many elements of elementwise work: an exponential.
+const CLASS_WORK: usize = 16;
+
+/// Columns that one task sums up: a few cache lines of each row.
+const SUM_COLUMNS: usize = 128;
+
+/// The sum of a matrix's rows, each column from the first row to the last.
+fn sum_of_rows<T: Float>(matrix: Tensor<'_, T>, output: &mut [T]) {
+    let columns = output.len().max(1);
+    for_each_piece(output, SUM_COLUMNS, |task, sums| {
+        vectorized(
+            #[inline(always)]
+            || {
+                sums.fill(T::zero());
+                for row in matrix.data.chunks_exact(columns) {
+                    for (sum, &x) in sums.iter_mut().zip(&row[task * SUM_COLUMNS..]) {
+                        *sum += x;
+                    }
+                }
+            },
+        );
+    });
+}

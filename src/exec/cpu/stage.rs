@@ -1,0 +1,383 @@
+//! A step on batches of one size, planned for the processor, and the batches that it runs on.
+
+use std::ops::Range;
+
+use super::arena::Arena;
+use super::nonzeros::{Lists, Nonzeros};
+use super::plan::Plan;
+use super::vectorized;
+use super::zeros::{self, Input, Rewritten, Sparse};
+use crate::data::Gather;
+use crate::exec::executor::{Step, Sums};
+use crate::exec::{Resident, Wanted};
+use crate::graph::NodeId;
+use crate::ops::{Draw, Tree};
+
+/// Where the buffers lie in the arena, and which parameters lie transposed.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Buffers {
+    /// For each parameter its first element in a buffer, rows and columns, and whether it lies transposed.
+    pub parameters: Vec<Parameter>,
+    /// Elements of a buffer.
+    pub size: usize,
+    /// How many there are: the parameters and the numbers of state.
+    pub count: usize,
+}
+
+/// A parameter in a buffer.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Parameter {
+    pub place: Range<usize>,
+    /// Outside, if it lies transposed in the arena.
+    pub transposed: Option<[usize; 2]>,
+}
+
+impl Buffers {
+    /// From where a buffer begins to where the next does: all begin with a cache line.
+    fn stride(&self) -> usize {
+        const LINE: usize = 64 / size_of::<f32>();
+        self.size.next_multiple_of(LINE)
+    }
+
+    /// The place of a buffer in the arena.
+    pub fn place(&self, buffer: usize) -> Range<usize> {
+        assert!(buffer < self.count, "buffer {buffer} of {}", self.count);
+        buffer * self.stride()..buffer * self.stride() + self.size
+    }
+
+    /// The elements in front of the arena that are theirs.
+    pub fn reserved(&self) -> usize {
+        self.count * self.stride()
+    }
+
+    /// Copies a buffer from the arena's layout to the outside's, or, if `inwards`, the other way.
+    pub fn copy(&self, from: &[f32], to: &mut [f32], inwards: bool) {
+        assert!(from.len() == self.size && to.len() == self.size, "buffers of {} numbers", self.size);
+        for Parameter { place, transposed } in &self.parameters {
+            let (from, to) = (&from[place.clone()], &mut to[place.clone()]);
+            match *transposed {
+                None => to.copy_from_slice(from),
+                Some([rows, columns]) if inwards => transpose(from, to, columns, rows),
+                Some([rows, columns]) => transpose(from, to, rows, columns),
+            }
+        }
+    }
+}
+
+/// Writes `to` (rows, columns), the transpose of `from`, in squares that fit the first-level cache.
+fn transpose(from: &[f32], to: &mut [f32], rows: usize, columns: usize) {
+    const SIDE: usize = 32;
+    for (row, column) in
+        (0..rows).step_by(SIDE).flat_map(|row| (0..columns).step_by(SIDE).map(move |column| (row, column)))
+    {
+        for i in row..rows.min(row + SIDE) {
+            for j in column..columns.min(column + SIDE) {
+                to[i * columns + j] = from[j * rows + i];
+            }
+        }
+    }
+}
+
+/// A step on batches of one size, planned.
+pub(super) struct Stage {
+    pub batch: usize,
+    pub plan: Plan,
+    pub buffers: Buffers,
+    examples: Slot,
+    labels: NodeId,
+    scalars: Vec<NodeId>,
+    losses: NodeId,
+    logits: NodeId,
+    /// The instructions until all losses are known.
+    forwards: usize,
+    /// Made at the first batch. Those of the examples come with each batch and go with it.
+    pub nonzeros: Vec<Nonzeros<f32>>,
+}
+
+/// How a step takes its examples.
+#[derive(Clone, Copy)]
+enum Slot {
+    /// As they are, in the arena.
+    Dense(NodeId),
+    /// As what is not zero in how far they are from the background, which is an input of its own.
+    Sparse(Sparse),
+}
+
+/// Examples and labels, ready for a step.
+pub(super) struct Batch {
+    pub values: Values,
+    background: f32,
+    pub labels: Vec<f32>,
+}
+
+pub(super) enum Values {
+    Dense(Vec<f32>),
+    Sparse(Nonzeros<f32>),
+}
+
+impl Batch {
+    /// Takes up the examples `indices` as they are at a step, beside some other work.
+    pub fn fill<R>(
+        &mut self,
+        gather: &Gather<'_>,
+        step: u64,
+        indices: &[u32],
+        work: impl FnOnce() -> R,
+    ) -> R {
+        self.background = gather.background() as f32;
+        for (label, &index) in self.labels.iter_mut().zip(indices) {
+            *label = gather.label(index);
+        }
+        match &mut self.values {
+            Values::Sparse(nonzeros) => nonzeros.fill_beside(write(gather.deviations(), step, indices), work),
+            Values::Dense(values) => {
+                let row = values.len() / self.labels.len().max(1);
+                let write = write(*gather, step, indices);
+                values
+                    .chunks_exact_mut(row.max(1))
+                    .enumerate()
+                    .for_each(|(position, out)| write(position, out));
+                work()
+            }
+        }
+    }
+
+    /// The bytes that it holds.
+    #[cfg(test)]
+    pub fn allocated(&self) -> usize {
+        let values = match &self.values {
+            Values::Dense(values) => size_of_val(&values[..]),
+            Values::Sparse(nonzeros) => nonzeros.allocated(),
+        };
+        values + size_of_val(&self.labels[..])
+    }
+}
+
+/// What writes an example of a batch.
+fn write(gather: Gather<'_>, step: u64, indices: &[u32]) -> impl Fn(usize, &mut [f32]) + Sync {
+    move |position, image| {
+        vectorized(
+            #[inline(always)]
+            || gather.image(step, position, indices[position], image),
+        );
+    }
+}
+
+/// Room for a list.
+fn room((rows, columns, lists): (usize, usize, Lists)) -> Nonzeros<f32> {
+    Nonzeros::new(rows, columns, lists)
+}
+
+fn bytes(&(rows, columns, lists): &(usize, usize, Lists)) -> usize {
+    Nonzeros::<f32>::bytes(rows, columns, lists)
+}
+
+impl Stage {
+    /// Plans a step on so many examples.
+    pub fn new(step: &Step, batch: usize, buffers: usize) -> Self {
+        let inputs = step.inputs.clone().leaves();
+        let outputs = [step.outputs.losses, step.outputs.logits];
+        let Rewritten { graph, inputs, outputs, stores, sparse } =
+            zeros::rewrite(&step.graph, &inputs, &outputs, &step.stores, Some(step.inputs.examples));
+        let mut inputs = inputs.into_iter();
+        let inputs =
+            step.inputs.clone().map(&mut |node| inputs.next().unwrap_or(Input { node, transposed: false }));
+        let [losses, logits] = outputs[..] else { unreachable!("as many outputs as were given") };
+        let mut end = 0;
+        let parameters = inputs.parameters.iter().map(|input| {
+            let shape = &graph[input.node].shape;
+            let place = end..end + shape.size();
+            end = place.end;
+            // Transposed here, so rows are outside's columns.
+            Parameter { place, transposed: input.transposed.then(|| [shape[1], shape[0]]) }
+        });
+        let parameters: Vec<Parameter> = parameters.collect();
+        let buffers = Buffers { parameters, size: end, count: buffers };
+        let lists = std::iter::once(&inputs.parameters).chain(&inputs.state);
+        let residents: Vec<Resident> = lists
+            .enumerate()
+            .flat_map(|(buffer, nodes)| {
+                let start = buffers.place(buffer).start;
+                let places = buffers.parameters.iter().map(move |parameter| start + parameter.place.start);
+                nodes.iter().zip(places).map(|(input, offset)| Resident { node: input.node, offset })
+            })
+            .collect();
+        let wanted = Wanted {
+            outputs: &[losses, logits],
+            stores: &stores,
+            residents: &residents,
+            reserved: buffers.reserved(),
+        };
+        let (examples, mostly_zero) = match sparse {
+            Some(sparse) => (Slot::Sparse(sparse), Some(sparse.deviations)),
+            None => (Slot::Dense(inputs.examples.node), None),
+        };
+        let plan = Plan::with_zeros(&graph, wanted, mostly_zero.as_slice());
+        let forwards = plan.instructions_until(losses);
+        let labels = inputs.labels.node;
+        let scalars = inputs.scalars.iter().map(|input| input.node).collect();
+        Self {
+            batch,
+            plan,
+            buffers,
+            examples,
+            labels,
+            scalars,
+            losses,
+            logits,
+            forwards,
+            nonzeros: Vec::new(),
+        }
+    }
+
+    /// The scalars of a step.
+    pub fn scalars(&self) -> usize {
+        self.scalars.len()
+    }
+
+    /// Whether it stores anything.
+    pub fn stores(&self) -> bool {
+        self.plan.instructions().iter().any(|instruction| instruction.stores)
+    }
+
+    /// The columns of the logits.
+    pub fn classes(&self) -> usize {
+        self.plan.shape(self.logits)[1]
+    }
+
+    /// Room for a batch: one that is not in use, or a new one.
+    pub fn batch(&self, spare: &mut Vec<Batch>) -> Batch {
+        match spare.iter().position(|batch| batch.labels.len() == self.batch) {
+            Some(position) => spare.swap_remove(position),
+            None => self.new_batch(),
+        }
+    }
+
+    fn new_batch(&self) -> Batch {
+        let values = match self.examples {
+            Slot::Dense(node) => Values::Dense(vec![0.0; self.plan.shape(node).size()]),
+            Slot::Sparse(_) => {
+                Values::Sparse(self.plan.lists().into_iter().next().map_or_else(no_list, room))
+            }
+        };
+        Batch { values, background: 0.0, labels: vec![0.0; self.batch] }
+    }
+
+    /// The bytes of a batch.
+    pub fn batch_bytes(&self) -> usize {
+        let values = match self.examples {
+            Slot::Dense(node) => self.plan.shape(node).size() * size_of::<f32>(),
+            Slot::Sparse(_) => self.plan.lists().first().map_or(0, bytes),
+        };
+        values + self.batch * size_of::<f32>()
+    }
+
+    /// The lists that are the stage's own.
+    fn own_lists(&self) -> impl Iterator<Item = (usize, usize, Lists)> {
+        let of_examples = usize::from(matches!(self.examples, Slot::Sparse(_)));
+        self.plan.lists().into_iter().skip(of_examples)
+    }
+
+    /// The bytes that the stage takes beside arena, batches and scratch.
+    pub fn bytes(&self) -> usize {
+        self.own_lists().map(|list| bytes(&list)).sum()
+    }
+
+    /// The most bytes that a thread takes while a batch is filled, or a step is made.
+    pub fn scratch_bytes(&self) -> usize {
+        let filled = match self.examples {
+            Slot::Dense(_) => 0,
+            Slot::Sparse(sparse) => {
+                Nonzeros::<f32>::scratch(self.batch, self.plan.shape(sparse.deviations)[1])
+            }
+        };
+        filled.max(self.plan.scratch()) * size_of::<f32>()
+    }
+
+    /// Runs the step on a batch: its losses' sum and its hits. If the sum is not finite, nothing is stored.
+    pub fn run(&mut self, arena: &mut Arena<f32>, batch: &mut Batch, scalars: &[f64], draw: Draw) -> Sums {
+        self.take_up(arena, batch);
+        for (&node, &scalar) in self.scalars.iter().zip(scalars) {
+            arena[self.plan.place(node)].fill(scalar as f32);
+        }
+        self.plan.run_part(0..self.forwards, arena, &mut self.nonzeros, draw);
+        let sums = self.sums(arena);
+        if sums.loss.is_finite() {
+            let rest = self.forwards..self.plan.instructions().len();
+            self.plan.run_part(rest, arena, &mut self.nonzeros, draw);
+        }
+        self.give_back(batch);
+        sums
+    }
+
+    /// Gives the inputs their values; what is not zero in the examples is the stage's until it is given back.
+    fn take_up(&mut self, arena: &mut Arena<f32>, batch: &mut Batch) {
+        let sparse = matches!(self.examples, Slot::Sparse(_));
+        if self.nonzeros.is_empty() {
+            let of_examples = sparse.then(no_list);
+            self.nonzeros = of_examples.into_iter().chain(self.own_lists().map(room)).collect();
+        }
+        match (&mut batch.values, self.examples) {
+            (Values::Dense(values), Slot::Dense(node)) => {
+                arena[self.plan.place(node)].copy_from_slice(values)
+            }
+            (Values::Sparse(nonzeros), Slot::Sparse(sparse)) => {
+                std::mem::swap(&mut self.nonzeros[0], nonzeros);
+                arena[self.plan.place(sparse.background)].fill(batch.background);
+            }
+            _ => unreachable!("a batch is made by the stage that takes it up"),
+        }
+        arena[self.plan.place(self.labels)].copy_from_slice(&batch.labels);
+    }
+
+    fn give_back(&mut self, batch: &mut Batch) {
+        if let Values::Sparse(nonzeros) = &mut batch.values {
+            std::mem::swap(&mut self.nonzeros[0], nonzeros);
+        }
+    }
+
+    /// Each example's logits and loss, after a run.
+    pub fn rows<'a>(&self, arena: &'a Arena<f32>) -> impl Iterator<Item = (&'a [f32], f32)> {
+        let classes = self.classes();
+        let logits = arena[self.plan.place(self.logits)].chunks_exact(classes);
+        logits.zip(arena[self.plan.place(self.losses)].iter().copied())
+    }
+
+    /// Sums up the losses and correct predictions.
+    fn sums(&self, arena: &Arena<f32>) -> Sums {
+        let labels = &arena[self.plan.place(self.labels)];
+        let mut sums = Sums { count: self.batch, ..Sums::default() };
+        for ((logits, loss), label) in self.rows(arena).zip(labels) {
+            sums.loss += f64::from(loss);
+            sums.correct += usize::from(largest(logits) as f32 == *label);
+        }
+        sums
+    }
+
+    /// The multiplications of a step's products: all, and those that the last step did on this batch, zeros left out.
+    pub fn multiplications(&mut self, batch: &mut Batch) -> [u64; 2] {
+        let Values::Sparse(nonzeros) = &mut batch.values else {
+            return self.plan.multiplications(&self.nonzeros);
+        };
+        std::mem::swap(&mut self.nonzeros[0], nonzeros);
+        let found = self.plan.multiplications(&self.nonzeros);
+        self.give_back(batch);
+        found
+    }
+}
+
+/// What stands where a batch's examples come.
+fn no_list() -> Nonzeros<f32> {
+    Nonzeros::new(0, 0, Lists::ByRow)
+}
+
+/// The position of the largest element, the first of equals.
+pub(super) fn largest(row: &[f32]) -> usize {
+    let mut best = 0;
+    for (index, x) in row.iter().enumerate() {
+        if *x > row[best] {
+            best = index;
+        }
+    }
+    best
+}
