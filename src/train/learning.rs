@@ -7,22 +7,9 @@
 //! its beginning, or dropout's noise; that of the test is far higher where a network knows its training images by heart, but
 //! not as high as where weights have exploded.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Options, Row};
+use super::Options;
 use crate::document::number::exact;
-
-/// How training went.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Learning {
-    /// The network knows more than how frequent each class is.
-    Learns,
-    /// It does not, and is not much worse than at its beginning.
-    Nothing,
-    /// It does not, and is much worse than at its beginning.
-    Diverged,
-}
+use crate::runs::{Learning, Row};
 
 /// Where a run diverged its objective is above that of the beginning, and of a network that gives all classes the same
 /// probability, by more than this factor; or that of the beginning was below the measure by as much, and what the network
@@ -78,7 +65,7 @@ impl Learning {
 
     /// A sentence to say of the run, if there is one, without its full stop.
     pub fn said(self, last: &Row, options: &Options) -> Option<String> {
-        let (rate, default) = (options.lr, options.opt.default_learning_rate());
+        let (rate, default) = (options.lr, options.opt.family().learning_rate);
         let smaller = exact(smaller_rate(options));
         let short = |x: f64| if x < 1e4 { format!("{x:.3}") } else { format!("{x:.2e}") };
         let (objective, test) = (short(last.objective), short(last.test_objective));
@@ -117,7 +104,7 @@ fn shares(labels: &[u8]) -> Vec<f64> {
 
 /// The learning rate to try where this one was too large: the default, or a tenth of what was no larger than that.
 pub fn smaller_rate(options: &Options) -> f64 {
-    let default = options.opt.default_learning_rate();
+    let default = options.opt.family().learning_rate;
     if options.lr > default { default } else { rounded(options.lr / 10.0) }
 }
 

@@ -1,17 +1,19 @@
 //! `model.safetensors` and `checkpoint.safetensors`: the numbers of a network.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytemuck::cast_slice;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
-use super::read;
 use crate::data::Normalisation;
-use crate::model::{Activation, Parameter, Perceptron};
+use crate::nn::{self, Model, Parameter, Sequential};
+use crate::runs::RunFolder;
+use crate::runs::reading::read;
 use crate::tensors;
+use crate::train::TrainError;
 use crate::train::engine::Snapshot;
-use crate::train::{RunFolder, TrainError};
 
 /// The trained model's name in a run folder.
 pub const MODEL: &str = "model.safetensors";
@@ -22,28 +24,27 @@ pub const MODEL: &str = "model.safetensors";
 /// When it cannot be written.
 pub fn write_model(
     folder: &RunFolder,
-    model: &Perceptron,
+    model: &dyn Model,
     parameters: &[f32],
     normalisation: Normalisation,
 ) -> Result<(), TrainError> {
     let tensors = model.parameters().into_iter().map(|parameter| {
-        let values = &parameters[parameter.offset..parameter.offset + parameter.shape.size()];
+        let values = &parameters[parameter.range()];
         (parameter.name, parameter.shape.to_vec(), values)
     });
     let metadata = [
         ("format", "pt".into()),
         ("mean", normalisation.mean.to_string()),
         ("std", normalisation.std.to_string()),
-        ("activation", model.activation.name().into()),
     ];
-    write_tensors(folder, MODEL, tensors, metadata)
+    write_tensors(folder, MODEL, tensors, metadata.into_iter().chain(model.metadata()))
 }
 
 /// A network as a run left it.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct TrainedModel {
     /// The architecture; without dropout, which the file does not tell.
-    pub model: Perceptron,
+    pub model: Sequential,
     /// The flat parameters.
     pub parameters: Vec<f32>,
     /// What made bytes numbers in training.
@@ -60,7 +61,7 @@ pub fn read_model(path: &Path) -> Result<TrainedModel, TrainError> {
 }
 
 /// The model in the content of a file; the path is for messages.
-pub(in crate::train) fn model_in(path: &Path, bytes: &[u8]) -> Result<TrainedModel, TrainError> {
+pub(crate) fn model_in(path: &Path, bytes: &[u8]) -> Result<TrainedModel, TrainError> {
     let failed = |problem: String| TrainError::Content {
         path: path.into(),
         problem: format!("{problem}; name a {MODEL} as a run writes it"),
@@ -70,13 +71,10 @@ pub(in crate::train) fn model_in(path: &Path, bytes: &[u8]) -> Result<TrainedMod
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     let about = |key: &str| {
         let value = header.metadata().as_ref().and_then(|metadata| metadata.get(key));
-        value.ok_or_else(|| failed(format!("lacks {key} in its metadata")))
+        value.ok_or_else(|| format!("lacks {key} in its metadata"))
     };
-    let name = about("activation")?;
-    let activation = name.parse::<Activation>();
-    let activation = activation.map_err(|_| failed(format!("has the unknown activation {name:?}")))?;
     let number = |key: &str| {
-        let value = about(key)?;
+        let value = about(key).map_err(failed)?;
         let number = value.parse::<f64>().ok().filter(|x| x.is_finite());
         number.ok_or_else(|| failed(format!("has {value:?} for the number {key} in its metadata")))
     };
@@ -87,37 +85,23 @@ pub(in crate::train) fn model_in(path: &Path, bytes: &[u8]) -> Result<TrainedMod
             normalisation.std
         )));
     }
-    let tensor = |name: &str| tensors.tensor(name).map_err(|_| failed(format!("lacks the tensor {name}")));
-    let mut widths = Vec::new();
-    for layer in 0..(tensors.len() / 2).max(1) {
-        let name = format!("{}.weight", 2 * layer);
-        let view = tensor(&name)?;
-        let &[outputs, inputs] = view.shape() else {
-            return Err(failed(format!("has {name} of shape {:?}, which is no matrix", view.shape())));
-        };
-        if layer == 0 {
-            widths.push(inputs);
-        }
-        widths.push(outputs);
-    }
-    if widths.contains(&0) {
-        return Err(failed("has a layer of no units".into()));
-    }
-    let model = Perceptron { widths, activation, dropout: 0.0 };
-    let expected = model.parameters();
-    if tensors.len() != expected.len() {
-        let (found, layers) = (tensors.len(), expected.len() / 2);
-        return Err(failed(format!(
-            "has {found} tensors, which are no weights and biases of {layers} layers"
-        )));
-    }
-    let mut parameters = Vec::with_capacity(model.parameter_count());
-    for Parameter { name, shape, .. } in expected {
-        let values = floats(&tensor(&name)?, &shape);
+    let views: BTreeMap<String, TensorView<'_>> = tensors.tensors().into_iter().collect();
+    let shapes = views.iter().map(|(name, view)| (&name[..], view.shape()));
+    let model = nn::saved(shapes, about).map_err(failed)?;
+    let mut parameters = Vec::new();
+    for Parameter { name, shape, .. } in model.parameters() {
+        let view = views.get(&name).ok_or_else(|| failed(format!("lacks the tensor {name}")))?;
+        let values = floats(view, &shape);
         let values = values.map_err(|found| {
             failed(format!("has {name} as {found}, where its other tensors ask for F32 {:?}", shape.to_vec()))
         })?;
         parameters.extend(values);
+    }
+    let (found, layers) = (views.len(), model.outputs().len());
+    if found != model.parameters().len() {
+        return Err(failed(format!(
+            "has {found} tensors, which are no weights and biases of {layers} layers"
+        )));
     }
     Ok(TrainedModel { model, parameters, normalisation })
 }
@@ -223,12 +207,13 @@ fn write_tensors<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::Activation;
 
     const WIDTHS: [usize; 3] = [3, 4, 2];
 
-    fn written(folder: &Path) -> (RunFolder, Perceptron, Vec<f32>, Normalisation) {
+    fn written(folder: &Path) -> (RunFolder, Sequential, Vec<f32>, Normalisation) {
         let folder = RunFolder::create(Some(&folder.join("run")), "").unwrap();
-        let model = Perceptron { widths: WIDTHS.into(), activation: Activation::Tanh, dropout: 0.0 };
+        let model = nn::perceptron(&WIDTHS, Activation::Tanh, 0.0);
         let (parameters, normalisation) =
             (model.initial_parameters(1), Normalisation { mean: 0.1, std: 0.3 });
         write_model(&folder, &model, &parameters, normalisation).unwrap();
@@ -240,7 +225,9 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         let (folder, model, parameters, normalisation) = written(outer.path());
         let read = read_model(&folder.file(MODEL)).unwrap();
-        assert_eq!(read, TrainedModel { model, parameters, normalisation });
+        assert_eq!(read.model.describe(), model.describe());
+        assert_eq!(read.model.parameters(), model.parameters());
+        assert_eq!((read.parameters, read.normalisation), (parameters, normalisation));
     }
 
     #[test]

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use super::engine::Confusion;
 use super::log::GOAL;
-use super::options::Augment;
-use super::{Options, Row, RunFolder, TrainError, files};
+use super::reading::read;
+use super::{Row, RunFolder};
 use crate::document::number::exact;
 use crate::draw::{ConfusionMatrix, Drawing, End, LineChart, Reference, ScaleKind, Series, YFormat, picture};
-use crate::model::Perceptron;
+use crate::exec::Confusion;
+use crate::nn::Model;
+use crate::train::options::Augment;
+use crate::train::{Options, TrainError};
 
 /// A number of an epoch, if it has it.
 type Value = fn(&Row) -> Option<f64>;
@@ -17,18 +19,13 @@ type Value = fn(&Row) -> Option<f64>;
 const PNG_SCALE: f32 = 2.0;
 
 /// The setting of a run, as figures state it.
-pub fn setting(options: &Options, model: &Perceptron) -> String {
-    setting_of(&network(model), options)
+pub fn setting(options: &Options, model: &dyn Model) -> String {
+    setting_of(&model.describe(), options)
 }
 
 /// As [`setting`], where the network is known by its text alone.
 pub fn setting_of(network: &str, options: &Options) -> String {
     format!("{network}, batch {}", options.batch_size)
-}
-
-/// A network in a few words: `784-512-256-10, relu`.
-pub fn network(model: &Perceptron) -> String {
-    format!("{}, {}", model.widths_text(), model.activation.name())
 }
 
 /// `objective` and `accuracy` as `.svg` and `.png` from the rows so far; after them the run may have `diverged`.
@@ -38,7 +35,7 @@ pub fn network(model: &Perceptron) -> String {
 pub fn write_curves(
     folder: &RunFolder,
     options: &Options,
-    model: &Perceptron,
+    model: &dyn Model,
     rows: &[Row],
     diverged: bool,
 ) -> Result<(), TrainError> {
@@ -207,7 +204,7 @@ pub fn write_confusion(
 /// # Errors
 /// When it cannot be read, or is no square table of counts.
 pub fn read_confusion(path: &Path) -> Result<Confusion, TrainError> {
-    let bytes = files::read(path)?;
+    let bytes = read(path)?;
     let failed = |problem: String| TrainError::Content { path: path.into(), problem };
     let rows = csv::Reader::from_reader(&bytes[..]).into_deserialize().collect::<Result<_, _>>();
     let rows: Vec<(usize, Vec<u64>)> = rows.map_err(|error| failed(error.to_string()))?;

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::runs::records;
 
 const CONFIG: &str = "opt = \"adam\"\nlr = 0.25\nepochs = 3\nbatch-size = 32\nseed = 7\nhidden = \"8\"\n\n\
                       [about]\nversion = \"0.1.0\"\nnetwork = \"4-8-2, relu\"\nplatform = \"linux x86_64\"\n\
@@ -81,6 +82,7 @@ fn a_whole_run_is_read_without_a_note() {
     assert_eq!(record.notes, [""; 0]);
     assert_eq!((record.options.opt, record.options.lr, record.options.seed), (OptimizerName::Adam, 0.25, 7));
     assert_eq!(record.setting, "4-8-2, relu, batch 32");
+    assert_eq!(record.widths.as_deref(), Some(&[4, 8, 2][..]));
     let about = [&record.version, &record.platform, &record.card].map(|text| text.as_deref().unwrap());
     assert_eq!(about, ["0.1.0", "linux x86_64", "H100"]);
     assert_eq!(record.rows.iter().map(|row| row.test_accuracy).collect::<Vec<_>>(), [0.901, 0.902, 0.903]);
@@ -211,7 +213,7 @@ fn an_interrupted_summary_tells_no_epochs() {
 #[test]
 fn without_configuration_and_summary_the_folder_is_refused_with_what_it_should_hold() {
     let place = Place::new();
-    let other = summary(3, false).replace("adam", "lion");
+    let other = summary(3, false).replace("adam", "tiger");
     for summary in [None, Some("{}"), Some(&other[..])] {
         let error = place.read(&[("config.toml", None), ("summary.json", summary)]).unwrap_err().to_string();
         for words in [

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::TrainError;
+use crate::train::TrainError;
 
 /// A folder that belongs to this run.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// When there is no such folder, or it does not hold the file.
-    pub(super) fn with(path: &Path, file: &str, what: &str) -> Result<Self, TrainError> {
+    pub(crate) fn with(path: &Path, file: &str, what: &str) -> Result<Self, TrainError> {
         let folder = Self { path: path.into() };
         let problem = match path.is_dir() {
             true if folder.file(file).exists() => return Ok(folder),
@@ -143,6 +143,25 @@ impl RunFolder {
             _ => Ok(()),
         }
     }
+}
+
+pub(super) const WHAT_TO_NAME: &str = "name the folder that mnist or compare wrote";
+
+/// Nothing, if it is a folder.
+pub(super) fn check_is_folder(path: &Path) -> Result<(), TrainError> {
+    let problem = match path.metadata() {
+        Ok(about) if about.is_dir() => return Ok(()),
+        Ok(_) => format!("is no folder; {WHAT_TO_NAME}"),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            format!("there is no such folder; {WHAT_TO_NAME}")
+        }
+        Err(source) => return Err(unreadable(path, source)),
+    };
+    Err(TrainError::Content { path: path.into(), problem })
+}
+
+pub(super) fn unreadable(path: &Path, source: std::io::Error) -> TrainError {
+    TrainError::File { action: "read the folder", path: path.into(), source }
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
 use crate::data::Normalisation;
-use crate::model::Perceptron;
-use crate::train::figures::network;
+use crate::nn::Model;
+use crate::runs::RunFolder;
+use crate::train::TrainError;
 use crate::train::options::{Choices, OptimizerName, Options};
-use crate::train::{RunFolder, TrainError};
 
 /// `config.toml`: every option as it held, and under `[about]` what they led to.
 #[derive(Serialize)]
@@ -43,6 +43,18 @@ pub struct About {
     pub card: Option<String>,
 }
 
+impl About {
+    /// The widths of the network from its input to its classes, which stand in its text alone; nothing, where the text
+    /// begins with something else or no memory holds such a network.
+    pub fn widths(&self) -> Option<Vec<usize>> {
+        let widths = self.network.as_ref()?.split(',').next()?.split('-');
+        let widths: Vec<usize> = widths.map(|width| width.parse().ok()).collect::<Option<_>>()?;
+        let of_layer = |pair: &[usize]| pair[0].checked_add(1)?.checked_mul(pair[1]);
+        widths.windows(2).try_fold(0_usize, |sum, pair| sum.checked_add(of_layer(pair)?))?;
+        (widths.len() >= 2).then_some(widths)
+    }
+}
+
 /// Writes `config.toml`.
 ///
 /// # Errors
@@ -50,14 +62,14 @@ pub struct About {
 pub fn write_configuration(
     folder: &RunFolder,
     options: &Options,
-    model: &Perceptron,
+    model: &dyn Model,
     normalisation: Normalisation,
     card: Option<String>,
 ) -> Result<(), TrainError> {
     let about = About {
         version: Some(env!("CARGO_PKG_VERSION").into()),
         update_rule: Some(options.optimizer().formula(options.weight_decay)),
-        network: Some(network(model)),
+        network: Some(model.describe()),
         parameters: Some(model.parameter_count()),
         mean: Some(normalisation.mean),
         std: Some(normalisation.std),

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Learning, RunFolder, TrainError, files};
+use super::RunFolder;
+use super::learning::Learning;
+use super::reading::{read, read_json};
+use crate::train::TrainError;
 
 /// One epoch.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -112,7 +115,7 @@ impl Summary {
     /// When the file cannot be read, or is no summary.
     pub fn load(path: &Path) -> Result<Self, TrainError> {
         let failed = |problem: String| TrainError::Content { path: path.into(), problem };
-        let summary: Self = files::read_json(path)?;
+        let summary: Self = read_json(path)?;
         let numbers = [
             ("test_accuracy", summary.test_accuracy, SHARE),
             ("test_objective", summary.test_objective, ANY),
@@ -187,7 +190,7 @@ impl Metrics {
     /// # Errors
     /// When the file cannot be read.
     pub fn read_as_far_as_whole(path: &Path) -> Result<Readable, TrainError> {
-        let bytes = files::read(path)?;
+        let bytes = read(path)?;
         let text = String::from_utf8_lossy(&bytes); // what is no text is no number either
         let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
         let last_line = whole.lines().count() as u64;
@@ -233,7 +236,7 @@ pub enum LeftOut {
 }
 
 /// Rows as lines of CSV.
-pub(super) fn lines(rows: &[Row], header: bool) -> io::Result<Vec<u8>> {
+pub(crate) fn lines(rows: &[Row], header: bool) -> io::Result<Vec<u8>> {
     let mut writer = csv::WriterBuilder::new().has_headers(header).from_writer(Vec::new());
     rows.iter().try_for_each(|row| writer.serialize(row))?;
     writer.into_inner().map_err(|error| error.into_error())

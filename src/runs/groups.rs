@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::options::said;
-use super::{OptimizerName, Record};
+use super::Record;
+use crate::train::OptimizerName;
+use crate::train::options::said;
 
 /// Runs with the same options, but for the seed and what decides no result.
 #[derive(Clone, PartialEq, Debug)]
@@ -88,14 +89,16 @@ pub fn groups(records: &[Record]) -> Vec<Group<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::options::Plan;
-    use crate::train::{Choices, Divergence, Row};
+    use crate::runs::{Divergence, Row};
+    use crate::train::Choices;
+    use crate::train::options::LaunchPlan;
 
     fn record(opt: OptimizerName, choices: Choices) -> Record {
         Record {
             path: "run".into(),
             options: choices.resolve(opt).unwrap(),
             setting: String::new(),
+            widths: None,
             version: None,
             platform: None,
             card: None,
@@ -116,7 +119,7 @@ mod tests {
     fn what_decides_no_result_does_not_part_runs_and_each_seed_counts_once_in_order() {
         let elsewhere = Choices {
             threads: Some(9),
-            plan: Some(Plan::Launches),
+            plan: Some(LaunchPlan::Launches),
             device: Some("cuda:1".into()),
             ..seed(2)
         };
@@ -163,20 +166,20 @@ mod tests {
 
     #[test]
     fn optimizers_are_in_the_order_of_tables_and_name_only_the_options_in_which_they_differ() {
-        use OptimizerName::{Adagrad, Adam, RmsProp, Sgd};
+        use OptimizerName::{Adagrad, Adam, Lion, Sgd};
         let lr = |lr| Choices { lr: Some(f64::into(lr)), ..Choices::default() };
-        let small = Choices { batch_size: Some(64), epsilon: Some(1e-7), ..lr(0.01) };
+        let small = Choices { batch_size: Some(64), constants: [("epsilon", 1e-7)].into(), ..lr(0.01) };
         let records = [
             record(Sgd, Choices { epochs: Some(2), ..Choices::default() }),
             record(Adam, small),
-            record(RmsProp, lr(0.5)),
-            record(Adam, Choices { epsilon: Some(1e-7), ..lr(0.02) }),
+            record(Lion, lr(0.5)),
+            record(Adam, Choices { constants: [("epsilon", 1e-7)].into(), ..lr(0.02) }),
             record(Adagrad, Choices::default()),
         ];
         let groups = groups(&records);
         let names: Vec<&str> = groups.iter().map(|group| &group.name[..]).collect();
         let expected =
-            ["adagrad", "rmsprop", "adam, batch-size 64, lr 0.01", "adam, batch-size 128, lr 0.02", "sgd"];
+            ["adagrad", "adam, batch-size 64, lr 0.01", "adam, batch-size 128, lr 0.02", "sgd", "lion"];
         assert_eq!(names, expected);
     }
 

@@ -1,14 +1,12 @@
 //! Which runs stand at the paths that somebody names.
 
 use std::collections::HashSet;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::Record;
+use super::folder::{WHAT_TO_NAME, check_is_folder, unreadable};
+use super::record::Record;
+use crate::runs::files::{CHECKPOINT, MODEL};
 use crate::train::TrainError;
-use crate::train::files::{CHECKPOINT, MODEL};
-
-const WHAT_TO_NAME: &str = "name the folder that mnist or compare wrote";
 
 /// The runs at these paths, in order: each is a run folder, a folder of run folders such as `compare` writes, or one
 /// of both, such as `runs`; runs in a folder are taken by name. A run that is met twice counts once.
@@ -90,21 +88,4 @@ fn is_run(path: &Path) -> Result<bool, TrainError> {
         }
     }
     Ok(false)
-}
-
-/// Nothing, if it is a folder.
-pub(super) fn check_is_folder(path: &Path) -> Result<(), TrainError> {
-    let problem = match path.metadata() {
-        Ok(about) if about.is_dir() => return Ok(()),
-        Ok(_) => format!("is no folder; {WHAT_TO_NAME}"),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            format!("there is no such folder; {WHAT_TO_NAME}")
-        }
-        Err(source) => return Err(unreadable(path, source)),
-    };
-    Err(TrainError::Content { path: path.into(), problem })
-}
-
-fn unreadable(path: &Path, source: std::io::Error) -> TrainError {
-    TrainError::File { action: "read the folder", path: path.into(), source }
 }

@@ -4,23 +4,21 @@
 //! said in the record's notes, so that whoever shows the run can show them too. Only who the run *is*, its
 //! optimizer and seed, must be known.
 
-mod search;
 #[cfg(test)]
 mod tests;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-pub use search::records;
-
-use super::divergence::DIVERGED;
-use super::engine::Confusion;
 use super::figures::{read_confusion, setting_of};
-use super::files::{About, MODEL, read_configuration_with_about};
-use super::learning::smaller_rate;
+use super::files::{About, DIVERGED, MODEL, read_configuration_with_about};
+use super::folder::check_is_folder;
 use super::log::{LeftOut, Metrics, Readable};
-use super::{Choices, Divergence, OptimizerName, Options, Row, Summary, TrainError};
+use super::{Divergence, Row, Summary};
 use crate::document::number::exact;
+use crate::exec::Confusion;
+use crate::train::learning::smaller_rate;
+use crate::train::{Choices, OptimizerName, Options, TrainError};
 
 /// A run read from its folder.
 #[derive(Clone, PartialEq, Debug)]
@@ -31,6 +29,8 @@ pub struct Record {
     pub options: Options,
     /// The setting, as figures state it.
     pub setting: String,
+    /// The widths of the network from its input to its classes, where they are known.
+    pub widths: Option<Vec<usize>>,
     /// The program's version.
     pub version: Option<String>,
     /// Operating system and processor.
@@ -57,7 +57,7 @@ impl Record {
     /// # Errors
     /// When there is no such folder, or it holds neither a configuration nor a summary that can be read.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        search::check_is_folder(path)?;
+        check_is_folder(path)?;
         let mut notes = Vec::new();
         let summary = Summary::load(&path.join("summary.json"));
         let (options, about, configured) = options(path, summary.as_ref().ok(), &mut notes)?;
@@ -101,6 +101,7 @@ impl Record {
         if diverged.is_none() && !path.join(MODEL).exists() {
             notes.push(format!("{MODEL} is missing: what the network gets wrong cannot be shown"));
         }
+        let widths = about.widths();
         let network = about.network.unwrap_or_else(|| {
             format!("hidden layers {}, {}", options.hidden, options.activation.name()) // of unknown images
         });
@@ -108,6 +109,7 @@ impl Record {
             path: path.into(),
             setting: setting_of(&network, &options),
             options,
+            widths,
             version: about.version,
             platform: about.platform,
             card: about.card,

@@ -3,14 +3,14 @@
 //! The loss of an image is −ln of the probability that the network gives to the true class: of the
 //! images that are misclassified, the worst are those of largest loss, where it was surest of another.
 
-use super::engine::cpu::evaluate;
-use super::engine::not_finite_parameter;
-use super::figures::network;
+use super::Record;
 use super::files::{MODEL, TrainedModel, read_model};
-use super::{Record, TrainError};
-use crate::data::{Dataset, Gather};
+use crate::data::Dataset;
 use crate::draw::{DrawError, grayscale_png};
-use crate::exec::Team;
+use crate::exec::Examples;
+use crate::nn::Model;
+use crate::train::TrainError;
+use crate::train::engine::{not_finite_parameter, predictions};
 
 /// A test image that is classified as what it is not.
 #[derive(Clone, PartialEq, Debug)]
@@ -56,26 +56,26 @@ pub fn worst(record: &Record, data: &Dataset, count: usize) -> Result<Vec<Mistak
     let path = record.path.join(MODEL);
     let TrainedModel { model, parameters, normalisation } = read_model(&path)?;
     let expected = record.options.model(data.test.pixels(), data.classes);
-    if (&model.widths, model.activation) != (&expected.widths, expected.activation) {
+    if !model.is_like(&expected) {
         let problem = format!(
             "is a network {}, where options and images make it {}: name the data that the run was trained on, \
              and put back the config.toml or the model that belongs here",
-            network(&model),
-            network(&expected)
+            model.describe(),
+            expected.describe()
         );
         return Err(TrainError::Content { path, problem });
     }
     let test = &data.test;
     let mut missed = Vec::new();
-    let gather = Gather::new(test, normalisation, None);
-    let sums = Team::of_machine().install(|| {
-        evaluate(&model, &parameters, (&gather, test.len()), |index, predicted, loss| {
-            if predicted != usize::from(test.labels[index]) {
-                missed.push((index, predicted, loss));
-            }
-        })
+    let examples = Examples { split: test.clone(), normalisation, shifts: None };
+    let mut is_finite = true;
+    predictions(&model, &parameters, examples, |index, predicted, loss| {
+        is_finite &= loss.is_finite();
+        if predicted != usize::from(test.labels[index]) {
+            missed.push((index, predicted, loss));
+        }
     })?;
-    if !sums.loss.is_finite() {
+    if !is_finite {
         let place = not_finite_parameter(&model, &parameters).unwrap_or_else(|| "the loss".into());
         let problem = format!("{place} holds an infinite number or NaN: train the network anew");
         return Err(TrainError::Content { path, problem });
@@ -110,11 +110,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::data::{Normalisation, Split};
-    use crate::exec::evaluate;
+    use crate::data::{Gather, Normalisation, Split};
+    use crate::nn;
     use crate::random::{Purpose, below, chacha};
-    use crate::train::files::write_model;
-    use crate::train::{Choice, Choices, Monitor, OptimizerName, Row, RunFolder, Setup};
+    use crate::runs::files::write_model;
+    use crate::runs::{Row, RunFolder};
+    use crate::train::{Choice, Choices, Monitor, OptimizerName, Setup};
 
     struct Unwatched;
 
@@ -128,13 +129,13 @@ mod tests {
     }
 
     /// Images of 3 x 4 pixels with a bright row for their class, and noise over it that hides some.
-    fn split(seed: u64, count: usize) -> Split {
+    fn split(seed: u64, count: usize) -> Arc<Split> {
         let mut rng = chacha(seed, Purpose::Weights, 0);
         let labels: Vec<u8> = (0..count).map(|_| below(&mut rng, 3) as u8).collect();
         let pixel = |label: u8, pixel: usize| if pixel / 4 == usize::from(label) { 60 } else { 0 };
         let images = labels.iter().flat_map(|&label| (0..12).map(move |i| pixel(label, i)));
         let images = images.map(|bright| bright + below(&mut rng, 190) as u8).collect();
-        Split { images, labels, rows: 3, columns: 4 }
+        Arc::new(Split { images, labels, rows: 3, columns: 4 })
     }
 
     /// A trained run, and its data: of 700 test images, more than the evaluation takes at once.
@@ -173,16 +174,12 @@ mod tests {
         // Each once more, alone and in double precision.
         let TrainedModel { model, parameters, normalisation } = read_model(&record.path.join(MODEL)).unwrap();
         let parameters: Vec<f64> = parameters.into_iter().map(f64::from).collect();
-        let net = model.inference(1).unwrap();
+        let layers = model.function(1, false).unwrap();
         for mistake in &all {
             let (mut image, mut label) = ([0.0; 12], [0.0]);
             let gather = Gather::new(&data.test, normalisation, None);
             gather.batch(0, &[mistake.index as u32], &mut image, &mut label);
-            let mut inputs = vec![(net.images, &image[..]), (net.labels, &label[..])];
-            for (&node, parameter) in net.parameters.iter().zip(model.parameters()) {
-                inputs.push((node, &parameters[parameter.offset..][..parameter.shape.size()]));
-            }
-            let logits = evaluate(&net.graph, &inputs, &[net.logits()]).remove(0);
+            let logits = layers.call((&image, nn::split(&model, &parameters))).unwrap().pop().unwrap();
             let total: f64 = logits.iter().map(|x| x.exp()).sum();
             let probability = logits[mistake.label].exp() / total;
             assert!((mistake.probability - probability).abs() < 1e-5, "{mistake:?} {probability}");
