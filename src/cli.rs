@@ -4,10 +4,20 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cotangent::scalar::functions;
-use cotangent::train::options::{Device, Recipe};
+use cotangent::train::options::{DeviceChoice, Recipe, any_optimizer, said_beside_resume};
 use cotangent::train::{Choices, OptimizerName};
 
 use crate::terminal;
+
+/// The optimizer of `mnist`, if none is named.
+pub const OPTIMIZER: OptimizerName = OptimizerName::Adam;
+
+/// Those of `compare`.
+pub const COMPARED: [OptimizerName; 4] =
+    [OptimizerName::Adagrad, OptimizerName::RmsProp, OptimizerName::Adam, OptimizerName::Sgd];
+
+/// Those of `report`: the study's.
+pub const STUDIED: &[OptimizerName] = COMPARED.split_at(3).0;
 
 /// A small deep-learning engine whose every line can be read
 #[derive(Parser)]
@@ -36,8 +46,8 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct Mnist {
-    /// Optimizer: adagrad, rmsprop, adam or sgd [default: adam]
-    #[arg(long, value_name = "NAME")]
+    /// Optimizer
+    #[arg(long, value_name = "NAME", help = format!("Optimizer: {} [default: {}]", any_optimizer(), OPTIMIZER.name()))]
     pub opt: Option<OptimizerName>,
     /// Options chosen together, which others override: fast (98% of MNIST as soon as a processor can)
     #[arg(long, value_name = "NAME", conflicts_with_all = ["config", "resume"])]
@@ -46,9 +56,8 @@ pub struct Mnist {
     pub choices: Choices,
     #[command(flatten)]
     pub place: Place,
-    /// Go on with a run that was cut off, in its folder, to the result it would have had;
-    /// only --threads, --device, --plan and --quiet may stand beside it
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["opt", "config", "out"])]
+    /// Go on with a run that was cut off
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["opt", "config", "out"], help = resume_help())]
     pub resume: Option<PathBuf>,
 }
 
@@ -56,8 +65,8 @@ pub struct Mnist {
 #[command(after_help = "A run that diverges is shown as such, and the others run.\n\
     Exit status: 0 done, 1 a run diverged or the work failed, 2 bad usage.")]
 pub struct Compare {
-    /// Optimizers, comma-separated [default: adagrad,rmsprop,adam,sgd]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    /// Optimizers
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help = optimizers_help("Optimizers", &COMPARED))]
     pub opt: Vec<OptimizerName>,
     /// Runs of each optimizer, with seeds from --seed on
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
@@ -179,7 +188,7 @@ pub struct Backprop {
     pub check_torch: Option<PathBuf>,
     /// Compute in float32 on a CUDA device, too, and compare: cpu, cuda, cuda:N or auto
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
-    pub device: Device,
+    pub device: DeviceChoice,
     /// Draw the computational graph: FILE.svg, FILE.png or FILE.dot; - draws it in box characters, as text does by
     /// itself where it is small
     #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
@@ -223,8 +232,8 @@ pub struct Report {
     /// Take runs that exist, folders of a run or of several, and train none
     #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["opt", "seeds", "config"])]
     pub runs: Vec<PathBuf>,
-    /// Optimizers to train with, comma-separated [default: adagrad,rmsprop,adam]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    /// Optimizers to train with
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', help = optimizers_help("Optimizers to train with", STUDIED))]
     pub opt: Vec<OptimizerName>,
     /// Runs of each optimizer, with seeds from --seed on [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
@@ -240,6 +249,18 @@ pub struct Report {
     /// Print errors only
     #[arg(long)]
     pub quiet: bool,
+}
+
+fn optimizers_help(what: &str, default: &[OptimizerName]) -> String {
+    let default: Vec<&str> = default.iter().map(|opt| opt.name()).collect();
+    format!("{what}, comma-separated [default: {}]", default.join(","))
+}
+
+fn resume_help() -> String {
+    format!(
+        "Go on with a run that was cut off, in its folder, to the result it would have had; only {} may stand beside it",
+        said_beside_resume()
+    )
 }
 
 /// What a formula may hold.

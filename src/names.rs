@@ -1,6 +1,6 @@
 //! Things that people choose by name, on the command line and in files.
 //!
-//! A name is taken in any case, with or without the hyphens and underscores in it: `RMSprop`, `one_cycle`. A name that
+//! A name is taken in any case, with or without the hyphens and underscores in it: `OneCycle`, `one_cycle`. A name that
 //! means something elsewhere and nothing here is answered with what there is instead; any other with the nearest name
 //! and with all of them.
 
@@ -8,7 +8,7 @@
 /// tools have, each with what to use instead.
 macro_rules! named {
     (
-        $type:ident { $($variant:ident = $name:literal),+ $(,)? }
+        $type:ident { $($variant:ident = $name:expr),+ $(,)? }
         $(instead of { $($others:pat => $advice:literal),+ $(,)? })?
     ) => {
         impl $type {
@@ -20,6 +20,12 @@ macro_rules! named {
                 match self {
                     $(Self::$variant => $name),+
                 }
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.name())
             }
         }
 
@@ -57,6 +63,14 @@ pub(crate) use named;
 /// A name as it is compared.
 pub(crate) fn plain(text: &str) -> String {
     text.trim().chars().filter(|c| !['-', '_', ' '].contains(c)).flat_map(char::to_lowercase).collect()
+}
+
+/// Some names as text has them, `last` before the last: `adam, lion or sgd`.
+pub fn listed(names: &[&str], last: &str) -> String {
+    match names {
+        [all @ .., end] if !all.is_empty() => format!("{} {last} {end}", all.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 /// What to say of a name that is none of these.

@@ -2,26 +2,26 @@
 
 use std::io::{IsTerminal, Write};
 
-use cotangent::backprop::format::{self, Results};
-use cotangent::backprop::{self as matrices, BackpropError, Notation, Problem, torch};
-use cotangent::document::{self, Block, Paper, TextStyle};
+use cotangent::backprop::format::{self, Findings};
+use cotangent::backprop::{self as matrices, BackpropError, MatrixNotation, Problem, torch};
+use cotangent::document::{self, Block, Paper, TextPage};
 use cotangent::exec::cuda::Device;
 use cotangent::train::hardware::first;
-use cotangent::train::options::Device as Asked;
+use cotangent::train::options::DeviceChoice as Asked;
 
 use super::Failure;
 use super::console::{colour, interrupted, listen_for_interrupt, print, width};
-use super::drawing::{Drawing, in_characters};
+use super::drawing::{GraphFormat, in_characters};
 use super::output::Output;
 use crate::cli::{Backprop, PageFormat};
 
 pub fn run(arguments: Backprop) -> Result<(), Failure> {
     let on_page = matches!(arguments.format, PageFormat::Text | PageFormat::Markdown);
-    let drawn = arguments.graph.as_deref().map(|graph| Drawing::of(graph, on_page)).transpose()?;
+    let drawn = arguments.graph.as_deref().map(|graph| GraphFormat::of(graph, on_page)).transpose()?;
     // Whatever can be known to fail is found before the work.
     let results_file = arguments.out.as_deref().map(|folder| folder.join("values.safetensors"));
     let results_file = results_file.map(|path| Output::wanted("--out", path, arguments.force)).transpose()?;
-    let graph_file = arguments.graph.clone().filter(|_| drawn != Some(Drawing::Characters));
+    let graph_file = arguments.graph.clone().filter(|_| drawn != Some(GraphFormat::Characters));
     let graph_file = graph_file
         .map(|path| Output::wanted("--graph", path, arguments.force)?.apart_from(results_file.as_ref()));
     let graph_file = graph_file.transpose()?;
@@ -38,7 +38,7 @@ pub fn run(arguments: Backprop) -> Result<(), Failure> {
         return Err(Failure::work("interrupted while PyTorch ran"));
     }
     let device = device.as_ref().map(|device| matrices::device::compare(&found, device));
-    let results = Results {
+    let results = Findings {
         found: &found,
         origin: &origin,
         torch: torch.as_ref().and_then(|torch| torch.as_ref().ok()),
@@ -51,19 +51,19 @@ pub fn run(arguments: Backprop) -> Result<(), Failure> {
     let in_text = |page: &[Block]| {
         // A terminal shows the ends of a wide matrix; what is kept shows all of it.
         let elide = std::io::stdout().is_terminal();
-        document::text(page, TextStyle { width: width(), colour: colour(), elide })
+        document::text(page, TextPage { width: width(), colour: colour(), elide })
     };
     print(&match arguments.format {
-        PageFormat::Text => in_text(&page(Notation::Text)),
-        PageFormat::Markdown => document::markdown(&page(Notation::Text)),
-        PageFormat::Latex => document::latex(&page(Notation::Latex), Paper::Portrait),
+        PageFormat::Text => in_text(&page(MatrixNotation::Text)),
+        PageFormat::Markdown => document::markdown(&page(MatrixNotation::Text)),
+        PageFormat::Latex => document::latex(&page(MatrixNotation::Latex), Paper::Portrait),
         PageFormat::Csv => format::csv(&found).map_err(Failure::work)?,
         PageFormat::Json => format::json(&results).map_err(Failure::work)?,
     })?;
     if arguments.format == PageFormat::Csv {
         // The table has no place for it.
         let agreement =
-            document::text(&format::agreement(&results, Notation::Text, digits), TextStyle::PLAIN);
+            document::text(&format::agreement(&results, MatrixNotation::Text, digits), TextPage::PLAIN);
         let _ = std::io::stderr().lock().write_all(agreement.as_bytes()); // with stderr gone, the status says it
     }
     if let (Some(file), Some(drawing)) = (&graph_file, drawn) {

@@ -8,8 +8,9 @@ use std::path::Path;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cotangent::train::options::Plan;
-use cotangent::train::{Choice, Hardware, Monitor, Options, Row, RunFolder};
+use cotangent::runs::{Row, RunFolder};
+use cotangent::train::options::LaunchPlan;
+use cotangent::train::{Choice, Hardware, Monitor, Options};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Failure;
@@ -41,7 +42,7 @@ pub fn device_line(choice: &Choice, options: &Options) -> String {
         Hardware::Cpu => format!("cpu with {}", count(options.threads, "thread")),
         Hardware::Cuda(device) => {
             let plan =
-                if options.plan == Plan::Launches { "one kernel at a time" } else { "captured graphs" };
+                if options.plan == LaunchPlan::Launches { "one kernel at a time" } else { "captured graphs" };
             format!(
                 "cuda:{}, {}, compute capability {}, {}, {plan}",
                 device.ordinal(),

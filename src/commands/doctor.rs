@@ -6,8 +6,8 @@
 use std::path::PathBuf;
 
 use cotangent::errors::with_causes;
-use cotangent::exec::cuda::{ARCHITECTURES, CudaError, Images, NVCC, Survey, Surveyed};
-use cotangent::train::options::Device;
+use cotangent::exec::cuda::{ARCHITECTURES, CudaError, KernelImages, NVCC, Survey, Surveyed};
+use cotangent::train::options::DeviceChoice;
 use cotangent::train::{Choice, Choices, OptimizerName};
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
@@ -36,7 +36,7 @@ struct Findings {
     no_images: Option<CudaError>,
     survey: Survey,
     /// What `--device auto` takes.
-    auto: Device,
+    auto: DeviceChoice,
     /// Why it does.
     why: String,
 }
@@ -49,8 +49,8 @@ impl Findings {
         let (auto, why) = (choice.device(), choice.why.clone());
         drop(choice);
         Ok(Self {
-            replacement: Images::replacement(),
-            no_images: Images::find().err(),
+            replacement: KernelImages::replacement(),
+            no_images: KernelImages::find().err(),
             survey: Survey::take(),
             auto,
             why,
@@ -59,7 +59,7 @@ impl Findings {
 
     /// How what `--device auto` takes fails.
     fn fault(&self) -> Option<String> {
-        let Device::Cuda(ordinal) = self.auto else { return None }; // the CPU always works
+        let DeviceChoice::Cuda(ordinal) = self.auto else { return None }; // the CPU always works
         match &self.survey.devices.get(ordinal)?.works {
             Ok(()) => None,
             Err(error) => Some(format!("does not work: {}", with_causes(error))),

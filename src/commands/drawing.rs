@@ -18,7 +18,7 @@ const SCALE: f32 = 2.0;
 
 /// How the graph is drawn.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Drawing {
+pub enum GraphFormat {
     /// On the page.
     Characters,
     Svg,
@@ -26,7 +26,7 @@ pub enum Drawing {
     Dot,
 }
 
-impl Drawing {
+impl GraphFormat {
     /// What the file's name asks for; `on_page` says whether the format can hold a drawing in characters.
     pub fn of(path: &Path, on_page: bool) -> Result<Self, Failure> {
         let extension =
@@ -77,12 +77,12 @@ impl Drawing {
 /// The drawing in characters, if there is to be one: where it was asked for, or where the page has room and
 /// the graph is small.
 pub fn in_characters(
-    asked: Option<Drawing>,
+    asked: Option<GraphFormat>,
     on_page: bool,
     nodes: usize,
     diagram: impl Fn() -> Diagram,
 ) -> Option<String> {
-    let is_asked = asked == Some(Drawing::Characters);
+    let is_asked = asked == Some(GraphFormat::Characters);
     let is_small = on_page && nodes <= SMALL;
     if !(is_asked || is_small) {
         return None;

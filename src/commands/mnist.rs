@@ -1,14 +1,15 @@
 //! `mnist`: trains one network and leaves a run folder.
 
 use cotangent::document::number::exact;
-use cotangent::train::figures::setting;
-use cotangent::train::files::{CHECKPOINT, read_configuration};
+use cotangent::runs::figures::setting;
+use cotangent::runs::files::{CHECKPOINT, read_configuration};
+use cotangent::runs::{RunFolder, Summary};
 use cotangent::train::learning::smaller_rate;
-use cotangent::train::{OptimizerName, Options, Run, RunFolder, Setup, Summary, TrainError};
+use cotangent::train::{Choices, Options, Run, Setup, TrainError};
 
 use super::console::{Console, count, device_line, listen_for_interrupt, quoted, resume_command};
 use super::{Beside, Failure, Request, data, way_on};
-use crate::cli::Mnist;
+use crate::cli::{Mnist, OPTIMIZER};
 
 pub fn run(arguments: Mnist) -> Result<(), Failure> {
     let console = Console::new(arguments.place.quiet);
@@ -29,7 +30,7 @@ fn begin(arguments: Mnist) -> Result<(Run, String), Failure> {
         Some(recipe) => Request::of_recipe(choices, recipe),
         None => Request::new(choices, &place)?,
     };
-    let opt = opt.or(request.opt).unwrap_or(OptimizerName::Adam);
+    let opt = opt.or(request.opt).unwrap_or(OPTIMIZER);
     let options = request.resolve(opt, &[opt])?;
     let choice = request.choose(&options)?;
     let device = device_line(&choice, &options);
@@ -58,7 +59,8 @@ fn resume(arguments: Mnist) -> Result<(Run, String), Failure> {
             quoted(&folder.file("config.toml"))
         )));
     }
-    let options = beside.options(opt, choices)?;
+    let before = Choices { plan: None, ..choices }.resolve(opt).map_err(Failure::work)?;
+    let options = beside.options(before)?;
     let choice = beside.choice(&options)?;
     let device = device_line(&choice, &options);
     let data = data::load(options.data.as_deref(), arguments.place.quiet).map_err(Failure::work)?;

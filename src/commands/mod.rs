@@ -4,6 +4,7 @@ mod backprop;
 mod compare;
 mod console;
 mod data;
+pub mod dispatch;
 mod doctor;
 mod drawing;
 mod mnist;
@@ -17,31 +18,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use cotangent::errors::with_causes;
-use cotangent::train::files::read_configuration;
-use cotangent::train::options::{DECIDE_NOTHING, Device, LearningRates, Recipe};
+use cotangent::runs::files::read_configuration;
+use cotangent::train::options::{
+    Decides, DeviceChoice, LaunchPlan, LearningRates, Recipe, decides, said_beside_resume,
+};
 use cotangent::train::{Choice, Choices, OptimizerName, Options, TrainError};
 
-use crate::cli::{Command, Place};
-
-pub fn run(command: Command) -> Result<(), Failure> {
-    match command {
-        Command::Mnist(arguments) => mnist::run(arguments),
-        Command::Compare(arguments) => compare::run(arguments),
-        Command::Trace(arguments) => trace::run(arguments),
-        Command::Backprop(arguments) => backprop::run(arguments),
-        Command::Report(arguments) => report::run(arguments),
-        Command::Doctor(arguments) => doctor::run(arguments),
-    }
-}
-
-/// Shows what parsing the command line led to: help, the version, or what is wrong with it.
-pub fn explain(said: &clap::Error) -> Result<ExitCode, Failure> {
-    let shown = said.print().and_then(|()| std::io::stdout().flush());
-    if !said.use_stderr() {
-        console::written(shown)?;
-    }
-    Ok(ExitCode::from(if said.use_stderr() { 2 } else { 0 }))
-}
+use crate::cli::Place;
 
 /// What was asked for: on the command line and, where that says nothing, in a configuration file or a recipe.
 struct Request<'a> {
@@ -69,7 +52,7 @@ impl<'a> Request<'a> {
     fn choose(&self, options: &Options) -> Result<Choice, Failure> {
         let choice = Choice::of(options)?;
         match (&self.line.device, &self.file.device) {
-            (None, Some(_)) if options.device != Device::Auto => {
+            (None, Some(_)) if options.device != DeviceChoice::Auto => {
                 Ok(Choice { why: "as the configuration says".into(), ..choice })
             }
             _ => Ok(choice),
@@ -108,23 +91,20 @@ struct Beside(Choices);
 impl Beside {
     /// What decides no result, and the device: what was trained on one that is gone can go on on another.
     fn of(choices: &Choices) -> Result<Self, Failure> {
-        let is_allowed = |name: &String| name == "device" || DECIDE_NOTHING.contains(&&name[..]);
-        match choices.said().keys().all(is_allowed) {
+        match choices.said().keys().all(|name| decides(name) != Decides::Result) {
             true => Ok(Self(choices.clone())),
-            false => Err(Failure::usage(
-                "--resume goes on with the run's own options: leave out all others but --threads, --device, --plan \
-                 and --quiet",
-            )),
+            false => Err(Failure::usage(format!(
+                "--resume goes on with the run's own options: leave out all others but {}",
+                said_beside_resume()
+            ))),
         }
     }
 
-    /// The options to go on with where these were chosen before. Where they make no sense, it is what stands beside
-    /// --resume that makes none, unless they made none before.
-    fn options(&self, opt: OptimizerName, before: Choices) -> Result<Options, Failure> {
-        // How a step reaches the device decides nothing: it is not gone on with.
-        let before = Choices { plan: None, ..before };
-        before.clone().resolve(opt).map_err(Failure::work)?;
-        self.0.clone().or(before).resolve(opt).map_err(|error| TrainError::from(error).into())
+    /// The options to go on with where there were these. How a step reached the device decides nothing: it is not gone
+    /// on with.
+    fn options(&self, before: Options) -> Result<Options, Failure> {
+        let before = Options { plan: LaunchPlan::Auto, ..before };
+        before.with(self.0.clone()).map_err(|error| TrainError::from(error).into())
     }
 
     /// The hardware to go on with, and why it was taken.

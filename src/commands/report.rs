@@ -2,22 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use cotangent::backprop::format::Results;
+use cotangent::backprop::format::Findings;
 use cotangent::backprop::{Backprop, Problem, torch};
 use cotangent::draw::text::lacking;
 use cotangent::errors::with_causes;
 use cotangent::report::{browser, html};
-use cotangent::scalar::{Request, Trace, parse, parse_point, trace};
+use cotangent::runs::files::MODEL;
+use cotangent::runs::mistakes::worst;
+use cotangent::runs::{Record, groups, records};
+use cotangent::scalar::{Trace, TraceRequest, parse, parse_point, trace};
 use cotangent::study::{self, Study, Worst};
-use cotangent::train::files::MODEL;
-use cotangent::train::mistakes::worst;
-use cotangent::train::{Choices, OptimizerName, Record, TrainError, groups, records};
+use cotangent::train::{Choices, TrainError};
 use time::OffsetDateTime;
 
 use super::console::{Console, count, interrupted, listen_for_interrupt, quoted};
 use super::output::Output;
 use super::{Failure, compare, data};
-use crate::cli::{Place, Report};
+use crate::cli::{Place, Report, STUDIED};
 
 /// The first exercise.
 const FORMULA: &str = "(x1*x2*sin(x3) + exp(x1*x2))/x3";
@@ -25,9 +26,6 @@ const POINT: &str = "x1=1,x2=1.5,x3=2";
 
 /// The seed of the second.
 const SEED: u64 = 0;
-
-/// The optimizers of the third exercise.
-const OPTIMIZERS: [OptimizerName; 3] = [OptimizerName::Adagrad, OptimizerName::RmsProp, OptimizerName::Adam];
 
 /// Epochs of each run, unless they are asked for or come from a file: enough for 98%, and three runs within a minute on
 /// two processors.
@@ -37,17 +35,78 @@ const EPOCHS: usize = 6;
 const WORST: usize = 24;
 
 pub fn run(arguments: Report) -> Result<(), Failure> {
-    let page = arguments.out.clone().unwrap_or_else(|| "report.html".into());
-    let printed = page.with_extension("pdf");
-    if page == printed {
-        return Err(Failure::usage(format!("--out {}: name an .html file", page.display())));
-    }
     // Whatever can be known to fail is found before anything is trained.
-    let page = Output::wanted("--out", page, arguments.force)?;
-    let printed = match arguments.pdf {
-        true => Some(Output::wanted("--pdf", printed, arguments.force)?.apart_from(Some(&page))?),
-        false => None,
+    let files = Files::wanted(&arguments)?;
+    let moved = moved(&arguments)?;
+    let browser = arguments.pdf.then(browser::find).transpose().map_err(Failure::work)?;
+    listen_for_interrupt(); // so that nothing temporary is left behind
+    let trace = formula()?;
+    let matrices = Matrices::solved(arguments.check_torch.as_deref())?;
+
+    let mut console = Console::new(arguments.quiet);
+    let (folders, diverged) = folders(&arguments, &mut console)?;
+    let records = records(&folders)?;
+    console.say(&format!("{} read; looking for the worst mistakes", count(records.len(), "run")));
+    let mut notes = Vec::new();
+    let worst = mistakes(&records, moved, &mut notes);
+    if interrupted() {
+        return Err(Failure::work(format!("interrupted; {}", next_time(&arguments, &folders))));
+    }
+    say_what_to_know(&records, &notes, &mut console);
+    let study = Study {
+        trace: &trace,
+        matrices: matrices.results(),
+        records: &records,
+        worst: &worst,
+        notes: &notes,
+        machine: &machine(),
+        date: &OffsetDateTime::now_utc().date().to_string(),
     };
+    files.write(&study, browser.as_deref(), &mut console)?;
+    diverged.map_or(Ok(()), |diverged| Err(Failure::work(diverged)))
+}
+
+/// The files that are written: the page, and perhaps its print.
+struct Files {
+    page: Output,
+    printed: Option<Output>,
+}
+
+impl Files {
+    fn wanted(arguments: &Report) -> Result<Self, Failure> {
+        let page = arguments.out.clone().unwrap_or_else(|| "report.html".into());
+        let printed = page.with_extension("pdf");
+        if page == printed {
+            return Err(Failure::usage(format!("--out {}: name an .html file", page.display())));
+        }
+        let page = Output::wanted("--out", page, arguments.force)?;
+        let printed = match arguments.pdf {
+            true => Some(Output::wanted("--pdf", printed, arguments.force)?.apart_from(Some(&page))?),
+            false => None,
+        };
+        Ok(Self { page, printed })
+    }
+
+    /// Writes the page, and prints it with the browser.
+    fn write(self, study: &Study<'_>, browser: Option<&Path>, console: &mut Console) -> Result<(), Failure> {
+        let Self { page, printed } = self;
+        let text = html(&study::page(study).map_err(Failure::work)?).map_err(Failure::work)?;
+        page.write(text.as_bytes())?;
+        console.say(&format!("wrote {}, {} kB", page.path().display(), text.len().div_ceil(1000)));
+        if let Some((browser, printed)) = browser.zip(printed) {
+            console.say(&format!("printing with {}", browser.display()));
+            browser::pdf(browser, page.path(), printed.path(), &interrupted).map_err(Failure::work)?;
+            console.say(&format!("wrote {}", printed.path().display()));
+            if let Some(doubt) = doubtful(study.records, study.notes) {
+                console.say(&doubt);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where the images of runs that exist are now, if elsewhere: they are there, and nothing else is asked of such runs.
+fn moved(arguments: &Report) -> Result<Option<&Path>, Failure> {
     let only_data = Choices { data: arguments.choices.data.clone(), ..Choices::default() };
     if !arguments.runs.is_empty() && arguments.choices != only_data {
         return Err(Failure::usage(
@@ -59,78 +118,57 @@ pub fn run(arguments: Report) -> Result<(), Failure> {
     if let Some(folder) = moved {
         data::load(Some(folder), arguments.quiet).map_err(Failure::work)?;
     }
-    let browser = arguments.pdf.then(browser::find).transpose().map_err(Failure::work)?;
-    listen_for_interrupt(); // so that nothing temporary is left behind
-    let trace = formula()?;
-    let found =
-        Backprop::of(&Problem::random(&Problem::SHAPE, Problem::COLUMNS, SEED).map_err(Failure::work)?)
-            .map_err(Failure::work)?;
-    let torch = arguments.check_torch.as_deref().map(|python| torch::compare(&found, python));
-    if interrupted() {
-        return Err(Failure::work("interrupted while PyTorch ran"));
-    }
-    let torch = torch.transpose().map_err(Failure::work)?;
+    Ok(moved)
+}
 
-    let mut console = Console::new(arguments.quiet);
-    let (folders, diverged) = match arguments.runs.is_empty() {
-        false => (arguments.runs.clone(), None),
-        true => {
-            let done = train(&arguments, &mut console)?;
-            let folders = vec![done.folder.path().into()];
-            console.say(&next_time(&arguments, &folders));
-            (folders, done.diverged)
+/// The second exercise, and PyTorch's results beside it.
+struct Matrices {
+    found: Backprop,
+    origin: String,
+    torch: Option<torch::TorchComparison>,
+}
+
+impl Matrices {
+    fn solved(python: Option<&Path>) -> Result<Self, Failure> {
+        let problem = Problem::random(&Problem::SHAPE, Problem::COLUMNS, SEED).map_err(Failure::work)?;
+        let found = Backprop::of(&problem).map_err(Failure::work)?;
+        let torch = python.map(|python| torch::compare(&found, python));
+        if interrupted() {
+            return Err(Failure::work("interrupted while PyTorch ran"));
         }
-    };
-    let records = records(&folders)?;
-    console.say(&format!("{} read; looking for the worst mistakes", count(records.len(), "run")));
-    let mut notes = Vec::new();
-    let worst = mistakes(&records, moved, &mut notes);
-    if interrupted() {
-        return Err(Failure::work(format!("interrupted; {}", next_time(&arguments, &folders))));
+        Ok(Self { torch: torch.transpose().map_err(Failure::work)?, found, origin: Problem::origin(SEED) })
     }
-    for record in &records {
+
+    fn results(&self) -> Findings<'_> {
+        Findings { found: &self.found, origin: &self.origin, torch: self.torch.as_ref(), device: None }
+    }
+}
+
+/// The folders of the runs, trained now where none are named, and what to say at the end if one of these diverged.
+fn folders(arguments: &Report, console: &mut Console) -> Result<(Vec<PathBuf>, Option<String>), Failure> {
+    if !arguments.runs.is_empty() {
+        return Ok((arguments.runs.clone(), None));
+    }
+    let done = train(arguments, console)?;
+    let folders = vec![done.folder.path().into()];
+    console.say(&next_time(arguments, &folders));
+    Ok((folders, done.diverged))
+}
+
+/// Says what the records lack, which runs are left out, and what else is not shown.
+fn say_what_to_know(records: &[Record], notes: &[String], console: &mut Console) {
+    for record in records {
         for note in &record.notes {
             console.say(&format!("{}: {note}", record.path.display()));
         }
     }
-    for repeated in groups(&records).iter().flat_map(|group| &group.repeated) {
-        let seed = repeated.options.seed;
-        console.say(&format!(
-            "{}: left out, as another run has its options and seed {seed}",
-            repeated.path.display()
-        ));
+    for repeated in groups(records).iter().flat_map(|group| &group.repeated) {
+        let (path, seed) = (repeated.path.display(), repeated.options.seed);
+        console.say(&format!("{path}: left out, as another run has its options and seed {seed}"));
     }
-    for note in &notes {
+    for note in notes {
         console.say(note);
     }
-    let now = OffsetDateTime::now_utc();
-    let machine = machine();
-    let study = Study {
-        trace: &trace,
-        matrices: Results {
-            found: &found,
-            origin: &Problem::origin(SEED),
-            torch: torch.as_ref(),
-            device: None,
-        },
-        records: &records,
-        worst: &worst,
-        notes: &notes,
-        machine: &machine,
-        date: &now.date().to_string(),
-    };
-    let text = html(&study::page(&study).map_err(Failure::work)?).map_err(Failure::work)?;
-    page.write(text.as_bytes())?;
-    console.say(&format!("wrote {}, {} kB", page.path().display(), text.len().div_ceil(1000)));
-    if let Some((browser, printed)) = browser.zip(printed) {
-        console.say(&format!("printing with {}", browser.display()));
-        browser::pdf(&browser, page.path(), printed.path(), &interrupted).map_err(Failure::work)?;
-        console.say(&format!("wrote {}", printed.path().display()));
-        if let Some(doubt) = doubtful(&records, &notes) {
-            console.say(&doubt);
-        }
-    }
-    diverged.map_or(Ok(()), |diverged| Err(Failure::work(diverged)))
 }
 
 /// What to look for on paper: a browser prints with the fonts of its system, and a PDF shows nothing, or an empty box,
@@ -153,12 +191,12 @@ fn doubtful(records: &[Record], notes: &[String]) -> Option<String> {
 fn formula() -> Result<Trace, Failure> {
     let formula = parse(FORMULA).map_err(Failure::work)?;
     let point = parse_point(POINT).map_err(Failure::work)?;
-    trace(&formula, &point, &Request::default()).map_err(Failure::work)
+    trace(&formula, &point, &TraceRequest::default()).map_err(Failure::work)
 }
 
 /// Trains each optimizer.
 fn train(arguments: &Report, console: &mut Console) -> Result<compare::Done, Failure> {
-    let optimizers = if arguments.opt.is_empty() { &OPTIMIZERS[..] } else { &arguments.opt };
+    let optimizers = if arguments.opt.is_empty() { STUDIED } else { &arguments.opt };
     let place = Place { config: arguments.config.clone(), out: None, quiet: arguments.quiet };
     let seeds = arguments.seeds.unwrap_or(1);
     let mut choices = arguments.choices.clone();

@@ -2,15 +2,15 @@
 
 use std::io::Read;
 
-use cotangent::document::{self, Paper, TextStyle};
+use cotangent::document::{self, Paper, TextPage};
 use cotangent::scalar::format::{self, Notation};
 use cotangent::scalar::{
-    Directions, LONGEST, Request, TextError, TraceError, mistake_about, parse, parse_points, trace,
+    Directions, LONGEST, TextError, TraceError, TraceRequest, mistake_about, parse, parse_points, trace,
 };
 
 use super::Failure;
 use super::console::{colour, print, width};
-use super::drawing::{Drawing, in_characters};
+use super::drawing::{GraphFormat, in_characters};
 use super::output::Output;
 use crate::cli::{PageFormat, Trace, TraceNotation};
 
@@ -38,10 +38,10 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
         },
     };
     let on_page = matches!(arguments.format, PageFormat::Text | PageFormat::Markdown);
-    let drawn = arguments.graph.as_deref().map(|graph| Drawing::of(graph, on_page)).transpose()?;
-    let graph = arguments.graph.clone().filter(|_| drawn != Some(Drawing::Characters));
+    let drawn = arguments.graph.as_deref().map(|graph| GraphFormat::of(graph, on_page)).transpose()?;
+    let graph = arguments.graph.clone().filter(|_| drawn != Some(GraphFormat::Characters));
     let graph = graph.map(|path| Output::wanted("--graph", path, arguments.force)).transpose()?;
-    let request = Request { directions, hessian: arguments.hessian };
+    let request = TraceRequest { directions, hessian: arguments.hessian };
     let trace = trace(&formula, &point, &request).map_err(|error| failure(error, &arguments))?;
 
     let notation = match arguments.notation {
@@ -58,7 +58,7 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
     let page = |notation| format::page(&trace, notation, digits, in_characters.as_deref());
     let text = match arguments.format {
         PageFormat::Text => {
-            document::text(&page(notation), TextStyle { width: width(), colour: colour(), elide: false })
+            document::text(&page(notation), TextPage { width: width(), colour: colour(), elide: false })
         }
         PageFormat::Markdown => document::markdown(&page(notation)),
         PageFormat::Latex => {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::options::{Device as Asked, Options, Plan, Precision};
+use super::options::{DeviceChoice as Asked, LaunchPlan, Options, Precision};
 use super::{TrainError, options::OptionError};
-use crate::exec::cuda::{CudaError, Device, Factor, Launching, Products};
+use crate::exec::cuda::{CudaError, Device, Factor, Launching, Products, driver};
 
 /// What a run computes on.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ pub fn first<T>(open: impl Fn(usize) -> Result<T, CudaError>) -> Result<T, CudaE
         Err(error) => error,
         opened => return opened,
     };
-    let others = 1..Device::count().unwrap_or(0);
+    let others = 1..driver::count().unwrap_or(0);
     others.into_iter().find_map(|ordinal| open(ordinal).ok()).ok_or(first)
 }
 
@@ -77,12 +77,12 @@ fn on_cpu(options: &Options, why_not: &CudaError) -> Result<Choice, TrainError> 
         Err(OptionError::new(option, value, rule).into())
     };
     match (options.precision, options.plan) {
-        (Precision::F32, Plan::Auto) => {
+        (Precision::F32, LaunchPlan::Auto) => {
             let why = format!("chosen automatically: {}", why_not.reason());
             Ok(Choice { hardware: Hardware::Cpu, why })
         }
-        (Precision::F32, Plan::Graph) => refused("--plan", "graph"),
-        (Precision::F32, Plan::Launches) => refused("--plan", "launches"),
+        (Precision::F32, LaunchPlan::Graph) => refused("--plan", "graph"),
+        (Precision::F32, LaunchPlan::Launches) => refused("--plan", "launches"),
         (precision, _) => refused("--precision", precision.name()),
     }
 }
@@ -105,9 +105,9 @@ pub(super) fn products(precision: Precision) -> Products {
 }
 
 /// How a step reaches the device.
-pub(super) fn launching(plan: Plan) -> Launching {
+pub(super) fn launching(plan: LaunchPlan) -> Launching {
     match plan {
-        Plan::Auto | Plan::Graph => Launching::Graph,
-        Plan::Launches => Launching::Launches,
+        LaunchPlan::Auto | LaunchPlan::Graph => Launching::Graph,
+        LaunchPlan::Launches => Launching::Launches,
     }
 }

@@ -3,10 +3,12 @@
 //! What a run takes is read off its plans. Whether there is so much is asked of the system, by reserving it for a moment:
 //! that uses nothing up.
 
-use super::engine::cpu::{Counts, Memory, Plans};
+use super::engine::Counts;
 use super::{Options, TrainError};
 use crate::data::Dataset;
-use crate::model::Perceptron;
+use crate::exec::Memory;
+use crate::graph::Shape;
+use crate::nn::Model;
 
 /// Figures are drawn while all else is there: their pixels, and what their text takes.
 const FIGURES: usize = 16 << 20;
@@ -14,7 +16,7 @@ const FIGURES: usize = 16 << 20;
 /// Bytes of a float32.
 const FLOAT: f64 = 4.0;
 
-/// How often a run holds parameters and state, as [`Plans::memory`] counts them.
+/// How often a run holds parameters and state, as [`Executor::memory`](crate::exec::Executor::memory) counts them.
 const COPIES: f64 = 3.0;
 
 /// More images than are evaluated at once.
@@ -24,35 +26,35 @@ const EVALUATED: f64 = 1e3;
 /// machine has the memory for by many orders.
 const MARGIN: f64 = 1e3;
 
-/// Plans a run; `held_out` are the bytes that images held out take beside it.
+/// Refuses a network of which no integer of the machine counts the bytes: it cannot even be planned.
 ///
 /// # Errors
-/// [`TrainError::Memory`] when there is less than the run takes.
-pub(super) fn plan(
-    model: &Perceptron,
-    options: &Options,
-    counts: Counts,
-    held_out: usize,
-) -> Result<Plans, TrainError> {
-    let optimizer = options.optimizer();
-    let refused = |bytes: String, parts: Vec<String>| TrainError::Memory {
-        network: format!("the network {}", model.widths_text()),
-        batch_size: options.batch_size,
-        bytes,
-        parts: parts.join(", "),
-    };
-    // There are networks of which no integer of the machine counts the bytes: these cannot be planned.
-    let parameters: f64 = model.widths.windows(2).map(|pair| pair[1] as f64 * (pair[0] as f64 + 1.0)).sum();
-    let units: f64 = model.widths.iter().map(|&width| width as f64).sum();
-    let least = parameters * FLOAT * COPIES * (1 + optimizer.state_per_parameter()) as f64;
+/// [`TrainError::Memory`] for such a one.
+pub(super) fn check_size(model: &dyn Model, options: &Options, counts: Counts) -> Result<(), TrainError> {
+    let size = |shape: &Shape| shape.iter().map(|&extent| extent as f64).product::<f64>();
+    let parameters: f64 = model.parameters().iter().map(|parameter| size(&parameter.shape)).sum();
+    let units = size(&model.input()) + model.outputs().iter().map(size).sum::<f64>();
+    let least = parameters * FLOAT * COPIES * (1 + options.optimizer().states()) as f64;
     // Units have numbers for each image of a batch, of training or of evaluation.
     let numbers = units * (counts.batch_size as f64 + EVALUATED);
     if (least + numbers) * MARGIN > isize::MAX as f64 {
         let bytes = format!("more than {}", readable_bytes(least));
-        return Err(refused(bytes, vec!["for parameters and optimizer state alone".into()]));
+        return Err(refused(model, options, bytes, vec!["for parameters and optimizer state alone".into()]));
     }
-    let plans = Plans::new(model, &optimizer, counts)?;
-    let memory = plans.memory(options.threads);
+    Ok(())
+}
+
+/// Whether the machine gives what a run takes; `held_out` are the bytes that images held out take beside it.
+///
+/// # Errors
+/// [`TrainError::Memory`] when there is less.
+pub(super) fn check(
+    model: &dyn Model,
+    options: &Options,
+    memory: Option<Memory>,
+    held_out: usize,
+) -> Result<(), TrainError> {
+    let Some(memory) = memory else { return Ok(()) };
     let Memory { parameters, training, evaluation } = memory;
     let bytes = memory.bytes() + held_out + FIGURES;
     if Vec::<u8>::new().try_reserve_exact(bytes).is_err() {
@@ -65,19 +67,29 @@ pub(super) fn plan(
         ];
         parts.retain(|(bytes, _)| *bytes > 0);
         let part = |(bytes, what): (usize, &str)| format!("{} {what}", readable_bytes(bytes as f64));
-        return Err(refused(readable_bytes(bytes as f64), parts.into_iter().map(part).collect()));
+        let parts = parts.into_iter().map(part).collect();
+        return Err(refused(model, options, readable_bytes(bytes as f64), parts));
     }
-    Ok(plans)
+    Ok(())
+}
+
+fn refused(model: &dyn Model, options: &Options, bytes: String, parts: Vec<String>) -> TrainError {
+    TrainError::Memory {
+        network: format!("the network {}", model.outline()),
+        batch_size: options.batch_size,
+        bytes,
+        parts: parts.join(", "),
+    }
 }
 
 /// The bytes that images come to take when `count` of them are held out: these themselves, and, if others share the images, a copy
-/// of all.
+/// of those for training.
 pub(super) fn held_out(data: &Dataset, count: usize, shared: bool) -> usize {
     if count == 0 {
         return 0;
     }
     let image = data.train.pixels() + 1; // with its label
-    let copied = if shared { data.train.len() + data.test.len() } else { 0 };
+    let copied = if shared { data.train.len() } else { 0 };
     (count + copied) * image
 }
 

@@ -1,4 +1,4 @@
-//! Training: options in, a run folder out.
+//! Training: options in, a run folder out, whose files are those of [`runs`](crate::runs).
 //!
 //! - [`options`]: what may be said, defaults, what makes no sense;
 //! - [`schedule`]: the learning rate over the run;
@@ -6,113 +6,27 @@
 //! - [`engine`]: one epoch, one evaluation, on the CPU or on a CUDA device;
 //! - `memory`: whether there is enough of it for a run;
 //! - [`setup`]: options, data and engine together; [`run`]: the epochs of a run, from its first file to its last; [`learning`]: whether they led anywhere;
-//! - [`folder`], [`log`], [`files`], [`figures`], [`divergence`]: what stands in a run folder, and how it gets there;
-//! - [`record`], [`groups`](mod@groups), [`statistics`], [`mistakes`]: runs read back from their folders, to be shown;
+//! - [`error`]: why a run ended before its time;
 //! - [`comparison`]: several runs beside one another; [`torch`]: the same training by PyTorch.
 
 pub mod comparison;
-pub mod divergence;
 pub mod engine;
-pub mod figures;
-pub mod files;
-pub mod folder;
-pub mod groups;
+pub mod error;
 pub mod hardware;
 pub mod learning;
-pub mod log;
 mod memory;
-pub mod mistakes;
+pub mod monitor;
 pub mod options;
-pub mod record;
 pub mod run;
 pub mod schedule;
 pub mod setup;
-pub mod statistics;
 pub mod torch;
 
 pub use comparison::Comparison;
-pub use divergence::Divergence;
-pub use folder::RunFolder;
-pub use groups::{Group, groups};
+pub use error::TrainError;
 pub use hardware::{Choice, Hardware};
-pub use learning::Learning;
-pub use log::{Row, Summary};
-pub use mistakes::Mistake;
+pub use monitor::Monitor;
 pub use options::{Choices, OptimizerName, Options};
-pub use record::{Record, records};
-pub use run::{Monitor, Outcome, Run};
+pub use run::{Outcome, Run};
 pub use schedule::Schedule;
 pub use setup::Setup;
-pub use statistics::Statistics;
-
-use std::io;
-use std::path::PathBuf;
-
-use crate::data::DataError;
-use crate::draw::DrawError;
-use crate::exec::cuda::CudaError;
-use crate::ops::GraphError;
-use crate::python::TorchError;
-
-/// Why a run ended before its time, or never began.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "the messages say what the fields hold")]
-pub enum TrainError {
-    #[error("the objective is no longer finite {0}")]
-    NotFinite(Divergence),
-
-    #[error(transparent)]
-    Option(#[from] options::OptionError),
-
-    #[error(transparent)]
-    Data(#[from] DataError),
-
-    #[error("the network cannot be built")]
-    Graph(#[from] GraphError),
-
-    #[error(
-        "{network} with batches of {batch_size} images takes {bytes} of memory ({parts}), which this machine does not \
-         give: make --hidden{} smaller",
-        if *.batch_size > 1 { " or --batch-size" } else { "" }
-    )]
-    Memory { network: String, batch_size: usize, bytes: String, parts: String },
-
-    #[error("{} exists already and is left as it is: choose another --out", .0.display())]
-    Exists(PathBuf),
-
-    #[error("could not {action} {} ({})", path.display(), what_to_do(.action))]
-    File { action: &'static str, path: PathBuf, source: io::Error },
-
-    #[error("{}: {problem}", path.display())]
-    Content { path: PathBuf, problem: String },
-
-    #[error("could not draw {}", path.display())]
-    Draw { path: PathBuf, source: DrawError },
-
-    #[error("--device {asked} cannot be used")]
-    Unusable { asked: String, source: CudaError },
-
-    #[error("the work on {device} failed")]
-    OnDevice { device: String, source: CudaError },
-
-    #[error(
-        "a kernel or a copy on {device} failed; with --plan launches each kernel is waited for, and the one \
-         that fails is named. What earlier epochs logged is kept"
-    )]
-    DeviceFailed { device: String, source: CudaError },
-
-    #[error(transparent)]
-    Torch(#[from] TorchError),
-
-    #[error("could not start {threads} threads: try fewer --threads")]
-    Threads { threads: usize, source: std::io::Error },
-}
-
-/// What to look at when a file cannot be read, made or written.
-fn what_to_do(action: &str) -> &'static str {
-    match action {
-        action if action.starts_with("read") => "check the path and the permission to read it",
-        action if action.starts_with("make") => "name another --out, or give permission to write there",
-        _ => "check the free space and the permission to write there",
-    }
-}

@@ -3,27 +3,20 @@
 //! After each epoch its row is on the disk, then a checkpoint; so whatever happens later, what was
 //! computed is kept, and a run that was cut off can go on with the same bits as if it never had been.
 
-use super::divergence::DIVERGED;
-use super::engine::{Ended, Set, Sums};
-use super::figures;
-use super::files::{self, Checkpoint};
-use super::log::{Metrics, seconds_to_goal};
-use super::setup::Setup;
-use super::{Options, Row, RunFolder, Summary, TrainError};
-use crate::data::shuffled;
-use crate::model::Perceptron;
+use std::sync::Arc;
 
-/// Watches a run, and may end it.
-pub trait Monitor: Send {
-    /// Epoch `epoch` (from 1) of `epochs` begins, of `steps` steps.
-    fn epoch_begins(&mut self, epoch: usize, epochs: usize, steps: usize);
-    /// `step` steps of the epoch are done.
-    fn step_done(&mut self, step: usize);
-    /// An epoch is done, evaluated and on the disk.
-    fn epoch_done(&mut self, row: &Row);
-    /// Asked after each step: whether to end the run here.
-    fn stop(&self) -> bool;
-}
+use super::engine::{Set, Snapshot};
+use super::hardware::Choice;
+use super::monitor::Monitor;
+use super::setup::Setup;
+use super::{Options, TrainError};
+use crate::data::{Dataset, shuffled};
+use crate::exec::{Ended, Sums};
+use crate::nn::Model;
+use crate::runs::figures;
+use crate::runs::files::{self, CHECKPOINT, Checkpoint, DIVERGED};
+use crate::runs::log::{Metrics, seconds_to_goal};
+use crate::runs::{Row, RunFolder, Summary};
 
 /// A run with its folder, at its beginning or at a checkpoint.
 pub struct Run {
@@ -48,6 +41,64 @@ impl Outcome {
     }
 }
 
+impl Setup {
+    /// A run from the beginning, in a folder of its own.
+    pub fn begin(self, folder: RunFolder) -> Run {
+        Run::of(self, folder, Vec::new())
+    }
+
+    /// A run from where the folder's checkpoint stands: from the beginning, if there is none.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and when checkpoint or log cannot be read, or do not belong to this run.
+    pub fn resume(
+        options: Options,
+        data: Arc<Dataset>,
+        choice: &Choice,
+        folder: RunFolder,
+    ) -> Result<Run, TrainError> {
+        // The checkpoint holds the weights: those that the run started from need not be there any more.
+        let goes_on = folder.file(CHECKPOINT).exists();
+        let is_known = options.init.as_ref().is_none_or(|init| init.normalisation.is_some());
+        match goes_on && is_known {
+            true => Self::at(options, data, choice)?.go_on(folder),
+            false => Self::new(options, data, choice)?.go_on(folder),
+        }
+    }
+
+    fn go_on(mut self, folder: RunFolder) -> Result<Run, TrainError> {
+        let parameters = self.job.model.parameter_count();
+        let state = parameters * self.job.optimizer.states();
+        let Some(checkpoint) = Checkpoint::read(&folder, parameters, state)? else {
+            return Ok(self.begin(folder));
+        };
+        let wrong = |name: &str, problem: String| TrainError::Content { path: folder.file(name), problem };
+        let steps = checkpoint.epoch as u64 * self.steps();
+        if checkpoint.step != steps {
+            let problem = format!(
+                "stands at step {} after {} epochs, but this data makes that step {steps}: give the run back \
+                 the data and config.toml it began with",
+                checkpoint.step, checkpoint.epoch
+            );
+            return Err(wrong(CHECKPOINT, problem));
+        }
+        let mut rows = Metrics::read(&folder.file("metrics.csv"))?;
+        if rows.len() < checkpoint.epoch {
+            let problem = format!(
+                "holds {} whole rows, but the checkpoint stands at epoch {}: remove {CHECKPOINT} to begin the \
+                 run anew",
+                rows.len(),
+                checkpoint.epoch
+            );
+            return Err(wrong("metrics.csv", problem));
+        }
+        rows.truncate(checkpoint.epoch); // an epoch whose checkpoint was not written is run again
+        let Checkpoint { parameters, state, step, .. } = &checkpoint;
+        self.engine.restore(Snapshot { parameters, state, step: *step })?;
+        Ok(Run::of(self, folder, rows))
+    }
+}
+
 impl Run {
     /// With the epochs that are done.
     pub(super) fn of(setup: Setup, folder: RunFolder, rows: Vec<Row>) -> Self {
@@ -55,8 +106,8 @@ impl Run {
     }
 
     /// The network.
-    pub fn model(&self) -> &Perceptron {
-        &self.setup.job.model
+    pub fn model(&self) -> &dyn Model {
+        &*self.setup.job.model
     }
 
     /// The options as they hold.
@@ -94,7 +145,7 @@ impl Run {
         let Setup { options, job, card, .. } = &self.setup;
         // A run that is gone on with keeps the configuration it began with.
         if !self.folder.file("config.toml").exists() {
-            files::write_configuration(&self.folder, options, &job.model, job.normalisation, card.clone())?;
+            files::write_configuration(&self.folder, options, &*job.model, job.normalisation, card.clone())?;
         }
         let has_validation = job.validation.is_some();
         let mut metrics = Metrics::create(&self.folder, &self.rows, has_validation)?;
@@ -103,14 +154,14 @@ impl Run {
         let Setup { options, job, .. } = &self.setup;
         let drawn = match self.rows.is_empty() {
             true => Ok(()),
-            false => figures::write_curves(&self.folder, options, &job.model, &self.rows, diverged),
+            false => figures::write_curves(&self.folder, options, &*job.model, &self.rows, diverged),
         };
         let interrupted = ended?; // before what may have followed from it
         drawn?;
         let (test, counts) = self.setup.evaluate(Set::Test)?;
         let Setup { options, job, engine, .. } = &mut self.setup;
-        files::write_model(&self.folder, &job.model, engine.snapshot()?.parameters, job.normalisation)?;
-        let setting = figures::setting(options, &job.model);
+        files::write_model(&self.folder, &*job.model, engine.snapshot()?.parameters, job.normalisation)?;
+        let setting = figures::setting(options, &*job.model);
         figures::write_confusion(&self.folder, format!("{}, {setting}", options.opt.name()), counts)?;
         let validation = self.setup.validate()?;
         let summary = self.summary(test, validation.map(|sums| sums.accuracy()), interrupted);

@@ -2,33 +2,26 @@
 
 use std::sync::Arc;
 
-use super::engine::cpu::{Counts, CpuEngine, Plans};
-use super::engine::cuda::CudaEngine;
-use super::engine::{Confusion, Ended, Engine, Epoch, Job, Set, Snapshot, Sums, not_finite_parameter};
-use super::files::{CHECKPOINT, Checkpoint, TrainedModel};
+use super::engine::{Counts, Engine, Job, OnDevice, Plans, Set, Snapshot, not_finite_parameter};
 use super::hardware::{self, Choice, Hardware};
-use super::log::Metrics;
 use super::memory::{self, held_out};
+use super::monitor::Monitor;
 use super::options::{Augment, Init, OptionError};
-use super::run::{Monitor, Run};
-use super::{Divergence, Learning, Options, Row, RunFolder, TrainError};
+use super::{Options, TrainError};
 use crate::data::{DataError, Dataset, Normalisation, Shifts, batches};
-use crate::exec::Team;
+use crate::exec::cuda::CudaExecutor;
 use crate::exec::cuda::Device;
+use crate::exec::{Confusion, CpuExecutor, Ended, Sums, Team};
+use crate::runs::files::TrainedModel;
+use crate::runs::{Divergence, Learning, Row};
 
 /// Options and data that go together: all that a run needs but a folder.
 pub struct Setup {
     pub(super) options: Options,
     pub(super) job: Job,
-    pub(super) engine: Box<dyn Engine>,
+    pub(super) engine: Engine,
     /// The CUDA device's name and capability.
     pub(super) card: Option<String>,
-}
-
-/// Where a run is computed, and what was prepared for that.
-enum Place {
-    Cpu(Box<Plans>),
-    Cuda(Arc<Device>),
 }
 
 /// The learning rate by update, from 0, where an epoch has `steps` of them.
@@ -45,10 +38,9 @@ impl Setup {
     /// When they do not, or it does not.
     pub fn check(options: &Options, data: &Dataset, choice: &Choice) -> Result<(), TrainError> {
         Self::check_images(options, data)?;
-        match choice.hardware {
-            // Whoever checks keeps the data, so images are copied before some are held out.
-            Hardware::Cpu => drop(Self::plan(options, data, true)?),
-            Hardware::Cuda(_) => {} // the device says itself what does not fit
+        // The device says itself what does not fit. Whoever checks keeps the data.
+        if matches!(choice.hardware, Hardware::Cpu) {
+            Self::plan_on_cpu(options, data, true, 1)?;
         }
         start(options, data).map(drop)
     }
@@ -67,16 +59,35 @@ impl Setup {
         Ok(())
     }
 
-    /// The plans of a run on the processor, which has the memory for them; `shared` says whether others keep the data.
-    fn plan(options: &Options, data: &Dataset, shared: bool) -> Result<Plans, TrainError> {
-        let counts = Counts {
-            batch_size: options.batch_size,
-            training: data.train.len() - options.validation,
-            test: data.test.len(),
-            validation: options.validation,
-        };
+    /// The plans of a run on the processor, which has the memory for them, on so many threads; `shared` says whether others
+    /// keep the data.
+    fn plan_on_cpu(
+        options: &Options,
+        data: &Dataset,
+        shared: bool,
+        threads: usize,
+    ) -> Result<Plans, TrainError> {
+        let counts = counts(options, data);
         let model = options.model(data.train.pixels(), data.classes);
-        memory::plan(&model, options, counts, held_out(data, options.validation, shared))
+        memory::check_size(&model, options, counts)?;
+        let team = Team::new(threads).map_err(|source| TrainError::Threads { threads, source })?;
+        let executor = Box::new(CpuExecutor::new(team));
+        let plans = Plans::new(&model, &options.optimizer(), counts, executor, None)?;
+        let memory = plans.executor.memory(options.threads);
+        memory::check(&model, options, memory, held_out(data, options.validation, shared))?;
+        Ok(plans)
+    }
+
+    /// The plans of a run on a device, which says itself what does not fit.
+    fn plan_on_cuda(options: &Options, data: &Dataset, device: &Arc<Device>) -> Result<Plans, TrainError> {
+        let (launching, products) =
+            (hardware::launching(options.plan), hardware::products(options.precision));
+        let name = format!("cuda:{} ({})", device.ordinal(), device.name());
+        let executor = CudaExecutor::new(device.clone(), (launching, products))
+            .map_err(|source| TrainError::OnDevice { device: name.clone(), source })?;
+        let model = options.model(data.train.pixels(), data.classes);
+        let device = Some(OnDevice { name, launching });
+        Plans::new(&model, &options.optimizer(), counts(options, data), Box::new(executor), device)
     }
 
     /// Makes the network and starts the threads, or fills the device. Nothing is written yet. Runs on the same
@@ -92,24 +103,30 @@ impl Setup {
     }
 
     /// As [`Self::new`], but for the weights to start from.
-    fn at(options: Options, data: Arc<Dataset>, choice: &Choice) -> Result<Self, TrainError> {
+    pub(super) fn at(options: Options, data: Arc<Dataset>, choice: &Choice) -> Result<Self, TrainError> {
         Self::check_images(&options, &data)?;
         let shared = Arc::strong_count(&data) > 1;
         // Before images are held out, which takes memory already.
-        let place = match &choice.hardware {
-            Hardware::Cpu => Place::Cpu(Box::new(Self::plan(&options, &data, shared)?)),
-            Hardware::Cuda(device) => Place::Cuda(device.clone()),
+        let plans = match &choice.hardware {
+            Hardware::Cpu => Self::plan_on_cpu(&options, &data, shared, options.threads)?,
+            Hardware::Cuda(device) => Self::plan_on_cuda(&options, &data, device)?,
+        };
+        let card = match &choice.hardware {
+            Hardware::Cpu => None,
+            Hardware::Cuda(device) => {
+                Some(format!("{}, compute capability {}", device.name(), device.capability()))
+            }
         };
         let options = Options { device: choice.device(), ..options };
         let (data, validation) = match options.validation {
             0 => (data, None),
             count => {
                 let (data, validation) = Arc::unwrap_or_clone(data).hold_out(count, options.seed)?;
-                (Arc::new(data), Some(validation))
+                (Arc::new(data), Some(Arc::new(validation)))
             }
         };
         let job = Job {
-            model: options.model(data.train.pixels(), data.classes),
+            model: Arc::new(options.model(data.train.pixels(), data.classes)),
             optimizer: options.optimizer(),
             weight_decay: options.weight_decay,
             seed: options.seed,
@@ -123,18 +140,7 @@ impl Setup {
             data,
             validation,
         };
-        let (engine, card): (Box<dyn Engine>, _) = match place {
-            Place::Cpu(plans) => {
-                let threads = options.threads;
-                let team = Team::new(threads).map_err(|source| TrainError::Threads { threads, source })?;
-                (Box::new(CpuEngine::planned(job.clone(), *plans, team)), None)
-            }
-            Place::Cuda(device) => {
-                let how = (hardware::launching(options.plan), hardware::products(options.precision));
-                let card = format!("{}, compute capability {}", device.name(), device.capability());
-                (Box::new(CudaEngine::new(job.clone(), device, how)?), Some(card))
-            }
-        };
+        let engine = Engine::new(job.clone(), plans)?;
         Ok(Self { options, job, engine, card })
     }
 
@@ -145,62 +151,6 @@ impl Setup {
     pub(super) fn into_work(mut self) -> Result<(Job, Vec<f32>), TrainError> {
         let parameters = self.engine.snapshot()?.parameters.to_vec();
         Ok((self.job, parameters))
-    }
-
-    /// A run from the beginning, in a folder of its own.
-    pub fn begin(self, folder: RunFolder) -> Run {
-        Run::of(self, folder, Vec::new())
-    }
-
-    /// A run from where the folder's checkpoint stands: from the beginning, if there is none.
-    ///
-    /// # Errors
-    /// As [`Self::new`], and when checkpoint or log cannot be read, or do not belong to this run.
-    pub fn resume(
-        options: Options,
-        data: Arc<Dataset>,
-        choice: &Choice,
-        folder: RunFolder,
-    ) -> Result<Run, TrainError> {
-        // The checkpoint holds the weights: those that the run started from need not be there any more.
-        let goes_on = folder.file(CHECKPOINT).exists();
-        let is_known = options.init.as_ref().is_none_or(|init| init.normalisation.is_some());
-        match goes_on && is_known {
-            true => Self::at(options, data, choice)?.go_on(folder),
-            false => Self::new(options, data, choice)?.go_on(folder),
-        }
-    }
-
-    fn go_on(mut self, folder: RunFolder) -> Result<Run, TrainError> {
-        let parameters = self.job.model.parameter_count();
-        let state = parameters * self.job.optimizer.state_per_parameter();
-        let Some(checkpoint) = Checkpoint::read(&folder, parameters, state)? else {
-            return Ok(self.begin(folder));
-        };
-        let wrong = |name: &str, problem: String| TrainError::Content { path: folder.file(name), problem };
-        let steps = checkpoint.epoch as u64 * self.steps();
-        if checkpoint.step != steps {
-            let problem = format!(
-                "stands at step {} after {} epochs, but this data makes that step {steps}: give the run back \
-                 the data and config.toml it began with",
-                checkpoint.step, checkpoint.epoch
-            );
-            return Err(wrong(CHECKPOINT, problem));
-        }
-        let mut rows = Metrics::read(&folder.file("metrics.csv"))?;
-        if rows.len() < checkpoint.epoch {
-            let problem = format!(
-                "holds {} whole rows, but the checkpoint stands at epoch {}: remove {CHECKPOINT} to begin the \
-                 run anew",
-                rows.len(),
-                checkpoint.epoch
-            );
-            return Err(wrong("metrics.csv", problem));
-        }
-        rows.truncate(checkpoint.epoch); // an epoch whose checkpoint was not written is run again
-        let Checkpoint { parameters, state, step, .. } = &checkpoint;
-        self.engine.restore(Snapshot { parameters, state, step: *step })?;
-        Ok(Run::of(self, folder, rows))
     }
 
     /// Puts the network before its first step, with these parameters.
@@ -227,7 +177,7 @@ impl Setup {
     }
 
     /// Steps in an epoch.
-    fn steps(&self) -> u64 {
+    pub(super) fn steps(&self) -> u64 {
         batches(self.job.data.train.len(), self.job.batch_size).len() as u64
     }
 
@@ -245,7 +195,7 @@ impl Setup {
         if !sums.loss.is_finite() {
             let Snapshot { parameters, step, .. } = self.engine.snapshot()?;
             let place =
-                not_finite_parameter(&self.job.model, parameters).unwrap_or_else(|| "the loss".into());
+                not_finite_parameter(&*self.job.model, parameters).unwrap_or_else(|| "the loss".into());
             let learning_rate = self.learning_rate()(step.saturating_sub(1));
             return Err(TrainError::NotFinite(Divergence { step, place, learning_rate }));
         }
@@ -276,10 +226,15 @@ impl Setup {
             monitor.step_done(step);
             !monitor.stop()
         };
-        let (sums, ended) =
-            self.engine.epoch(Epoch { order, learning_rates: &learning_rates }, &mut watch)?;
+        let (sums, ended) = self.engine.epoch(order, &learning_rates, &mut watch)?;
         Ok((sums, learning_rates.last().copied().unwrap_or(0.0), ended))
     }
+}
+
+/// How many images a run goes through.
+fn counts(options: &Options, data: &Dataset) -> Counts {
+    let &Options { batch_size, validation, seed, .. } = options;
+    Counts { batch_size, training: data.train.len() - validation, test: data.test.len(), validation, seed }
 }
 
 /// The weights that these options start from, if they do, and the option as it is to be recorded.

@@ -7,17 +7,16 @@ use std::sync::Arc;
 
 use cotangent::data::Dataset;
 use cotangent::python::from_here;
-use cotangent::train::comparison::{Compared, Course, Plan};
-use cotangent::train::figures::setting;
-use cotangent::train::log::Metrics;
+use cotangent::runs::RunFolder;
+use cotangent::runs::figures::setting;
+use cotangent::runs::log::Metrics;
+use cotangent::train::comparison::{Compared, ComparisonPlan, Course};
 use cotangent::train::torch::{self, Peer};
-use cotangent::train::{
-    Choice, Choices, Comparison, OptimizerName, Options, Outcome, RunFolder, Setup, TrainError,
-};
+use cotangent::train::{Choice, Choices, Comparison, OptimizerName, Options, Outcome, Setup, TrainError};
 
 use super::console::{Console, count, device_line, interrupted, listen_for_interrupt, resume_comparison};
 use super::{Beside, Failure, Request, data, way_on};
-use crate::cli::{Compare, Place};
+use crate::cli::{COMPARED, Compare, Place};
 use results::{table, verdict};
 
 pub fn run(arguments: Compare) -> Result<(), Failure> {
@@ -26,7 +25,7 @@ pub fn run(arguments: Compare) -> Result<(), Failure> {
     let work = match resume {
         Some(folder) => Work::resume(&folder, &choices, place.quiet)?,
         None => {
-            let optimizers = if opt.is_empty() { OptimizerName::ALL.to_vec() } else { opt };
+            let optimizers = if opt.is_empty() { COMPARED.to_vec() } else { opt };
             Work::begin(&optimizers, seeds, choices, &place, check_torch.as_deref(), "compare")?
         }
     };
@@ -37,7 +36,7 @@ pub fn run(arguments: Compare) -> Result<(), Failure> {
 
 /// A comparison that can begin or go on: what can be known to fail has been looked for.
 pub struct Work {
-    plan: Plan,
+    plan: ComparisonPlan,
     runs: Vec<Options>,
     data: Arc<Dataset>,
     choice: Choice,
@@ -71,7 +70,7 @@ impl Work {
         // Everything is checked before anything runs, so that a mistake is found now and not in an hour.
         let all: Result<Vec<Options>, Failure> =
             optimizers.iter().map(|&name| request.resolve(name, &optimizers)).collect();
-        let mut plan = Plan { optimizers: all?, seeds, check_torch: check_torch.map(from_here) };
+        let mut plan = ComparisonPlan { optimizers: all?, seeds, check_torch: check_torch.map(from_here) };
         let runs = plan.runs().map_err(Failure::usage)?;
         let data = data::load(runs[0].data.as_deref(), place.quiet).map_err(Failure::work)?;
         let choice = request.choose(&runs[0])?;
@@ -87,9 +86,9 @@ impl Work {
     /// A comparison that was cut off.
     fn resume(folder: &Path, choices: &Choices, quiet: bool) -> Result<Self, Failure> {
         let beside = Beside::of(choices)?;
-        let (folder, mut plan) = Plan::open(folder)?;
+        let (folder, mut plan) = ComparisonPlan::open(folder)?;
         for options in &mut plan.optimizers {
-            *options = beside.options(options.opt, options.choices())?;
+            *options = beside.options(options.clone())?;
         }
         let runs = plan.runs().map_err(Failure::work)?;
         let data = data::load(runs[0].data.as_deref(), quiet).map_err(Failure::work)?;
@@ -206,7 +205,7 @@ impl Work {
 
 /// The runs: they and the data go together, they are held to the weights that they start from, and there is a PyTorch, if
 /// there is to be one.
-fn checked(plan: &mut Plan, data: &Dataset, choice: &Choice) -> Result<Vec<Options>, Failure> {
+fn checked(plan: &mut ComparisonPlan, data: &Dataset, choice: &Choice) -> Result<Vec<Options>, Failure> {
     plan.record_init(data)?;
     let runs = plan.runs().map_err(Failure::usage)?;
     for options in &runs {

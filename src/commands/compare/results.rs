@@ -1,9 +1,10 @@
 //! What a comparison came to: the table of its results, and which runs diverged.
 
 use cotangent::document::number::exact;
+use cotangent::runs::{RunFolder, Statistics};
 use cotangent::train::comparison::{Results, Summed};
 use cotangent::train::learning::smaller_rate;
-use cotangent::train::{Comparison, Options, RunFolder, Statistics};
+use cotangent::train::{Comparison, Options};
 
 use crate::commands::console::count;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Comparison, Course};
 use crate::draw::{End, LineChart, Series};
-use crate::train::figures::{broken_off, objective_chart, over_seeds};
+use crate::runs::figures::{broken_off, objective_chart, over_seeds};
 
 /// More than so many seeds and stretches of seeds are summed up.
 const MAX_STRETCHES: usize = 6;

@@ -4,32 +4,20 @@
 //! and minima are over the runs that were finished.
 
 mod chart;
+pub mod course;
 mod plan;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
-
 use serde::Serialize;
 
-use plan::PLAN;
-pub use plan::Plan;
+pub use course::Course;
+pub use plan::ComparisonPlan;
 
-use super::figures::write_chart;
-use super::log::Metrics;
 use super::torch::Peer;
-use super::{Divergence, Learning, Options, Record, Row, RunFolder, Statistics, TrainError};
-
-/// A run's course to its end.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Course {
-    /// The epochs that were finished.
-    pub rows: Vec<Row>,
-    /// Why there are no more, unless they are all.
-    pub diverged: Option<Divergence>,
-    /// Whether they led anywhere, where that is known: of PyTorch's it is not.
-    pub learning: Option<Learning>,
-}
+use super::{Options, TrainError};
+use crate::runs::figures::write_chart;
+use crate::runs::{Divergence, Learning, RunFolder, Statistics};
 
 /// A run of a comparison.
 #[derive(Clone, PartialEq, Debug)]
@@ -125,65 +113,6 @@ struct Line {
     epoch: usize,
     objective: f64,
     test_accuracy: f64,
-}
-
-impl Course {
-    /// The course of the run in this folder, if that came to its end; a run that was cut off has none yet.
-    ///
-    /// # Errors
-    /// When the folder is another run's, or a file in it is damaged.
-    pub fn read(folder: &Path, options: &Options) -> Result<Option<Self>, TrainError> {
-        if !folder.join("config.toml").exists() {
-            return Ok(None); // it was cut off before it began
-        }
-        let record = Record::read(folder)?;
-        if let Some(problem) = other_options(&record.options, options) {
-            return Err(TrainError::Content { path: folder.join("config.toml"), problem });
-        }
-        let is_finished = record.is_whole() && record.summary.is_some();
-        if !is_finished && record.diverged.is_none() {
-            return Ok(None);
-        }
-        let rows = Metrics::read(&folder.join("metrics.csv"))?;
-        if is_finished && rows.len() != options.epochs {
-            let problem = format!(
-                "holds {} whole rows of a run of {} epochs that is complete: restore the file, or remove its folder to \
-                 train it anew",
-                rows.len(),
-                options.epochs
-            );
-            return Err(TrainError::Content { path: folder.join("metrics.csv"), problem });
-        }
-        let learning = record.summary.and_then(|summary| summary.learning);
-        Ok(Some(Self { rows, diverged: record.diverged, learning }))
-    }
-
-    /// What to say of a run with these options that led nowhere, if it did.
-    pub fn warning(&self, options: &Options) -> Option<String> {
-        self.learning?.said(self.rows.last()?, options)
-    }
-
-    /// The share of test images classified correctly at the end; nothing for a run that diverged.
-    fn test_accuracy(&self) -> Option<f64> {
-        self.rows.last().filter(|_| self.diverged.is_none()).map(|row| row.test_accuracy)
-    }
-}
-
-/// In what the options of a run are not those of the plan, if they are not. What decides no result may differ, and the
-/// device: a comparison may go on on another.
-fn other_options(found: &Options, planned: &Options) -> Option<String> {
-    let (found, planned) = (found.deciding(), planned.deciding());
-    let name = found
-        .keys()
-        .chain(planned.keys())
-        .filter(|name| *name != "device")
-        .find(|name| found.get(*name) != planned.get(*name))?;
-    let said = |value: Option<&serde_json::Value>| value.map_or("nothing".into(), |value| value.to_string());
-    let (found, planned) = (said(found.get(name)), said(planned.get(name)));
-    Some(format!(
-        "says {found} for {name}, where {PLAN} plans {planned}: put back the file that belongs here, or remove the run's \
-         folder to train it anew"
-    ))
 }
 
 impl Results {

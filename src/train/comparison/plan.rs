@@ -6,16 +6,18 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::data::Dataset;
+use crate::runs::RunFolder;
+use crate::runs::reading::read;
 use crate::train::options::OptionError;
 use crate::train::setup::start;
-use crate::train::{Choices, OptimizerName, Options, RunFolder, TrainError, files};
+use crate::train::{Choices, OptimizerName, Options, TrainError};
 
 /// The file's name in a comparison's folder.
 pub(super) const PLAN: &str = "compare.toml";
 
 /// What a comparison is to train.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Plan {
+pub struct ComparisonPlan {
     /// The options of each optimizer, with the first seed.
     pub optimizers: Vec<Options>,
     /// Runs of each, with seeds from the first on.
@@ -41,7 +43,7 @@ impl Options {
     }
 }
 
-impl Plan {
+impl ComparisonPlan {
     /// Each run's options, in order.
     ///
     /// # Errors
@@ -49,7 +51,7 @@ impl Plan {
     pub fn runs(&self) -> Result<Vec<Options>, OptionError> {
         let with_seed = |options: &Options, k: u64| {
             let seed = Some(options.seed.saturating_add(k)); // too large a seed is refused as such
-            Choices { seed, ..options.choices() }.resolve(options.opt)
+            options.clone().with(Choices { seed, ..Choices::default() })
         };
         let of = |options| (0..self.seeds).map(move |k| with_seed(options, k));
         self.optimizers.iter().flat_map(of).collect()
@@ -105,7 +107,7 @@ impl Plan {
             path: path.clone(),
             problem: problem.trim_end().replace('\n', "; "),
         };
-        let bytes = files::read(&path)?;
+        let bytes = read(&path)?;
         let text = String::from_utf8(bytes).map_err(|error| failed(error.to_string()))?;
         let written: Written<Table> = toml::from_str(&text).map_err(|error| failed(error.to_string()))?;
         let options = |mut table: Table| -> Result<Options, TrainError> {

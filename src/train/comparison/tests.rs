@@ -1,6 +1,7 @@
 //! Comparisons of runs that were not trained.
 
 use super::*;
+use crate::runs::Row;
 use crate::train::{Choices, OptimizerName};
 
 /// A run of three epochs, of which so many were finished: with objectives of the seed and the epoch.
@@ -119,10 +120,27 @@ fn a_plan_is_read_back_as_it_was_written() {
     let folder = RunFolder::create(Some(&outer.path().join("both")), "").unwrap();
     let optimizers = [OptimizerName::Sgd, OptimizerName::Adam].map(|opt| run(opt, 7, 3).options);
     for check_torch in [None, Some("/a folder/python".into())] {
-        let plan = Plan { optimizers: optimizers.to_vec(), seeds: 2, check_torch };
+        let plan = ComparisonPlan { optimizers: optimizers.to_vec(), seeds: 2, check_torch };
         plan.write(&folder).unwrap();
-        assert_eq!(Plan::read(&folder).unwrap(), plan);
+        assert_eq!(ComparisonPlan::read(&folder).unwrap(), plan);
         let names: Vec<String> = plan.runs().unwrap().iter().map(Options::run_name).collect();
         assert_eq!(names, ["sgd-seed7", "sgd-seed8", "adam-seed7", "adam-seed8"]);
+    }
+}
+
+#[test]
+fn runs_have_the_options_of_their_optimizer_but_for_the_seed_which_is_checked() {
+    let options = run(OptimizerName::Sgd, 7, 3).options;
+    let plan = |seed| ComparisonPlan {
+        optimizers: vec![Options { seed, ..options.clone() }],
+        seeds: 2,
+        check_torch: None,
+    };
+    let expected = [7, 8].map(|seed| Options { seed, ..options.clone() });
+    assert_eq!(plan(7).runs().unwrap(), expected);
+    let last = i64::MAX as u64;
+    for (first, said) in [(last, last + 1), (u64::MAX, u64::MAX)] {
+        let error = plan(first).runs().unwrap_err().to_string();
+        assert!(error.starts_with(&format!("--seed {said}: must be at most {last}")), "{error}");
     }
 }

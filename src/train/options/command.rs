@@ -3,27 +3,38 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Choices, Options};
-
-/// The options that decide how a run is computed and nothing of what comes out: that is the same to the bit. The device is
-/// not among them, as each kind rounds its sums in an order of its own.
-pub const DECIDE_NOTHING: [&str; 2] = ["threads", "plan"];
+use super::rows::{Choices, Decides, Options, decides, names};
+use crate::names::listed;
+use crate::optim::OptimizerName;
 
 impl Choices {
     /// What was said, under its name on the command line.
     pub fn said(&self) -> Map<String, Value> {
-        let mut said = by_name(self);
-        said.retain(|_, value| !value.is_null());
-        said
+        by_name(self)
     }
 }
 
-/// Options under their names.
+/// The options of training that may stand beside --resume, with their hyphens, and --quiet: what decides no result, and the
+/// device, as what was trained on one that is gone can go on on another.
+pub fn said_beside_resume() -> String {
+    let free = names().filter(|name| decides(name) != Decides::Result).map(|name| format!("--{name}"));
+    let free: Vec<String> = free.chain(["--quiet".into()]).collect();
+    listed(&free.iter().map(String::as_str).collect::<Vec<_>>(), "and")
+}
+
+/// The optimizers as help lists them: `adagrad, adam or sgd`.
+pub fn any_optimizer() -> String {
+    listed(&OptimizerName::ALL.map(OptimizerName::name), "or")
+}
+
+/// Options that have a value, under their names.
 fn by_name(options: &impl Serialize) -> Map<String, Value> {
-    match serde_json::to_value(options) {
+    let mut options = match serde_json::to_value(options) {
         Ok(Value::Object(options)) => options,
         _ => Map::new(), // never: all options are numbers and words
-    }
+    };
+    options.retain(|_, value| !value.is_null());
+    options
 }
 
 impl Options {
@@ -35,7 +46,7 @@ impl Options {
     /// Those that decide what comes out.
     pub fn deciding(&self) -> Map<String, Value> {
         let mut options = self.by_name();
-        options.retain(|name, _| !DECIDE_NOTHING.contains(&&name[..]));
+        options.retain(|name, _| decides(name) != Decides::Nothing);
         options
     }
 
@@ -59,7 +70,7 @@ impl Options {
 }
 
 /// The value of an option as it is said on the command line.
-pub(in crate::train) fn said(value: &Value) -> String {
+pub(crate) fn said(value: &Value) -> String {
     // Of a model to start from, its path.
     let value = value.get("path").unwrap_or(value);
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
@@ -68,7 +79,6 @@ pub(in crate::train) fn said(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::OptimizerName;
 
     #[test]
     fn the_command_says_what_is_no_default_and_decides_the_result() {

@@ -5,8 +5,10 @@ use std::str::FromStr;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::OptimizerName;
+use super::error::Refused;
 use super::values::number;
+use crate::document::number::exact;
+use crate::optim::OptimizerName;
 
 /// Peak learning rates, written `0.001`, `adam=0.001,sgd=0.1`, or `0.01,sgd=0.1`, where the number without a name is for
 /// every optimizer that is not named.
@@ -46,13 +48,25 @@ impl LearningRates {
         self
     }
 
-    /// The rate of an optimizer as it was said, for messages.
-    pub(super) fn said(&self, opt: OptimizerName) -> String {
-        match self.named.iter().find(|(name, _)| *name == opt) {
-            Some((_, rate)) => format!("{}={rate}", opt.name()),
-            None => self.rest.map(|rate| rate.to_string()).unwrap_or_default(),
+    /// The rate of an optimizer, chosen or by default.
+    pub(super) fn rate(self, opt: OptimizerName) -> Result<f64, Refused> {
+        let rate = self.of(opt).unwrap_or(opt.family().learning_rate);
+        // What float32 rounds to zero would train nothing.
+        if rate.is_finite() && rate >= f64::from(f32::MIN_POSITIVE) {
+            return Ok(rate);
         }
+        let said = match self.named().any(|name| name == opt) {
+            true => format!("{}={rate}", opt.name()),
+            false => rate.to_string(),
+        };
+        Err(Refused::new(said, "must be a positive number of float32, such as 0.001"))
     }
+}
+
+/// The rates where none is chosen: `adagrad 0.05, adam 0.002`.
+pub(super) fn default_rates() -> String {
+    let rate = |opt: OptimizerName| format!("{} {}", opt.name(), exact(opt.family().learning_rate));
+    OptimizerName::ALL.map(rate).join(", ")
 }
 
 impl From<f64> for LearningRates {

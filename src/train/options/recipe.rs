@@ -1,8 +1,10 @@
 //! Recipes: options that were chosen together for a purpose.
 
-use super::{Augment, Choices, Hidden, OptimizerName};
+use super::rows::Choices;
+use super::values::{Augment, Hidden};
 use crate::names::named;
-use crate::train::Schedule;
+use crate::optim::OptimizerName;
+use crate::train::schedule::Schedule;
 
 /// Options that were chosen together, by the name of what they are good for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

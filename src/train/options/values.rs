@@ -6,54 +6,7 @@ use std::str::FromStr;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::model::Perceptron;
 use crate::names::named;
-
-/// The optimizers by name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs, reason = "documented at the optimizers")]
-pub enum OptimizerName {
-    Adagrad,
-    RmsProp,
-    Adam,
-    Sgd,
-}
-
-named! {
-    OptimizerName { Adagrad = "adagrad", RmsProp = "rmsprop", Adam = "adam", Sgd = "sgd" }
-    instead of {
-        "adamw" => "weight decay is decoupled here already: use --opt adam --weight-decay X",
-        "momentum" | "sgdm" => "that is sgd here, whose momentum is 0.9: use --opt sgd --momentum X",
-        "nesterov" | "nag" => "the momentum here is the classical one, not Nesterov's: use --opt sgd --momentum X",
-        "gd" | "gradientdescent" => "for gradient descent use --opt sgd --momentum 0, with the training images as one batch \
-                                     (--batch-size)",
-        "adamax" | "nadam" | "amsgrad" | "radam" | "adan" => "of Adam's family there is adam alone: use --opt adam",
-        "adadelta" => "it is not here; rmsprop divides by the same mean square and takes a learning rate: use --opt rmsprop",
-        "lion" => "it is not here; the nearest are --opt adam and --opt sgd --momentum X",
-    }
-}
-
-impl OptimizerName {
-    /// The peak learning rate unless said otherwise: chosen on a validation split (scripts/choose-defaults).
-    pub(in crate::train) fn default_learning_rate(self) -> f64 {
-        match self {
-            Self::Adagrad => 0.05,
-            Self::RmsProp => 0.001,
-            Self::Adam => 0.002,
-            Self::Sgd => 0.1,
-        }
-    }
-
-    /// Whether its update rule has the constant that this option sets.
-    pub(super) fn has_constant(self, option: &str) -> bool {
-        match self {
-            Self::Adagrad => option == "--epsilon",
-            Self::RmsProp => ["--rho", "--epsilon"].contains(&option),
-            Self::Adam => ["--beta1", "--beta2", "--epsilon"].contains(&option),
-            Self::Sgd => option == "--momentum",
-        }
-    }
-}
 
 /// How training images are varied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,7 +21,7 @@ named! { Augment { None = "none", Shifts = "shifts" } }
 
 /// Where the run computes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Device {
+pub enum DeviceChoice {
     /// On a CUDA device where one works, else on the processor.
     Auto,
     /// The processor.
@@ -77,7 +30,7 @@ pub enum Device {
     Cuda(usize),
 }
 
-impl FromStr for Device {
+impl FromStr for DeviceChoice {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
@@ -95,7 +48,7 @@ impl FromStr for Device {
     }
 }
 
-impl std::fmt::Display for Device {
+impl std::fmt::Display for DeviceChoice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Auto => f.write_str("auto"),
@@ -105,7 +58,7 @@ impl std::fmt::Display for Device {
     }
 }
 
-impl Serialize for Device {
+impl Serialize for DeviceChoice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -113,7 +66,7 @@ impl Serialize for Device {
 
 /// How the kernels of a step reach a CUDA device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Plan {
+pub enum LaunchPlan {
     /// As a graph.
     Auto,
     /// Captured once as a CUDA graph, and launched as a whole.
@@ -122,7 +75,7 @@ pub enum Plan {
     Launches,
 }
 
-named! { Plan { Auto = "auto", Graph = "graph", Launches = "launches" } }
+named! { LaunchPlan { Auto = "auto", Graph = "graph", Launches = "launches" } }
 
 /// The number format of products and activations.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -145,16 +98,6 @@ named! {
 /// The widths of the hidden layers, written `512,256`, or `none`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hidden(pub Vec<usize>);
-
-impl Hidden {
-    /// Those of a network, or the default.
-    pub(super) fn of(model: Option<&Perceptron>) -> Self {
-        match model.map(|model| &model.widths[..]) {
-            Some([_, hidden @ .., _]) => Self(hidden.into()),
-            _ => Self(vec![512, 256]),
-        }
-    }
-}
 
 impl FromStr for Hidden {
     type Err = String;
@@ -229,30 +172,6 @@ pub(super) fn number(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn optimizers_of_other_names_are_answered_with_what_there_is_instead() {
-        let of = |text: &str| text.parse::<OptimizerName>();
-        for text in ["Adam", "ADAM", "adam"] {
-            assert_eq!(of(text), Ok(OptimizerName::Adam));
-        }
-        assert_eq!(of("RMSProp"), Ok(OptimizerName::RmsProp));
-        assert_eq!(of("rms_prop"), Ok(OptimizerName::RmsProp));
-        for (name, words) in [
-            ("AdamW", "use --opt adam --weight-decay X"),
-            ("momentum", "use --opt sgd --momentum X"),
-            ("Nesterov", "use --opt sgd --momentum X"),
-            ("NAG", "use --opt sgd --momentum X"),
-            ("adamax", "use --opt adam"),
-            ("nadam", "use --opt adam"),
-            ("lion", "--opt adam"),
-            ("adadelta", "use --opt rmsprop"),
-            ("sdg", "did you mean sgd?"),
-        ] {
-            let answer = of(name).unwrap_err();
-            assert!(answer.contains(words), "{name}: {answer}");
-        }
-    }
 
     #[test]
     fn hidden_widths_are_read_as_they_are_written() {

@@ -15,16 +15,15 @@ use serde_json::json;
 
 use super::comparison::Course;
 use super::engine::Job;
-use super::log::{Metrics, lines};
 use super::options::{OptionError, Precision};
 use super::setup::learning_rates;
-use super::{Divergence, Monitor, Options, Row, RunFolder, Setup, TrainError, files};
+use super::{Monitor, Options, Setup, TrainError};
 use crate::data::{Gather, batches, shuffled};
 use crate::python::{Python, TorchError};
-use session::{Said, Sent, Session};
-
-/// The script that trains.
-const SCRIPT: &str = include_str!("train.py");
+use crate::runs::log::{Metrics, lines};
+use crate::runs::reading::read_json;
+use crate::runs::{Divergence, Row, RunFolder};
+use session::{Measured, Said, Sent, Session, has_rule};
 
 /// PyTorch's epochs in a run folder, with the columns of `metrics.csv`.
 const EPOCHS: &str = "pytorch.csv";
@@ -48,21 +47,17 @@ struct About {
     diverged: Option<Divergence>,
 }
 
-/// What the script makes of an epoch.
-#[derive(Deserialize)]
-struct Measured {
-    objective: f64,
-    train_accuracy: f64,
-    test_objective: f64,
-    test_accuracy: f64,
-    seconds: f64,
-}
-
 /// Nothing, if PyTorch can do the same as these options say.
 ///
 /// # Errors
 /// The option that keeps it from that, and what to do.
 pub fn check(options: &Options) -> Result<(), OptionError> {
+    let name = options.opt.name();
+    if !has_rule(name) {
+        let rule =
+            "cannot stand beside --check-torch, as torch.optim has no such rule: leave one of them out";
+        return Err(OptionError::new("--opt", name, rule));
+    }
     if options.dropout != 0.0 {
         let rule =
             "cannot stand beside --check-torch, as PyTorch would drop other units: leave one of them out";
@@ -171,10 +166,10 @@ fn row(epoch: usize, measured: Measured, learning_rate: f64, images: usize) -> R
 fn start(options: &Options, job: &Job, parameters: &[f32]) -> Vec<u8> {
     let test = &job.data.test;
     let about = json!({
-        "widths": job.model.widths,
-        "activation": job.model.activation.name(),
+        "pixels": test.pixels(),
+        "layers": job.model.modules(),
         "optimizer": options.opt.name(),
-        "constants": options.by_name(),
+        "constants": options.constants,
         "weight_decay": job.weight_decay,
         "tests": test.len(),
         "threads": options.threads,
@@ -214,8 +209,28 @@ impl Peer {
         if !path.exists() {
             return Ok(None);
         }
-        let About { torch, diverged } = files::read_json(&path)?;
+        let About { torch, diverged } = read_json(&path)?;
         let rows = Metrics::read(&folder.file(EPOCHS))?;
         Ok(Some(Self { version: torch, course: Course { rows, diverged, learning: None } }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::{Choices, OptimizerName};
+
+    #[test]
+    fn what_torch_optim_lacks_is_refused_by_name_and_all_else_is_in_the_script() {
+        for opt in OptimizerName::ALL {
+            let checked = check(&Choices::default().resolve(opt).unwrap());
+            match opt {
+                OptimizerName::Lion => {
+                    let error = checked.unwrap_err().to_string();
+                    assert!(error.starts_with("--opt lion: cannot stand beside --check-torch"), "{error}");
+                }
+                _ => assert!(checked.is_ok(), "{}", opt.name()),
+            }
+        }
     }
 }

@@ -7,8 +7,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Measured, SCRIPT};
 use crate::python::{Python, TorchError};
+
+/// The script that trains.
+const SCRIPT: &str = include_str!("train.py");
+
+/// Whether the script knows PyTorch's rule for this optimizer.
+pub(super) fn has_rule(optimizer: &str) -> bool {
+    SCRIPT.contains(&format!("\n    \"{optimizer}\": lambda net, "))
+}
 
 /// How often it is asked whether to go on waiting for a line.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -29,6 +36,16 @@ pub(super) enum Said {
     Epoch(Measured),
     /// The loss was not finite, and the script has ended.
     Diverged { step: u64, place: String },
+}
+
+/// What the script makes of an epoch.
+#[derive(Deserialize)]
+pub(super) struct Measured {
+    pub objective: f64,
+    pub train_accuracy: f64,
+    pub test_objective: f64,
+    pub test_accuracy: f64,
+    pub seconds: f64,
 }
 
 /// What became of a piece of work.

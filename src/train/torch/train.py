@@ -4,9 +4,9 @@ in the same order, the same learning rates as another program's, so that their o
 usage: python3 -c "$(cat train.py)" < WORK
 
 Says on standard output, a line of JSON each: {"torch": version} at once; then, if there is work, {"epoch": {...}} after each
-epoch, or {"diverged": {...}} where the loss is no longer finite, and ends. WORK is a line of JSON (widths, activation,
-optimizer, constants, weight_decay, tests, threads), then numbers of the machine's byte order: float32 parameters (weight
-(out, in), bias, layer by layer), test images, test labels; and of each step its number of images and whether it is its
+epoch, or {"diverged": {...}} where the loss is no longer finite, and ends. WORK is a line of JSON (pixels, layers,
+optimizer, constants, weight_decay, tests, threads), then numbers of the machine's byte order: float32 parameters in the
+order of the network's, test images, test labels; and of each step its number of images and whether it is its
 epoch's last (32-bit integers), its learning rate (float64), its images and labels (float32). Needs nothing but PyTorch.
 Exit status 3: there is no PyTorch.
 """
@@ -39,29 +39,24 @@ def floats(*shape):
     return torch.frombuffer(data, dtype=torch.float32).reshape(shape)
 
 
-def network(widths, activation):
-    layers = []
-    for inputs, outputs in zip(widths, widths[1:]):
-        layers += [torch.nn.Linear(inputs, outputs), {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "sigmoid": torch.nn.Sigmoid}[activation]()]
-    net = torch.nn.Sequential(*layers[:-1])
+def network(layers):
+    """Of layers such as ["Linear", 784, 10]: a module's class and arguments."""
+    net = torch.nn.Sequential(*(getattr(torch.nn, name)(*arguments) for name, *arguments in layers))
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.copy_(floats(*parameter.shape))
     return net
 
 
-def optimizer_of(name, constants, parameters):
-    """The rules of the other program under PyTorch's names; the learning rate is set at each step."""
-    if name == "sgd":
-        return torch.optim.SGD(parameters, lr=0.0, momentum=constants["momentum"])
-    if name == "adagrad":
-        return torch.optim.Adagrad(parameters, lr=0.0, eps=constants["epsilon"])
-    if name == "rmsprop":
-        return torch.optim.RMSprop(parameters, lr=0.0, alpha=constants["rho"], eps=constants["epsilon"])
-    if name == "adam":
-        betas = (constants["beta1"], constants["beta2"])
-        return torch.optim.Adam(parameters, lr=0.0, betas=betas, eps=constants["epsilon"])
-    sys.exit(f"there is no {name} in torch.optim that this script knows")
+# The rules of the other program by its names, with its constants; the learning rate is set at each step.
+RULES = {
+    "adagrad": lambda net, epsilon: torch.optim.Adagrad(net, lr=0.0, eps=epsilon),
+    "rmsprop": lambda net, rho, epsilon: torch.optim.RMSprop(net, lr=0.0, alpha=rho, eps=epsilon),
+    "adam": lambda net, beta1, beta2, epsilon: torch.optim.Adam(net, lr=0.0, betas=(beta1, beta2), eps=epsilon),
+    "sgd": lambda net, momentum: torch.optim.SGD(net, lr=0.0, momentum=momentum),
+    "adadelta": lambda net, rho, epsilon: torch.optim.Adadelta(net, lr=0.0, rho=rho, eps=epsilon),
+    "nesterov": lambda net, momentum: torch.optim.SGD(net, lr=0.0, momentum=momentum, nesterov=momentum != 0.0),
+}
 
 
 def place(net):
@@ -89,9 +84,9 @@ def main():
         return
     work = json.loads(line)
     torch.set_num_threads(work["threads"])
-    pixels = work["widths"][0]
-    net = network(work["widths"], work["activation"])
-    optimizer = optimizer_of(work["optimizer"], work["constants"], net.parameters())
+    pixels = work["pixels"]
+    net = network(work["layers"])
+    optimizer = RULES[work["optimizer"]](net.parameters(), **work["constants"])
     tests, true = floats(work["tests"], pixels), floats(work["tests"]).long()
     step, loss_sum, correct, count, seconds = 0, 0.0, 0, 0, 0.0
     while head := WORK.read(16):
