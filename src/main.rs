@@ -10,8 +10,8 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let done = match cli::Cli::try_parse() {
-        Ok(cli) => commands::run(cli.command).map(|()| ExitCode::SUCCESS),
-        Err(said) => commands::explain(&said),
+        Ok(cli) => commands::dispatch::run(cli.command).map(|()| ExitCode::SUCCESS),
+        Err(said) => commands::dispatch::explain(&said),
     };
     done.unwrap_or_else(commands::Failure::report)
 }

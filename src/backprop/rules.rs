@@ -3,20 +3,20 @@
 //! The rules of the gradients are not written down here a second time: they are read off the nodes that the
 //! operations' own derivatives have appended, with like terms added up as one does by hand.
 
-use super::Backprop;
+use super::chain::{Backprop, Variable};
 use crate::graph::NodeId;
 use crate::ops::{Binary, Leaf, MatMul, Op, Reduction, Rule, Unary};
 
 /// How formulas are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notation {
+pub enum MatrixNotation {
     /// `W3ᵀ V5.g`
     Text,
     /// `{W_{3}}^{\mathsf{T}}\, V_{5}.\mathrm{g}`
     Latex,
 }
 
-impl Notation {
+impl MatrixNotation {
     /// A variable: `V5`.
     pub fn name(self, name: &str) -> String {
         let letters = name.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -54,10 +54,35 @@ struct Term {
     factors: Vec<String>,
 }
 
+impl Backprop {
+    /// What a variable is computed from, such as `W3 V4`, as text; nothing for what is given.
+    pub fn definition(&self, variable: &Variable) -> Option<String> {
+        self.definition_in(variable, MatrixNotation::Text)
+    }
+
+    /// What a variable's gradient is computed from, such as `V4.g = W3ᵀ V5.g`, as text; nothing for the data.
+    pub fn rule(&self, variable: &Variable) -> Option<String> {
+        self.rule_in(variable, MatrixNotation::Text)
+    }
+
+    /// As [`Self::definition`], in the notation asked for.
+    pub fn definition_in(&self, variable: &Variable, notation: MatrixNotation) -> Option<String> {
+        let rules = Rules { found: self, notation };
+        (!variable.is_input).then(|| rules.expression(variable.node))
+    }
+
+    /// As [`Self::rule`], in the notation asked for.
+    pub fn rule_in(&self, variable: &Variable, notation: MatrixNotation) -> Option<String> {
+        let rules = Rules { found: self, notation };
+        let gradient = notation.gradient(&variable.name);
+        variable.gradient_node.map(|node| format!("{gradient} = {}", rules.expression(node)))
+    }
+}
+
 /// Reads formulas off the graph.
 pub(super) struct Rules<'f> {
     pub found: &'f Backprop,
-    pub notation: Notation,
+    pub notation: MatrixNotation,
 }
 
 impl Rules<'_> {
@@ -152,8 +177,8 @@ impl Rules<'_> {
             && a == b
         {
             let norm = match self.notation {
-                Notation::Text => format!("‖{a}‖²"),
-                Notation::Latex => format!(r"\lVert {a} \rVert^{{2}}"),
+                MatrixNotation::Text => format!("‖{a}‖²"),
+                MatrixNotation::Latex => format!(r"\lVert {a} \rVert^{{2}}"),
             };
             let scalars = [scalars.clone(), vec![norm]].concat();
             return Term { coefficient: *coefficient, scalars, factors: Vec::new() };
@@ -169,21 +194,21 @@ impl Rules<'_> {
             };
             match (transposed, self.notation) {
                 (false, _) => factor,
-                (true, Notation::Text) => format!("{factor}ᵀ"),
-                (true, Notation::Latex) => format!(r"{{{factor}}}^{{\mathsf{{T}}}}"),
+                (true, MatrixNotation::Text) => format!("{factor}ᵀ"),
+                (true, MatrixNotation::Latex) => format!(r"{{{factor}}}^{{\mathsf{{T}}}}"),
             }
         });
         match self.notation {
-            Notation::Text => format!("{a} {b}"),
-            Notation::Latex => format!(r"{a}\, {b}"),
+            MatrixNotation::Text => format!("{a} {b}"),
+            MatrixNotation::Latex => format!(r"{a}\, {b}"),
         }
     }
 
     fn function(&self, name: &str, operand: NodeId) -> String {
         let inner = self.sum(&self.terms(operand));
         match self.notation {
-            Notation::Text => format!("{name}({inner})"),
-            Notation::Latex => format!(r"\operatorname{{{name}}}({inner})"),
+            MatrixNotation::Text => format!("{name}({inner})"),
+            MatrixNotation::Latex => format!(r"\operatorname{{{name}}}({inner})"),
         }
     }
 
@@ -198,11 +223,11 @@ impl Rules<'_> {
             let negative = term.coefficient < 0.0;
             out += match (position, negative, self.notation) {
                 (0, false, _) => "",
-                (0, true, Notation::Text) => "−",
-                (0, true, Notation::Latex) => "-",
+                (0, true, MatrixNotation::Text) => "−",
+                (0, true, MatrixNotation::Latex) => "-",
                 (_, false, _) => " + ",
-                (_, true, Notation::Text) => " − ",
-                (_, true, Notation::Latex) => " - ",
+                (_, true, MatrixNotation::Text) => " − ",
+                (_, true, MatrixNotation::Latex) => " - ",
             };
             out += &self.term(term);
         }
@@ -212,8 +237,8 @@ impl Rules<'_> {
     /// A term without its sign.
     fn term(&self, term: &Term) -> String {
         let (half, between, times) = match self.notation {
-            Notation::Text => ("½", " ", " ⊙ "),
-            Notation::Latex => (r"\tfrac{1}{2}", r"\, ", r" \odot "),
+            MatrixNotation::Text => ("½", " ", " ⊙ "),
+            MatrixNotation::Latex => (r"\tfrac{1}{2}", r"\, ", r" \odot "),
         };
         let coefficient = match term.coefficient.abs() {
             1.0 => None,
@@ -260,7 +285,7 @@ mod tests {
     use super::*;
     use crate::backprop::Problem;
 
-    fn formulas(shape: &[usize], notation: Notation) -> Vec<(Option<String>, Option<String>)> {
+    fn formulas(shape: &[usize], notation: MatrixNotation) -> Vec<(Option<String>, Option<String>)> {
         let found = Backprop::of(&Problem::random(shape, 3, 1).unwrap()).unwrap();
         let both = |v| (found.definition_in(v, notation), found.rule_in(v, notation));
         found.variables.iter().map(both).collect()
@@ -268,7 +293,7 @@ mod tests {
 
     #[test]
     fn the_exercises_rules_read_as_in_a_textbook() {
-        let formulas = formulas(&[5, 4, 3, 2], Notation::Text);
+        let formulas = formulas(&[5, 4, 3, 2], MatrixNotation::Text);
         let definitions: Vec<&str> =
             formulas.iter().filter_map(|(definition, _)| definition.as_deref()).collect();
         assert_eq!(definitions, ["W1 X", "relu(V1)", "W2 V2", "relu(V3)", "W3 V4", "Y − V5", "½‖D‖²"]);
@@ -292,7 +317,7 @@ mod tests {
 
     #[test]
     fn latex_says_the_same() {
-        let formulas = formulas(&[5, 2], Notation::Latex);
+        let formulas = formulas(&[5, 2], MatrixNotation::Latex);
         let all: Vec<&str> =
             formulas.iter().flat_map(|(a, b)| [a, b]).flatten().map(String::as_str).collect();
         assert_eq!(

@@ -5,7 +5,8 @@
 //! itself: what comes out differently by how much is what rounding does, but for the size of the change. A bound by absolute
 //! values would be certain, and so large in a deep chain that nothing could be told.
 
-use super::{Matrix, Variable};
+use super::chain::{Rounding, Variable};
+use super::problem::Matrix;
 use crate::exec::Interpreter;
 use crate::ops::{Draw, Graph};
 use crate::random::{self, Purpose};
@@ -21,15 +22,6 @@ const SAFETY: f64 = 32.0;
 
 /// Numbers beyond these may have products that overflow or underflow, whose rounding follows no rule.
 const EXTREME: [f64; 2] = [1e-100, 1e100];
-
-/// How far the entries of a value and of its gradient may be wrong.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Rounding {
-    /// Of an entry of the value.
-    pub value: f64,
-    /// Of an entry of the gradient.
-    pub gradient: f64,
-}
 
 /// Fills in what rounding may do to each variable. Returns, for each of the pre-activations, how many entries are no
 /// larger than that, and so 0 but for rounding.

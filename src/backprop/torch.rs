@@ -6,7 +6,8 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::problem::largest;
 use super::sensitivity::is_extreme;
-use super::{Backprop, BackpropError, Matrix, together};
+use super::verdict::together;
+use super::{Backprop, BackpropError, Matrix};
 use crate::python::{Python, TorchError};
 
 /// Reads a safetensors file, runs PyTorch's autograd in float64, writes one with values and gradients. Also what
@@ -18,16 +19,16 @@ const HIDDEN: f64 = 1e-9;
 
 /// How far PyTorch's results are from ours.
 #[derive(Clone, Debug)]
-pub struct Comparison {
+pub struct TorchComparison {
     /// PyTorch's version.
     pub version: String,
     /// One line for each variable, in their order.
-    pub lines: Vec<Line>,
+    pub lines: Vec<TorchLine>,
 }
 
 /// A variable's values and gradients beside PyTorch's.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct TorchLine {
     /// The variable, by position in [`Backprop::variables`].
     pub variable: usize,
     /// The largest absolute difference of the values.
@@ -41,7 +42,7 @@ pub struct Line {
     pub agrees: Option<bool>,
 }
 
-impl Comparison {
+impl TorchComparison {
     /// Whether all lines agree; nothing if that could not be told of one.
     pub fn agrees(&self) -> Option<bool> {
         together(self.lines.iter().map(|line| line.agrees))
@@ -57,7 +58,7 @@ impl Comparison {
 ///
 /// # Errors
 /// When there is no such Python, or it has no PyTorch, each with what to do; when the script fails.
-pub fn compare(found: &Backprop, python: &Path) -> Result<Comparison, BackpropError> {
+pub fn compare(found: &Backprop, python: &Path) -> Result<TorchComparison, BackpropError> {
     let python = Python::new(python)?;
     let (input, output) = (python.file("in.safetensors"), python.file("out.safetensors"));
     let tensors = found.tensors().map_err(|error| BackpropError::Numbers(error.to_string()))?;
@@ -72,7 +73,7 @@ pub fn compare(found: &Backprop, python: &Path) -> Result<Comparison, BackpropEr
 ///
 /// # Errors
 /// When the file is damaged or does not hold the same variables in the same shapes.
-pub fn read(found: &Backprop, bytes: &[u8]) -> Result<Comparison, BackpropError> {
+pub fn read(found: &Backprop, bytes: &[u8]) -> Result<TorchComparison, BackpropError> {
     let failed = |problem: String| BackpropError::Torch(TorchError::Results(problem));
     let file = SafeTensors::deserialize(bytes).map_err(|error| failed(error.to_string()))?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| failed(error.to_string()))?;
@@ -113,8 +114,8 @@ pub fn read(found: &Backprop, bytes: &[u8]) -> Result<Comparison, BackpropError>
         let of_value = judged(&variable.value, value, variable.rounding.value, false);
         let agrees = together([of_value, of_gradient]);
         let largest = variable.gradient.as_ref().map_or(0.0, |gradient| gradient.largest());
-        Ok(Line { variable: position, value, gradient, largest, agrees })
+        Ok(TorchLine { variable: position, value, gradient, largest, agrees })
     };
-    let lines: Result<Vec<Line>, BackpropError> = found.variables.iter().enumerate().map(line).collect();
-    Ok(Comparison { version: version.unwrap_or_else(|| "of unknown version".into()), lines: lines? })
+    let lines: Result<Vec<TorchLine>, BackpropError> = found.variables.iter().enumerate().map(line).collect();
+    Ok(TorchComparison { version: version.unwrap_or_else(|| "of unknown version".into()), lines: lines? })
 }

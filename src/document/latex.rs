@@ -1,7 +1,7 @@
 //! The page as a LaTeX document that compiles as it is, with what every installation has; names in letters that pdflatex
 //! does not know need lualatex or xelatex, which the document then says and asks for.
 
-use super::{Align, Block, Span, matrix};
+use super::{Align, Block, Paper, Span, matrix};
 
 const HEAD: &str = r"\documentclass[a4paper]{article}
 LETTERS
@@ -26,15 +26,6 @@ const UNICODE: &str = r"% Compile with lualatex or xelatex: names here hold lett
 \RequireTUTeX
 \usepackage{fontspec}
 \tracinglostchars=3";
-
-/// Which side of the paper is up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Paper {
-    /// For reading.
-    Portrait,
-    /// For long numbers.
-    Landscape,
-}
 
 /// The page, whose mathematics is LaTeX's, as a document.
 pub fn latex(page: &[Block], paper: Paper) -> String {

@@ -1,6 +1,6 @@
 //! The page as Markdown, with tables; symbols stand in code spans, so that nothing in them is markup.
 
-use super::{Align, Block, Span, TextStyle, matrix};
+use super::{Align, Block, Span, TextPage, matrix};
 
 /// The page as Markdown.
 pub fn markdown(page: &[Block]) -> String {
@@ -25,7 +25,7 @@ pub fn markdown(page: &[Block]) -> String {
                 out.push('\n');
             }
             Block::Matrix(matrix) => {
-                out += &format!("```text\n{}```\n\n", matrix::text(matrix, TextStyle::PLAIN.width, false));
+                out += &format!("```text\n{}```\n\n", matrix::text(matrix, TextPage::PLAIN.width, false));
             }
             Block::Drawing(drawing) => out += &format!("```text\n{drawing}```\n\n"),
         }

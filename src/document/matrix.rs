@@ -5,7 +5,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{Matrix, Paper};
+use super::{MatrixBlock, Paper};
 
 /// Rows that are shown of a tall matrix whose middle is left out.
 const MOST_ROWS: usize = 12;
@@ -28,7 +28,7 @@ fn shown(count: usize, most: usize) -> Vec<Option<usize>> {
 }
 
 /// Lines of text, with the name and the extents above them.
-pub(super) fn text(matrix: &Matrix, width: usize, elide: bool) -> String {
+pub(super) fn text(matrix: &MatrixBlock, width: usize, elide: bool) -> String {
     let (rows, columns) = (matrix.rows().len(), matrix.columns);
     let cell = matrix.cells.iter().map(|cell| cell.width()).max().unwrap_or(0).max(1);
     let fits = ((width + GAP) / (cell + GAP)).max(3);
@@ -72,7 +72,7 @@ pub(super) fn text(matrix: &Matrix, width: usize, elide: bool) -> String {
 
 /// A display for each group of columns that fits on a line. A group is broken between rows, so that it never is
 /// taller than a page.
-pub(super) fn latex(matrix: &Matrix, paper: Paper) -> String {
+pub(super) fn latex(matrix: &MatrixBlock, paper: Paper) -> String {
     const ROWS: usize = 30;
     let (rows, columns) = (matrix.rows().len(), matrix.columns);
     let cell = matrix.cells.iter().map(|cell| cell.width()).max().unwrap_or(0);
@@ -107,9 +107,9 @@ pub(super) fn latex(matrix: &Matrix, paper: Paper) -> String {
 mod tests {
     use super::*;
 
-    fn matrix(rows: usize, columns: usize) -> Matrix {
+    fn matrix(rows: usize, columns: usize) -> MatrixBlock {
         let cells = (0..rows * columns).map(|i| format!("{}.5", 100 + i)).collect();
-        Matrix { name: "V1.v".into(), columns, cells }
+        MatrixBlock { name: "V1.v".into(), columns, cells }
     }
 
     #[test]

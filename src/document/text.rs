@@ -6,7 +6,7 @@ use super::{Align, Block, Span, matrix};
 
 /// How the text looks.
 #[derive(Clone, Copy, Debug)]
-pub struct TextStyle {
+pub struct TextPage {
     /// Columns.
     pub width: usize,
     /// Whether headings stand out by escape sequences, for a terminal.
@@ -16,7 +16,7 @@ pub struct TextStyle {
     pub elide: bool,
 }
 
-impl TextStyle {
+impl TextPage {
     /// A page of 100 columns without colour, whole.
     pub const PLAIN: Self = Self { width: 100, colour: false, elide: false };
 }
@@ -25,7 +25,7 @@ impl TextStyle {
 const GAP: usize = 2;
 
 /// The page as text.
-pub fn text(page: &[Block], style: TextStyle) -> String {
+pub fn text(page: &[Block], style: TextPage) -> String {
     let mut out = String::new();
     let mut after_table = false;
     for block in page {
@@ -71,7 +71,7 @@ fn content(span: &Span) -> &str {
     }
 }
 
-fn table(out: &mut String, style: TextStyle, columns: &[(Span, Align)], rows: &[Vec<Span>]) {
+fn table(out: &mut String, style: TextPage, columns: &[(Span, Align)], rows: &[Vec<Span>]) {
     let mut widths: Vec<usize> = columns.iter().map(|(title, _)| content(title).width()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

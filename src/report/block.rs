@@ -5,7 +5,7 @@ use std::ops::Range;
 use unicode_width::UnicodeWidthStr;
 
 use super::{ReportError, mathml, number};
-use crate::document::{Align, Block, Matrix, Span};
+use crate::document::{Align, Block, MatrixBlock, Span};
 use crate::draw::svg::escape;
 
 /// So many characters of a matrix stand on a line of paper, with two beside each entry.
@@ -71,7 +71,7 @@ fn table(columns: &[(Span, Align)], rows: &[Vec<Span>]) -> Result<String, Report
 
 /// A matrix in groups of columns that fit on paper, where they stand one below the other. On a screen they stand side
 /// by side, in their midst no row numbers but those at the left end, which stay when the rest is scrolled.
-fn matrix(matrix: &Matrix) -> Result<String, ReportError> {
+fn matrix(matrix: &MatrixBlock) -> Result<String, ReportError> {
     let (rows, columns) = (matrix.rows().len(), matrix.columns.max(1));
     let cells: Vec<Cell> = shaded(&matrix.cells)?;
     let mut out = format!(

@@ -3,11 +3,29 @@
 use std::collections::{HashMap, HashSet};
 
 use super::characters;
-use super::error::{not_an_input, shortened};
+use super::domain::DomainError;
+use super::error::{TextError, not_an_input, shortened};
 use super::formula::Formula;
 use super::functions::CONSTANTS;
-use super::trace::{Direction, TraceError};
+use super::trace::Direction;
 use crate::graph::NodeId;
+
+/// Why there is no trace.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says what it is")]
+pub enum TraceError {
+    #[error("{0}")]
+    Lacking(TextError),
+    #[error("{problem}")]
+    Unknown { name: String, problem: String },
+    #[error(transparent)]
+    Domain(#[from] DomainError),
+    #[error(
+        "second derivatives by {inputs} inputs are too many: the matrix has {inputs} times {inputs} entries, and is computed \
+         for up to {MOST_SECOND} inputs; leave --hessian out"
+    )]
+    TooLarge { inputs: usize },
+}
 
 /// Which tangents forward mode starts from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,7 +42,7 @@ pub enum Directions {
 
 /// What to trace beside the formula's value and gradient.
 #[derive(Clone, Debug, Default)]
-pub struct Request {
+pub struct TraceRequest {
     /// The sweeps of forward mode.
     pub directions: Directions,
     /// Whether to compute the matrix of second derivatives, for at most [`MOST_SECOND`] inputs.
@@ -56,7 +74,11 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub fn of(formula: &Formula, point: &[(String, f64)], request: &Request) -> Result<Self, TraceError> {
+    pub fn of(
+        formula: &Formula,
+        point: &[(String, f64)],
+        request: &TraceRequest,
+    ) -> Result<Self, TraceError> {
         let inputs = inputs(formula, point)?;
         let count = inputs.len();
         if request.hessian && count > MOST_SECOND {

@@ -1,9 +1,5 @@
-//! The same derivatives by other ways: central differences, and forward against reverse mode.
-
-use super::differences::Curve;
-use super::formula::Formula;
-use super::trace::Trace;
-use crate::graph::NodeId;
+//! What a trace's derivatives are held against, and whether they agree: central differences, and forward against
+//! reverse mode. `verify.rs` computes it.
 
 /// What was compared.
 #[derive(Clone, Debug, Default)]
@@ -83,33 +79,3 @@ const KNOWN: f64 = 0.01;
 
 /// A slope that is so much smaller than those of longer steps is 0 as far as can be told.
 const FLAT: f64 = 1e-6;
-
-/// The most operations to spend on differences: about a second.
-const MOST_OPERATIONS: usize = 60_000_000;
-
-impl Checks {
-    /// Central differences of a trace, and its inner product: `along` is ẋ, and `forward` what forward mode made of it.
-    pub(super) fn of(
-        formula: &Formula,
-        inputs: &[NodeId],
-        trace: &Trace,
-        along: &[f64],
-        forward: f64,
-    ) -> Self {
-        let gradient: Vec<f64> = trace.gradient().map(|(_, g)| g).collect();
-        let terms = gradient.iter().zip(along).filter(|(_, tangent)| **tangent != 0.0).map(|(g, t)| g * t);
-        let (reverse, magnitude) =
-            terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()));
-        let inner_product = InnerProduct { forward, reverse, magnitude };
-
-        let mut curve = Curve::new(formula, inputs, trace);
-        let evaluations = inputs.len().saturating_mul(Curve::EVALUATIONS);
-        let differences = if evaluations.saturating_mul(formula.graph().len()) <= MOST_OPERATIONS {
-            let exists = gradient.iter().enumerate().filter(|(_, reverse)| reverse.is_finite());
-            exists.map(|(input, &reverse)| curve.along_input(input, reverse)).collect()
-        } else {
-            vec![curve.along(along, reverse)]
-        };
-        Self { differences, inner_product }
-    }
-}

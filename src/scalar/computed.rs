@@ -9,7 +9,7 @@ use super::formula::Formula;
 use super::notes::{self, Losses};
 use super::range::Survey;
 use super::steps::Steps;
-use super::trace::{Contribution, Row};
+use super::trace::{Summand, TraceRow};
 use crate::exec::Interpreter;
 use crate::graph::NodeId;
 use crate::ops::{Draw, Graph};
@@ -79,9 +79,9 @@ impl<'c> Computed<'c> {
         Explain { formula: self.formula, names, values: &self.values, survey: &self.survey }
     }
 
-    pub fn rows(&self) -> Vec<Row> {
+    pub fn rows(&self) -> Vec<TraceRow> {
         let steps = self.steps;
-        let row = |(position, &(node, number)): (usize, &(NodeId, i64))| Row {
+        let row = |(position, &(node, number)): (usize, &(NodeId, i64))| TraceRow {
             node,
             number,
             value: self.at(node),
@@ -90,9 +90,9 @@ impl<'c> Computed<'c> {
             adjoint: steps.adjoints[position].map_or(0.0, |adjoint| self.at(adjoint)),
             contributions: Vec::new(),
         };
-        let mut rows: Vec<Row> = steps.rows.iter().enumerate().map(row).collect();
+        let mut rows: Vec<TraceRow> = steps.rows.iter().enumerate().map(row).collect();
         for edge in &steps.edges {
-            rows[self.places[edge.to.index()]].contributions.push(Contribution {
+            rows[self.places[edge.to.index()]].contributions.push(Summand {
                 from: self.places[edge.from.index()],
                 partial: self.at(edge.partial),
                 partial_node: edge.partial,

@@ -13,7 +13,7 @@ use super::domain::NodeNames;
 use super::formula::Formula;
 use super::kinks::{self, Kind, Kink, Side};
 use super::ladder::{BEYOND, Ladder, NOISE, NOISIEST, Slope, Span, Watched};
-use super::trace::{Row, Trace};
+use super::trace::{Trace, TraceRow};
 use crate::document::number::{error, exact};
 use crate::exec::Interpreter;
 use crate::graph::NodeId;
@@ -235,7 +235,7 @@ impl<'a> Curve<'a> {
     /// An operation that depends on what moves, matters, and is too small for float64.
     fn underflowing(&self, moving: &[(usize, f64)]) -> Option<usize> {
         let graph = self.formula.graph();
-        let is_lost = |row: &Row| match &graph[row.node].op {
+        let is_lost = |row: &TraceRow| match &graph[row.node].op {
             _ if row.number <= 0 || row.adjoint == 0.0 => false,
             Op::Binary(Binary::Mul | Binary::Div | Binary::Pow) | Op::Unary(Unary::Exp)
                 if row.value == 0.0 =>

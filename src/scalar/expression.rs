@@ -4,7 +4,7 @@
 //! own derivative rules have appended to the graph.
 
 use super::names::Names;
-use super::trace::{Contribution, Row, Trace};
+use super::trace::{Summand, Trace, TraceRow};
 use crate::graph::NodeId;
 use crate::ops::{Binary, Leaf, Op, Rule, Unary};
 
@@ -49,7 +49,7 @@ impl Trace {
     }
 
     /// What a row's value is computed from: the operation and its operands, or the input's name.
-    pub fn definition(&self, row: &Row) -> Expression {
+    pub fn definition(&self, row: &TraceRow) -> Expression {
         match self.input_name(row) {
             Some(name) => Name(name.into()),
             None => {
@@ -60,7 +60,7 @@ impl Trace {
     }
 
     /// What a row's tangent is computed from; nothing for an input.
-    pub fn tangent_rule(&self, row: &Row) -> Option<Expression> {
+    pub fn tangent_rule(&self, row: &TraceRow) -> Option<Expression> {
         if self.input_name(row).is_some() {
             return None;
         }
@@ -79,7 +79,7 @@ impl Trace {
     }
 
     /// The local partial that a contribution multiplies with.
-    pub fn partial(&self, part: &Contribution) -> Expression {
+    pub fn partial(&self, part: &Summand) -> Expression {
         let from = &self.rows[part.from];
         let mut names = self.operands(from, |operand| Primal(operand.number));
         names.push((from.node, Primal(from.number)));
@@ -103,12 +103,12 @@ impl Trace {
     }
 
     /// The input's name, if the row is one.
-    pub fn input_name(&self, row: &Row) -> Option<&str> {
+    pub fn input_name(&self, row: &TraceRow) -> Option<&str> {
         let position = usize::try_from(row.number + self.point.len() as i64 - 1).ok()?;
         self.point.get(position).map(|(name, _)| &name[..])
     }
 
-    fn operands(&self, row: &Row, name: impl Fn(&Row) -> Expression) -> Vec<(NodeId, Expression)> {
+    fn operands(&self, row: &TraceRow, name: impl Fn(&TraceRow) -> Expression) -> Vec<(NodeId, Expression)> {
         let operands = self.graph[row.node].inputs.iter();
         operands.filter_map(|&node| Some((node, name(self.row_of(node)?)))).collect()
     }
@@ -116,11 +116,11 @@ impl Trace {
     /// The rows that a row's operation reads, by position, in the order of its operands.
     pub(super) fn operand_positions(&self, position: usize) -> Vec<usize> {
         let operands = self.graph[self.rows[position].node].inputs.iter();
-        let place = |row: &Row| usize::try_from(row.number + self.point.len() as i64 - 1).ok();
+        let place = |row: &TraceRow| usize::try_from(row.number + self.point.len() as i64 - 1).ok();
         operands.filter_map(|&node| place(self.row_of(node)?)).collect()
     }
 
-    fn row_of(&self, node: NodeId) -> Option<&Row> {
+    fn row_of(&self, node: NodeId) -> Option<&TraceRow> {
         self.rows.get(*self.places.get(node.index())?)
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::formula::Formula;
-use super::trace::{Row, Trace};
+use super::trace::{Trace, TraceRow};
 use crate::document::number::exact;
 use crate::graph::NodeId;
 use crate::ops::{Binary, Op, Rule, Unary};
@@ -38,7 +38,7 @@ pub(super) struct Kink {
 
 impl Kink {
     /// The kink of this row's operation, if it has one.
-    pub fn of(formula: &Formula, position: usize, row: &Row) -> Option<Self> {
+    pub fn of(formula: &Formula, position: usize, row: &TraceRow) -> Option<Self> {
         let node = &formula.graph()[row.node];
         let kink = |operand, other, kind| Some(Self { row: position, operand, other, kind });
         match (&node.op, &node.inputs[..]) {
@@ -166,7 +166,7 @@ pub(super) fn at_point(
 /// A line for each operation that has no derivative at the point: which value was used.
 pub(super) fn notes(
     formula: &Formula,
-    rows: &[Row],
+    rows: &[TraceRow],
     at: impl Fn(NodeId) -> (Option<i64>, f64),
 ) -> Vec<String> {
     let name = |id: NodeId| match at(id) {

@@ -26,8 +26,10 @@ mod range;
 mod steps;
 mod tokens;
 mod trace;
+mod tracing;
+mod verify;
 
-pub use asked::{Directions, MOST_SECOND, MOST_SWEEPS, Request};
+pub use asked::{Directions, MOST_SECOND, MOST_SWEEPS, TraceError, TraceRequest};
 pub use checks::{Checks, Difference, InnerProduct};
 pub use domain::DomainError;
 pub use error::TextError;
@@ -37,4 +39,5 @@ pub use functions::functions;
 pub use names::Names;
 pub use parse::{LONGEST, parse};
 pub use point::{Point, mistake_about, parse_point, parse_points};
-pub use trace::{Contribution, Costs, Direction, Row, Trace, TraceError, trace};
+pub use trace::{Costs, Direction, Summand, Trace, TraceRow};
+pub use tracing::trace;

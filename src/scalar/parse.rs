@@ -13,7 +13,6 @@ use super::formula::Formula;
 use super::functions::{Function, constant, hint};
 use super::names::Names;
 use super::tokens::{Token, tokens};
-use crate::graph::NodeId;
 use crate::ops::{Binary, Builder, Op, Unary, Var};
 
 /// The longest text that is read, in bytes: the trace of some two million operations takes 2.5 GB.
@@ -56,7 +55,7 @@ struct Operand<'g> {
 struct Parser<'t, 'g> {
     text: &'t str,
     builder: &'g Builder,
-    variables: Vec<(String, NodeId)>,
+    variables: Vec<(String, Var<'g>)>,
     known: HashMap<String, Var<'g>>,
     places: Vec<Range<usize>>,
     operands: Vec<Operand<'g>>,
@@ -95,7 +94,11 @@ pub fn parse(text: &str) -> Result<Formula, TextError> {
     let output = parser.formula()?;
     let Parser { variables, places, .. } = parser;
     let names = Names::beside(variables.iter().map(|(name, _)| &name[..]));
-    let graph = builder.finish().map_err(|error| TextError::new(text, 0..text.len(), error.to_string()))?;
+    let (variables, inputs): (Vec<String>, Vec<Var<'_>>) = variables.into_iter().unzip();
+    let function = builder.finish(inputs, output);
+    let function = function.map_err(|error| TextError::new(text, 0..text.len(), error.to_string()))?;
+    let (graph, output) = (function.graph, function.outputs);
+    let variables = variables.into_iter().zip(function.inputs).collect();
     Ok(Formula { text: text.into(), graph, output, variables, names, places })
 }
 
@@ -104,7 +107,7 @@ impl<'t, 'g> Parser<'t, 'g> {
         Err(TextError::new(self.text, at, problem))
     }
 
-    fn formula(&mut self) -> Result<NodeId, TextError> {
+    fn formula(&mut self) -> Result<Var<'g>, TextError> {
         let tokens = tokens(self.text)?;
         if tokens.is_empty() {
             return self.error(0..0, "the formula is empty; write one, such as \"x*sin(x)\"");
@@ -133,8 +136,8 @@ impl<'t, 'g> Parser<'t, 'g> {
             self.never_closed(&open)?;
             self.finish(open);
         }
-        match self.operands.pop().and_then(|operand| operand.var.id()) {
-            Some(output) => Ok(output),
+        match self.operands.pop() {
+            Some(operand) => Ok(operand.var),
             None => self.error(0..end, "the formula is too large for a graph"),
         }
     }
@@ -249,7 +252,7 @@ impl<'t, 'g> Parser<'t, 'g> {
             None => {
                 let var = self.builder.input(name, []);
                 self.known.insert(name.to_owned(), var);
-                self.variables.extend(var.id().map(|id| (name.to_owned(), id)));
+                self.variables.push((name.to_owned(), var));
                 var
             }
         };
@@ -383,11 +386,8 @@ impl<'t, 'g> Parser<'t, 'g> {
     }
 
     fn push(&mut self, var: Var<'g>, literal: Option<f64>, at: Range<usize>) {
-        if let Some(id) = var.id()
-            && id.index() >= self.places.len()
-        {
-            self.places.resize(id.index() + 1, at.clone());
-        }
+        // Nodes that it brought stand for this stretch of the text.
+        self.places.resize(self.builder.graph().len(), at.clone());
         self.operands.push(Operand { var, literal, at });
     }
 }

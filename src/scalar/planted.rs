@@ -1,8 +1,9 @@
 //! Gradients with planted mistakes: the checks must find them, and must not blame a gradient that is right.
 
 use super::asked::Asked;
-use super::checks::{Checks, Difference};
-use super::{Formula, Point, Request, Trace, parse, trace};
+use super::checks::Difference;
+use super::verify::verify;
+use super::{Formula, Point, Trace, TraceRequest, parse, trace};
 
 /// SplitMix64 (Steele et al. 2014).
 struct Random(u64);
@@ -69,9 +70,9 @@ impl Random {
 }
 
 fn checked(formula: &Formula, found: &Trace) -> Vec<Difference> {
-    let asked = Asked::of(formula, &found.point, &Request::default()).unwrap();
+    let asked = Asked::of(formula, &found.point, &TraceRequest::default()).unwrap();
     let along = vec![1.0; found.point.len()];
-    Checks::of(formula, &asked.inputs, found, &along, 0.0).differences
+    verify(formula, &asked.inputs, found, &along, 0.0).differences
 }
 
 /// Traces of formulas that have values and derivatives.
@@ -83,7 +84,7 @@ fn traces(count: usize) -> Vec<(Formula, Trace)> {
         let formula = parse(&format!("{} + 0*x*y", random.formula(depth))).unwrap();
         let point: Point =
             formula.variables().iter().map(|(name, _)| (name.clone(), random.coordinate())).collect();
-        if let Ok(trace) = trace(&formula, &point, &Request::default()) {
+        if let Ok(trace) = trace(&formula, &point, &TraceRequest::default()) {
             found.push((formula, trace));
         }
     }
@@ -175,7 +176,7 @@ fn no_correct_gradient_is_blamed_where_rounding_or_ripples_hide_it_and_no_wrong_
             let (x, y) = (coordinate(x), coordinate(y));
             let of = |name: &str| if name == "x" { x } else { y };
             let point: Point = formula.variables().iter().map(|(name, _)| (name.clone(), of(name))).collect();
-            let Ok(found) = trace(&formula, &point, &Request::default()) else { continue };
+            let Ok(found) = trace(&formula, &point, &TraceRequest::default()) else { continue };
             for difference in &found.checks.differences {
                 assert_ne!(difference.agrees(), Some(false), "{text} at {point:?}: {difference:?}");
                 let wrong = Difference { reverse: 1.03 * difference.reverse, ..difference.clone() };
@@ -218,7 +219,7 @@ fn a_formula_of_another_scale_at_0_and_the_numbers_that_were_blamed_are_no_more(
         let names = formula.variables().iter();
         let point: Point =
             names.map(|(name, _)| (name.clone(), if name == "x" { point[0] } else { point[1] })).collect();
-        for difference in trace(&formula, &point, &Request::default()).unwrap().checks.differences {
+        for difference in trace(&formula, &point, &TraceRequest::default()).unwrap().checks.differences {
             assert_ne!(difference.agrees(), Some(false), "{text} at {point:?}: {difference:?}");
         }
     }

@@ -7,7 +7,7 @@ use super::formula::Formula;
 use super::trace::Costs;
 use crate::autodiff::{jvp, vjp};
 use crate::graph::NodeId;
-use crate::ops::{At, Builder, Graph, Leaf, Op, Rule, Var};
+use crate::ops::{At, Builder, Function, Graph, Leaf, Op, Rule, Var};
 
 /// An edge of the formula's graph in reverse mode.
 pub(super) struct Edge {
@@ -67,15 +67,12 @@ impl Steps {
         let (xs, all, y) = (vars(inputs), vars(&nodes), builder.var(output));
         let one = builder.constant(1.0);
         let adjoints = vjp(y, one, &xs);
-        let mut edges = Vec::with_capacity(adjoints.contributions().len());
-        for edge in adjoints.contributions() {
+        let carried = adjoints.contributions().iter().filter_map(|edge| {
             let node = builder.graph()[edge.from].clone();
             let at = At { inputs: &vars(&node.inputs), output: builder.var(edge.from) };
-            let partial = node.op.jvp(edge.operand, one, at).and_then(Var::id);
-            if let (Some(partial), Some(amount)) = (partial, edge.amount.id()) {
-                edges.push(Edge { from: edge.from, to: edge.to, partial, amount });
-            }
-        }
+            Some(((edge.from, edge.to), (node.op.jvp(edge.operand, one, at)?, edge.amount)))
+        });
+        let (ends, carried): (Vec<_>, Vec<(Var<'_>, Var<'_>)>) = carried.unzip();
         let gradient: Vec<Option<Var<'_>>> = xs.iter().map(|&x| adjoints.of(x)).collect();
         let tangents_begin = builder.graph().len();
         let seeds: Vec<Option<Var<'_>>> =
@@ -86,35 +83,31 @@ impl Steps {
         let tangents_end = builder.graph().len();
         let partials: Vec<Var<'_>> = gradient.iter().flatten().copied().collect();
         let mut seconds = if hessian { jvp(&partials, &moving).into_iter() } else { Vec::new().into_iter() };
-        let second = gradient.iter().map(|partial| partial.and_then(|_| seconds.next()?)?.id()).collect();
+        let second: Vec<Option<Var<'_>>> =
+            gradient.iter().map(|partial| partial.and_then(|_| seconds.next()?)).collect();
 
-        let ids = |vars: &[Option<Var<'_>>]| -> Vec<NodeId> {
-            vars.iter().flatten().filter_map(|var| var.id()).collect()
+        let adjoints: Vec<Option<Var<'_>>> = all.iter().map(|&var| adjoints.of(var)).collect();
+        let function = builder.finish((xs, seeds), (adjoints, tangents, second, carried));
+        let Function { graph: whole, inputs: (_, seeds), outputs, .. } =
+            function.expect("no operation on scalars is refused");
+        let (adjoints, tangents, second, carried) = outputs;
+        let edge = |((from, to), (partial, amount))| Edge { from, to, partial, amount };
+        let edges = ends.into_iter().zip(carried).map(edge).collect();
+
+        let operations = |of: &[NodeId]| {
+            let needed = whole.ancestors(of);
+            whole.iter().filter(|(id, node)| needed[id.index()] && node.op.arity() > 0).count()
         };
-        let output_tangent = tangents.last().copied().flatten();
-        let costs = {
-            let graph = builder.graph();
-            let operations = |of: &[NodeId]| {
-                let needed = graph.ancestors(of);
-                graph.iter().filter(|(id, node)| needed[id.index()] && node.op.arity() > 0).count()
-            };
-            let value = operations(&[output]);
-            let with_value = |others: Vec<NodeId>| operations(&[&others[..], &[output]].concat()) - value;
-            Costs { value, reverse: with_value(ids(&gradient)), forward: with_value(ids(&[output_tangent])) }
+        let value = operations(&[output]);
+        let with_value = |others: Vec<NodeId>| operations(&[&others[..], &[output]].concat()) - value;
+        // The first rows are the inputs, whose adjoints are the gradient; the last is the output.
+        let gradient = adjoints[..inputs.len()].iter().flatten();
+        let costs = Costs {
+            value,
+            reverse: with_value(gradient.copied().collect()),
+            forward: with_value(tangents.last().copied().flatten().into_iter().collect()),
         };
-        let steps = Self {
-            adjoints: all.iter().map(|&var| adjoints.of(var)?.id()).collect(),
-            seeds: seeds.iter().map(|seed| (*seed)?.id()).collect(),
-            tangents: tangents.iter().map(|tangent| (*tangent)?.id()).collect(),
-            rows,
-            edges,
-            second,
-            tangents_begin,
-            tangents_end,
-            costs,
-        };
-        // All nodes are scalars, so no operation is refused.
-        *graph = builder.finish().unwrap_or_default();
-        steps
+        *graph = whole;
+        Self { rows, edges, adjoints, seeds, tangents, second, tangents_begin, tangents_end, costs }
     }
 }

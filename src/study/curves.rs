@@ -2,10 +2,10 @@
 
 use super::results;
 use crate::draw::{LineChart, Series};
-use crate::train::figures::{
+use crate::runs::figures::{
     accuracy_chart, broken_off, objective_chart, over_seeds, why_the_test_may_be_better,
 };
-use crate::train::{Group, Row};
+use crate::runs::{Group, Row};
 
 /// A number of an epoch.
 type Value = fn(&Row) -> f64;
@@ -102,8 +102,9 @@ pub(super) fn seconds(groups: &[Group<'_>], setting: &str) -> LineChart {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runs::{Record, groups};
     use crate::train::options::Augment;
-    use crate::train::{Choices, OptimizerName, Record, groups};
+    use crate::train::{Choices, OptimizerName};
 
     #[test]
     fn a_chart_with_a_training_and_a_test_curve_says_why_the_second_can_be_the_better_one() {
@@ -112,6 +113,7 @@ mod tests {
             path: "run".into(),
             options,
             setting: "4-3-2, relu, batch 128".into(),
+            widths: Some(vec![4, 3, 2]),
             version: None,
             platform: None,
             card: None,

@@ -1,12 +1,14 @@
 //! The sections on MNIST: the network and the update rules, the curves, the results, what the networks get wrong.
 
+use super::found::Study;
 use super::network::Layers;
-use super::{Study, curves, figure, heading, paragraph, results, section};
+use super::parts::{figure, heading, paragraph, section};
+use super::{curves, results};
 use crate::document::number::{exact, probability};
 use crate::document::{Block, math, words};
 use crate::draw::{ConfusionMatrix, DrawError};
 use crate::report::{Content, Image, Part, Section};
-use crate::train::{Group, Mistake, Record, groups};
+use crate::runs::{Group, Mistake, Record, groups};
 
 pub(super) fn sections(study: &Study<'_>) -> Result<Vec<Section>, DrawError> {
     let groups = groups(study.records);

@@ -1,6 +1,7 @@
 //! The first section: a formula, its graph, both traces and the checks.
 
-use super::{DIGITS, Study, figure, made_here, paragraph, section};
+use super::found::Study;
+use super::parts::{DIGITS, figure, made_here, paragraph, section};
 use crate::report::{Content, Part, Section};
 use crate::scalar::format::{Notation, diagram, page};
 

@@ -1,8 +1,9 @@
 //! The second section: a chain of matrices, its graph, every value and gradient, and how well they agree.
 
-use super::{DIGITS, Study, figure, made_here, paragraph, section};
+use super::found::Study;
+use super::parts::{DIGITS, figure, made_here, paragraph, section};
 use crate::backprop::format::{diagram, page};
-use crate::backprop::{Notation, Variable};
+use crate::backprop::{MatrixNotation, Variable};
 use crate::document::Block;
 use crate::report::{Content, Part, Section};
 
@@ -20,7 +21,7 @@ pub(super) fn section_of(study: &Study<'_>) -> Section {
         figure("matrix-graph", Content::Svg(drawing), caption, &made_here(study, command)),
     ];
     let mut matrices = Vec::new();
-    for block in page(results, Notation::Latex, DIGITS, None) {
+    for block in page(results, MatrixNotation::Latex, DIGITS, None) {
         match block {
             Block::Matrix(_) => matrices.push(Part::Block(block)),
             other => {

@@ -2,45 +2,34 @@
 
 use crate::document::{Span, math, words};
 use crate::draw::{Diagram, DiagramEdge, DiagramKind, DiagramLegend, DiagramNode};
-use crate::train::Record;
+use crate::graph::Shape;
+use crate::nn::{Equation, LayerFormula, Model, Sequential, perceptron};
+use crate::runs::Record;
 
-/// The layers of a network: widths from the images to the classes.
+/// The layers of a network.
 pub(super) struct Layers {
-    widths: Vec<usize>,
-    activation: &'static str,
+    network: Sequential,
     batch: usize,
-    parameters: usize,
 }
 
 impl Layers {
     /// The layers of a run's network; nothing where the run does not tell how large its images are.
     pub fn of(record: &Record) -> Option<Self> {
-        let widths = record.setting.split(',').next()?;
-        let widths: Vec<usize> = widths.split('-').map(|width| width.parse().ok()).collect::<Option<_>>()?;
         let options = &record.options;
-        let of_layer = |pair: &[usize]| pair[0].checked_add(1)?.checked_mul(pair[1]);
-        let parameters = widths.windows(2).try_fold(0_usize, |sum, pair| sum.checked_add(of_layer(pair)?))?;
-        let (activation, batch) = (options.activation.name(), options.batch_size);
-        (widths.len() >= 2).then_some(Self { widths, activation, batch, parameters })
-    }
-
-    fn last(&self) -> usize {
-        self.widths.len() - 1
+        let network = perceptron(record.widths.as_ref()?, options.activation, options.dropout);
+        Some(Self { network, batch: options.batch_size })
     }
 
     /// One equation a layer, and the objective.
     pub fn formulas(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        for (layer, pair) in (1..).zip(self.widths.windows(2)) {
-            let affine = format!("h_{{{}}} W_{{{layer}}}^{{\\mathsf{{T}}}} + b_{{{layer}}}", layer - 1);
-            let value = match layer == self.last() {
-                true => format!("z = {affine}"),
-                false => {
-                    format!(r"h_{{{layer}}} = \operatorname{{{}}}\left({affine}\right)", self.activation)
-                }
-            };
-            lines.push(format!(r"{value}, \qquad W_{{{layer}}} : {} \times {}", pair[1], pair[0]));
-        }
+        let weights = |(name, shape): &(LayerFormula, Shape)| {
+            (shape.len() > 1).then(|| format!(r"{} : {}", name.latex, extents(shape, r" \times ")))
+        };
+        let line = |Equation { name, value, parameters, .. }: Equation| {
+            let weights: Vec<String> = parameters.iter().filter_map(weights).collect();
+            format!(r"{} = {}, \qquad {}", name.latex, value.latex, weights.join(r", \quad "))
+        };
+        let mut lines: Vec<String> = self.network.equations().into_iter().map(line).collect();
         lines.push(format!(
             r"J = -\frac{{1}}{{B}} \sum_{{i=1}}^{{B}} \ln p_{{i, y_i}}, \qquad p_{{i,c}} = \frac{{\exp z_{{i,c}}}}{{\sum_{{k}} \exp z_{{i,k}}}}, \qquad B = {}",
             self.batch
@@ -53,15 +42,15 @@ impl Layers {
         vec![
             words(format!(
                 "A network of {} layers with {} weights and biases reads an image as a row ",
-                self.last(),
-                self.parameters
+                self.network.outputs().len(),
+                self.network.parameter_count()
             )),
             math("h_{0}"),
             words(format!(
                 " of {} normalised pixels; its last layer gives {} logits, and softmax makes them probabilities. The \
                  objective is the mean cross-entropy.",
-                self.widths[0],
-                self.widths[self.last()]
+                self.network.input().size(),
+                self.network.classes()
             )),
         ]
     }
@@ -71,42 +60,41 @@ impl Layers {
         let mut nodes = vec![node("h0", "images", DiagramKind::Input)];
         let mut edges = Vec::new();
         let mut before = 0;
-        let batch = |width: usize| format!("{}×{width}", self.batch);
-        for (layer, pair) in (1..).zip(self.widths.windows(2)) {
+        let batch = |shape: &Shape| extents(&[&[self.batch], &shape[..]].concat(), "×");
+        for Equation { name, value, parameters, shapes: [input, _] } in self.network.equations() {
             let weight = nodes.len();
-            nodes.push(node(&format!("W{layer}, b{layer}"), "", DiagramKind::Input));
-            let affine = format!("h{} W{layer}ᵀ + b{layer}", layer - 1);
+            let (names, shapes): (Vec<String>, Vec<String>) =
+                parameters.into_iter().map(|(name, shape)| (name.text, extents(&shape, "×"))).unzip();
+            nodes.push(node(&names.join(", "), "", DiagramKind::Input));
             let here = nodes.len();
-            let (name, definition) = match layer == self.last() {
-                true => ("z".to_owned(), affine),
-                false => (format!("h{layer}"), format!("{}({affine})", self.activation)),
-            };
-            nodes.push(node(&name, &definition, DiagramKind::Inner));
-            edges.push(DiagramEdge { from: before, to: here, label: batch(pair[0]) });
-            edges.push(DiagramEdge {
-                from: weight,
-                to: here,
-                label: format!("{}×{}, {}", pair[1], pair[0], pair[1]),
-            });
+            nodes.push(node(&name.text, &value.text, DiagramKind::Inner));
+            edges.push(DiagramEdge { from: before, to: here, label: batch(&input) });
+            edges.push(DiagramEdge { from: weight, to: here, label: shapes.join(", ") });
             before = here;
         }
         let (labels, objective) = (nodes.len(), nodes.len() + 1);
         nodes.push(node("y", "labels", DiagramKind::Input));
         nodes.push(node("J", "mean cross-entropy", DiagramKind::Output));
-        edges.push(DiagramEdge { from: before, to: objective, label: batch(self.widths[self.last()]) });
+        let logits = batch(&[self.network.classes()].into());
+        edges.push(DiagramEdge { from: before, to: objective, label: logits });
         edges.push(DiagramEdge { from: labels, to: objective, label: self.batch.to_string() });
-        let widths: Vec<String> = self.widths.iter().map(usize::to_string).collect();
         Diagram {
-            title: format!("The network {}", widths.join("-")),
+            title: format!("The network {}", self.network.outline()),
             subtitle: Some(format!(
                 "{} weights and biases, on a batch of {} images",
-                self.parameters, self.batch
+                self.network.parameter_count(),
+                self.batch
             )),
             nodes,
             edges,
             legend: DiagramLegend { edges: "shape", ..DiagramLegend::default() },
         }
     }
+}
+
+/// `512×784`
+fn extents(shape: &[usize], between: &str) -> String {
+    shape.iter().map(usize::to_string).collect::<Vec<_>>().join(between)
 }
 
 fn node(name: &str, definition: &str, kind: DiagramKind) -> DiagramNode {

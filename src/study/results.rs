@@ -2,9 +2,9 @@
 
 use crate::document::number::exact;
 use crate::document::{Align, Block, Span, words};
-use crate::train::log::GOAL;
+use crate::runs::log::GOAL;
+use crate::runs::{Group, Record, Statistics};
 use crate::train::options::Augment;
-use crate::train::{Group, Record, Statistics};
 
 /// A group's line, with what it is sorted by.
 struct Line {
@@ -38,7 +38,7 @@ fn line(group: &Group<'_>) -> Line {
     let accuracy = Statistics::of(&accuracies);
     let epochs = group.records.iter().flat_map(|record| record.rows.iter().map(|row| row.seconds));
     let epoch = Statistics::of(&epochs.collect::<Vec<f64>>());
-    let to_goal = of(|record| crate::train::log::seconds_to_goal(&record.rows));
+    let to_goal = of(|record| crate::runs::log::seconds_to_goal(&record.rows));
     let percent = |x: f64| format!("{:.2}%", 100.0 * x);
     let with_spread = |of: &Statistics, shown: &dyn Fn(f64) -> String| {
         let spread = of.standard_deviation.map_or(String::new(), |spread| format!(" ± {}", shown(spread)));
@@ -128,7 +128,8 @@ pub(super) fn runs(groups: &[Group<'_>]) -> Block {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::{Choices, Divergence, OptimizerName, Row, groups};
+    use crate::runs::{Divergence, Row, groups};
+    use crate::train::{Choices, OptimizerName};
 
     fn record(opt: OptimizerName, seed: u64, accuracies: &[f64]) -> Record {
         let choices = Choices { seed: Some(seed), epochs: Some(accuracies.len()), ..Choices::default() };
@@ -143,6 +144,7 @@ mod tests {
             path: format!("{}-seed{seed}", opt.name()).into(),
             options: choices.resolve(opt).unwrap(),
             setting: "4-3-2, relu, batch 128".into(),
+            widths: Some(vec![4, 3, 2]),
             version: None,
             platform: None,
             card: None,
@@ -169,13 +171,13 @@ mod tests {
     fn the_line_at_98_percent_parts_those_that_reach_it_from_those_that_do_not() {
         let records = [
             record(OptimizerName::Adagrad, 0, &[0.97, 0.9799]),
-            record(OptimizerName::RmsProp, 0, &[0.97, 0.98]),
+            record(OptimizerName::Lion, 0, &[0.97, 0.98]),
             record(OptimizerName::Adam, 0, &[0.97, 0.99]),
             record(OptimizerName::Adam, 1, &[0.985, 0.98]),
         ];
         let table = cells(table(&groups(&records)));
         let first: Vec<&str> = table[1..].iter().map(|row| &row[0][..]).collect();
-        assert_eq!(first, ["adam", "rmsprop", "98% line", "adagrad"]);
+        assert_eq!(first, ["adam", "lion", "98% line", "adagrad"]);
         assert_eq!(table[1][1..], ["0, 1", "98.50% ± 0.71%", "98.00%", "2 of 2", "3.0", "2.00"]);
         assert_eq!(table[4][1..], ["0", "97.99%", "97.99%", "0 of 1", "none", "2.00"]);
     }

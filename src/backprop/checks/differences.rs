@@ -8,28 +8,17 @@
 use std::ops::Range;
 
 use super::budget::{Budget, work};
-use super::deviation::{Deviation, HIDDEN, direction, gradient, inner_product, size_of_product};
+use super::deviation::{HIDDEN, direction, gradient, inner_product, size_of_product};
 use super::forward::DIRECTIONS;
+use super::found::{Deviation, Differences};
+use crate::backprop::Matrix;
+use crate::backprop::chain::{Backprop, Variable};
 use crate::backprop::problem::largest;
-use crate::backprop::{Backprop, Matrix, Variable};
 use crate::exec::Interpreter;
 use crate::ops::{Draw, Graph};
 
 /// Steps of the differences, relative to the size of what moves, the largest first.
 const STEPS: [f64; 12] = [1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11];
-
-/// Central differences of one variable.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Differences {
-    /// The errors of those that were compared.
-    pub deviation: Deviation,
-    /// Entries, or random directions, that were compared.
-    pub compared: usize,
-    /// Those that were not, as they stand at a kink, or as rounding hides them.
-    pub not_compared: usize,
-    /// Whether random directions were compared, not entries.
-    pub in_directions: bool,
-}
 
 /// z as a function of one variable, what comes before it held fixed.
 pub(super) struct Curve<'c, 'g> {

@@ -1,10 +1,11 @@
 //! Forward mode beside reverse mode: for a direction Ẋ of a variable it gives ż, and ⟨X.g, Ẋ⟩ must be the same.
 
-use super::deviation::{Deviation, HIDDEN, direction, gradient, inner_product, size_of_product};
+use super::deviation::{HIDDEN, direction, gradient, inner_product, size_of_product};
+use super::found::Deviation;
 use crate::autodiff::jvp;
 use crate::backprop::Backprop;
 use crate::exec::Interpreter;
-use crate::ops::{Builder, Draw, Graph};
+use crate::ops::{Builder, Draw, Function, Graph};
 
 /// Random directions of each variable.
 pub(super) const DIRECTIONS: u64 = 3;
@@ -17,8 +18,11 @@ pub(super) fn forward_mode(found: &Backprop, graph: &Graph, position: usize) -> 
     let var = builder.var(variable.node);
     let seed = builder.input("tangent", var.shape());
     let tangent = jvp(&[builder.var(z)], &[(var, seed)])[0];
-    let (seed, tangent) = (seed.id()?, tangent?.id()?);
-    let graph = builder.finish().ok()?; // every node has the shape of its value: no operation is refused
+    let inputs = found.variables.iter().filter(|variable| variable.is_input);
+    let inputs: Vec<_> = inputs.map(|variable| builder.var(variable.node)).collect();
+    // Every node has the shape of its value: no operation is refused.
+    let Function { graph, inputs: (_, seed), outputs: tangent, .. } =
+        builder.finish((inputs, seed), tangent?).ok()?;
     let mut values = Interpreter::<f64>::new(&graph);
     for input in found.variables.iter().filter(|variable| variable.is_input) {
         values.set(input.node, &input.value.values);

@@ -8,85 +8,37 @@ mod budget;
 mod deviation;
 mod differences;
 mod forward;
+mod found;
 
-pub use deviation::Deviation;
-pub use differences::Differences;
+pub use found::{Deviation, Differences, Found, GradientChecks};
 
 use budget::{Budget, work};
 use differences::Curve;
 use forward::{DIRECTIONS, forward_mode};
 
-use super::problem::largest;
+use super::chain::{Backprop, Variable};
 use super::sensitivity::is_extreme;
-use super::{Backprop, Variable, together};
 use crate::exec::Interpreter;
 use crate::ops::Graph;
 
-/// What was found of one variable's gradient.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// The variable, by position in [`Backprop::variables`].
-    pub variable: usize,
-    /// The largest |⟨X.g, Ẋ⟩ − ż| over the directions; nothing where the time did not suffice, or where
-    /// rounding hides it.
-    pub forward_mode: Option<Deviation>,
-    /// What central differences say.
-    pub differences: Differences,
-}
-
-impl Found {
-    /// Whether both ways agree with reverse mode; nothing where one could tell nothing.
-    pub fn agrees(&self) -> Option<bool> {
-        match (self.forward_mode?.within_rounding, self.differences.compared) {
-            (false, _) => Some(false),
-            (true, 0) => None,
-            (true, _) => Some(self.differences.deviation.within_rounding),
-        }
-    }
-}
-
-/// What was found of all gradients.
-#[derive(Clone, Debug, Default)]
-pub struct Checks {
-    /// One entry for each variable with a gradient, in their order.
-    pub found: Vec<Found>,
-}
-
-impl Checks {
-    /// The largest errors: of forward mode, and of central differences; nothing of what compared nothing.
-    pub fn largest(&self) -> (Option<f64>, Option<f64>) {
-        let of = |deviations: Vec<Deviation>| {
-            (!deviations.is_empty()).then(|| largest(deviations.iter().map(|deviation| deviation.error)))
+/// Every gradient in both ways. `values` hold the whole graph's, and do so again afterwards.
+pub(super) fn check(found: &Backprop, graph: &Graph, values: &mut Interpreter<'_, f64>) -> GradientChecks {
+    let mut budget = Budget::default();
+    let with_gradient = found.variables.iter().enumerate().filter(|(_, v)| v.gradient.is_some());
+    let whole = work(graph, 0..graph.len());
+    let is_extreme = is_extreme(&found.variables);
+    let check = |(position, variable): (usize, &Variable)| {
+        // Forward mode computes the graph, and a tangent of the chain in each direction.
+        let cost = whole.saturating_mul(1 + DIRECTIONS as usize);
+        let forward_mode =
+            if !is_extreme && budget.pays(cost) { forward_mode(found, graph, position) } else { None };
+        let differences = match forward_mode {
+            Some(_) => Curve::new(found, graph, values, variable).differences(position, &mut budget),
+            None => Differences::default(),
         };
-        let forward = self.found.iter().filter_map(|found| found.forward_mode);
-        let compared = self.found.iter().map(|found| found.differences).filter(|of| of.compared > 0);
-        (of(forward.collect()), of(compared.map(|differences| differences.deviation).collect()))
-    }
-
-    /// Whether all agree: nothing if that could not be told of one.
-    pub fn agree(&self) -> Option<bool> {
-        together(self.found.iter().map(Found::agrees))
-    }
-
-    /// `values` hold the whole graph's, and do so again afterwards.
-    pub(super) fn of(found: &Backprop, graph: &Graph, values: &mut Interpreter<'_, f64>) -> Self {
-        let mut budget = Budget::default();
-        let with_gradient = found.variables.iter().enumerate().filter(|(_, v)| v.gradient.is_some());
-        let whole = work(graph, 0..graph.len());
-        let is_extreme = is_extreme(&found.variables);
-        let check = |(position, variable): (usize, &Variable)| {
-            // Forward mode computes the graph, and a tangent of the chain in each direction.
-            let cost = whole.saturating_mul(1 + DIRECTIONS as usize);
-            let forward_mode =
-                if !is_extreme && budget.pays(cost) { forward_mode(found, graph, position) } else { None };
-            let differences = match forward_mode {
-                Some(_) => Curve::new(found, graph, values, variable).differences(position, &mut budget),
-                None => Differences::default(),
-            };
-            Found { variable: position, forward_mode, differences }
-        };
-        Self { found: with_gradient.map(check).collect() }
-    }
+        Found { variable: position, forward_mode, differences }
+    };
+    GradientChecks { found: with_gradient.map(check).collect() }
 }
 
 #[cfg(test)]
@@ -106,7 +58,7 @@ mod tests {
         values.run(0..graph.len(), Draw::default());
         let wrong = found.variables.iter_mut().find(|variable| variable.name == name).unwrap();
         wrong.gradient.as_mut().unwrap().values[entry] += by;
-        let checks = Checks::of(&found, &graph, &mut values);
+        let checks = check(&found, &graph, &mut values);
         checks.found.iter().map(|f| (found.variables[f.variable].name.clone(), f.agrees())).collect()
     }
 

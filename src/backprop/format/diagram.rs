@@ -1,12 +1,12 @@
 //! The chain as a drawing: each node with its definition and the rule of its gradient, each edge with a shape.
 
-use super::Results;
-use crate::backprop::Notation;
+use super::Findings;
+use crate::backprop::MatrixNotation;
 use crate::document::number::rounded;
 use crate::draw::{Diagram, DiagramEdge, DiagramKind, DiagramLegend, DiagramNode};
 
 /// The computational graph for a drawing in characters, whose edges carry no labels: the shapes stand with the nodes.
-pub fn diagram_in_characters(results: &Results<'_>, digits: usize) -> Diagram {
+pub fn diagram_in_characters(results: &Findings<'_>, digits: usize) -> Diagram {
     let mut diagram = diagram(results, digits);
     for (node, variable) in diagram.nodes.iter_mut().zip(&results.found.variables) {
         node.value = variable.value.extents();
@@ -15,7 +15,7 @@ pub fn diagram_in_characters(results: &Results<'_>, digits: usize) -> Diagram {
 }
 
 /// The computational graph.
-pub fn diagram(results: &Results<'_>, digits: usize) -> Diagram {
+pub fn diagram(results: &Findings<'_>, digits: usize) -> Diagram {
     let found = results.found;
     let last = found.variables.len().saturating_sub(1);
     let nodes = found.variables.iter().enumerate().map(|(position, variable)| {
@@ -40,7 +40,7 @@ pub fn diagram(results: &Results<'_>, digits: usize) -> Diagram {
         found.operands(variable).into_iter().map(edge)
     });
     Diagram {
-        title: format!("z = {}", found.formula(Notation::Text)),
+        title: format!("z = {}", found.formula(MatrixNotation::Text)),
         subtitle: Some(results.origin.into()),
         nodes: nodes.collect(),
         edges: edges.collect(),

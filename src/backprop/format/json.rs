@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Results;
+use super::Findings;
 use crate::backprop::{Backprop, Matrix};
 
 /// An object of the keys
@@ -16,7 +16,7 @@ use crate::backprop::{Backprop, Matrix};
 ///
 /// # Errors
 /// Never; the type is that of the writer.
-pub fn json(results: &Results<'_>) -> Result<String, serde_json::Error> {
+pub fn json(results: &Findings<'_>) -> Result<String, serde_json::Error> {
     let found = results.found;
     let x = &found.variables[0].value;
     let weights = found.variables.iter().filter(|variable| variable.name.starts_with('W'));

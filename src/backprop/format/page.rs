@@ -1,14 +1,19 @@
 //! What the page shows, from top to bottom, for every format that is read by eye.
 
-use super::Results;
+use super::Findings;
 use crate::backprop::device::UNIT;
-use crate::backprop::{Backprop, Found, Matrix, Notation, Variable, torch};
+use crate::backprop::{Backprop, Found, Matrix, MatrixNotation, Variable, torch};
 use crate::document::number::{error, latex_number, rounded};
 use crate::document::{self, Align, Block, Span, math, words};
 
 /// Values, gradients and how well they agree with other ways; `drawing` is the graph in box characters, if it is to
 /// be shown.
-pub fn page(results: &Results<'_>, notation: Notation, digits: usize, drawing: Option<&str>) -> Vec<Block> {
+pub fn page(
+    results: &Findings<'_>,
+    notation: MatrixNotation,
+    digits: usize,
+    drawing: Option<&str>,
+) -> Vec<Block> {
     let writer = Writer { found: results.found, notation, digits };
     let mut blocks = vec![writer.formula(), writer.origin(results.origin)];
     if let Some(drawing) = drawing {
@@ -25,7 +30,7 @@ pub fn page(results: &Results<'_>, notation: Notation, digits: usize, drawing: O
 }
 
 /// The end of the page alone: how well the gradients agree with those found in other ways.
-pub fn agreement(results: &Results<'_>, notation: Notation, digits: usize) -> Vec<Block> {
+pub fn agreement(results: &Findings<'_>, notation: MatrixNotation, digits: usize) -> Vec<Block> {
     let writer = Writer { found: results.found, notation, digits };
     let mut blocks = vec![Block::Heading("Checks".into())];
     blocks.extend(writer.checks());
@@ -42,27 +47,27 @@ pub fn agreement(results: &Results<'_>, notation: Notation, digits: usize) -> Ve
 
 impl Backprop {
     /// The whole chain as one formula: `½‖Y − W3 relu(W2 relu(W1 X))‖²`.
-    pub fn formula(&self, notation: Notation) -> String {
+    pub fn formula(&self, notation: MatrixNotation) -> String {
         let weights = self.variables.iter().filter(|v| v.is_input && v.gradient.is_some());
         let chain = weights.enumerate().fold(notation.name("X"), |inner, (layer, weight)| {
             let name = notation.name(&weight.name);
             match (layer, notation) {
-                (0, Notation::Text) => format!("{name} {inner}"),
-                (0, Notation::Latex) => format!(r"{name}\, {inner}"),
-                (_, Notation::Text) => format!("{name} relu({inner})"),
-                (_, Notation::Latex) => format!(r"{name} \operatorname{{relu}}({inner})"),
+                (0, MatrixNotation::Text) => format!("{name} {inner}"),
+                (0, MatrixNotation::Latex) => format!(r"{name}\, {inner}"),
+                (_, MatrixNotation::Text) => format!("{name} relu({inner})"),
+                (_, MatrixNotation::Latex) => format!(r"{name} \operatorname{{relu}}({inner})"),
             }
         });
         match notation {
-            Notation::Text => format!("½‖Y − {chain}‖²"),
-            Notation::Latex => format!(r"\tfrac{{1}}{{2}}\lVert Y - {chain} \rVert^{{2}}"),
+            MatrixNotation::Text => format!("½‖Y − {chain}‖²"),
+            MatrixNotation::Latex => format!(r"\tfrac{{1}}{{2}}\lVert Y - {chain} \rVert^{{2}}"),
         }
     }
 }
 
 struct Writer<'w> {
     found: &'w Backprop,
-    notation: Notation,
+    notation: MatrixNotation,
     digits: usize,
 }
 
@@ -89,7 +94,7 @@ impl Writer<'_> {
     }
 
     fn written(&self, text: String) -> String {
-        if self.notation == Notation::Latex { latex_number(&text) } else { text }
+        if self.notation == MatrixNotation::Latex { latex_number(&text) } else { text }
     }
 
     fn error(&self, x: f64) -> Span {
@@ -121,8 +126,8 @@ impl Writer<'_> {
 
     fn legend(&self) -> Vec<Span> {
         let [hadamard, bracket, kink] = match self.notation {
-            Notation::Text => ["⊙", "[·]", "relu′(0) = 0"],
-            Notation::Latex => [r"\odot", r"[\,\cdot\,]", r"\operatorname{relu}'(0) = 0"],
+            MatrixNotation::Text => ["⊙", "[·]", "relu′(0) = 0"],
+            MatrixNotation::Latex => [r"\odot", r"[\,\cdot\,]", r"\operatorname{relu}'(0) = 0"],
         };
         vec![
             math(hadamard),
@@ -137,7 +142,7 @@ impl Writer<'_> {
     fn matrices(&self, variable: &Variable) -> Vec<Block> {
         let matrix = |name: String, matrix: &Matrix| {
             let cells = matrix.values.iter().map(|&x| self.number(x)).collect();
-            Block::Matrix(document::Matrix { name, columns: matrix.columns, cells })
+            Block::Matrix(document::MatrixBlock { name, columns: matrix.columns, cells })
         };
         let gradient = variable.gradient.as_ref();
         [matrix(self.notation.value(&variable.name), &variable.value)]
@@ -202,7 +207,7 @@ impl Writer<'_> {
         blocks
     }
 
-    fn torch(&self, torch: &torch::Comparison) -> Vec<Block> {
+    fn torch(&self, torch: &torch::TorchComparison) -> Vec<Block> {
         let columns = vec![
             (words("node"), Align::Left),
             (words("value: difference"), Align::Right),
@@ -210,7 +215,7 @@ impl Writer<'_> {
             (words("largest gradient"), Align::Right),
             (words("verdict"), Align::Left),
         ];
-        let row = |line: &torch::Line| {
+        let row = |line: &torch::TorchLine| {
             vec![
                 self.name(line.variable),
                 self.error(line.value),
@@ -246,7 +251,7 @@ impl Writer<'_> {
         blocks
     }
 
-    fn device(&self, device: &crate::backprop::device::Comparison) -> Vec<Block> {
+    fn device(&self, device: &crate::backprop::device::DeviceComparison) -> Vec<Block> {
         let columns = vec![
             (words("node"), Align::Left),
             (words("value: difference"), Align::Right),
@@ -258,7 +263,7 @@ impl Writer<'_> {
             0.0 => words(""),
             _ => self.error(difference / largest),
         };
-        let row = |line: &crate::backprop::device::Line| {
+        let row = |line: &crate::backprop::device::DeviceLine| {
             vec![
                 self.name(line.variable),
                 self.error(line.value),

@@ -8,7 +8,7 @@ use super::super::heading::{Heading, MARGIN};
 use super::super::scale::{Scale, ScaleKind};
 use super::super::svg::{Anchor, Svg, TextStyle, number};
 use super::super::text::{self, CAP_HEIGHT};
-use super::{Bar, BarChart, percent};
+use super::chart::{Bar, BarChart, percent};
 
 const WIDTH: f64 = 900.0;
 const LABEL: TextStyle = TextStyle::new(13.5, INK).anchored(Anchor::End);

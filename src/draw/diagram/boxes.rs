@@ -17,10 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::canvas::{Canvas, columns, first_lines_in, fit};
+use super::graph::{Diagram, Graph};
+use super::heights::{Chain, Heights, Piece};
 use super::layers::Layers;
-use super::place::{Heights, Piece};
-use super::straighten::Chain;
-use super::{Diagram, Graph};
 
 /// Rows of the grid; two boxes are two units apart, anything else one.
 const UNIT: usize = 3;

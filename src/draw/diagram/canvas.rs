@@ -3,7 +3,7 @@
 //! A cell is a column of a terminal. Most characters take one, combining marks (v̄) none, ideographs and emoji two.
 
 use super::super::text;
-use super::{DiagramNode, first_lines};
+use super::graph::{DiagramNode, first_lines};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The arms of a box character, from the middle of its cell.

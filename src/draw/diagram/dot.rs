@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Diagram, svg};
+use super::graph::Diagram;
+use super::style::ground;
 
 pub(super) fn write(diagram: &Diagram) -> String {
     let title: Vec<&str> =
@@ -12,7 +13,7 @@ pub(super) fn write(diagram: &Diagram) -> String {
     // writing to a String cannot fail
     let _ = writeln!(out, "    label={};", quoted(&title));
     for (i, node) in diagram.nodes.iter().enumerate() {
-        let ground = svg::ground(node.kind).light();
+        let ground = ground(node.kind).light();
         let first = node.first_line();
         let mut lines = vec![first.as_str(), &node.value, &node.adjoint];
         lines.retain(|line| !line.is_empty());

@@ -8,13 +8,13 @@
 use super::super::heading::{Heading, MARGIN};
 use super::super::svg::TextStyle;
 use super::super::text;
+use super::graph::{Diagram, DiagramKind, DiagramNode, Graph, first_lines};
+use super::heights::{Chain, Heights, Piece};
 use super::layers::{Layers, index};
-use super::place::{Heights, Piece};
-use super::straighten::Chain;
-use super::svg::{
-    ADJOINT, ARROW, CAPTION, DEFINITION, LABEL, LABEL_HEIGHT, LINE, MAX_TEXT, NAME, PADDING, VALUE,
+use super::style::{
+    ADJOINT, ARROW, CAPTION, DEFINITION, LABEL, LABEL_HEIGHT, LINE, MAX_LABEL, MAX_TEXT, NAME, PADDING, SIGN,
+    SIGN_GAP, VALUE,
 };
-use super::{Diagram, DiagramNode, Graph, first_lines};
 
 const MIN_WIDTH: f64 = 340.0;
 const MIN_TEXT: f64 = 44.0;
@@ -195,6 +195,39 @@ impl<'a> Figure<'a> {
         let widths = lines.map(|(text, style)| text::width(text, style.size, style.face).min(MAX_TEXT));
         let first = width_of(NAME, name) + width_of(DEFINITION, definition);
         widths.into_iter().fold(first, f64::max).max(MIN_TEXT)
+    }
+
+    pub fn label(&self, edge: usize) -> String {
+        text::elide(&self.graph.edges[edge].label, LABEL.size, LABEL.face, MAX_LABEL)
+    }
+
+    /// What grounds and colours mean, as far as they occur: (the sign's ground, text, its style).
+    pub fn caption(&self) -> Vec<(Option<DiagramKind>, String, TextStyle)> {
+        let Diagram { nodes, legend, .. } = self.diagram;
+        let kinds = [
+            (DiagramKind::Input, "input"),
+            (DiagramKind::Inner, "operation"),
+            (DiagramKind::Output, "output"),
+        ];
+        let kinds = kinds.into_iter().filter(|(kind, _)| nodes.iter().any(|node| node.kind == *kind));
+        let mut parts: Vec<_> = kinds.map(|(kind, name)| (Some(kind), name.to_owned(), CAPTION)).collect();
+        if nodes.iter().any(|node| !node.value.is_empty()) {
+            parts.push((None, "value".into(), TextStyle { fill: VALUE.fill, ..CAPTION }));
+        }
+        if nodes.iter().any(|node| !node.adjoint.is_empty()) {
+            parts.push((None, legend.adjoint.into(), TextStyle { fill: ADJOINT.fill, ..CAPTION }));
+        }
+        if self.graph.edges.iter().any(|edge| !edge.label.is_empty()) {
+            parts.push((None, format!("on edges: {}", legend.edges), CAPTION));
+        }
+        parts
+    }
+
+    pub fn caption_width(&self) -> f64 {
+        let width = |text: &str| text::width(text, CAPTION.size, CAPTION.face) + SIGN_GAP;
+        let parts = self.caption();
+        let parts = parts.iter().map(|(sign, text, _)| width(text) + sign.map_or(0.0, |_| SIGN));
+        parts.sum::<f64>() - SIGN_GAP
     }
 }
 

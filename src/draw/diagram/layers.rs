@@ -4,7 +4,8 @@
 //! over more than one layer gets a dummy, a node that is only a bend, in each layer between: from
 //! then on edges join neighbouring layers and can be ordered and placed like nodes.
 
-use super::{Graph, order};
+use super::graph::Graph;
+use super::order;
 
 /// Nodes and dummies in their layers, each layer from top to bottom.
 pub(super) struct Layers {

@@ -6,7 +6,7 @@
 //! algorithm of Hashimoto and Stevens, 1971).
 
 use super::canvas::{columns, first_lines_in, fit};
-use super::{Diagram, DiagramNode};
+use super::graph::{Diagram, DiagramNode};
 
 /// Longer texts are cut.
 const MAX_FIRST: usize = 60;

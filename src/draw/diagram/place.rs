@@ -7,28 +7,8 @@
 //! drawing directed graphs", 1993), so that long edges bend where they begin or end. Last,
 //! `straighten.rs` removes the small kinks that are left.
 
-use super::straighten::{Chain, straighten};
-
-/// A piece of an edge between items of neighbouring ranks; ideally `from` is `port` below `to`.
-pub(super) struct Piece {
-    pub from: usize,
-    pub to: usize,
-    pub weight: f64,
-    pub port: f64,
-}
-
-/// What is to be placed.
-pub(super) struct Heights<'a> {
-    /// Items of each rank, from top to bottom.
-    pub ranks: &'a [Vec<usize>],
-    pub pieces: &'a [Piece],
-    /// The least distance of two items, the first right above the second.
-    pub distance: &'a dyn Fn(usize, usize) -> f64,
-    /// The bends of each edge.
-    pub chains: &'a [Chain],
-    /// How far a node may be moved from its best height to make one edge level.
-    pub nudge: f64,
-}
+use super::heights::Heights;
+use super::straighten::straighten;
 
 /// Turns of all ranks, there and back.
 const TURNS: usize = 24;
@@ -119,6 +99,7 @@ fn settle(wanted: &[(f64, f64)], distances: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::heights::{Chain, Piece};
     use super::super::order::Random;
     use super::*;
 

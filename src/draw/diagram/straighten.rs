@@ -4,15 +4,7 @@
 //! The bends of an edge move onto as few level lines as have room between their neighbours, and a node
 //! moves a little where that makes one of its edges level.
 
-use super::place::Heights;
-
-/// The bends of an edge, which enters its target `port` below the middle.
-pub(super) struct Chain {
-    pub source: usize,
-    pub bends: Vec<usize>,
-    pub target: usize,
-    pub port: f64,
-}
+use super::heights::Heights;
 
 /// Times that all edges are levelled: each line that moves may make room for others.
 const ROUNDS: usize = 3;

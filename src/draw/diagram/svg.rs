@@ -1,31 +1,11 @@
 //! How the figure looks: boxes, curves, labels and a caption, at the places that `figure.rs` found.
 
-use super::super::colour::{
-    AXIS, BACKGROUND, BOX_GROUNDS, BOX_OUTLINES, Colour, INK, MUTED, Mixture, SERIES,
-};
+use super::super::colour::{BACKGROUND, MUTED};
 use super::super::heading::MARGIN;
-use super::super::svg::{Anchor, Svg, TextStyle, number};
+use super::super::svg::{Anchor, Svg, number};
 use super::super::text::{self, CAP_HEIGHT};
 use super::figure::Figure;
-use super::{Diagram, DiagramKind};
-
-pub(super) const NAME: TextStyle = TextStyle::new(14.5, INK).bold();
-pub(super) const DEFINITION: TextStyle = TextStyle::new(14.5, INK);
-pub(super) const VALUE: TextStyle = TextStyle::new(13.5, SERIES[0]);
-pub(super) const ADJOINT: TextStyle = TextStyle::new(13.5, SERIES[1]);
-pub(super) const LABEL: TextStyle = TextStyle::new(12.5, MUTED);
-pub(super) const CAPTION: TextStyle = TextStyle::new(13.0, MUTED);
-pub(super) const LINE: f64 = 19.5;
-pub(super) const PADDING: f64 = 11.0;
-/// Longer texts are elided.
-pub(super) const MAX_TEXT: f64 = 200.0;
-const MAX_LABEL: f64 = 110.0;
-pub(super) const LABEL_HEIGHT: f64 = 18.0;
-const EDGE: Colour = AXIS;
-/// A sign of the caption with the gap behind it, and the gap between two entries.
-const SIGN: f64 = 25.0;
-const SIGN_GAP: f64 = 22.0;
-pub(super) const ARROW: f64 = 9.0;
+use super::style::*;
 
 impl Figure<'_> {
     pub fn svg(&self) -> String {
@@ -46,10 +26,6 @@ impl Figure<'_> {
             }
             self.draw_caption(svg);
         })
-    }
-
-    pub fn label(&self, edge: usize) -> String {
-        text::elide(&self.graph.edges[edge].label, LABEL.size, LABEL.face, MAX_LABEL)
     }
 
     /// One path from the source's right side to the tip of an arrow at the target's left side.
@@ -142,35 +118,6 @@ impl Figure<'_> {
         }
     }
 
-    /// What grounds and colours mean, as far as they occur: (the sign's ground, text, its style).
-    pub fn caption(&self) -> Vec<(Option<DiagramKind>, String, TextStyle)> {
-        let Diagram { nodes, legend, .. } = self.diagram;
-        let kinds = [
-            (DiagramKind::Input, "input"),
-            (DiagramKind::Inner, "operation"),
-            (DiagramKind::Output, "output"),
-        ];
-        let kinds = kinds.into_iter().filter(|(kind, _)| nodes.iter().any(|node| node.kind == *kind));
-        let mut parts: Vec<_> = kinds.map(|(kind, name)| (Some(kind), name.to_owned(), CAPTION)).collect();
-        if nodes.iter().any(|node| !node.value.is_empty()) {
-            parts.push((None, "value".into(), TextStyle { fill: VALUE.fill, ..CAPTION }));
-        }
-        if nodes.iter().any(|node| !node.adjoint.is_empty()) {
-            parts.push((None, legend.adjoint.into(), TextStyle { fill: ADJOINT.fill, ..CAPTION }));
-        }
-        if self.graph.edges.iter().any(|edge| !edge.label.is_empty()) {
-            parts.push((None, format!("on edges: {}", legend.edges), CAPTION));
-        }
-        parts
-    }
-
-    pub fn caption_width(&self) -> f64 {
-        let width = |text: &str| text::width(text, CAPTION.size, CAPTION.face) + SIGN_GAP;
-        let parts = self.caption();
-        let parts = parts.iter().map(|(sign, text, _)| width(text) + sign.map_or(0.0, |_| SIGN));
-        parts.sum::<f64>() - SIGN_GAP
-    }
-
     fn draw_caption(&self, svg: &mut Svg) {
         let baseline = self.size.1 - MARGIN;
         let mut x = MARGIN;
@@ -190,24 +137,5 @@ impl Figure<'_> {
             svg.text(x, baseline, style, &content);
             x += text::width(&content, style.size, style.face) + SIGN_GAP;
         }
-    }
-}
-
-/// What the box of a node is filled with.
-pub(super) fn ground(kind: DiagramKind) -> Mixture {
-    let [input, inner, output] = BOX_GROUNDS;
-    match kind {
-        DiagramKind::Input => input,
-        DiagramKind::Inner => inner,
-        DiagramKind::Output => output,
-    }
-}
-
-fn outline(kind: DiagramKind) -> Colour {
-    let [input, output] = BOX_OUTLINES;
-    match kind {
-        DiagramKind::Input => input.light(),
-        DiagramKind::Inner => AXIS,
-        DiagramKind::Output => output.light(),
     }
 }

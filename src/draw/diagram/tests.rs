@@ -1,6 +1,7 @@
 //! The order, the SVG document, which is read back, and the Graphviz source.
 
 use super::super::testing::check;
+use super::super::text;
 use super::layers::Layers;
 use super::order::{self, Random, permutations};
 use super::samples::{random, single, square, textbook};
@@ -179,8 +180,9 @@ fn read_svg(svg: &str) -> (Vec<String>, Vec<(String, String, String)>) {
         }
         let (start, end) = (points[0], points[points.len() - 1]);
         let is_source = |b: &Rect| (b.right - start.0).abs() < 0.02 && b.top < start.1 && start.1 < b.bottom;
-        let is_target =
-            |b: &Rect| (b.left - svg::ARROW + 1.0 - end.0).abs() < 0.02 && b.top < end.1 && end.1 < b.bottom;
+        let is_target = |b: &Rect| {
+            (b.left - style::ARROW + 1.0 - end.0).abs() < 0.02 && b.top < end.1 && end.1 < b.bottom
+        };
         let name = |is: &dyn Fn(&Rect) -> bool| boxes.iter().find(|b| is(&b.1)).map(|b| b.0.clone()).unwrap();
         let on_it: Vec<_> = grounds.iter().filter(|g| points.iter().any(|p| g.1.holds(*p))).collect();
         assert!(on_it.len() <= 1, "an edge under the labels {on_it:?}");
@@ -279,8 +281,8 @@ fn inputs_whose_names_differ_anywhere_have_labels_that_do() {
 fn all_texts_are_readable_on_the_ground_of_their_box() {
     use super::super::colour::INK;
     for kind in [DiagramKind::Input, DiagramKind::Inner, DiagramKind::Output] {
-        for colour in [INK, svg::VALUE.fill, svg::ADJOINT.fill] {
-            let ground = svg::ground(kind);
+        for colour in [INK, style::VALUE.fill, style::ADJOINT.fill] {
+            let ground = style::ground(kind);
             for ratio in [ground.light().contrast(colour), ground.dark().contrast(colour.dark())] {
                 assert!(ratio >= 4.5, "{colour} on {kind:?}: {ratio:.2}");
             }

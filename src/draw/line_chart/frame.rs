@@ -1,12 +1,12 @@
 //! What stands around the lines: title, axes, ticks, grid, reference lines.
 
 use super::super::colour::{AXIS, FAINT, GRID, INK, MUTED};
-use super::super::heading::Heading;
+use super::super::heading::{Heading, MARGIN};
 use super::super::scale::{Scale, ScaleKind, Tick};
 use super::super::svg::{Anchor, Svg, TextStyle};
 use super::super::text::{self, CAP_HEIGHT, Face};
+use super::chart::{LineChart, Room};
 use super::y_axis::{YAxis, YScale};
-use super::{LineChart, MARGIN, Room};
 
 const AXIS_LABEL: TextStyle = TextStyle::new(15.0, INK).anchored(Anchor::Middle);
 const TICK_LABEL: TextStyle = TextStyle::new(14.0, MUTED);

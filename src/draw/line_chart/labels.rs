@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::super::colour::MUTED;
+use super::super::heading::MARGIN;
 use super::super::marks::{self, SAMPLE, Style};
 use super::super::spread::spread;
 use super::super::svg::{Svg, TextStyle};
 use super::super::text::{self, CAP_HEIGHT, Face};
+use super::chart::{LineChart, Room, Series, of_series};
 use super::frame::{Axes, Plot};
-use super::{LineChart, MARGIN, Room, Series, of_series};
 
 const SIZE: f64 = 15.0;
 /// Between the baselines of two labels.

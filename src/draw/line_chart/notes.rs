@@ -1,10 +1,11 @@
 //! Sentences below the plot: the caller's, and before them what became of values that the axes have no place for.
 
 use super::super::colour::MUTED;
+use super::super::heading::MARGIN;
 use super::super::scale::ScaleKind;
 use super::super::svg::{Svg, TextStyle};
 use super::super::text;
-use super::{End, LineChart, MARGIN, Series, exact};
+use super::chart::{End, LineChart, Series, exact};
 
 const STYLE: TextStyle = TextStyle::new(13.0, MUTED);
 const LINE: f64 = 18.0;

@@ -1,4 +1,6 @@
+use super::super::scale::ScaleKind;
 use super::super::testing::{Checked, check};
+use super::chart::NARROW;
 use super::*;
 
 fn series(name: &str, ys: &[f64]) -> Series {
@@ -40,7 +42,7 @@ fn checked_both_ways(mut chart: LineChart) -> [Checked; 2] {
 
 #[test]
 fn every_series_has_its_line_its_name_and_its_colour() {
-    let names = ["Adagrad", "RMSprop", "Adam", "SGD"];
+    let names = ["Adagrad", "Nesterov", "Adam", "SGD"];
     let all = names.iter().zip([0.1, 0.2, 0.3, 0.05]).map(|(name, rate)| falling(name, rate));
     let chart = chart(all.collect());
     let svg = chart.svg();
@@ -330,7 +332,7 @@ fn a_line_that_breaks_off_is_marked_where_it_does() {
     diverged.ends = vec![diverged_at(3.0)];
     let mut at_once = series("Adam", &[]);
     at_once.ends = vec![diverged_at(1.0)];
-    let chart = logarithmic(vec![falling("RMSprop", 0.2), diverged, at_once]);
+    let chart = logarithmic(vec![falling("Nesterov", 0.2), diverged, at_once]);
     let svg = chart.svg();
     let drawn = check(&svg);
     assert!(

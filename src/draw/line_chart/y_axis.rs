@@ -5,7 +5,7 @@
 //! the plot's bottom line, and that line is 0.
 
 use super::super::scale::{Scale, ScaleKind, Tick};
-use super::{LineChart, YFormat};
+use super::chart::{LineChart, YFormat};
 
 /// From the lowest decade to the line of zeros: room for a number each, and for the break.
 const FOOT: f64 = 34.0;

@@ -6,7 +6,7 @@ use super::super::colour::{Colour, FAINT, INK, MUTED, PALE, SHADED, SHADES};
 use super::super::heading::{Heading, MARGIN};
 use super::super::svg::{Anchor, Svg, TextStyle, number};
 use super::super::text::{self, CAP_HEIGHT, Face};
-use super::{ConfusionMatrix, percent, short};
+use super::counts::{ConfusionMatrix, percent, short};
 
 const MIN_WIDTH: f64 = 580.0;
 const AXIS_LABEL: TextStyle = TextStyle::new(15.0, INK);

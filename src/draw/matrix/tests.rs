@@ -1,4 +1,5 @@
 use super::super::testing::check;
+use super::counts::{percent, short};
 use super::*;
 
 fn matrix(counts: Vec<Vec<u64>>) -> ConfusionMatrix {

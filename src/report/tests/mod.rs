@@ -3,7 +3,9 @@ mod sample;
 use roxmltree::{Document, Node};
 
 use super::*;
-use crate::document::{Align, Matrix, math, words};
+use crate::document::Block;
+use crate::document::{Align, MatrixBlock, math, words};
+use crate::draw::LineChart;
 use crate::draw::Series;
 
 fn section(parts: Vec<Part>) -> Page {
@@ -152,7 +154,7 @@ fn a_cell_that_is_only_a_number_is_text_and_others_are_mathematics() {
 #[test]
 fn a_matrix_has_every_entry_once_with_its_share_of_the_largest() {
     let cells: Vec<String> = (0..100).map(|i| format!("{}.5000", i - 50)).collect();
-    let matrix = Block::Matrix(Matrix { name: r"\bar{V}_{1}".into(), columns: 50, cells });
+    let matrix = Block::Matrix(MatrixBlock { name: r"\bar{V}_{1}".into(), columns: 50, cells });
     let html = html(&section(vec![Part::Block(matrix)])).unwrap();
     let document = parse(&html);
     let cells: Vec<(String, Option<&str>)> =
@@ -174,7 +176,7 @@ fn a_matrix_has_every_entry_once_with_its_share_of_the_largest() {
 fn a_column_of_long_entries_leaves_room_for_fewer() {
     let group_count = |cell: &str| {
         let cells = vec![cell.to_owned(); 40];
-        let matrix = Block::Matrix(Matrix { name: "V".into(), columns: 40, cells });
+        let matrix = Block::Matrix(MatrixBlock { name: "V".into(), columns: 40, cells });
         let html = html(&section(vec![Part::Block(matrix)])).unwrap();
         all(&parse(&html), "table").count() - 1
     };
@@ -186,7 +188,7 @@ fn a_column_of_long_entries_leaves_room_for_fewer() {
 fn entries_that_are_not_finite_leave_the_shades_of_the_others() {
     let cells = ["inf", "-inf", "NaN", "2", "-1", "0"].map(String::from).to_vec();
     let html =
-        html(&section(vec![Part::Block(Block::Matrix(Matrix { name: "V".into(), columns: 6, cells }))]))
+        html(&section(vec![Part::Block(Block::Matrix(MatrixBlock { name: "V".into(), columns: 6, cells }))]))
             .unwrap();
     let document = parse(&html);
     let styles: Vec<Option<&str>> = all(&document, "td").map(|cell| cell.attribute("style")).collect();

@@ -1,12 +1,12 @@
 //! A page with one of everything, of the size that a real one has: for tests here, and for a browser.
 
-use crate::document::{Align, Block, Matrix, math, number, words};
+use crate::document::{Align, Block, MatrixBlock, math, number, words};
 use crate::draw::colour::{BACKGROUND, INK};
 use crate::draw::svg::Svg;
 use crate::draw::{ConfusionMatrix, LineChart, Reference, ScaleKind, Series, YFormat, png};
 use crate::report::{Content, Figure, Image, Page, Part, Section};
 use crate::scalar::format::{self, Notation};
-use crate::scalar::{Directions, Request, parse, parse_point, trace};
+use crate::scalar::{Directions, TraceRequest, parse, parse_point, trace};
 
 pub fn page() -> Page {
     let section = |id: &str, title: &str, parts| Section { id: id.into(), title: title.into(), parts };
@@ -47,7 +47,8 @@ fn figure(id: &str, content: Content, caption: &str) -> Part {
 fn scalars() -> Vec<Part> {
     let formula = parse("sin(x1*x2) + exp(x1/x3)*(x2 - 2)^2 - ln(x3)").unwrap();
     let point = parse_point("x1=1.5,x2=0.5,x3=2").unwrap();
-    let trace = trace(&formula, &point, &Request { directions: Directions::Each, hessian: true }).unwrap();
+    let trace =
+        trace(&formula, &point, &TraceRequest { directions: Directions::Each, hessian: true }).unwrap();
     let diagram = format::diagram(&trace, Notation::Griewank, 4);
     let mut parts = vec![
         paragraph(
@@ -71,7 +72,7 @@ fn matrices() -> Vec<Part> {
         let entry = |i: usize| size * ((i * i) as f64 * 0.37 + rows as f64).sin();
         let cells =
             (0..rows * columns).map(|i| number::latex_number(&number::rounded(entry(i), 4))).collect();
-        Part::Block(Block::Matrix(Matrix { name: name.into(), columns, cells }))
+        Part::Block(Block::Matrix(MatrixBlock { name: name.into(), columns, cells }))
     };
     let gradients = (1..=10).flat_map(|i| {
         [matrix(&format!(r"V_{{{i}}}"), 4, 50, 1.0), matrix(&format!(r"\bar{{V}}_{{{i}}}"), 4, 50, 0.02)]
@@ -94,7 +95,7 @@ fn digits() -> Vec<Part> {
     let epochs = |rate: f64, floor: f64| -> Vec<(f64, f64)> {
         (1..=10).map(|i| (f64::from(i), 0.3 * (-rate * f64::from(i)).exp() + floor)).collect()
     };
-    let series = [("Adagrad", 0.3, 0.012), ("RMSprop", 0.5, 0.006), ("Adam", 0.45, 0.004)];
+    let series = [("Adagrad", 0.3, 0.012), ("Adadelta", 0.5, 0.006), ("Adam", 0.45, 0.004)];
     let loss = LineChart {
         title: "Objective of the training set".into(),
         subtitle: Some("784-512-256-10, batch 128, mean of five seeds".into()),
@@ -163,7 +164,7 @@ fn digits() -> Vec<Part> {
             "97.9%",
             "0.0121",
         ),
-        row("RMSprop", r"s_t = \rho s_{t-1} + (1-\rho) g_t^2", "0.001", "98.1%", r"6.02 \cdot 10^{-3}"),
+        row("Adadelta", r"s_t = \rho s_{t-1} + (1-\rho) g_t^2", "0.001", "98.1%", r"6.02 \cdot 10^{-3}"),
         row(
             "Adam",
             r"\theta_{t+1} = \theta_t - \alpha \frac{\hat{m}_t}{\sqrt{\hat{v}_t} + \varepsilon}",

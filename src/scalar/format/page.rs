@@ -5,7 +5,7 @@ use unicode_width::UnicodeWidthStr;
 use super::notation::{Notation, Script};
 use crate::document::number::{error, latex_number, rounded};
 use crate::document::{Align, Block, Span, math, words};
-use crate::scalar::trace::{Contribution, Row, Trace};
+use crate::scalar::trace::{Summand, Trace, TraceRow};
 
 /// Characters that the columns of tangents may take together.
 const TANGENTS: usize = 44;
@@ -141,7 +141,7 @@ impl Writer<'_> {
                 ]);
             }
             columns.extend(shown.clone().filter_map(|k| Some((titles[k].take()?, Align::Right))));
-            let row = |row: &Row| {
+            let row = |row: &TraceRow| {
                 let mut cells = vec![math(self.script.primal(row.number))];
                 if begin == 0 {
                     let rule = self.trace.tangent_rule(row).map(|rule| {
@@ -171,7 +171,7 @@ impl Writer<'_> {
             (words("definition"), Align::Left),
             (words("value"), Align::Right),
         ];
-        let row = |row: &Row| {
+        let row = |row: &TraceRow| {
             let definition = self.script.write(&self.trace.definition(row));
             vec![math(self.script.primal(row.number)), math(definition), self.cell(row.value)]
         };
@@ -211,7 +211,7 @@ impl Writer<'_> {
         Block::Table { columns, rows }
     }
 
-    fn contribution(&self, row: &Row, adjoint: &str, part: &Contribution, sum: f64) -> Vec<Span> {
+    fn contribution(&self, row: &TraceRow, adjoint: &str, part: &Summand, sum: f64) -> Vec<Span> {
         let (notation, script, from) = (self.notation, self.script, &self.trace.rows[part.from]);
         let times = notation.times();
         let source = script.adjoint(from.number);
