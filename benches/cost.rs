@@ -14,17 +14,19 @@
 #[allow(dead_code, reason = "`cpu` needs the rest")]
 #[path = "cpu/ceilings.rs"]
 mod ceilings;
+#[allow(dead_code, reason = "`cpu` needs the rest")]
+#[path = "cpu/training.rs"]
+mod training;
 
 use std::time::{Duration, Instant};
 
-use cotangent::data::{Dataset, Gather, Normalisation};
+use cotangent::data::Dataset;
 use cotangent::draw::{LineChart, ScaleKind, Series};
 use cotangent::exec::Team;
-use cotangent::model::{Activation, Perceptron};
-use cotangent::optim::{Adam, Optimizer};
-use cotangent::train::engine::cpu::Learner;
+use cotangent::nn::{Activation, Model, perceptron};
 
 use ceilings::{Level, Processor};
+use training::Training;
 
 const WIDTHS: [usize; 6] = [128, 256, 512, 1024, 1536, 2048];
 const BATCH_SIZES: [usize; 6] = [32, 64, 128, 256, 512, 1024];
@@ -60,37 +62,30 @@ impl Ceilings {
     }
 }
 
-fn measure(team: &mut Team, ceilings: &Ceilings, data: &Dataset, width: usize, batch_size: usize) -> Cost {
+fn measure(ceilings: &Ceilings, data: &Dataset, width: usize, batch_size: usize) -> Cost {
     let split = &data.train;
     let widths = vec![split.pixels(), width, width / 2, 10];
-    let model = Perceptron { widths, activation: Activation::Relu, dropout: 0.0 };
+    let model = perceptron(&widths, Activation::Relu, 0.0);
     let parameters = model.parameter_count() as f64;
-    let optimizer = Optimizer::Adam(Adam::default());
-    let mut learner =
-        Learner::new(model, optimizer, 0, split.len(), batch_size).expect("the network is sound");
-    let gather = Gather::new(split, Normalisation::of(split), None);
-    let order: Vec<u32> = (0..split.len() as u32).collect();
-    let mut batches = order.chunks_exact(batch_size).cycle();
+    let team = Team::new(ceilings.threads).expect("as many threads as the machine has processors");
+    let mut training = Training::new(team, &model, data, batch_size);
     let mut steps_for_a_stretch = || {
         let start = Instant::now();
         let mut steps = 0.0;
         while start.elapsed() < STRETCH {
-            let batch = batches.next().expect("a cycle has no end");
-            learner.train_step(&gather, batch, 1e-3, 0.0).expect("the loss is finite");
+            training.step();
             steps += 1.0;
         }
         start.elapsed().as_secs_f64() / steps
     };
-    let mut times: Vec<f64> = team.install(|| {
-        steps_for_a_stretch();
-        (0..STRETCHES).map(|_| steps_for_a_stretch()).collect()
-    });
+    steps_for_a_stretch();
+    let mut times: Vec<f64> = (0..STRETCHES).map(|_| steps_for_a_stretch()).collect();
     times.sort_unstable_by(f64::total_cmp);
     let steps = split.len() as f64 / batch_size as f64;
     // θ, m and v, each read and written.
     let bytes = 6.0 * 4.0 * parameters / ceilings.bytes;
     let floor = |multiplications: u64| steps * (multiplications as f64 / ceilings.multiplications).max(bytes);
-    let floors = learner.multiplications().map(floor);
+    let floors = training.multiplications().map(floor);
     Cost { measured: steps * times[STRETCHES / 2], floors }
 }
 
@@ -143,10 +138,10 @@ fn main() {
         2e-9 * ceilings.multiplications,
         1e-9 * ceilings.bytes
     );
-    let costs = WIDTHS.map(|width| measure(&mut team, &ceilings, &data, width, BATCH_SIZE));
+    let costs = WIDTHS.map(|width| measure(&ceilings, &data, width, BATCH_SIZE));
     let setting = format!("784-w-w/2-10, batch {BATCH_SIZE}");
     report("cost-width", "width w", &setting, &WIDTHS, &costs, &ceilings);
-    let costs = BATCH_SIZES.map(|batch_size| measure(&mut team, &ceilings, &data, WIDTH, batch_size));
+    let costs = BATCH_SIZES.map(|batch_size| measure(&ceilings, &data, WIDTH, batch_size));
     let setting = format!("784-{WIDTH}-{}-10", WIDTH / 2);
     report("cost-batch", "batch size", &setting, &BATCH_SIZES, &costs, &ceilings);
 }

@@ -53,6 +53,8 @@ mod ceilings;
 mod figures;
 #[path = "cpu/materials.rs"]
 mod materials;
+#[path = "cpu/training.rs"]
+mod training;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

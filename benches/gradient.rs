@@ -17,14 +17,14 @@ use std::time::Duration;
 use cotangent::autodiff::vjp;
 use cotangent::exec::Interpreter;
 use cotangent::graph::NodeId;
-use cotangent::ops::{Builder, Draw, Graph, Op, Var};
+use cotangent::ops::{Builder, Draw, Function, Op, Var};
 use figures::{Asked, Mode, Stopwatch, median, seconds_of, spread};
 
 const OPERATIONS: usize = 1_000_000;
 const INPUTS: usize = 8;
 
-/// A formula over a few inputs, and the nodes of the inputs, the value and the gradient.
-fn formula() -> (Graph, Vec<NodeId>, usize) {
+/// A formula over a few inputs with its gradient, and where the nodes of its value end.
+fn formula() -> (Function<Vec<NodeId>, Vec<NodeId>>, usize) {
     let builder = Builder::new();
     let inputs: Vec<Var<'_>> = (0..INPUTS).map(|_| builder.input("x", [])).collect();
     let mut y = inputs[0];
@@ -34,13 +34,13 @@ fn formula() -> (Graph, Vec<NodeId>, usize) {
         }
     }
     let value = builder.graph().len();
-    vjp(y, builder.constant(1.0), &inputs);
-    let inputs = inputs.iter().filter_map(|x| x.id()).collect();
-    (builder.finish().expect("all nodes are scalars"), inputs, value)
+    let adjoints = vjp(y, builder.constant(1.0), &inputs);
+    let gradient: Vec<Var<'_>> = inputs.iter().map(|&x| adjoints.get(x)).collect();
+    (builder.finish(inputs, gradient).expect("all nodes are scalars"), value)
 }
 
 fn gradient(measures: bool) {
-    let (graph, inputs, value) = formula();
+    let (Function { graph, inputs, .. }, value) = formula();
     let operations =
         |nodes: usize| graph.iter().take(nodes).filter(|(_, node)| !matches!(node.op, Op::Leaf(_))).count();
     let mut values = Interpreter::<f64>::new(&graph);

@@ -8,8 +8,8 @@
 use std::path::Path;
 
 use cotangent::data::{Dataset, Gather};
-use cotangent::exec::evaluate;
-use cotangent::train::files::{MODEL, TrainedModel, read_model};
+use cotangent::nn::{Model, split};
+use cotangent::runs::files::{MODEL, TrainedModel, read_model};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -20,8 +20,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The first test images, normalised as in training.
     let dataset = Dataset::from_folder(Path::new(data))?;
-    if dataset.test.pixels() != model.widths[0] {
-        let (pixels, inputs) = (dataset.test.pixels(), model.widths[0]);
+    let (pixels, inputs) = (dataset.test.pixels(), model.input().size());
+    if pixels != inputs {
         return Err(format!("the images of {data} have {pixels} pixels, the model takes {inputs}").into());
     }
     let indices: Vec<u32> = (0..dataset.test.len() as u32).take(count.parse()?).collect();
@@ -29,13 +29,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut labels = vec![0.0; indices.len()];
     Gather::new(&dataset.test, normalisation, None).batch(0, &indices, &mut images, &mut labels);
 
-    let network = model.inference(indices.len())?;
-    let mut inputs = vec![(network.images, &images[..]), (network.labels, &labels[..])];
-    for (&node, parameter) in network.parameters.iter().zip(model.parameters()) {
-        inputs.push((node, &parameters[parameter.offset..][..parameter.shape.size()]));
-    }
-    let logits = evaluate(&network.graph, &inputs, &[network.logits()]).remove(0);
-    for row in logits.chunks(model.widths[model.widths.len() - 1]) {
+    let mut layers = model.function(indices.len(), false)?.call((&images, split(&model, &parameters)))?;
+    let logits = layers.pop().unwrap_or_default();
+    for row in logits.chunks(model.classes()) {
         println!("{}", row.iter().map(f32::to_string).collect::<Vec<_>>().join(","));
     }
     Ok(())

@@ -6,9 +6,9 @@
 
 use std::error::Error;
 
-use cotangent::document::{TextStyle, text};
+use cotangent::document::{TextPage, text};
 use cotangent::scalar::format::{Notation, page};
-use cotangent::scalar::{Request, parse, parse_point, trace};
+use cotangent::scalar::{TraceRequest, parse, parse_point, trace};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // The formula becomes a graph; x1·x2 occurs twice and is one node.
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{} has {operations} operations on {} inputs.\n", formula.text(), formula.variables().len());
 
     let point = parse_point("x1=1, x2=1.5, x3=2")?;
-    let found = trace(&formula, &point, &Request::default())?;
+    let found = trace(&formula, &point, &TraceRequest::default())?;
 
     // Forward mode: a sweep an input. A row's tangents are its derivatives by each input.
     println!("Forward mode, by x2: how fast each node changes as x2 does.");
@@ -35,6 +35,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("\nThe gradient: {:?}", found.gradient().collect::<Vec<_>>());
     println!("\nThe same as the command `trace` prints it:\n");
-    print!("{}", text(&page(&found, Notation::Griewank, 4, None), TextStyle::PLAIN));
+    print!("{}", text(&page(&found, Notation::Griewank, 4, None), TextPage::PLAIN));
     Ok(())
 }

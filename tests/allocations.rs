@@ -7,19 +7,17 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 
-use cotangent::data::{Gather, Normalisation};
 use cotangent::exec::cpu::team::for_each;
-use cotangent::exec::instruction::Work;
-use cotangent::exec::{Arena, Plan, Request, Team};
-use cotangent::graph::NodeId;
-use cotangent::model::{Activation, Form, Perceptron};
-use cotangent::ops::{Builder, Draw, Graph, MatMul, Op, Var};
-use cotangent::train::engine::cpu::Learner;
+use cotangent::exec::{Arena, CpuExecutor, Plan, Team, Wanted};
+use cotangent::nn::{Activation, Model, perceptron};
+use cotangent::ops::{Builder, Draw, MatMul, Op, Var};
 use gemm::Parallelism;
 
 use crate::determinism::{images, optimizers};
+use crate::support::steps::Steps;
 
 struct Counting;
 
@@ -54,16 +52,19 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// The allocations of a team's threads while it does some work: the fewest of several times, since what
-/// is set up once for a thread may be set up at any time.
+/// The fewest allocations of several times, since what is set up once for a thread may be set up at any time.
+fn fewest(mut once: impl FnMut() -> u64) -> u64 {
+    once(); // what is set up once: thread-locals, tables
+    (0..8).map(|_| once()).min().unwrap_or(0)
+}
+
+/// The allocations of a team's threads while it does some work.
 fn allocations(team: &mut Team, mut work: impl FnMut()) -> u64 {
-    let mut once = || {
+    fewest(|| {
         let before = total(team);
         team.install(&mut work);
         total(team) - before
-    };
-    once(); // what is set up once: thread-locals, tables
-    (0..8).map(|_| once()).min().unwrap_or(0)
+    })
 }
 
 /// All that the team's threads allocated so far: each has one task, as it waits for the others in it.
@@ -81,26 +82,25 @@ fn total(team: &mut Team) -> u64 {
     sum.into_inner()
 }
 
-/// A product of a plan: its operands' shapes tell its extents.
+/// A product: its operands' shapes tell its extents.
 struct Product {
     matmul: MatMul,
-    operands: [Vec<usize>; 2],
+    operands: [[usize; 2]; 2],
 }
 
-/// The products of a training step that are made by `gemm`: those that leave out zeros are not.
-fn products(model: &Perceptron, batch: usize) -> Vec<Product> {
-    let network = model.network(batch, Form::Deviations, true).unwrap();
-    let outputs: Vec<NodeId> = [&[network.losses, network.logits()][..], &network.gradients].concat();
-    let mostly_zero = [network.images];
-    let request = Request { outputs: &outputs, mostly_zero: &mostly_zero, ..Default::default() };
-    let plan = Plan::of(&network.graph, request);
-    let product = |work: &Work| match *work {
-        Work::Product { matmul, operands, .. } if plan.zeros_left_out(matmul, operands).is_none() => {
-            Some(Product { matmul, operands: operands.map(|node| plan.shape(node).to_vec()) })
-        }
-        _ => None,
+/// The products of a training step that are made by `gemm`: those of the last layer, whose ten columns are too few to leave
+/// zeros out of. Weights lie (in, out).
+fn products(hidden: usize, batch: usize) -> [Product; 3] {
+    let product = |transpose_a, transpose_b, operands| Product {
+        matmul: MatMul { transpose_a, transpose_b },
+        operands,
     };
-    plan.instructions().iter().filter_map(|instruction| product(&instruction.work)).collect()
+    let (layer, weights, adjoint) = ([batch, hidden], [hidden, 10], [batch, 10]);
+    [
+        product(false, false, [layer, weights]),
+        product(true, false, [layer, adjoint]),
+        product(false, true, [adjoint, weights]),
+    ]
 }
 
 impl Product {
@@ -146,57 +146,59 @@ impl Product {
     /// The product as a graph of its own, planned.
     fn plan(&self) -> Plan {
         let builder = Builder::new();
-        let operands: Vec<Var> = self.operands.iter().map(|shape| builder.input("x", &shape[..])).collect();
-        let product = builder.apply(Op::MatMul(self.matmul), &operands).id().unwrap();
-        let graph: Graph = builder.finish().unwrap();
-        Plan::new(&graph, &[product], &[], 0)
+        let operands: Vec<Var> = self.operands.iter().map(|shape| builder.input("x", *shape)).collect();
+        let product = builder.apply(Op::MatMul(self.matmul), &operands);
+        let function = builder.finish(operands, product).unwrap();
+        Plan::new(&function.graph, Wanted::outputs(&[function.outputs]))
     }
 }
 
-/// The allocations of one training step with each optimizer.
-fn allocations_of_a_step(team: &mut Team, model: &Perceptron, batch: usize) -> Vec<u64> {
-    let split = images(batch);
-    let gather = Gather::new(&split, Normalisation::of(&split), None);
-    let indices: Vec<u32> = (0..batch as u32).collect();
-    let of_step = |optimizer| {
-        let mut engine = Learner::new(model.clone(), optimizer, 1, batch, batch).unwrap();
-        allocations(team, || {
-            engine.train_step(&gather, &indices, 1e-3, 0.0).unwrap();
-        })
+/// The allocations of three training steps on two threads with each optimizer: of an epoch of four, less those of an epoch
+/// of one.
+fn allocations_of_three_steps(widths: &[usize], batch: usize) -> Vec<u64> {
+    let model: Arc<dyn Model> = Arc::new(perceptron(widths, Activation::Relu, 0.2));
+    let of_epoch = |optimizer, count: usize| {
+        let split = images(count);
+        let order: Vec<u32> = (0..count as u32).collect();
+        let executor = CpuExecutor::new(Team::new(2).unwrap());
+        let mut steps = Steps::new(executor, &model, optimizer, (&split, batch));
+        let scalars = optimizer.at::<f64>(1, 1e-3, 0.0).repeat(count / batch);
+        let mut once = || {
+            let before = total(steps.executor.team());
+            steps.epoch_with(&order, &scalars);
+            total(steps.executor.team()) - before
+        };
+        fewest(&mut once)
     };
-    optimizers().into_iter().map(of_step).collect()
-}
-
-fn model(widths: &[usize]) -> Perceptron {
-    Perceptron { widths: widths.to_vec(), activation: Activation::Relu, dropout: 0.2 }
+    let optimizers = optimizers().into_iter();
+    optimizers.map(|optimizer| of_epoch(optimizer, 4 * batch) - of_epoch(optimizer, batch)).collect()
 }
 
 #[test]
 fn a_training_step_allocates_what_bare_calls_of_gemm_do_and_nothing_else() {
     // Small enough that each product is one call of `gemm`.
-    let (model, batch) = (model(&[324, 64, 32, 10]), 32);
-    let mut team = Team::new(2).unwrap();
-    let products = products(&model, batch);
-    assert_eq!(products.len(), 3);
+    let batch = 32;
+    let products = products(32, batch);
     let (a, b, mut c) = (vec![0.5; 1 << 16], vec![0.5; 1 << 16], vec![0.0; 1 << 16]);
+    let mut team = Team::new(2).unwrap();
     let bare = allocations(&mut team, || products.iter().for_each(|product| product.bare(&a, &b, &mut c)));
     assert!(bare <= 16, "{bare} allocations of gemm: the counter counts others'");
-    for step in allocations_of_a_step(&mut team, &model, batch) {
-        assert_eq!(step, bare);
+    for steps in allocations_of_three_steps(&[324, 64, 32, 10], batch) {
+        assert_eq!(steps, 3 * bare);
     }
 }
 
 #[test]
 fn a_training_step_of_many_tiles_and_tasks_allocates_what_its_products_do_alone() {
-    let (model, batch) = (model(&[324, 200, 130, 10]), 128);
+    let batch = 128;
     let mut team = Team::new(2).unwrap();
-    let plans: Vec<Plan> = products(&model, batch).iter().map(Product::plan).collect();
+    let plans = products(130, batch).map(|product| product.plan());
     let mut arenas: Vec<Arena<f32>> = plans.iter().map(|plan| Arena::new(plan.arena())).collect();
     let alone = allocations(&mut team, || {
         plans.iter().zip(&mut arenas).for_each(|(plan, arena)| plan.run(arena, Draw::default()));
     });
-    for step in allocations_of_a_step(&mut team, &model, batch) {
-        assert_eq!(step, alone);
+    for steps in allocations_of_three_steps(&[324, 200, 130, 10], batch) {
+        assert_eq!(steps, 3 * alone);
     }
 }
 

@@ -1,12 +1,14 @@
 //! The number of threads changes no bit of a training run.
 
-use cotangent::data::{Gather, Normalisation, Shifts, Split, batches, shuffled};
-use cotangent::exec::Team;
-use cotangent::model::{Activation, Perceptron};
-use cotangent::optim::{Adagrad, Adam, Optimizer, RmsProp, Sgd};
-use cotangent::train::engine::cpu::Learner;
+use std::sync::Arc;
+
+use cotangent::data::{Split, shuffled};
+use cotangent::exec::{CpuExecutor, Team};
+use cotangent::nn::{Activation, Model, perceptron};
+use cotangent::optim::{Constant, Optimizer, OptimizerName};
 
 use crate::support::Random;
+use crate::support::steps::Steps;
 
 /// Images of 18 x 18 noise with labels below 10.
 pub fn images(count: usize) -> Split {
@@ -16,35 +18,29 @@ pub fn images(count: usize) -> Split {
     Split { images, labels, rows: 18, columns: 18 }
 }
 
-pub fn optimizers() -> [Optimizer; 4] {
-    [
-        Optimizer::Sgd(Sgd::default()),
-        Optimizer::Adagrad(Adagrad::default()),
-        Optimizer::RmsProp(RmsProp::default()),
-        Optimizer::Adam(Adam::default()),
-    ]
+/// Every rule, with the constants that it has unless others are chosen.
+pub fn optimizers() -> Vec<Optimizer> {
+    OptimizerName::ALL.into_iter().map(usual).collect()
+}
+
+/// One of them.
+pub fn usual(name: OptimizerName) -> Optimizer {
+    name.build(|constant: &Constant| constant.default)
 }
 
 /// Parameters, state and losses of two epochs of three batches, the last one smaller, as bits.
 fn run(optimizer: Optimizer, split: &Split, threads: usize) -> Vec<u64> {
     // Large enough that products are cut into tiles, and loops and updates into tasks.
-    let model = Perceptron { widths: vec![324, 200, 130, 10], activation: Activation::Relu, dropout: 0.2 };
-    let mut engine = Learner::new(model, optimizer, 5, split.len(), 128).unwrap();
-    let gather = Gather::new(split, Normalisation::of(split), Some(Shifts::new(5, 2)));
-    let mut team = Team::new(threads).unwrap();
-    let mut losses = Vec::new();
-    team.install(|| {
-        let mut order = vec![0; split.len()];
-        for epoch in 0..2 {
-            shuffled(5, epoch, &mut order);
-            for batch in batches(split.len(), 128) {
-                losses.push(engine.train_step(&gather, &order[batch], 1e-3, 1e-2).unwrap().loss);
-            }
-        }
-    });
-    assert_eq!(engine.step(), 6);
-    let state = engine.parameters().into_iter().chain(engine.state()).map(|x| u64::from(x.to_bits()));
-    losses.iter().map(|loss| loss.to_bits()).chain(state).collect()
+    let model: Arc<dyn Model> = Arc::new(perceptron(&[324, 200, 130, 10], Activation::Relu, 0.2));
+    let executor = CpuExecutor::new(Team::new(threads).unwrap());
+    let mut steps = Steps::new(executor, &model, optimizer, (split, 128));
+    let (mut order, mut losses) = (vec![0; split.len()], Vec::new());
+    for epoch in 0..2 {
+        shuffled(5, epoch, &mut order);
+        losses.push(steps.epoch(&order).sums.loss.to_bits());
+    }
+    let buffers = steps.buffers().into_iter().flatten().map(|x| u64::from(x.to_bits()));
+    losses.into_iter().chain(buffers).collect()
 }
 
 #[test]
@@ -52,7 +48,7 @@ fn one_two_and_four_threads_train_to_the_same_bits() {
     let split = images(2 * 128 + 50);
     for optimizer in optimizers() {
         let one = run(optimizer, &split, 1);
-        assert!(one[6..].iter().any(|bits| *bits != 0));
+        assert!(one[2..].iter().any(|bits| *bits != 0));
         for threads in [2, 4] {
             assert!(
                 one == run(optimizer, &split, threads),

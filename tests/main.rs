@@ -11,6 +11,7 @@ mod determinism;
 mod differentiation;
 #[cfg(target_os = "linux")]
 mod emulator;
+mod functions;
 #[cfg(target_os = "linux")]
 mod kernels;
 mod matrices;
@@ -22,5 +23,6 @@ mod optimizers;
 mod plans;
 mod products;
 mod random_graphs;
+mod structure;
 mod support;
 mod traces;

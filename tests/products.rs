@@ -1,9 +1,9 @@
 //! Matrix products: every transpose on ragged sizes, alone and with work fused into each tile,
 //! against a plain triple loop in float64.
 
-use cotangent::exec::Plan;
 use cotangent::exec::instruction::Work;
-use cotangent::ops::{Builder, Draw, MatMul, Op, Var};
+use cotangent::exec::{Plan, Wanted};
+use cotangent::ops::{Builder, MatMul, Op};
 
 use crate::support::*;
 
@@ -76,12 +76,9 @@ fn products_that_leave_out_zeros_agree_with_the_plain_triple_loop() {
 fn what_is_not_a_number_is_no_zero() {
     let builder = Builder::new();
     let (a, b) = (builder.input("a", [2, 3]), builder.input("b", [3, 40]));
-    let c = a.relu().matmul(b).id().unwrap();
-    let (a, b) = (a.id().unwrap(), b.id().unwrap());
-    let graph = builder.finish().unwrap();
-    let inputs = vec![(a, vec![1.0, f64::NAN, -1.0, 2.0, 0.0, 3.0]), (b, vec![1.0; 120])];
+    let function = builder.finish([a, b], a.relu().matmul(b)).unwrap();
     for executor in executors() {
-        let found = (executor.evaluate)(&graph, &inputs, &[c], Draw::default()).concat();
+        let found = executor.call(&function, [&[1.0, f64::NAN, -1.0, 2.0, 0.0, 3.0], &[1.0; 120]]);
         assert!(found[..40].iter().all(|x| x.is_nan()), "{}", executor.name);
         assert_eq!(found[40..], [5.0; 40], "{}", executor.name);
     }
@@ -118,15 +115,10 @@ fn check_of(matmul: MatMul, [m, n, k]: [usize; 3], epilogue: Epilogue, operand: 
         Epilogue::BiasReluMask => (product + bias).relu() * mask,
         Epilogue::PerRow => (product * product - product) / scale,
     };
-    let mut inputs: Inputs = Vec::new();
-    for x in [a, b, bias, mask] {
-        inputs.push((x.id().unwrap(), random.values(x.shape().size(), -1.0, 1.0)));
-    }
-    inputs.push((scale.id().unwrap(), random.values(m, 0.5, 2.0)));
-    let id = |x: Var| x.id().unwrap();
-    let result = id(result);
-    let graph = builder.finish().unwrap();
-    let plan = Plan::new(&graph, &[result], &[], 0);
+    let function = builder.finish([a, b, bias, mask, scale], result).unwrap();
+    let [a, b, bias, mask] = [a, b, bias, mask].map(|x| random.values(x.shape().size(), -1.0, 1.0));
+    let scale = random.values(m, 0.5, 2.0);
+    let plan = Plan::new(&function.graph, Wanted::outputs(&[function.outputs]));
     // A number per row is a reshape of its column first.
     let [.., last] = plan.instructions() else { panic!("no instruction") };
     let fused = matches!(&last.work, Work::Product { epilogue, .. } if epilogue.is_some());
@@ -136,16 +128,15 @@ fn check_of(matmul: MatMul, [m, n, k]: [usize; 3], epilogue: Epilogue, operand: 
     let leaves_out = plan.zeros_left_out(planned, operands).is_some();
     assert_eq!(leaves_out, operand == Operand::Rectified && n >= 32);
 
-    let [a, b, bias, mask, scale] = [0, 1, 2, 3, 4].map(|i| &inputs[i].1);
     let rectified: Vec<f64> = a.iter().map(|&x| x.max(0.0)).collect();
-    let a = if operand == Operand::Rectified { &rectified } else { a };
+    let first = if operand == Operand::Rectified { &rectified } else { &a };
     let mut expected = Vec::with_capacity(m * n);
     let mut largest = Vec::with_capacity(m * n);
     for i in 0..m {
         for j in 0..n {
             let (mut sum, mut magnitude) = (0.0, 0.0);
             for l in 0..k {
-                let a = a[if matmul.transpose_a { l * m + i } else { i * k + l }];
+                let a = first[if matmul.transpose_a { l * m + i } else { i * k + l }];
                 let b = b[if matmul.transpose_b { j * k + l } else { l * n + j }];
                 sum += a * b;
                 magnitude += (a * b).abs();
@@ -160,7 +151,7 @@ fn check_of(matmul: MatMul, [m, n, k]: [usize; 3], epilogue: Epilogue, operand: 
         }
     }
     for executor in executors() {
-        let found = (executor.evaluate)(&graph, &inputs, &[result], Draw::default()).concat();
+        let found = executor.call(&function, [&a, &b, &bias, &mask, &scale]);
         assert_eq!(found.len(), expected.len());
         for (position, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let tolerance = (8 + k) as f64 * executor.epsilon * largest[position];

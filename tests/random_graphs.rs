@@ -4,10 +4,12 @@
 //! A failure prints the seed and the program; `random_graph(seed)` builds it again.
 
 use cotangent::autodiff::{gradient, jvp, vjp};
-use cotangent::exec::Plan;
 use cotangent::exec::instruction::Work;
+use cotangent::exec::{Plan, Wanted};
 use cotangent::graph::{NodeId, Shape};
-use cotangent::ops::{self, Binary, Builder, Classification, Draw, Graph, Op, Reduction, Rule, Unary, Var};
+use cotangent::ops::{
+    self, Binary, Builder, Classification, Draw, Function, Graph, Op, Reduction, Rule, Tree, Unary, Var,
+};
 
 use crate::support::random_graph::{RandomGraph, random_graph};
 use crate::support::*;
@@ -18,7 +20,7 @@ const DRAW: Draw = Draw { seed: 3, step: 8 };
 /// Runs a property on the programs of all seeds; a failure names the seed and prints the program.
 fn for_all_seeds(property: impl Fn(&Differentiated) -> Result<(), String>) {
     for seed in 0..SEEDS {
-        let differentiated = Differentiated::of(random_graph(seed), seed);
+        let differentiated = Differentiated::of(seed);
         if let Err(problem) = property(&differentiated) {
             panic!("seed {seed}: {problem}\n{}", listing(&differentiated.graph));
         }
@@ -28,8 +30,11 @@ fn for_all_seeds(property: impl Fn(&Differentiated) -> Result<(), String>) {
 /// A random program with its first and second derivatives along a random direction.
 struct Differentiated {
     graph: Graph,
-    inputs: Inputs,
-    directions: Inputs,
+    /// Each variable with its direction; and the labels.
+    inputs: (Vec<(NodeId, NodeId)>, Vec<NodeId>),
+    variables: Vec<Vec<f64>>,
+    directions: Vec<Vec<f64>>,
+    labels: Vec<Vec<f64>>,
     loss: NodeId,
     slope: NodeId,
     gradient: Vec<NodeId>,
@@ -40,67 +45,74 @@ struct Differentiated {
 }
 
 impl Differentiated {
-    fn of(program: RandomGraph, seed: u64) -> Self {
-        let RandomGraph { graph, mut inputs, variables, loss } = program;
+    fn of(seed: u64) -> Self {
+        let builder = Builder::new();
+        let RandomGraph { variables, labels, loss } = random_graph(&builder, seed);
         let mut random = Random::new(!seed);
         let has_kink = |op: &Op| {
             let unary = matches!(op, Op::Unary(Unary::Relu | Unary::Abs | Unary::Step | Unary::Sign));
             unary || matches!(op, Op::Binary(Binary::Max | Binary::Min | Binary::Above))
         };
-        let kinked = graph.iter().filter(|(_, node)| has_kink(&node.op));
-        let kinked: Vec<Vec<NodeId>> = kinked.map(|(_, node)| node.inputs.clone()).collect();
-        let builder = Builder::extend(graph);
-        let var = |id: NodeId| builder.var(id);
-        let moving: Vec<(Var, Var)> =
-            variables.iter().map(|&x| (var(x), builder.input("direction", var(x).shape()))).collect();
-        let mut directions = Inputs::new();
-        for (x, direction) in &moving {
-            let values = random.values(x.shape().size(), -1.0, 1.0);
-            directions.push((x.id().unwrap(), values.clone()));
-            inputs.push((direction.id().unwrap(), values));
-        }
-        let wrt: Vec<Var> = moving.iter().map(|(x, _)| *x).collect();
-        let zero = |x: Var| builder.constant(0.0).broadcast_to(x.shape());
-        let id = |x: Var| x.id().unwrap();
+        let kinked = builder.graph().clone();
+        let kinked = kinked.iter().filter(|(_, node)| has_kink(&node.op));
         // Two operands have their kink where they are equal.
-        let of_kinks = kinked.iter().map(|inputs| match inputs[..] {
-            [a, b] => var(a) - var(b),
-            _ => var(inputs[0]),
+        let of_kinks = kinked.map(|(_, node)| match node.inputs[..] {
+            [a, b] => builder.var(a) - builder.var(b),
+            _ => builder.var(node.inputs[0]),
         });
         let of_kinks: Vec<Var> = of_kinks.collect();
+        let (wrt, variables): (Vec<Var>, Vec<_>) = variables.into_iter().unzip();
+        let (labels, their_values): (Vec<Var>, Vec<_>) = labels.into_iter().unzip();
+        let moving: Vec<(Var, Var)> =
+            wrt.iter().map(|&x| (x, builder.input("direction", x.shape()))).collect();
+        let directions = wrt.iter().map(|x| random.values(x.shape().size(), -1.0, 1.0)).collect();
+        let zero = |x: Var| builder.constant(0.0).broadcast_to(x.shape());
         let tangents = jvp(&of_kinks, &moving);
-        let kinks = of_kinks.into_iter().map(id).zip(tangents.into_iter().map(|t| t.map(id))).collect();
-        let slope = jvp(&[var(loss)], &moving)[0].unwrap_or(builder.constant(0.0));
-        let adjoints = vjp(var(loss), builder.constant(1.0), &wrt);
-        let adjoints: Vec<Var> = wrt.iter().map(|&x| adjoints.of(x).unwrap_or_else(|| zero(x))).collect();
-        let forward =
-            jvp(&adjoints, &moving).into_iter().zip(&wrt).map(|(t, &x)| t.unwrap_or_else(|| zero(x)));
+        let kinks: Vec<(Var, Option<Var>)> = of_kinks.into_iter().zip(tangents).collect();
+        let slope = jvp(&[loss], &moving)[0].unwrap_or(builder.constant(0.0));
+        let adjoints = vjp(loss, builder.constant(1.0), &wrt);
+        let of_variables: Vec<Var> = wrt.iter().map(|&x| adjoints.of(x).unwrap_or_else(|| zero(x))).collect();
+        let forward = jvp(&of_variables, &moving).into_iter().zip(&wrt);
+        let forward: Vec<Var> = forward.map(|(t, &x)| t.unwrap_or_else(|| zero(x))).collect();
         let along =
-            adjoints.iter().zip(&moving).map(|(&adjoint, &(_, direction))| (adjoint * direction).sum());
+            of_variables.iter().zip(&moving).map(|(&adjoint, &(_, direction))| (adjoint * direction).sum());
         let along = along.fold(builder.constant(0.0), |sum, term| sum + term);
-        let reverse = wrt.iter().map(|&x| gradient(along, [x])[0]);
-        let curvature = [forward.map(id).collect(), reverse.map(id).collect()];
-        let (slope, gradient) = (id(slope), adjoints.into_iter().map(id).collect());
-        let graph = builder.finish().unwrap();
-        Self { graph, inputs, directions, loss, slope, gradient, curvature, kinks }
+        let reverse: Vec<Var> = wrt.iter().map(|&x| gradient(along, [x])[0]).collect();
+        let outputs = (loss, slope, of_variables, [forward, reverse], kinks);
+        let Function { graph, inputs, outputs, .. } = builder.finish((moving, labels), outputs).unwrap();
+        let (loss, slope, gradient, curvature, kinks) = outputs;
+        let labels = their_values;
+        Self { graph, inputs, variables, directions, labels, loss, slope, gradient, curvature, kinks }
     }
 
-    fn evaluate(&self, executor: &Executor, nodes: &[NodeId]) -> Vec<Vec<f64>> {
-        (executor.evaluate)(&self.graph, &self.inputs, nodes, DRAW)
+    /// The values of some nodes, with these of the variables.
+    fn at<O>(&self, variables: &[Vec<f64>], executor: &Executor, nodes: O) -> O::With<Vec<f64>>
+    where
+        O: Tree<NodeId> + Clone,
+    {
+        let moving = views(variables).into_iter().zip(views(&self.directions)).collect();
+        let (graph, inputs) = (self.graph.clone(), self.inputs.clone());
+        let function = Function { graph, inputs, outputs: nodes, stores: Vec::new() };
+        executor.call_with(&function, (moving, views(&self.labels)), DRAW)
+    }
+
+    fn evaluate<O: Tree<NodeId> + Clone>(&self, executor: &Executor, nodes: O) -> O::With<Vec<f64>> {
+        self.at(&self.variables, executor, nodes)
     }
 
     fn difference(&self, nodes: &[NodeId]) -> Vec<f64> {
         slope(|t| {
-            (ORACLE.evaluate)(&self.graph, &moved(&self.inputs, &self.directions, t), nodes, DRAW).concat()
+            let along = self.variables.iter().zip(&self.directions);
+            let there: Vec<Vec<f64>> = along.map(|(x, direction)| moved(x, direction, t)).collect();
+            self.at(&there, &ORACLE, nodes.to_vec()).concat()
         })
     }
 
     /// Whether the differences step over a kink: an operand of relu or abs that comes to zero, operands of max that come together.
     fn near_a_kink(&self) -> bool {
-        self.kinks.iter().any(|&(operand, tangent)| {
-            let Some(tangent) = tangent else { return false };
-            let values = self.evaluate(&ORACLE, &[operand, tangent]);
-            values[0].iter().zip(&values[1]).any(|(u, du)| *du != 0.0 && u.abs() <= 4.0 * STEP * du.abs())
+        self.evaluate(&ORACLE, self.kinks.clone()).iter().any(|(operand, tangent)| {
+            let steps = operand.iter().zip(tangent.iter().flatten());
+            steps.into_iter().any(|(u, du)| *du != 0.0 && u.abs() <= 4.0 * STEP * du.abs())
         })
     }
 
@@ -119,7 +131,11 @@ fn random_graphs_and_their_derivatives_pass_the_shape_check() {
 #[test]
 fn random_graphs_use_every_operation() {
     let mut names: Vec<&str> = (0..SEEDS)
-        .flat_map(|seed| random_graph(seed).graph.iter().map(|(_, node)| node.op.name()).collect::<Vec<_>>())
+        .flat_map(|seed| {
+            let builder = Builder::new();
+            random_graph(&builder, seed);
+            builder.graph().iter().map(|(_, node)| node.op.name()).collect::<Vec<_>>()
+        })
         .collect();
     names.sort_unstable();
     names.dedup();
@@ -164,12 +180,11 @@ fn random_graphs_use_every_operation() {
 fn both_modes_agree_with_each_other_and_with_differences_on_random_graphs() {
     let skipped = std::cell::Cell::new(0);
     for_all_seeds(|program| {
-        let directions: Vec<Vec<f64>> = program.directions.iter().map(|(_, values)| values.clone()).collect();
-        let slope = program.evaluate(&ORACLE, &[program.slope]).concat();
-        let gradient = program.evaluate(&ORACLE, &program.gradient);
-        compare("⟨x̄, ẋ⟩ against ż", &[inner_product(&gradient, &directions)], &slope, 1e-11)?;
+        let slope = program.evaluate(&ORACLE, program.slope);
+        let gradient = program.evaluate(&ORACLE, program.gradient.clone());
+        compare("⟨x̄, ẋ⟩ against ż", &[inner_product(&gradient, &program.directions)], &slope, 1e-11)?;
         let [forward, reverse] =
-            program.curvature.each_ref().map(|nodes| program.evaluate(&ORACLE, nodes).concat());
+            program.curvature.clone().map(|nodes| program.evaluate(&ORACLE, nodes).concat());
         compare("H ẋ in two orders of modes", &forward, &reverse, 1e-11)?;
         if program.near_a_kink() {
             skipped.set(skipped.get() + 1);
@@ -187,14 +202,14 @@ fn fusion_changes_no_value() {
         let results = program.results();
         // Every node an output: nothing is fused, nothing shares memory.
         let everything: Vec<NodeId> = program.graph.ids().collect();
-        let plan = Plan::new(&program.graph, &results, &[], 0);
+        let plan = Plan::new(&program.graph, Wanted::outputs(&results));
         let rounds_otherwise =
             |work: &Work| matches!(work, Work::CrossEntropy { .. } | Work::Product { start: Some(_), .. });
         let same_arithmetic =
             !plan.instructions().iter().any(|instruction| rounds_otherwise(&instruction.work));
         for executor in executors() {
-            let plain = program.evaluate(&executor, &everything);
-            for (&node, fused) in results.iter().zip(program.evaluate(&executor, &results)) {
+            let plain = program.evaluate(&executor, everything.clone());
+            for (&node, fused) in results.iter().zip(program.evaluate(&executor, results.clone())) {
                 let plain = &plain[node.index()];
                 let what = format!("node {} on {}", node.index(), executor.name);
                 // The fused loss and gradient, and sums that start from a bias, round otherwise.
@@ -218,7 +233,7 @@ fn float32_is_float64_rounded_at_every_node() {
 fn rounds_and_does_no_more(program: &Differentiated, single: &Executor) -> Result<(), String> {
     let oracle = &ORACLE;
     let everything: Vec<NodeId> = program.graph.ids().collect();
-    let values = program.evaluate(single, &everything);
+    let values = program.evaluate(single, everything);
     for (id, node) in program.graph.iter().filter(|(_, node)| !node.inputs.is_empty()) {
         let operands: Vec<&Vec<f64>> = node.inputs.iter().map(|operand| &values[operand.index()]).collect();
         let shapes: Vec<&Shape> = node.inputs.iter().map(|&operand| &program.graph[operand].shape).collect();
@@ -242,9 +257,9 @@ fn rounds_and_does_no_more(program: &Differentiated, single: &Executor) -> Resul
 fn alone(executor: &Executor, op: &Op, shapes: &[&Shape], operands: &[&Vec<f64>]) -> Vec<f64> {
     let builder = Builder::new();
     let inputs: Vec<Var> = shapes.iter().map(|&shape| builder.input("x", shape.clone())).collect();
-    let result = builder.apply(op.clone(), &inputs).id().unwrap();
-    let inputs = inputs.iter().map(|x| x.id().unwrap()).zip(operands.iter().map(|&x| x.clone())).collect();
-    (executor.evaluate)(&builder.finish().unwrap(), &inputs, &[result], DRAW).concat()
+    let result = builder.apply(op.clone(), &inputs);
+    let function = builder.finish(inputs, result).unwrap();
+    executor.call_with(&function, operands.iter().map(|x| &x[..]).collect(), DRAW)
 }
 
 /// What the rounding errors of each element are relative to: where terms may cancel, the sum of their

@@ -3,15 +3,14 @@
 use std::hint::black_box;
 
 use cotangent::autodiff::gradient;
-use cotangent::data::{Gather, Normalisation};
-use cotangent::exec::cpu::Run;
-use cotangent::exec::{Arena, Lists, Nonzeros, Plan, Request, vectorized};
+use cotangent::exec::{Arena, Lists, Nonzeros, Plan, Team, Wanted, vectorized};
 use cotangent::graph::NodeId;
-use cotangent::ops::{Builder, Draw, Var};
-use cotangent::optim::{Adagrad, Adam, Optimizer, Piece, RmsProp, Sgd, Step};
-use cotangent::train::engine::cpu::Learner;
+use cotangent::nn::Model;
+use cotangent::ops::{Builder, Draw, Function, GraphError, Var};
+use cotangent::optim::{Adagrad, Adam, Optimizer, Piece, RmsProp, Sgd};
 
 use crate::materials::{BATCH, Materials, WIDTHS, model, normal};
+use crate::training::Training;
 
 /// Parameters whose update fits no cache.
 const MANY: usize = 40_000_000;
@@ -138,7 +137,7 @@ fn dense(part: Part, number: usize) -> Case {
     let prepare = move |_: &Materials| {
         let builder = Builder::new();
         let Operands { a, b, product } = part.on(&builder, widths);
-        dense_product(builder_ids([a, b, product]), builder)
+        dense_product(builder.finish([a, b], product))
     };
     Case { variant: "dense", ..Case::new(part.kernel(), shape, prepare) }
 }
@@ -148,18 +147,14 @@ fn square(side: usize, threads: usize) -> Case {
     let prepare = move |_: &Materials| {
         let builder = Builder::new();
         let (a, b) = (builder.input("a", [side, side]), builder.input("b", [side, side]));
-        dense_product(builder_ids([a, b, a.matmul(b)]), builder)
+        dense_product(builder.finish([a, b], a.matmul(b)))
     };
     Case { threads, ..Case::new("product/square", side.to_string(), prepare) }
 }
 
-/// The nodes' numbers, which they have if their shapes fit.
-fn builder_ids<const N: usize>(vars: [Var<'_>; N]) -> [NodeId; N] {
-    vars.map(|var| var.id().expect("the shapes fit"))
-}
-
-fn dense_product([a, b, product]: [NodeId; 3], builder: Builder) -> Prepared {
-    let plan = Plan::new(&builder.finish().expect("the shapes fit"), &[product], &[], 0);
+fn dense_product(function: Result<Function<[NodeId; 2], NodeId>, GraphError>) -> Prepared {
+    let Function { graph, inputs: [a, b], outputs: product, .. } = function.expect("the shapes fit");
+    let plan = Plan::new(&graph, Wanted::outputs(&[product]));
     let mut arena = Arena::<f32>::new(plan.arena());
     for (index, operand) in [a, b].into_iter().enumerate() {
         let place = plan.place(operand);
@@ -183,9 +178,9 @@ fn skipping(part: Part, number: usize) -> Option<Case> {
     let prepare = move |materials: &Materials| {
         let builder = Builder::new();
         let Operands { a, b, product } = part.on(&builder, widths);
-        let [a, b, product] = builder_ids([a, b, product]);
-        let request = Request { outputs: &[product], mostly_zero: &[a], ..Request::default() };
-        let plan = Plan::of(&builder.finish().expect("the shapes fit"), request);
+        let function = builder.finish([a, b], product).expect("the shapes fit");
+        let Function { graph, inputs: [a, b], outputs: product, .. } = function;
+        let plan = Plan::with_zeros(&graph, Wanted::outputs(&[product]), &[a]);
         let mut arena = Arena::<f32>::new(plan.arena());
         let place = plan.place(b);
         arena[place.clone()].copy_from_slice(&normal(1, place.len()));
@@ -203,11 +198,11 @@ fn skipping(part: Part, number: usize) -> Option<Case> {
         let others = 4.0 * [b, product].map(|node| plan.shape(node).size()).iter().sum::<usize>() as f64;
         let bytes = 8.0 * nonzeros[0].count() as f64 + others;
         let work = Work { multiply_adds: left as f64, bytes, operands: bytes };
-        let run = Run { draw: Draw::default(), rule: None };
+        let draw = Draw::default();
         let all = plan.instructions().len();
         Prepared {
             work,
-            call: Box::new(move || plan.run_part(0..all, black_box(&mut arena), &mut nonzeros, run)),
+            call: Box::new(move || plan.run_part(0..all, black_box(&mut arena), &mut nonzeros, draw)),
         }
     };
     is_done.then(|| Case { variant: "skipping", ..Case::new(part.kernel(), shape, prepare) })
@@ -240,16 +235,16 @@ fn rules() -> [(&'static str, Optimizer); 4] {
 /// One update of `count` parameters.
 fn update(kernel: &str, rule: Optimizer, count: usize) -> Case {
     let prepare = move |_: &Materials| {
-        let states = rule.state_per_parameter();
+        let states = rule.states();
         let (mut theta, g) = (normal(0, count), normal(1, count));
         let mut first = vec![0.0; count];
         let mut second = if states == 2 { vec![0.0; count] } else { Vec::new() };
-        let step = Step { number: 1000, learning_rate: 1e-3, weight_decay: 0.0 };
+        let scalars = rule.at::<f32>(1000, 1e-3, 0.0);
         let call = move || {
             let piece = Piece::new(&mut theta, black_box(&g), &mut first, &mut second);
             vectorized(
                 #[inline(always)]
-                || rule.update(step, [piece]),
+                || rule.run(&scalars, [piece]),
             );
         };
         let arrays = 2 + states;
@@ -268,8 +263,9 @@ fn loss(classes: usize) -> Case {
         let (z, y) = (builder.input("logits", [BATCH, classes]), builder.input("labels", [BATCH]));
         let losses = z.softmax_cross_entropy(y);
         let [gradient] = gradient(losses.mean(), [z]);
-        let [z, y, losses, gradient] = builder_ids([z, y, losses, gradient]);
-        let plan = Plan::new(&builder.finish().expect("the shapes fit"), &[losses, gradient], &[], 0);
+        let function = builder.finish([z, y], [losses, gradient]).expect("the shapes fit");
+        let [z, y] = function.inputs;
+        let plan = Plan::new(&function.graph, Wanted::outputs(&function.outputs));
         let mut arena = Arena::<f32>::new(plan.arena());
         arena[plan.place(z)].copy_from_slice(&normal(0, BATCH * classes));
         for (row, label) in arena[plan.place(y)].iter_mut().enumerate() {
@@ -284,27 +280,18 @@ fn loss(classes: usize) -> Case {
 
 /// A whole training step of the default network: gather, forwards, backwards, update.
 fn step(threads: usize) -> Case {
-    let prepare = |materials: &Materials| {
+    let prepare = move |materials: &Materials| {
         let data = materials.data();
-        let (count, normalisation) = (data.train.len(), Normalisation::of(&data.train));
-        let adam = Optimizer::Adam(Adam::default());
-        let mut learner = Learner::new(model(), adam, 0, count, BATCH).expect("the network holds together");
-        let order: Vec<u32> = (0..count as u32).collect();
-        let mut first = 0;
-        let mut train = move |learner: &mut Learner| {
-            let gather = Gather::new(&data.train, normalisation, None);
-            first = if first + BATCH > count { 0 } else { first };
-            learner.train_step(&gather, &order[first..first + BATCH], 1e-3, 0.0).expect("the loss is finite");
-            first += BATCH;
-        };
+        let team = Team::new(threads).expect("as many threads as the machine has processors");
+        let mut training = Training::new(team, &model(), &data, BATCH);
         // zeros become more as it learns, most of all at first
-        (0..50).for_each(|_| train(&mut learner));
-        let [_, left] = learner.multiplications();
+        (0..50).for_each(|_| training.step());
+        let [_, left] = training.multiplications();
         let parameters = model().parameter_count() as f64;
         // θ, m and v, each read and written
         let work = Work { multiply_adds: left as f64, bytes: 24.0 * parameters, operands: 12.0 * parameters };
-        Prepared { work, call: Box::new(move || train(&mut learner)) }
+        Prepared { work, call: Box::new(move || training.step()) }
     };
-    let shape = model().widths_text();
+    let shape = model().outline();
     Case { threads, ..Case::new("training_step/adam", shape, prepare) }
 }

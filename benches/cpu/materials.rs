@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use cotangent::data::{Dataset, Gather, Normalisation};
 use cotangent::exec::Team;
-use cotangent::model::{Activation, Perceptron};
-use cotangent::optim::{Adam, Optimizer};
+use cotangent::nn::{Activation, Model, Sequential, perceptron};
 use cotangent::random::{Purpose, chacha, standard_normal};
-use cotangent::train::engine::cpu::Learner;
+
+use crate::training::Training;
 
 pub const BATCH: usize = 128;
 pub const WIDTHS: [usize; 4] = [784, 512, 256, 10];
@@ -19,8 +19,8 @@ pub const EPOCH: usize = 468;
 /// Random numbers are drawn up to this many, then repeated: a prime, so that no rows are alike.
 const DRAWN: usize = 1_000_003;
 
-pub fn model() -> Perceptron {
-    Perceptron { widths: WIDTHS.to_vec(), activation: Activation::Relu, dropout: 0.0 }
+pub fn model() -> Sequential {
+    perceptron(&WIDTHS, Activation::Relu, 0.0)
 }
 
 /// What takes a while to make, made when it is first asked for.
@@ -54,31 +54,21 @@ impl Materials {
     fn layers(&self) -> [Vec<f32>; 3] {
         let data = self.data();
         let split = &data.train;
+        let mut training = Training::new(Team::of_machine(), &model(), &data, BATCH);
+        (0..self.steps).for_each(|_| training.step());
         let gather = Gather::new(split, Normalisation::of(split), None);
-        let adam = Optimizer::Adam(Adam::default());
-        let mut learner =
-            Learner::new(model(), adam, 0, split.len(), BATCH).expect("the network holds together");
-        let order: Vec<u32> = (0..split.len() as u32).collect();
-        let mut batches = order.chunks_exact(BATCH);
-        Team::of_machine().install(|| {
-            for batch in batches.by_ref().take(self.steps) {
-                learner.train_step(&gather, batch, 1e-3, 0.0).expect("the loss is finite");
-            }
-        });
         let (mut images, mut labels) = (vec![0.0; BATCH * WIDTHS[0]], vec![0.0; BATCH]);
-        gather.batch(0, &order[..BATCH], &mut images, &mut labels);
-        let parameters = learner.parameters();
+        let indices: Vec<u32> = (0..BATCH as u32).collect();
+        gather.batch(0, &indices, &mut images, &mut labels);
+        let parameters = training.parameters();
         let [first, second] = [0, 1].map(|layer| {
             let described = model().parameters();
-            let slice = |number: usize| {
-                let parameter = &described[number];
-                &parameters[parameter.offset..parameter.offset + parameter.shape.size()]
-            };
+            let slice = |number: usize| &parameters[described[number].range()];
             (slice(2 * layer), slice(2 * layer + 1))
         });
         let hidden = relu_of_layer(&images, first);
         let deeper = relu_of_layer(&hidden, second);
-        gather.deviations().batch(0, &order[..BATCH], &mut images, &mut labels);
+        gather.deviations().batch(0, &indices, &mut images, &mut labels);
         [images, hidden, deeper]
     }
 }

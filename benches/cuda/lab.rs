@@ -5,7 +5,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 pub use cotangent::errors::with_causes as chain;
-use cotangent::exec::cuda::{Device, Kernels};
+use cotangent::exec::cuda::{Device, Kernels, allocate};
 use cotangent::random::{ChaCha8Rng, Purpose, chacha, standard_normal_pair};
 use cudarc::driver::{CudaSlice, CudaStream, CudaView, CudaViewMut, DeviceRepr, ValidAsZeroBits};
 
@@ -105,7 +105,7 @@ impl Lab {
     /// Memory for results: `length` elements for each of `sets` sets.
     pub fn unset<T: DeviceRepr + ValidAsZeroBits>(&self, sets: usize, length: usize) -> Outcome<Operand<T>> {
         let stride = length.next_multiple_of(64); // so that all sets begin aligned, bytes too
-        Ok(Operand { memory: self.device.allocate(&self.stream, sets * stride)?, stride, length })
+        Ok(Operand { memory: allocate(&self.stream, sets * stride)?, stride, length })
     }
 
     /// Puts [`FLUSHES`] copies on the stream, which drive all else out of the cache.

@@ -5,11 +5,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use cotangent::data::{Dataset, Normalisation, Shifts, Split, batches, shuffled};
-use cotangent::exec::cuda::{Device, Launching, Products};
-use cotangent::model::{Activation, Perceptron};
+use cotangent::exec::cuda::{CudaExecutor, Device, Launching, Products};
+use cotangent::nn::{Activation, perceptron};
 use cotangent::optim::{Adagrad, Adam, Optimizer, RmsProp, Sgd};
-use cotangent::train::engine::cuda::CudaEngine;
-use cotangent::train::engine::{Engine, Epoch, Job};
+use cotangent::train::engine::{Counts, Engine, Job, Plans};
 
 use crate::cases::{BATCH, PARAMETERS, Scale, WIDTHS};
 use crate::lab::{Lab, Outcome};
@@ -143,7 +142,7 @@ fn first(split: &Split, count: usize) -> Split {
 
 /// A network in training.
 pub struct Training {
-    engine: CudaEngine,
+    engine: Engine,
     span: Span,
     order: Vec<u32>,
     learning_rates: Vec<f64>,
@@ -175,10 +174,10 @@ impl Training {
     ) -> Outcome<Self> {
         let mnist = mnist()?;
         let (train, test) = (first(&mnist.train, count), first(&mnist.test, batch));
-        let data = Dataset { train, test, classes: mnist.classes };
+        let data = Dataset { train: Arc::new(train), test: Arc::new(test), classes: mnist.classes };
         let images = data.train.len();
         let job = Job {
-            model: Perceptron { widths, activation: Activation::Relu, dropout: 0.0 },
+            model: Arc::new(perceptron(&widths, Activation::Relu, 0.0)),
             optimizer: setting.rule,
             weight_decay: 0.0,
             seed: 0,
@@ -189,7 +188,11 @@ impl Training {
             data: Arc::new(data),
         };
         let device = Arc::new(Device::open(lab.device.ordinal())?);
-        let engine = CudaEngine::new(job, device, (setting.launching, setting.products))?;
+        let executor = CudaExecutor::new(device, (setting.launching, setting.products))?;
+        let test = job.data.test.len();
+        let counts = Counts { batch_size: batch, training: images, test, validation: 0, seed: job.seed };
+        let plans = Plans::new(&*job.model, &job.optimizer, counts, Box::new(executor), None)?;
+        let engine = Engine::new(job, plans)?;
         let mut order = vec![0; images];
         shuffled(0, 0, &mut order);
         let learning_rates = vec![LEARNING_RATE; batches(images, batch).len()];
@@ -198,8 +201,7 @@ impl Training {
 
     /// One epoch, in the order that is there.
     pub fn epoch(&mut self) -> Outcome<()> {
-        let epoch = Epoch { order: &self.order, learning_rates: &self.learning_rates };
-        self.engine.epoch(epoch, &mut |_| true)?;
+        self.engine.epoch(&self.order, &self.learning_rates, &mut |_| true)?;
         Ok(())
     }
 }
@@ -225,7 +227,7 @@ impl Timed for Training {
 /// Of a step: the update's traffic with the gradients written before it; the products' operations, forwards, for
 /// the weights and, but for the first layer, for the inputs. Of an epoch: as many steps as it has images for.
 pub fn work(setting: &Setting) -> Work {
-    let update = if setting.rule.state_per_parameter() == 2 { 28 } else { 20 };
+    let update = if setting.rule.states() == 2 { 28 } else { 20 };
     let multiply_adds =
         |from: usize| WIDTHS.windows(2).skip(from).map(|pair| pair[0] * pair[1]).sum::<usize>();
     let of_an_image = 2 * (2 * multiply_adds(0) + multiply_adds(1));

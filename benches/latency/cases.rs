@@ -1,6 +1,6 @@
 //! What is measured: few and many of each.
 
-use cotangent::exec::cuda::{Edge, Latency};
+use cotangent::exec::cuda::{Edge, Latency, allocate};
 use cudarc::driver::CudaGraph;
 
 use crate::lab::{Figure, Lab, Outcome};
@@ -97,7 +97,7 @@ fn graph_to_graph(lab: &mut Lab) -> Outcome<Figure> {
 }
 
 fn grid_barrier(lab: &mut Lab) -> Outcome<Figure> {
-    let mut arrived = lab.device.allocate::<u32>(&lab.stream, 1)?;
+    let mut arrived = allocate::<u32>(&lab.stream, 1)?;
     let blocks = lab.multiprocessors;
     lab.figure(lab.counts(10, 1010), None, |latency, stream, rounds| {
         Ok(latency.grid_barrier(stream, blocks, rounds, &mut arrived.as_view_mut(), None)?)
@@ -111,16 +111,16 @@ fn cluster_barrier(lab: &mut Lab, size: usize) -> Outcome<Figure> {
 }
 
 fn shared(lab: &mut Lab) -> Outcome<Figure> {
-    let table = lab.kernels().table(&lab.device, &lab.stream, &lab.cycle(Latency::LINKS))?;
-    let mut end = lab.device.allocate::<u32>(&lab.stream, 1)?;
+    let table = lab.kernels().table(&lab.stream, &lab.cycle(Latency::LINKS))?;
+    let mut end = allocate::<u32>(&lab.stream, 1)?;
     lab.figure(lab.counts(1000, 21_000), None, |latency, stream, steps| {
         Ok(latency.shared_chase(stream, &table, steps, &mut end.as_view_mut())?)
     })
 }
 
 fn cluster_load(lab: &mut Lab, size: usize) -> Outcome<Figure> {
-    let table = lab.kernels().table(&lab.device, &lab.stream, &lab.cycle(Latency::LINKS))?;
-    let mut ends = lab.device.allocate::<u32>(&lab.stream, size)?;
+    let table = lab.kernels().table(&lab.stream, &lab.cycle(Latency::LINKS))?;
+    let mut ends = allocate::<u32>(&lab.stream, size)?;
     lab.figure(lab.counts(1000, 21_000), None, |latency, stream, steps| {
         Ok(latency.cluster_chase(stream, [1, size], &table, steps, &mut ends.as_view_mut())?)
     })
@@ -132,7 +132,7 @@ fn cluster_read(lab: &mut Lab, size: usize) -> Outcome<Figure> {
         return Err(format!("the device has no room for a cluster of {size} blocks").into());
     }
     let threads = clusters * size * Latency::READ_THREADS;
-    let mut sums = lab.device.allocate::<u32>(&lab.stream, threads)?;
+    let mut sums = allocate::<u32>(&lab.stream, threads)?;
     let bytes = (clusters * size * Latency::READ_BYTES) as f64;
     lab.figure(lab.counts(10, 410), Some(bytes), |latency, stream, rounds| {
         latency.cluster_read(stream, [clusters, size], rounds, &mut sums.as_view_mut())?;
@@ -144,12 +144,12 @@ fn cluster_read(lab: &mut Lab, size: usize) -> Outcome<Figure> {
 fn chase(lab: &mut Lab, bytes: usize, is_warm: bool) -> Outcome<Figure> {
     let bytes = if lab.measures { bytes } else { 1 << 14 };
     let next = lab.cycle((bytes / (LINE * size_of::<u64>())).max(1));
-    let links = lab.kernels().links(&lab.device, &lab.stream, &next, LINE)?;
-    let mut end = lab.device.allocate::<u64>(&lab.stream, 1)?;
+    let links = lab.kernels().links(&lab.stream, &next, LINE)?;
+    let mut end = allocate::<u64>(&lab.stream, 1)?;
     let mut at = 0;
     if !is_warm {
         // What was uploaded last still lies in the cache: twice its size of something else takes its place.
-        let mut other = lab.device.allocate::<u8>(&lab.stream, bytes / 2)?;
+        let mut other = allocate::<u8>(&lab.stream, bytes / 2)?;
         lab.stream.memset_zeros(&mut other)?;
     } else {
         lab.kernels().chase(&lab.stream, &links, at, next.len(), &mut end.as_view_mut())?;
@@ -165,7 +165,7 @@ fn chase(lab: &mut Lab, bytes: usize, is_warm: bool) -> Outcome<Figure> {
 }
 
 fn atomic(lab: &mut Lab) -> Outcome<Figure> {
-    let mut memory = lab.device.allocate::<u32>(&lab.stream, 64)?;
+    let mut memory = allocate::<u32>(&lab.stream, 64)?;
     let (mut count, mut last) = memory.split_at_mut(32); // lines of their own
     lab.figure(lab.counts(1000, 11_000), None, |latency, stream, steps| {
         Ok(latency.atomic(stream, steps, &mut count.slice_mut(..1), &mut last.slice_mut(..1))?)

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cotangent::exec::cuda::{Capability, Device, Latency, Links};
+use cotangent::exec::cuda::{Capability, Device, Latency, Links, allocate};
 use cotangent::random::{Purpose, chacha, uniform};
 use cudarc::driver::sys::{CUevent_flags, CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaGraph, CudaSlice, CudaStream};
@@ -46,8 +46,8 @@ impl Lab {
     /// The device that `COTANGENT_BENCH_DEVICE` names.
     pub fn open(measures: bool) -> Outcome<Self> {
         let Opened { device, stream, multiprocessors, cache } = Opened::of_environment()?;
-        let links = device.kernels().latency.links(&device, &stream, &[0], 1)?;
-        let delay = (links, device.allocate(&stream, 1)?);
+        let links = device.kernels().latency.links(&stream, &[0], 1)?;
+        let delay = (links, allocate(&stream, 1)?);
         let mut lab = Self { device, stream, multiprocessors, cache, measures, delay };
         let begin = Instant::now();
         while measures && begin.elapsed() < WARM_UP {

@@ -16,7 +16,7 @@ fn what_is_no_option_or_no_value_of_one_is_bad_usage() {
         ("--optimizer adam", &["--optimizer", "--opt"][..]),
         ("--opt adm", &["'adm'", "--opt", "did you mean adam?", "adagrad, rmsprop, adam, sgd"]),
         ("--opt AdamW", &["'AdamW'", "decoupled here already: use --opt adam --weight-decay X"]),
-        ("--opt nesterov", &["--opt sgd --momentum X"]),
+        ("--opt NAG", &["--opt nesterov --momentum X"]),
         ("--schedule step", &["'step'", "constant, linear, cosine, one-cycle"]),
         ("--activation gelu", &["'gelu'", "relu, tanh, sigmoid"]),
         ("--augment flips", &["'flips'", "none, shifts"]),

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use cotangent::model::{Activation, Perceptron};
+use cotangent::nn::{Activation, Model, perceptron};
 
 use super::*;
 
@@ -72,14 +72,15 @@ fn pytorch_gets_our_start_our_batches_and_our_learning_rates() {
         ))
         .succeeded();
     let start: serde_json::Value = serde_json::from_str(&place.read("start.json")).unwrap();
-    assert_eq!((&start["optimizer"], &start["widths"]), (&"adam".into(), &serde_json::json!([144, 16, 3])));
+    assert_eq!((&start["optimizer"], &start["pixels"]), (&"adam".into(), &144.into()));
+    assert_eq!(start["layers"], serde_json::json!([["Linear", 144, 16], ["ReLU"], ["Linear", 16, 3]]));
     assert_eq!((&start["constants"]["beta1"], &start["weight_decay"]), (&0.8.into(), &0.01.into()));
     let sent = fs::read(place.path("sent")).unwrap();
     assert_eq!(sent.len(), START + 2 * EPOCH);
     let floats = |bytes: &[u8]| -> Vec<f32> {
         bytes.chunks_exact(4).map(|four| f32::from_ne_bytes(four.try_into().unwrap())).collect()
     };
-    let model = Perceptron { widths: vec![144, 16, 3], activation: Activation::Relu, dropout: 0.0 };
+    let model = perceptron(&[144, 16, 3], Activation::Relu, 0.0);
     let parameters = model.initial_parameters(3);
     assert!(floats(&sent[..4 * parameters.len()]) == parameters);
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cotangent::exec::cuda::{CudaError, Device, Images};
+use cotangent::exec::cuda::{CudaError, Device, KernelImages, allocate, driver};
 use cudarc::driver::sys::{CUfunction_attribute, CUresult};
 use cudarc::driver::{
     CudaContext, CudaFunction, CudaSlice, CudaStream, DriverError, LaunchConfig, PushKernelArg,
@@ -108,8 +108,8 @@ fn kernels_that_an_image_does_not_hold_are_not_found() {
     assert_eq!(error.0, CUresult::CUDA_ERROR_INVALID_IMAGE);
 }
 
-fn images() -> Images {
-    Images::file(emulator().built.image.clone()).unwrap()
+fn images() -> KernelImages {
+    KernelImages::file(emulator().built.image.clone()).unwrap()
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_device_that_is_not_there_is_refused_with_how_many_there_are() {
 fn an_image_without_the_kernels_is_an_error_that_names_one() {
     let error = Device::open_with(
         0,
-        &Images::File { path: "other".into(), bytes: b"emulated kernels\nother\n\0".to_vec() },
+        &KernelImages::File { path: "other".into(), bytes: b"emulated kernels\nother\n\0".to_vec() },
     )
     .err()
     .unwrap();
@@ -134,7 +134,7 @@ fn an_image_without_the_kernels_is_an_error_that_names_one() {
 fn memory_that_the_device_does_not_have_is_an_error_with_both_sizes() {
     let device = Device::open_with(0, &images()).unwrap();
     let stream = device.stream().unwrap();
-    let error = device.allocate::<f32>(&stream, 3 << 30).err().unwrap();
+    let error = allocate::<f32>(&stream, 3 << 30).err().unwrap();
     let CudaError::OutOfMemory { asked, free } = error else { panic!("{error}") };
     assert!(asked == 12 << 30 && free <= 8 << 30, "{asked} asked, {free} free");
 }
@@ -149,7 +149,7 @@ fn without_a_driver_the_error_says_so() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
         return;
     }
-    match Device::count() {
+    match driver::count() {
         Err(error) => {
             assert!(error.to_string().starts_with("there is no CUDA driver on this machine"), "{error}")
         }

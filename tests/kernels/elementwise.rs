@@ -1,6 +1,6 @@
 //! The elementwise operations: every row of the tables of operations, against the same row in float64.
 
-use cotangent::exec::cuda::{Broadcast, Operand};
+use cotangent::exec::cuda::{Broadcast, DeviceOperand};
 use cotangent::ops::{Binary, Unary};
 
 use super::support::{Buffer, RAGGED, Run, pairwise};
@@ -191,7 +191,7 @@ pub fn check_binary() -> Result<(), String> {
         let b = numbers(&mut random, broadcasts[1].length(extents));
         let on_device: [Buffer<f32>; 2] = [run.upload(&a, pick[5])?, run.upload(&b, pick[6])?];
         let views = [on_device[0].view(), on_device[1].view()];
-        let operand = |k: usize| Operand { view: &views[k], broadcast: broadcasts[k] };
+        let operand = |k: usize| DeviceOperand { view: &views[k], broadcast: broadcasts[k] };
         let mut y = run.poisoned(extents[0] * extents[1], pick[7])?;
         run.kernels()
             .elementwise
@@ -214,8 +214,8 @@ pub fn check_binary_at_edges() -> Result<(), String> {
         let edges = run.upload(&EDGES, 0)?;
         let mut y = run.poisoned(EDGES.len() * EDGES.len(), 0)?;
         let view = edges.view();
-        let a = Operand { view: &view, broadcast: Broadcast::PerRow };
-        let b = Operand { view: &view, broadcast: Broadcast::PerColumn };
+        let a = DeviceOperand { view: &view, broadcast: Broadcast::PerRow };
+        let b = DeviceOperand { view: &view, broadcast: Broadcast::PerColumn };
         run.kernels()
             .elementwise
             .binary(run.stream(), operation, extents, a, b, &mut y.view_mut())
@@ -282,8 +282,8 @@ fn elementwise_work_on_nothing_launches_nothing() {
         let (mut y, stream) = (run.poisoned(0, 0)?, run.stream());
         let (empty, scalar) = (x.view(), one.view());
         kernels.unary(stream, Unary::Exp, &empty, &mut y.view_mut()).map_err(|error| error.to_string())?;
-        let a = Operand { view: &empty, broadcast: Broadcast::Full };
-        let b = Operand { view: &scalar, broadcast: Broadcast::Scalar };
+        let a = DeviceOperand { view: &empty, broadcast: Broadcast::Full };
+        let b = DeviceOperand { view: &scalar, broadcast: Broadcast::Scalar };
         kernels
             .binary(stream, Binary::Add, [0, 3], a, b, &mut y.view_mut())
             .map_err(|error| error.to_string())?;
@@ -304,7 +304,7 @@ fn elementwise_operands_that_do_not_fit_are_refused_with_the_kernel_and_both_siz
         let view = x.view();
         let error = kernels.unary(stream, Unary::Exp, &view, &mut y.view_mut()).unwrap_err().to_string();
         assert_eq!(error, "kernel unary_exp: y holds 5 elements, and the sizes ask for 6");
-        let operand = |broadcast| Operand { view: &view, broadcast };
+        let operand = |broadcast| DeviceOperand { view: &view, broadcast };
         let mut refused = |extents, a, b| {
             let refused =
                 kernels.binary(stream, Binary::Mul, extents, operand(a), operand(b), &mut y.view_mut());

@@ -214,8 +214,7 @@ fn chases_through_global_memory_end_where_those_of_the_cpu_do() {
         let next = cycle(run, length);
         let latency = &run.kernels().latency;
         let mut end = run.poisoned::<u64>(1, 0)?;
-        let links =
-            latency.links(&run.gpu.device, run.stream(), &next, stride).map_err(|error| chain(&error))?;
+        let links = latency.links(run.stream(), &next, stride).map_err(|error| chain(&error))?;
         latency
             .chase(run.stream(), &links, start, steps, &mut end.view_mut())
             .map_err(|error| chain(&error))?;
@@ -234,7 +233,7 @@ pub fn check_chases_through_shared_memory() -> Result<(), String> {
         let steps = STEPS[pick[0]];
         let next = cycle(run, Latency::LINKS);
         let latency = &run.kernels().latency;
-        let table = latency.table(&run.gpu.device, run.stream(), &next).map_err(|error| chain(&error))?;
+        let table = latency.table(run.stream(), &next).map_err(|error| chain(&error))?;
         let mut end = run.poisoned::<u32>(1, 0)?;
         latency
             .shared_chase(run.stream(), &table, steps, &mut end.view_mut())
@@ -258,7 +257,7 @@ pub fn check_chases_through_the_neighbours_memory() -> Result<(), String> {
         }
         let next = cycle(run, Latency::LINKS);
         let latency = &run.kernels().latency;
-        let table = latency.table(&run.gpu.device, run.stream(), &next).map_err(|error| chain(&error))?;
+        let table = latency.table(run.stream(), &next).map_err(|error| chain(&error))?;
         let mut ends: Buffer<u32> = run.poisoned(clusters * size, 0)?;
         let launched = latency
             .cluster_chase(run.stream(), [clusters, size], &table, steps, &mut ends.view_mut())
@@ -367,21 +366,19 @@ fn what_does_not_fit_the_device_or_the_kernels_is_refused() {
         let large = refusal(latency.grid_barrier(stream, 100_000, 1, &mut word.view_mut(), None));
         assert!(large.contains("CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE"), "{large}");
 
-        let leads_outside = latency.links(device, stream, &[1, 2], 1).err().unwrap();
+        let leads_outside = latency.links(stream, &[1, 2], 1).err().unwrap();
         let expected = "kernel latency_chase: link 1 of 2 leads to 2, and the last one is 1";
         assert_eq!(chain(&leads_outside), expected);
-        assert!(
-            latency.links(device, stream, &[], 1).is_err() && latency.links(device, stream, &[0], 0).is_err()
-        );
-        let links = latency.links(device, stream, &[0, 1], 3).unwrap();
+        assert!(latency.links(stream, &[], 1).is_err() && latency.links(stream, &[0], 0).is_err());
+        let links = latency.links(stream, &[0, 1], 3).unwrap();
         assert!(links.number(0).is_err());
         let mut end = run.poisoned::<u64>(1, 0)?;
         let nowhere = refusal(latency.chase(stream, &links, 2, 1, &mut end.view_mut()));
         assert_eq!(nowhere, "kernel latency_chase: there is no link 2 among 2");
-        assert!(latency.table(device, stream, &[0; 7]).is_err());
+        assert!(latency.table(stream, &[0; 7]).is_err());
         let mut outside = vec![0; Latency::LINKS];
         outside[5] = Latency::LINKS as u32;
-        assert!(latency.table(device, stream, &outside).is_err());
+        assert!(latency.table(stream, &outside).is_err());
 
         if has_clusters(run) {
             let unknown = latency.cluster_barrier(stream, [1, 17], 1, None).unwrap_err();

@@ -8,9 +8,10 @@
 //! States err by at most 16 u times themselves, with absolute terms. Contraction to fma only
 //! leaves roundings out. Underflow adds some 2⁻¹⁴⁹ to v, so 2⁻⁷⁴ to its root: nothing beside ε u.
 
-use cotangent::exec::cuda::{CudaError, StepState};
-use cotangent::optim::{Adagrad, Adam, Optimizer, Piece, RmsProp, Sgd, Step};
-use cotangent::train::Schedule;
+use cotangent::exec::cuda::{CudaError, DeviceUpdate, StepState};
+use cotangent::optim::{Adagrad, Adam, Lion, Optimizer, Piece, RmsProp, Scalar, Sgd};
+
+use crate::support::steps::Step;
 
 use super::support::{Buffer, Run, pairwise};
 use crate::support::Random;
@@ -40,21 +41,38 @@ const UNIT: f64 = f32::EPSILON as f64 / 2.0;
 /// A network on the device. Its buffers begin inside their memory: what lies before must stay as it is.
 struct Network {
     step: Buffer<StepState>,
+    scalars: Buffer<f32>,
     parameters: Buffer<f32>,
     first: Buffer<f32>,
     second: Option<Buffer<f32>>,
     offsets: [usize; 4],
 }
 
+/// What the optimizer's scalars are in each of these steps, as an epoch's table.
+pub fn table(optimizer: &Optimizer, steps: impl IntoIterator<Item = Step>) -> Vec<f32> {
+    let of_step = |step: Step| {
+        let at = move |scalar: Scalar| scalar.at(step.number, step.learning_rate, step.weight_decay) as f32;
+        optimizer.scalars().into_iter().map(at)
+    };
+    steps.into_iter().flat_map(of_step).collect()
+}
+
 /// What stands in the memory before a buffer.
 const BEFORE: f32 = 7.75;
 
 impl Network {
-    fn upload(run: &Run, step: StepState, values: &State<f32>, offsets: [usize; 4]) -> Result<Self, String> {
+    fn upload(
+        run: &Run,
+        optimizer: &Optimizer,
+        step: StepState,
+        values: &State<f32>,
+        offsets: [usize; 4],
+    ) -> Result<Self, String> {
         let upload = |values: &[f32], offset| run.upload(&[&vec![BEFORE; offset], values].concat(), 0);
         let [parameters, _, first, second] = offsets;
         Ok(Self {
             step: run.upload(&[step], 0)?,
+            scalars: run.poisoned(optimizer.scalars().len(), 1)?,
             parameters: upload(&values.theta, parameters)?,
             first: upload(&values.first, first)?,
             second: match values.second[..] {
@@ -67,16 +85,25 @@ impl Network {
 
     fn update(&mut self, run: &Run, optimizer: &Optimizer, gradients: &Buffer<f32>) -> Result<(), CudaError> {
         let [parameters, _, first, second_offset] = self.offsets;
+        let (mut theta, mut first_state) = (self.parameters.view_mut(), self.first.view_mut());
         let mut second = self.second.as_mut().map(|second| second.view_mut());
-        run.kernels().optimizers.update(
-            run.stream(),
-            optimizer,
-            &self.step.view(),
-            &mut self.parameters.view_mut().slice_mut(parameters..),
-            &gradients.view(),
-            &mut self.first.view_mut().slice_mut(first..),
-            second.as_mut().map(|second| second.slice_mut(second_offset..)).as_mut(),
-        )
+        let (mut theta, mut first) = (theta.slice_mut(parameters..), first_state.slice_mut(first..));
+        let mut second = second.as_mut().map(|second| second.slice_mut(second_offset..));
+        let scalars = self.scalars.view();
+        let update = DeviceUpdate {
+            scalars: &(0..scalars.len()).map(|k| scalars.slice(k..k + 1)).collect::<Vec<_>>(),
+            parameters: &mut theta,
+            gradients: &gradients.view(),
+            state: &mut [Some(&mut first), second.as_mut()].into_iter().flatten().collect::<Vec<_>>(),
+        };
+        run.kernels().optimizers.update(run.stream(), optimizer, &self.step.view(), update)
+    }
+
+    /// Begins a step of the epoch whose scalars these are.
+    fn begin(&mut self, run: &Run, table: &Buffer<f32>) -> Result<(), String> {
+        let (scalars, step) = (&mut self.scalars.view_mut(), &mut self.step.view_mut());
+        let kernels = &run.kernels().optimizers;
+        kernels.begin_step(run.stream(), &table.view(), scalars, step).map_err(text)
     }
 
     fn download(&self, run: &Run) -> Result<State<f32>, String> {
@@ -107,7 +134,7 @@ struct State<T> {
 
 impl<T: cotangent::float::Float> State<T> {
     fn update(&mut self, optimizer: &Optimizer, step: Step, gradients: &[T]) {
-        optimizer.update(step, [Piece::new(&mut self.theta, gradients, &mut self.first, &mut self.second)]);
+        step.update(optimizer, Piece::new(&mut self.theta, gradients, &mut self.first, &mut self.second));
     }
 }
 
@@ -152,7 +179,7 @@ fn within(what: &str, found: &[f32], expected: &[f64], bound: impl Fn(usize) -> 
 /// Initial parameters, and states of zeros.
 fn initial(optimizer: &Optimizer, random: &mut Random, n: usize) -> State<f32> {
     let theta = random.values(n, -1.0, 1.0).iter().map(|&x| x as f32).collect();
-    let second = if optimizer.state_per_parameter() == 2 { vec![0.0; n] } else { Vec::new() };
+    let second = if optimizer.states() == 2 { vec![0.0; n] } else { Vec::new() };
     State { theta, first: vec![0.0; n], second }
 }
 
@@ -178,29 +205,27 @@ pub fn check_updates_agree_with_float64() -> Result<(), String> {
             _ => vec![magnitude; n],
         };
         let mut device = initial(&optimizer, &mut random, n);
-        let mut network = Network::upload(run, StepState::new(0), &device, offsets)?;
+        let mut network = Network::upload(run, &optimizer, StepState::new(0), &device, offsets)?;
         // The whole course in 64 bits, and how far 32 bits may have left it.
         let mut course = device.widened();
         let mut sizes = course.clone();
         let mut allowed = vec![0.0; n];
-        // Two epochs, each with its learning rates.
-        let rates: Vec<f64> =
-            (0..STEPS).map(|step| Schedule::Cosine.learning_rate(0.02, step as u64, STEPS as u64)).collect();
-        let kernels = &run.kernels().optimizers;
+        // Two epochs of a cosine, each with its table of scalars.
+        let rates: Vec<f64> = (0..STEPS)
+            .map(|step| 0.01 * (1.0 + (std::f64::consts::PI * step as f64 / STEPS as f64).cos()))
+            .collect();
         for epoch in [0..STEPS * 3 / 5, STEPS * 3 / 5..STEPS] {
-            kernels.begin_epoch(run.stream(), &mut network.step.view_mut()).map_err(text)?;
-            let epoch_rates = run.upload(&rates[epoch.clone()], offsets[1])?;
+            network.step = run.upload(&[StepState::new(epoch.start as u64)], 0)?;
+            let step = |t: usize| Step { number: t as u64 + 1, learning_rate: rates[t], weight_decay };
+            let scalars = run.upload(&table(&optimizer, epoch.clone().map(step)), offsets[1])?;
             for t in epoch {
                 let gradients: Vec<f32> =
                     scales.iter().map(|scale| (scale * random.between(-2.0, 2.0)) as f32).collect();
                 let on_device = run.upload(&gradients, offsets[1])?;
-                let (rates_view, state) = (epoch_rates.view(), &mut network.step.view_mut());
-                kernels
-                    .begin_step(run.stream(), &optimizer, weight_decay, &rates_view, state)
-                    .map_err(text)?;
+                network.begin(run, &scalars)?;
                 network.update(run, &optimizer, &on_device).map_err(text)?;
 
-                let step = Step { number: t as u64 + 1, learning_rate: rates[t], weight_decay };
+                let step = step(t);
                 let (gradients, before) = (widened(&gradients), device.widened());
                 device = network.download(run)?;
                 let size = before.magnitude(&optimizer, step, &gradients);
@@ -251,18 +276,13 @@ pub fn check_extremes_agree_with_the_cpu() -> Result<(), String> {
             gradients.push(g);
             expected.theta.push(PARAMETERS[combination % 4]);
             expected.first.push(FIRST[combination / 4 % 5]);
-            if optimizer.state_per_parameter() == 2 {
+            if optimizer.states() == 2 {
                 expected.second.push(SECOND[combination / 20 % 4]);
             }
         }
         let step = Step { number: 1, learning_rate: 0.125, weight_decay: 0.01 };
-        let mut network = Network::upload(run, StepState::new(0), &expected, offsets)?;
-        let rates = run.upload(&[step.learning_rate], 0)?;
-        let state = &mut network.step.view_mut();
-        let kernels = &run.kernels().optimizers;
-        kernels
-            .begin_step(run.stream(), &optimizer, step.weight_decay, &rates.view(), state)
-            .map_err(text)?;
+        let mut network = Network::upload(run, &optimizer, StepState::new(0), &expected, offsets)?;
+        network.begin(run, &run.upload(&table(&optimizer, [step]), 0)?)?;
         network.update(run, &optimizer, &run.upload(&gradients, offsets[1])?).map_err(text)?;
         let found = network.download(run)?;
         let before = expected.clone();
@@ -316,11 +336,8 @@ pub fn check_short_numbers_agree_exactly() -> Result<(), String> {
         let gradients: Vec<f32> = (0..n).map(|_| (random.below(128) as f32 - 64.0) / 16.0).collect();
         // The first step: with these constants the corrections are 2 and 4.
         let step = Step { number: 1, learning_rate: 0.25, weight_decay: 0.0 };
-        let mut network = Network::upload(run, StepState::new(0), &expected, offsets)?;
-        let rates = run.upload(&[step.learning_rate], 0)?;
-        let state = &mut network.step.view_mut();
-        let kernels = &run.kernels().optimizers;
-        kernels.begin_step(run.stream(), &optimizer, 0.0, &rates.view(), state).map_err(text)?;
+        let mut network = Network::upload(run, &optimizer, StepState::new(0), &expected, offsets)?;
+        network.begin(run, &run.upload(&table(&optimizer, [step]), 0)?)?;
         network.update(run, &optimizer, &run.upload(&gradients, offsets[1])?).map_err(text)?;
         let found = network.download(run)?;
         expected.update(&optimizer, step, &gradients);
@@ -344,13 +361,10 @@ pub fn check_nothing_moves_after_a_bad_loss() -> Result<(), String> {
         let step = StepState {
             number: 7,
             first_not_finite: 3 + 4 * (n as u64 % 2), // an earlier step, or this one
-            learning_rate: 0.5,
-            decay: 0.5,
-            m_correction: 1.0,
-            v_correction: 1.0,
             ..StepState::new(0)
         };
-        let mut network = Network::upload(run, step, &before, offsets)?;
+        let mut network = Network::upload(run, &optimizer, step, &before, offsets)?;
+        network.scalars = run.upload(&vec![0.5; optimizer.scalars().len()], 0)?;
         let gradients: Vec<f32> = (0..n).map(|i| if i % 2 == 0 { f32::NAN } else { 1.0 }).collect();
         network.update(run, &optimizer, &run.upload(&gradients, offsets[1])?).map_err(text)?;
         let after = network.download(run)?;
@@ -371,7 +385,7 @@ fn no_parameters_are_no_launch() {
     let optimizer = Optimizer::Adam(Adam::default());
     let check = pairwise(&[], |run, _| {
         let empty = State { theta: vec![], first: vec![], second: vec![] };
-        let mut network = Network::upload(run, StepState::new(0), &empty, [0; 4])?;
+        let mut network = Network::upload(run, &optimizer, StepState::new(0), &empty, [0; 4])?;
         network.second = Some(run.upload(&[], 0)?);
         network.update(run, &optimizer, &run.upload(&[], 0)?).map_err(text)
     });
@@ -384,7 +398,7 @@ fn lengths_that_disagree_are_refused_by_name() {
         let refused = |optimizer: Optimizer, [gradients, first, second]: [usize; 3], expected: &str| {
             let zeros = |n| vec![0.0_f32; n];
             let values = State { theta: zeros(5), first: zeros(first), second: zeros(second) };
-            let mut network = Network::upload(run, StepState::new(0), &values, [0; 4])?;
+            let mut network = Network::upload(run, &optimizer, StepState::new(0), &values, [0; 4])?;
             let found = network.update(run, &optimizer, &run.upload(&zeros(gradients), 0)?);
             match found {
                 Err(error) if error.to_string() == expected => Ok(()),
@@ -393,9 +407,19 @@ fn lengths_that_disagree_are_refused_by_name() {
         };
         let (sgd, adam) = (Optimizer::Sgd(Sgd::default()), Optimizer::Adam(Adam::default()));
         refused(sgd, [4, 5, 0], "kernel update_sgd: gradients holds 4 elements, and the sizes ask for 5")?;
-        refused(adam, [5, 6, 5], "kernel update_adam: first holds 6 elements, and the sizes ask for 5")?;
-        refused(adam, [5, 5, 0], "kernel update_adam: second holds 0 elements, and the sizes ask for 5")?;
-        refused(sgd, [5, 5, 5], "kernel update_sgd: second holds 5 elements, and the sizes ask for 0")
+        refused(adam, [5, 6, 5], "kernel update_adam: state holds 6 elements, and the sizes ask for 5")?;
+        refused(
+            adam,
+            [5, 5, 0],
+            "kernel update_adam: the list of states holds 1 elements, and the sizes ask for 2",
+        )?;
+        let lion = Optimizer::Lion(Lion::default());
+        refused(lion, [5, 5, 0], "kernel begin_step: lion has no kernel of its own")?;
+        refused(
+            sgd,
+            [5, 5, 5],
+            "kernel update_sgd: the list of states holds 2 elements, and the sizes ask for 1",
+        )
     });
     check.unwrap();
 }

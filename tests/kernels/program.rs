@@ -1,11 +1,11 @@
 //! Fused programs: every operation with operands of every kind, programs of many steps, and what fusion
 //! makes of a graph.
 
-use cotangent::exec::cuda::Broadcast;
-use cotangent::exec::instruction::{Load, Program, Source, Step, Work};
-use cotangent::exec::{Plan, evaluate};
+use cotangent::exec::cuda::{Broadcast, Read, StepState};
+use cotangent::exec::instruction::{Load, Program, ProgramStep, Source, Work};
+use cotangent::exec::{Plan, Wanted};
 use cotangent::graph::{NodeId, Shape};
-use cotangent::ops::{Binary, Builder, Leaf, Op, Unary};
+use cotangent::ops::{Binary, Builder, Unary};
 
 use super::elementwise::{binary_ulps, compare, numbers, repeat, unary_ulps, wide};
 use super::support::{Buffer, Run, pairwise};
@@ -37,10 +37,11 @@ impl Operands {
         mut values: impl FnMut(usize) -> Vec<f32>,
     ) -> Result<Self, String> {
         let builder = Builder::new();
+        let inputs = Broadcast::ALL.map(|_| [0, 1].map(|_| builder.input("operand", Shape::scalar())));
+        let inputs = builder.finish(inputs, ()).map_err(|error| error.to_string())?.inputs;
         let mut nodes = Vec::new();
-        for broadcast in Broadcast::ALL {
-            for which in 0..2 {
-                let node = builder.input("operand", Shape::scalar()).id().ok_or("no node")?;
+        for (broadcast, pair) in Broadcast::ALL.into_iter().zip(inputs) {
+            for (which, node) in pair.into_iter().enumerate() {
                 let values = values(broadcast.length(extents));
                 let buffer = run.upload(&values, offset + which * offset.min(1))?;
                 nodes.push(Operand { node, broadcast, values, buffer });
@@ -76,15 +77,60 @@ impl Operands {
             .collect()
     }
 
-    /// The program on the device, whose output begins as the product, against the same in float32 on the
-    /// CPU, the last step in float64. Steps before the last must be such that are rounded correctly.
+    /// A program of these loads and steps that leaves the results of `left`, and the last step's.
+    fn program(&self, loads: Vec<Load>, steps: Vec<ProgramStep>, left: &[usize]) -> Program {
+        let [rows, columns] = self.extents;
+        let last = steps.len() - 1;
+        let results = left.iter().copied().chain([last]).map(|step| (step, self.nodes[0].node)).collect();
+        Program { loads, steps, rows, columns, results }
+    }
+
+    /// As [`Self::check_stored`], where results go to memory of their own.
     fn check(&self, run: &Run, program: &Program, offset: usize) -> Result<(), String> {
-        let mut output = run.upload(&self.product, offset)?;
+        self.check_stored(run, program, offset, &[], None)
+    }
+
+    /// The program on the device, whose last output begins as the product and whose first ones as the values of the
+    /// nodes `overwritten`, against the same in float32 on the CPU, the last step in float64. Steps before the last
+    /// must be such that are rounded correctly. After a `step` with a loss that was not finite all is as it began.
+    fn check_stored(
+        &self,
+        run: &Run,
+        program: &Program,
+        offset: usize,
+        overwritten: &[NodeId],
+        step: Option<StepState>,
+    ) -> Result<(), String> {
+        let own = vec![f32::NAN; self.product.len()];
+        let mut before: Vec<Vec<f32>> = overwritten.iter().map(|&node| self.values(node)).collect();
+        before.resize(program.results.len() - 1, own);
+        before.push(self.product.clone());
+        let mut outputs =
+            before.iter().map(|values| run.upload(values, offset)).collect::<Result<Vec<_>, _>>()?;
+        let step = step.map(|step| run.upload(&[step], 0).map(|buffer| (step, buffer))).transpose()?;
+        let operand = |node, _| match overwritten.iter().position(|other| *other == node) {
+            Some(result) => Read::Overwritten(result),
+            None => Read::View(self.operand(node).buffer.view()),
+        };
+        let unless = step.as_ref().map(|(_, step)| step.view());
         run.kernels()
             .program
-            .run(run.stream(), program, |node| self.operand(node).buffer.view(), &mut output.view_mut())
+            .run(
+                run.stream(),
+                program,
+                operand,
+                &mut outputs.iter_mut().map(Buffer::view_mut).collect::<Vec<_>>(),
+                unless.as_ref(),
+            )
             .map_err(|error| error.to_string())?;
-        let found = run.download(&output)?;
+        let outputs = outputs.iter().map(|output| run.download(output)).collect::<Result<Vec<_>, _>>()?;
+        if step.is_some_and(|(step, _)| step.first_not_finite != StepState::NONE) {
+            let bits = |values: &[Vec<f32>]| values.iter().flatten().map(|x| x.to_bits()).collect::<Vec<_>>();
+            return match bits(&outputs) == bits(&before) {
+                true => Ok(()),
+                false => Err(format!("{before:?} became {outputs:?} after a loss that was not finite")),
+            };
+        }
 
         let load = |load: &Load| match *load {
             Load::Constant(number) => vec![number.get() as f32; self.product.len()],
@@ -100,28 +146,36 @@ impl Operands {
         for step in before {
             let mut result = vec![0.0; self.product.len()];
             match *step {
-                Step::Unary(unary, a) => unary.map(&source(a, &registers), &mut result),
-                Step::Binary(binary, a, b) => {
+                ProgramStep::Unary(unary, a) => unary.map(&source(a, &registers), &mut result),
+                ProgramStep::Binary(binary, a, b) => {
                     binary.map(&source(a, &registers), &source(b, &registers), &mut result);
                 }
             }
             registers.push(result);
         }
+        for ((step, _), found) in program.results.iter().zip(&outputs[..outputs.len() - 1]) {
+            let expected = &registers[program.loads.len() + step];
+            let differ = |(a, b): &(&f32, &f32)| !(a == b || (a.is_nan() && b.is_nan()));
+            if let Some(pair) = found.iter().zip(expected).find(differ) {
+                return Err(format!("the result of step {step}: {pair:?}"));
+            }
+        }
+        let found = &outputs[outputs.len() - 1];
         let mut exact = vec![0.0; self.product.len()];
         let (ulps, operands) = match *last {
-            Step::Unary(unary, a) => {
+            ProgramStep::Unary(unary, a) => {
                 let a = source(a, &registers);
                 unary.map(&wide(&a), &mut exact);
                 (unary_ulps(unary), [a.clone(), a])
             }
-            Step::Binary(binary, a, b) => {
+            ProgramStep::Binary(binary, a, b) => {
                 let [a, b] = [a, b].map(|operand| source(operand, &registers));
                 binary.map(&wide(&a), &wide(&b), &mut exact);
                 (binary_ulps(binary), [a, b])
             }
         };
         let [a, b] = &operands;
-        compare(&format!("{last:?}"), &found, &exact, ulps, |i| format!("{:e} and {:e}", a[i], b[i]))
+        compare(&format!("{last:?}"), found, &exact, ulps, |i| format!("{:e} and {:e}", a[i], b[i]))
     }
 }
 
@@ -153,12 +207,12 @@ pub fn check_operations() -> Result<(), String> {
         };
         let (a, b) = (source(pick[3], 0), source(pick[4], 1));
         let step = match pick[0].checked_sub(Unary::ALL.len()) {
-            None => Step::Unary(Unary::ALL[pick[0]], a),
-            Some(binary) => Step::Binary(Binary::ALL[binary], a, b),
+            None => ProgramStep::Unary(Unary::ALL[pick[0]], a),
+            Some(binary) => ProgramStep::Binary(Binary::ALL[binary], a, b),
         };
-        let [rows, columns] = extents;
-        let steps = vec![Step::Unary(Unary::Neg, full(0)), Step::Unary(Unary::Abs, full(1)), step];
-        let program = Program { loads: operands.loads(), steps, rows, columns };
+        let steps =
+            vec![ProgramStep::Unary(Unary::Neg, full(0)), ProgramStep::Unary(Unary::Abs, full(1)), step];
+        let program = operands.program(operands.loads(), steps, &[]);
         operands
             .check(run, &program, pick[6])
             .map_err(|problem| format!("{step:?} to {extents:?}, offsets {:?}: {problem}", &pick[5..]))
@@ -166,23 +220,27 @@ pub fn check_operations() -> Result<(), String> {
 }
 
 /// An operation that every processor rounds correctly, and its operands.
-fn random_step(random: &mut Random, mut source: impl FnMut(&mut Random) -> Source) -> Step {
+fn random_step(random: &mut Random, mut source: impl FnMut(&mut Random) -> Source) -> ProgramStep {
     const UNARY: [Unary; 4] = [Unary::Neg, Unary::Relu, Unary::Step, Unary::Abs];
     const BINARY: [Binary; 4] = [Binary::Add, Binary::Sub, Binary::Mul, Binary::Div];
     match random.below(3) {
-        0 => Step::Unary(random.pick(&UNARY), source(random)),
-        _ => Step::Binary(random.pick(&BINARY), source(random), source(random)),
+        0 => ProgramStep::Unary(random.pick(&UNARY), source(random)),
+        _ => ProgramStep::Binary(random.pick(&BINARY), source(random), source(random)),
     }
 }
 
-/// Programs of up to 16 steps, whose results wait for readers in any order.
+/// Programs of up to 32 steps, whose results wait for readers in any order; up to four of them are left, of which some go
+/// where operands are read.
 pub fn check_programs() -> Result<(), String> {
     let factors = [
-        ("steps", 16),
+        ("steps", 32),
         ("rows", ROWS.len()),
         ("columns", COLUMNS.len()),
         ("offset of the operands", 3),
-        ("offset of the output", 2),
+        ("offset of the outputs", 2),
+        ("results", 4),
+        ("results in place", 3),
+        ("step", 3),
     ];
     pairwise(&factors, |run, pick| {
         let [rows, columns] = [ROWS[pick[1]], COLUMNS[pick[2]]];
@@ -199,16 +257,29 @@ pub fn check_programs() -> Result<(), String> {
                 _ => Source::Register(registers - 1 - random.below(registers.min(5))),
             }));
         }
-        let program = Program { loads, steps, rows, columns };
-        operands.check(run, &program, pick[4]).map_err(|problem| format!("{program:?}: {problem}"))
+        let mut left: Vec<usize> = (0..pick[5]).map(|_| random.below(steps.len())).collect();
+        left.sort_unstable();
+        left.dedup();
+        left.retain(|&step| step + 1 < steps.len());
+        let overwritten = [0, 1].map(|which| operands.node(Broadcast::Full, which));
+        let overwritten = &overwritten[..pick[6].min(left.len())];
+        let bad = StepState { first_not_finite: 4, ..StepState::new(5) };
+        let step = [None, Some(StepState::new(5)), Some(bad)][pick[7]];
+        let program = operands.program(loads, steps, &left);
+        operands
+            .check_stored(run, &program, pick[4], overwritten, step)
+            .map_err(|problem| format!("{program:?}, over {overwritten:?}, {step:?}: {problem}"))
     })
 }
 
-/// As many results as can wait at a time: from 1 to 8, made of memory first and then put together.
+/// As many results as can wait at a time, made of memory first and then put together until some are left: from 1 to 18,
+/// by every kernel.
 pub fn check_wide_programs() -> Result<(), String> {
-    let factors = [("results", 8), ("rows", ROWS.len()), ("columns", COLUMNS.len())];
+    let factors = [("results", 18), ("left", 4), ("rows", ROWS.len()), ("columns", COLUMNS.len())];
     pairwise(&factors, |run, pick| {
-        let (results, rows, columns) = (pick[0] + 1, ROWS[pick[1]], COLUMNS[pick[2]]);
+        let (rows, columns) = (ROWS[pick[2]], COLUMNS[pick[3]]);
+        let left = (pick[1] + 1).min(pick[0] + 1);
+        let results = (pick[0] + 1).min((32 + left) / 2);
         let mut random = run.random();
         let values = |count| (0..count).map(|_| random.between(-4.0, 4.0) as f32).collect();
         let operands = Operands::new(run, [rows, columns], 0, values)?;
@@ -216,16 +287,20 @@ pub fn check_wide_programs() -> Result<(), String> {
         let mut steps = Vec::new();
         for _ in 0..results {
             let a = Source::Full(operands.node(Broadcast::Full, random.below(2)));
-            steps.push(Step::Binary(Binary::Mul, a, Source::Register(random.below(loads.len()))));
+            steps.push(ProgramStep::Binary(Binary::Mul, a, Source::Register(random.below(loads.len()))));
         }
         // In any order: what has not been read yet is taken at random.
         let mut waiting: Vec<usize> = (loads.len()..loads.len() + results).collect();
-        while waiting.len() > 1 {
+        while waiting.len() > left {
             let [a, b] = [0; 2].map(|_| Source::Register(waiting.swap_remove(random.below(waiting.len()))));
             waiting.push(loads.len() + steps.len());
-            steps.push(Step::Binary(Binary::Sub, a, b));
+            steps.push(ProgramStep::Binary(Binary::Sub, a, b));
         }
-        let program = Program { loads, steps, rows, columns };
+        let last = steps.len() - 1;
+        let mut others: Vec<usize> =
+            waiting.into_iter().map(|it| it - loads.len()).filter(|&it| it != last).collect();
+        others.sort_unstable();
+        let program = operands.program(loads, steps, &others);
         operands.check(run, &program, 0).map_err(|problem| format!("{program:?}: {problem}"))
     })
 }
@@ -240,10 +315,14 @@ pub fn check_programs_over_many_elements() -> Result<(), String> {
         let operands = Operands::new(run, [rows, columns], 0, values)?;
         let per_column = Source::PerColumn(operands.node(Broadcast::PerColumn, 0));
         let steps = vec![
-            Step::Binary(Binary::Mul, Source::Full(operands.node(Broadcast::Full, 0)), Source::Register(4)),
-            Step::Binary(Binary::Add, Source::Register(7), per_column),
+            ProgramStep::Binary(
+                Binary::Mul,
+                Source::Full(operands.node(Broadcast::Full, 0)),
+                Source::Register(4),
+            ),
+            ProgramStep::Binary(Binary::Add, Source::Register(7), per_column),
         ];
-        let program = Program { loads: operands.loads(), steps, rows, columns };
+        let program = operands.program(operands.loads(), steps, &[]);
         operands.check(run, &program, 0)
     })
 }
@@ -257,26 +336,24 @@ pub fn check_a_fused_graph() -> Result<(), String> {
         let x = builder.input("x", [rows, columns]);
         let y = builder.input("y", [rows, columns]);
         let bias = builder.input("bias", [columns]);
-        let mean = builder.input("mean", [rows]).broadcast_along(&[1], [rows, columns]);
+        let mean = builder.input("mean", [rows]);
         let scale = builder.input("scale", Shape::scalar());
-        let z = ((x - mean) * scale + bias).tanh() * y.sigmoid() + (-0.5 * x.pow(2.0)).exp();
-        let output = z.id().ok_or("no node")?;
-        let graph = builder.finish().map_err(|error| error.to_string())?;
-
+        let centred = x - mean.broadcast_along(&[1], [rows, columns]);
+        let z = (centred * scale + bias).tanh() * y.sigmoid() + (-0.5 * x.pow(2.0)).exp();
+        let inputs = [x, y, bias, mean, scale];
         let mut random = run.random();
-        let inputs: Vec<(NodeId, Vec<f64>)> = graph
+        let values = inputs.map(|input| random.values(input.shape().size(), -2.0, 2.0));
+        let function = builder.finish(inputs, z).map_err(|error| error.to_string())?;
+        let on_device: Vec<(NodeId, Buffer<f32>)> = function
+            .inputs
             .iter()
-            .filter(|(_, node)| matches!(node.op, Op::Leaf(Leaf::Input(_))))
-            .map(|(id, node)| (id, random.values(node.shape.size(), -2.0, 2.0)))
-            .collect();
-        let on_device: Vec<(NodeId, Buffer<f32>)> = inputs
-            .iter()
-            .map(|(id, values)| {
+            .zip(&values)
+            .map(|(&input, values)| {
                 let values: Vec<f32> = values.iter().map(|&x| x as f32).collect();
-                Ok((*id, run.upload(&values, 0)?))
+                Ok((input, run.upload(&values, 0)?))
             })
             .collect::<Result<_, String>>()?;
-        let plan = Plan::new(&graph, &[output], &[], 0);
+        let plan = Plan::new(&function.graph, Wanted::outputs(&[function.outputs]));
         let [instruction] = plan.instructions() else {
             return Err(format!("{} instructions", plan.instructions().len()));
         };
@@ -284,15 +361,14 @@ pub fn check_a_fused_graph() -> Result<(), String> {
             return Err(format!("{instruction:?}"));
         };
         let mut result = run.poisoned(rows * columns, 0)?;
-        let operand = |node| on_device.iter().find(|(id, _)| *id == node).unwrap().1.view();
+        let operand = |node, _| Read::View(on_device.iter().find(|(id, _)| *id == node).unwrap().1.view());
         run.kernels()
             .program
-            .run(run.stream(), program, operand, &mut result.view_mut())
+            .run(run.stream(), program, operand, &mut [result.view_mut()], None)
             .map_err(|error| error.to_string())?;
-        let views: Vec<(NodeId, &[f64])> = inputs.iter().map(|(id, values)| (*id, &values[..])).collect();
-        let expected = &evaluate(&graph, &views, &[output])[0];
+        let expected = function.call(values.each_ref().map(|values| &values[..])).unwrap();
         // A dozen roundings of numbers up to 14.
-        support::compare("the graph", &wide(&run.download(&result)?), expected, 1e-5)
+        support::compare("the graph", &wide(&run.download(&result)?), &expected, 1e-5)
     })
 }
 
@@ -326,8 +402,8 @@ fn a_program_over_nothing_launches_nothing() {
     let result = pairwise(&[("extents", 2)], |run, pick| {
         let extents = [[0, 3], [3, 0]][pick[0]];
         let operands = Operands::new(run, extents, 0, |count| vec![1.0; count])?;
-        let steps = vec![Step::Binary(Binary::Add, Source::Register(4), Source::Register(6))];
-        let program = Program { loads: operands.loads(), steps, rows: extents[0], columns: extents[1] };
+        let steps = vec![ProgramStep::Binary(Binary::Add, Source::Register(4), Source::Register(6))];
+        let program = operands.program(operands.loads(), steps, &[]);
         operands.check(run, &program, 0)
     });
     result.unwrap();
@@ -337,15 +413,21 @@ fn a_program_over_nothing_launches_nothing() {
 fn operands_of_a_program_that_do_not_fit_are_refused_with_the_kernel_and_both_sizes() {
     let result = pairwise(&[], |run, _| {
         let operands = Operands::new(run, [2, 3], 0, |count| vec![1.0; count])?;
-        let [full, per_column] = [Broadcast::Full, Broadcast::PerColumn].map(|kind| operands.node(kind, 0));
+        let [full, per_column, per_row] =
+            [Broadcast::Full, Broadcast::PerColumn, Broadcast::PerRow].map(|kind| operands.node(kind, 0));
         let refused = |loads: &[Load], step, rows, columns| {
-            let program = Program { loads: loads.to_vec(), steps: vec![step], rows, columns };
+            let program = operands.program(loads.to_vec(), vec![step], &[]);
+            let program = Program { rows, columns, ..program };
             let mut output = run.poisoned(6, 0).unwrap();
-            let operand = |node| operands.operand(node).buffer.view();
-            let result = run.kernels().program.run(run.stream(), &program, operand, &mut output.view_mut());
+            let operand = |node, _| match node == per_row {
+                true => Read::Overwritten(0),
+                false => Read::View(operands.operand(node).buffer.view()),
+            };
+            let outputs = &mut [output.view_mut()];
+            let result = run.kernels().program.run(run.stream(), &program, operand, outputs, None);
             result.unwrap_err().to_string()
         };
-        let read = |source| Step::Unary(Unary::Exp, source);
+        let read = |source| ProgramStep::Unary(Unary::Exp, source);
         let first = Source::Register(0);
         let name = |node: NodeId| format!("kernel program_4: node {}", node.index());
         assert_eq!(
@@ -371,6 +453,10 @@ fn operands_of_a_program_that_do_not_fit_are_refused_with_the_kernel_and_both_si
         assert_eq!(
             refused(&[Load::Product], read(Source::Register(1)), 2, 3),
             "kernel program_4: step 0 reads register 1, and only 1 come before it"
+        );
+        assert_eq!(
+            refused(&[Load::PerRow(per_row)], read(first), 2, 3),
+            format!("{}, read PerRow, lies where result 0 goes", name(per_row))
         );
         assert!(
             refused(&[], read(Source::Full(full)), usize::MAX, 3)

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use cotangent::data::{Gather, Normalisation, Shifts, Split};
-use cotangent::exec::cuda::{BatchOrder, CudaError, DeviceSplit, StepState};
+use cotangent::exec::cuda::{BatchOrder, CudaError, DeviceSplit, DeviceUpdate, StepState};
 use cotangent::ops::{Draw, DropoutMask};
-use cotangent::optim::{Adam, Optimizer, Piece, Sgd, Step};
+use cotangent::optim::{Adam, Optimizer, Piece, Sgd};
+
+use crate::support::steps::Step;
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaGraph, CudaStream, DriverError};
 
+use super::optimizers::table;
 use super::support::{Buffer, Run, pairwise};
 use crate::support::compare;
 
@@ -20,49 +23,28 @@ const RULES: [Optimizer; 3] = [
 
 pub fn check_steps_are_counted() -> Result<(), String> {
     const STARTS: [u64; 4] = [0, 1, 1000, (1 << 33) - 1];
-    let factors = [("start", STARTS.len()), ("optimizer", RULES.len())];
+    // A step takes as many scalars as it takes: an evaluation none.
+    let factors = [("start", STARTS.len()), ("scalars", 7)];
     pairwise(&factors, |run, pick| {
-        let (start, optimizer) = (STARTS[pick[0]], RULES[pick[1]]);
-        let weight_decay = 0.25;
-        let rates = [0.1, 0.03];
-        let on_device = run.upload(&rates, 1)?;
-        // An epoch in the midst of a run: ended two steps ago, if there were any.
-        let before =
-            StepState { epoch_start: start.saturating_sub(2), first_not_finite: 5, ..StepState::new(start) };
+        let (start, count) = (STARTS[pick[0]], pick[1]);
+        let table: Vec<f32> = (0..2 * count).map(|k| 0.5 + k as f32).collect();
+        let on_device = run.upload(&table, 1)?;
+        let mut scalars = run.poisoned::<f32>(count, 3)?;
+        let before = StepState { first_not_finite: 5, ..StepState::new(start) };
         let mut step = run.upload(&[before], 0)?;
         let kernels = &run.kernels().optimizers;
-        kernels.begin_epoch(run.stream(), &mut step.view_mut()).map_err(text)?;
-        for (rate, number) in rates.into_iter().chain([f64::NAN]).zip(start + 1..) {
-            kernels
-                .begin_step(run.stream(), &optimizer, weight_decay, &on_device.view(), &mut step.view_mut())
-                .map_err(text)?;
-            let found = run.download(&step)?[0];
-            let case = format!("{optimizer:?}, step {number}: {found:?}");
-            if (found.number, found.epoch_start, found.first_not_finite) != (number, start, 5) {
-                return Err(format!("{case}, with the epoch's start {start}"));
+        let rows = table.chunks(count.max(1)).map(<[f32]>::to_vec).chain([vec![f32::NAN; count]]);
+        for (expected, number) in rows.zip(start + 1..) {
+            let (to, state) = (&mut scalars.view_mut(), &mut step.view_mut());
+            kernels.begin_step(run.stream(), &on_device.view(), to, state).map_err(text)?;
+            let (found, scalars) = (run.download(&step)?[0], run.download(&scalars)?);
+            if found != (StepState { number, epoch_start: start, first_not_finite: 5 }) {
+                return Err(format!("step {number}: {found:?}, with the epoch's start {start}"));
             }
-            let (m_correction, v_correction) = match optimizer {
-                Optimizer::Adam(Adam { beta1, beta2, .. }) => {
-                    let correction = |beta: f64| 1.0 / (1.0 - beta.powf(number as f64));
-                    (correction(beta1), correction(beta2))
-                }
-                _ => (1.0, 1.0),
-            };
-            // Both sides round results of 64 bits once.
-            let close = |found: f32, expected: f64| {
-                (f64::from(found) - expected).abs() <= f64::from(f32::EPSILON) * expected.abs()
-            };
-            if !close(found.m_correction, m_correction) || !close(found.v_correction, v_correction) {
-                return Err(format!("{case}, not corrections of {m_correction} and {v_correction}"));
-            }
-            // A rate for every step of the epoch; after it none.
-            let agree = if rate.is_nan() {
-                found.learning_rate.is_nan() && found.decay.is_nan()
-            } else {
-                found.learning_rate == rate as f32 && close(found.decay, 1.0 - rate * weight_decay)
-            };
-            if !agree {
-                return Err(format!("{case}, not a learning rate of {rate}"));
+            // A row for every step of the epoch; after it none.
+            let agree = |(a, b): (&f32, &f32)| a == b || (a.is_nan() && b.is_nan());
+            if scalars.len() != expected.len() || !scalars.iter().zip(&expected).all(agree) {
+                return Err(format!("step {number}: {scalars:?}, not {expected:?}"));
             }
         }
         Ok(())
@@ -70,7 +52,7 @@ pub fn check_steps_are_counted() -> Result<(), String> {
 }
 
 #[test]
-fn steps_are_counted_and_get_their_rates_and_corrections() {
+fn steps_are_counted_and_get_their_scalars() {
     check_steps_are_counted().unwrap();
 }
 
@@ -91,7 +73,8 @@ struct Training {
     shifts: Shifts,
     mask_rule: DropoutMask,
     step: Buffer<StepState>,
-    rates: Buffer<f64>,
+    table: Buffer<f32>,
+    scalars: Buffer<f32>,
     order: Buffer<u32>,
     bytes: Buffer<u8>,
     classes: Buffer<u8>,
@@ -112,8 +95,8 @@ impl Training {
     fn launch(&mut self, run: &Run, rows: usize) -> Result<(), CudaError> {
         let (kernels, stream) = (run.kernels(), &self.stream.clone());
         let pixels = rows * PIXELS;
-        let step = &mut self.step.view_mut();
-        kernels.optimizers.begin_step(stream, &self.optimizer, WEIGHT_DECAY, &self.rates.view(), step)?;
+        let (scalars, step) = (&mut self.scalars.view_mut(), &mut self.step.view_mut());
+        kernels.optimizers.begin_step(stream, &self.table.view(), scalars, step)?;
         let split =
             DeviceSplit { images: self.bytes.view(), labels: self.classes.view(), rows: 3, columns: 4 };
         let which = BatchOrder { step: self.step.view(), order: self.order.view(), batch_size: BATCH };
@@ -131,9 +114,15 @@ impl Training {
         let (mut parameters, mut means) = (self.parameters.view_mut(), self.means.view_mut());
         let mut squares = self.squares.view_mut();
         let mut squares = squares.slice_mut(..pixels);
-        let second = (self.optimizer.state_per_parameter() == 2).then_some(&mut squares);
         let (theta, means) = (&mut parameters.slice_mut(..pixels), &mut means.slice_mut(..pixels));
-        kernels.optimizers.update(stream, &self.optimizer, &self.step.view(), theta, &images, means, second)
+        let scalars = self.scalars.view();
+        let update = DeviceUpdate {
+            scalars: &(0..scalars.len()).map(|k| scalars.slice(k..k + 1)).collect::<Vec<_>>(),
+            parameters: theta,
+            gradients: &images,
+            state: &mut [means, &mut squares].into_iter().take(self.optimizer.states()).collect::<Vec<_>>(),
+        };
+        kernels.optimizers.update(stream, &self.optimizer, &self.step.view(), update)
     }
 
     fn captured(&mut self, run: &Run, rows: usize) -> Result<CudaGraph, String> {
@@ -167,7 +156,8 @@ pub fn check_a_captured_step_serves_every_step() -> Result<(), String> {
             shifts,
             mask_rule: mask_rule.clone(),
             step: run.upload(&[StepState::new(updates)], 0)?,
-            rates: run.poisoned(STEPS, 0)?,
+            table: run.poisoned(STEPS * optimizer.scalars().len(), 0)?,
+            scalars: run.poisoned(optimizer.scalars().len(), 0)?,
             order: run.poisoned(IMAGES, 0)?,
             bytes: run.upload(&split.images, 0)?,
             classes: run.upload(&split.labels, 0)?,
@@ -190,8 +180,15 @@ pub fn check_a_captured_step_serves_every_step() -> Result<(), String> {
             let rates = random.values(STEPS, 0.01, 0.1);
             let stream = training.stream.clone();
             stream.memcpy_htod(&order, &mut training.order.view_mut()).map_err(driver)?;
-            stream.memcpy_htod(&rates, &mut training.rates.view_mut()).map_err(driver)?;
-            run.kernels().optimizers.begin_epoch(&stream, &mut training.step.view_mut()).map_err(text)?;
+            let step = |position: usize| Step {
+                number: updates + epoch * STEPS as u64 + position as u64 + 1,
+                learning_rate: rates[position],
+                weight_decay: WEIGHT_DECAY,
+            };
+            let table = table(&optimizer, (0..STEPS).map(step));
+            stream.memcpy_htod(&table, &mut training.table.view_mut()).map_err(driver)?;
+            let begun = StepState::new(updates + epoch * STEPS as u64);
+            stream.memcpy_htod(&[begun], &mut training.step.view_mut()).map_err(driver)?;
             for (position, indices) in order.chunks(BATCH).enumerate() {
                 let draw = Draw { seed: SEED, step: updates + epoch * STEPS as u64 + position as u64 };
                 match indices.len() {
@@ -227,18 +224,11 @@ pub fn check_a_captured_step_serves_every_step() -> Result<(), String> {
                 if found != (correct, total) {
                     return Err(format!("{}: {found:?}, not {:?}", at("sums"), (correct, total)));
                 }
-                let step = Step {
-                    number: draw.step + 1,
-                    learning_rate: rates[position],
-                    weight_decay: WEIGHT_DECAY,
-                };
                 let gradients: Vec<f64> = images.iter().map(|&x| f64::from(x)).collect();
-                let seconds = if optimizer.state_per_parameter() == 2 { pixels } else { 0 };
+                let seconds = if optimizer.states() == 2 { pixels } else { 0 };
                 let squares = &mut squares[..seconds];
-                optimizer.update(
-                    step,
-                    [Piece::new(&mut theta[..pixels], &gradients, &mut means[..pixels], squares)],
-                );
+                let piece = Piece::new(&mut theta[..pixels], &gradients, &mut means[..pixels], squares);
+                step(position).update(&optimizer, piece);
                 let found: Vec<f64> =
                     run.download(&training.parameters)?.into_iter().map(f64::from).collect();
                 // Six steps with some ten roundings each, of quotients that move θ by less than 1.

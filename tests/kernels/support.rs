@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 pub use cotangent::errors::with_causes as chain;
-use cotangent::exec::cuda::{Device, Images, Kernels};
+use cotangent::exec::cuda::{Device, KernelImages, Kernels};
 use cudarc::driver::{CudaSlice, CudaStream, CudaView, CudaViewMut, DeviceRepr, DriverError};
 
 use crate::emulator::{Sanitizer, Schedule, emulator, sanitizer};
@@ -57,8 +57,8 @@ fn open_gpus() -> Vec<Gpu> {
 /// A device newly opened: the emulated one of this number, or the real card.
 pub fn opened(ordinal: usize) -> Device {
     let images = match on_real_card() {
-        true => Images::find().unwrap(),
-        false => Images::file(emulator().built.image.clone()).unwrap(),
+        true => KernelImages::find().unwrap(),
+        false => KernelImages::file(emulator().built.image.clone()).unwrap(),
     };
     let device = Device::open_with(ordinal, &images).unwrap_or_else(|error| panic!("{}", chain(&error)));
     let name = device.name();

@@ -1,13 +1,13 @@
 //! Every number is printed as it is, in all formats alike.
 
-use cotangent::backprop::format::{Results, csv, json, page};
-use cotangent::backprop::{Backprop, Notation, Problem};
-use cotangent::document::{Paper, TextStyle, latex, markdown, text};
+use cotangent::backprop::format::{Findings, csv, json, page};
+use cotangent::backprop::{Backprop, MatrixNotation, Problem};
+use cotangent::document::{Paper, TextPage, latex, markdown, text};
 
 use super::solved;
 
-fn results(found: &Backprop) -> Results<'_> {
-    Results { found, origin: "seed 3", torch: None, device: None }
+fn results(found: &Backprop) -> Findings<'_> {
+    Findings { found, origin: "seed 3", torch: None, device: None }
 }
 
 /// The rows under a matrix's name, its groups of columns put side by side again.
@@ -35,7 +35,8 @@ fn matrix(page: &str, name: &str) -> Vec<Vec<f64>> {
 fn text_markdown_csv_and_json_hold_the_same_numbers() {
     let found = solved(&Problem::random(&[5, 4, 3, 2], 50, 3).unwrap());
     let page_of = |notation| page(&results(&found), notation, 15, None);
-    let pages = [text(&page_of(Notation::Text), TextStyle::PLAIN), markdown(&page_of(Notation::Text))];
+    let pages =
+        [text(&page_of(MatrixNotation::Text), TextPage::PLAIN), markdown(&page_of(MatrixNotation::Text))];
     let object: serde_json::Value = serde_json::from_str(&json(&results(&found)).unwrap()).unwrap();
     let table = csv(&found).unwrap();
     let mut lines = table.lines().skip(1);
@@ -86,7 +87,7 @@ fn text_markdown_csv_and_json_hold_the_same_numbers() {
 #[test]
 fn latex_holds_every_entry_and_rule() {
     let found = solved(&Problem::random(&[5, 4, 3, 2], 50, 3).unwrap());
-    let document = latex(&page(&results(&found), Notation::Latex, 4, None), Paper::Portrait);
+    let document = latex(&page(&results(&found), MatrixNotation::Latex, 4, None), Paper::Portrait);
     assert!(document.contains(r"$V_{4}.\mathrm{g} = {W_{3}}^{\mathsf{T}}\, V_{5}.\mathrm{g}$"));
     assert!(document.contains(
         r"z = \tfrac{1}{2}\lVert Y - W_{3} \operatorname{relu}(W_{2} \operatorname{relu}(W_{1}\, X)) \rVert^{2}"
@@ -130,9 +131,9 @@ fn latex_matrix(document: &str, name: &str) -> Vec<Vec<f64>> {
 #[test]
 fn a_terminal_shows_the_ends_of_wide_matrices_and_no_line_is_too_long() {
     let found = solved(&Problem::random(&[5, 4, 3, 2], 50, 0).unwrap());
-    let page = page(&results(&found), Notation::Text, 4, None);
-    let on_terminal = text(&page, TextStyle { elide: true, ..TextStyle::PLAIN });
-    let in_file = text(&page, TextStyle::PLAIN);
+    let page = page(&results(&found), MatrixNotation::Text, 4, None);
+    let on_terminal = text(&page, TextPage { elide: true, ..TextPage::PLAIN });
+    let in_file = text(&page, TextPage::PLAIN);
     assert!(on_terminal.contains('…') && !in_file.contains('…'));
     assert!(on_terminal.lines().count() * 2 < in_file.lines().count());
     for line in on_terminal.lines().chain(in_file.lines()) {

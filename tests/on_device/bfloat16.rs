@@ -4,7 +4,7 @@ use cotangent::exec::cuda::Factor;
 use half::bf16;
 
 use super::*;
-use crate::determinism::optimizers;
+use crate::determinism::usual;
 
 /// The number of a device that multiplies bfloat16: this emulated one, or the card, if it does.
 fn with_tensor_cores(emulated: usize) -> Option<usize> {
@@ -14,10 +14,9 @@ fn with_tensor_cores(emulated: usize) -> Option<usize> {
 
 #[test]
 fn products_in_bfloat16_train_as_those_in_float32_do_but_for_their_rounding() {
-    let job = real_network(optimizers()[3], [1000, 300], 0.0);
+    let job = real_network(usual(OptimizerName::Adam), [1000, 300], 0.0);
     let Some(number) = with_tensor_cores(1) else { return };
-    let engine =
-        |products| CudaEngine::new(job.clone(), device(number), (Launching::Graph, products)).unwrap();
+    let engine = |products| opened_on_device(&job, number, (Launching::Graph, products)).unwrap();
     let (mut single, mut half) = (engine(Products::F32), engine(Products::Bf16));
     assert!(bits(&mut single) == bits(&mut half), "the weights are float32 in both");
     let (expected, found) = (train(&mut single, &job, 2, 1e-3), train(&mut half, &job, 2, 1e-3));
@@ -26,19 +25,20 @@ fn products_in_bfloat16_train_as_those_in_float32_do_but_for_their_rounding() {
         let difference = (found - expected).abs() / expected;
         assert!(difference <= 0.02 && difference > 1e-7, "{found}, beside {expected}");
     }
-    let accuracy = |engine: &mut CudaEngine| engine.evaluate(Set::Test).unwrap().0.accuracy();
+    let accuracy = |engine: &mut Engine| engine.evaluate(Set::Test).unwrap().0.accuracy();
     let (single, half) = (accuracy(&mut single), accuracy(&mut half));
     assert!((single - half).abs() <= 0.05 && half > 0.6, "{half}, beside {single}");
 }
 
 #[test]
 fn weights_and_state_stay_float32() {
-    let job = small_network(optimizers()[3], 2);
+    let job = small_network(usual(OptimizerName::Adam), 2);
     let Some(number) = with_tensor_cores(2) else { return };
     let how = (Launching::Graph, Products::Bf16);
-    let mut engine = CudaEngine::new(job.clone(), device(number), how).unwrap();
+    let mut engine = opened_on_device(&job, number, how).unwrap();
     train(&mut engine, &job, 1, 1e-6); // steps smaller than bfloat16 could hold
-    let before = job.model.initial_parameters(job.seed);
+    let mut before = vec![0.0; job.model.parameter_count()];
+    job.model.initialize(job.seed, &mut before);
     let after = engine.snapshot().unwrap().parameters.to_vec();
     let moved = before.iter().zip(&after).filter(|(a, b)| a != b).count();
     assert!(moved > before.len() / 2, "{moved} of {} weights moved", before.len());

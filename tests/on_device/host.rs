@@ -1,7 +1,7 @@
 //! Within an epoch the host allocates nothing and waits for nothing: the emulated driver counts its calls.
 
 use super::*;
-use crate::determinism::optimizers;
+use crate::determinism::usual;
 
 const ALLOCATIONS: [&str; 8] = [
     "cuMemAlloc_v2",
@@ -33,27 +33,26 @@ fn within_an_epoch_the_host_launches_graphs_and_looks_at_events_and_nothing_else
     if on_real_card() {
         return;
     }
-    let job = small_network(optimizers()[3], 40);
+    let job = small_network(usual(OptimizerName::Adam), 40);
     let mut engine = on_device(&job, 1, Launching::Graph);
     train(&mut engine, &job, 1, 1e-3); // warm-up
     let order: Vec<u32> = (0..job.data.train.len() as u32).collect();
-    let epoch = Epoch { order: &order, learning_rates: &[1e-3; 41] };
     emulator().clear_calls();
     let mut within = Vec::new();
     engine
-        .epoch(epoch, &mut |_| {
+        .epoch(&order, &[1e-3; 41], &mut |_| {
             within.push((calls(&ALLOCATIONS), calls(&WAITS), calls(&["cuGraphLaunch"])));
             true
         })
         .unwrap();
-    // Two copies begin the epoch, of its order and its learning rates.
+    // Three copies begin the epoch, of its order, its scalars and the number of its first step.
     assert!(within.len() > 10, "{within:?}");
-    assert!(within.iter().all(|&(allocations, waits, _)| (allocations, waits) == (0, 2)), "{within:?}");
+    assert!(within.iter().all(|&(allocations, waits, _)| (allocations, waits) == (0, 3)), "{within:?}");
     assert_eq!(within.last().map(|(_, _, launches)| *launches), Some(41));
     // And three copies and one wait end it.
-    assert_eq!((calls(&ALLOCATIONS), calls(&WAITS)), (0, 6));
-    assert_eq!((calls(&["cuGraphLaunch"]), calls(&["cuLaunchKernel"])), (41, 1));
+    assert_eq!((calls(&ALLOCATIONS), calls(&WAITS)), (0, 7));
+    assert_eq!((calls(&["cuGraphLaunch"]), calls(&["cuLaunchKernel"])), (41, 0));
     // The counter does count.
     engine.snapshot().unwrap();
-    assert!(calls(&WAITS) > 6);
+    assert!(calls(&WAITS) > 7);
 }

@@ -5,19 +5,19 @@ mod bfloat16;
 mod failure;
 mod host;
 mod orders;
+mod stores;
 mod training;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use cotangent::data::{Dataset, Normalisation, Shifts, Split};
-use cotangent::exec::Team;
-use cotangent::exec::cuda::{Device, Launching, Products};
-use cotangent::model::{Activation, Perceptron};
-use cotangent::optim::Optimizer;
-use cotangent::train::engine::cpu::CpuEngine;
-use cotangent::train::engine::cuda::CudaEngine;
-use cotangent::train::engine::{Engine, Epoch, Job, Set, Snapshot};
+use cotangent::exec::cuda::{CudaExecutor, Device, Launching, Products};
+use cotangent::exec::{CpuExecutor, Executor, Team};
+use cotangent::nn::{Activation, Sequential, perceptron};
+use cotangent::optim::{Optimizer, OptimizerName};
+use cotangent::train::TrainError;
+use cotangent::train::engine::{Counts, Engine, Job, OnDevice, Plans, Set, Snapshot};
 
 use crate::emulator::{Schedule, emulator};
 use crate::kernels::support::{on_real_card, opened};
@@ -47,25 +47,27 @@ fn first(split: &Split, count: usize) -> Split {
 
 /// The network of the README on the first images of MNIST, so many for training and for the test.
 fn real_network(optimizer: Optimizer, [train, test]: [usize; 2], dropout: f64) -> Job {
-    let data = Dataset { train: first(&mnist().train, train), test: first(&mnist().test, test), classes: 10 };
-    let model = Perceptron { widths: vec![784, 512, 256, 10], activation: Activation::Relu, dropout };
+    let [train, test] =
+        [(&mnist().train, train), (&mnist().test, test)].map(|(split, count)| first(split, count));
+    let data = Dataset { train: Arc::new(train), test: Arc::new(test), classes: 10 };
+    let model = perceptron(&[784, 512, 256, 10], Activation::Relu, dropout);
     job(model, optimizer, data)
 }
 
 /// A small network on noise of 18 x 18 pixels, whose last batch is smaller.
 fn small_network(optimizer: Optimizer, batches: usize) -> Job {
     let data = Dataset {
-        train: crate::determinism::images(32 * batches + 12),
-        test: crate::determinism::images(75),
+        train: Arc::new(crate::determinism::images(32 * batches + 12)),
+        test: Arc::new(crate::determinism::images(75)),
         classes: 10,
     };
-    let model = Perceptron { widths: vec![324, 48, 33, 10], activation: Activation::Tanh, dropout: 0.25 };
+    let model = perceptron(&[324, 48, 33, 10], Activation::Tanh, 0.25);
     Job { batch_size: 32, weight_decay: 0.01, ..job(model, optimizer, data) }
 }
 
-fn job(model: Perceptron, optimizer: Optimizer, data: Dataset) -> Job {
+fn job(model: Sequential, optimizer: Optimizer, data: Dataset) -> Job {
     Job {
-        model,
+        model: Arc::new(model),
         optimizer,
         weight_decay: 0.0,
         seed: 5,
@@ -77,9 +79,19 @@ fn job(model: Perceptron, optimizer: Optimizer, data: Dataset) -> Job {
     }
 }
 
-fn on_cpu(job: &Job) -> CpuEngine {
-    let team = Team::new(1).unwrap();
-    CpuEngine::new(job.clone(), team).unwrap()
+fn engine(job: &Job, executor: Box<dyn Executor>, device: Option<OnDevice>) -> Result<Engine, TrainError> {
+    let counts = Counts {
+        batch_size: job.batch_size,
+        training: job.data.train.len(),
+        test: job.data.test.len(),
+        validation: job.validation.as_ref().map_or(0, |split| split.len()),
+        seed: job.seed,
+    };
+    Engine::new(job.clone(), Plans::new(&*job.model, &job.optimizer, counts, executor, device)?)
+}
+
+fn on_cpu(job: &Job) -> Engine {
+    engine(job, Box::new(CpuExecutor::new(Team::new(1).unwrap())), None).unwrap()
 }
 
 /// A device of this thread: of the emulated ones the one of this number, modulo theirs.
@@ -88,8 +100,14 @@ fn device(number: usize) -> Arc<Device> {
     Arc::new(opened(number % devices))
 }
 
-fn on_device(job: &Job, number: usize, launching: Launching) -> CudaEngine {
-    CudaEngine::new(job.clone(), device(number), (launching, Products::F32)).unwrap()
+fn opened_on_device(job: &Job, number: usize, how: (Launching, Products)) -> Result<Engine, TrainError> {
+    let device = device(number);
+    let name = format!("cuda:{} ({})", device.ordinal(), device.name());
+    engine(job, Box::new(CudaExecutor::new(device, how).unwrap()), Some(OnDevice { name, launching: how.0 }))
+}
+
+fn on_device(job: &Job, number: usize, launching: Launching) -> Engine {
+    opened_on_device(job, number, (launching, Products::F32)).unwrap()
 }
 
 /// Sets the schedule of the emulated devices on this thread.
@@ -100,15 +118,15 @@ fn set_schedule(schedule: Schedule) {
 }
 
 /// Trains for whole epochs in the order of the images; the objective of each.
-fn train(engine: &mut dyn Engine, job: &Job, epochs: usize, learning_rate: f64) -> Vec<f64> {
+fn train(engine: &mut Engine, job: &Job, epochs: usize, learning_rate: f64) -> Vec<f64> {
     let order: Vec<u32> = (0..job.data.train.len() as u32).collect();
     let learning_rates = vec![learning_rate; order.len().div_ceil(job.batch_size)];
-    let epoch = Epoch { order: &order, learning_rates: &learning_rates };
-    (0..epochs).map(|_| engine.epoch(epoch, &mut |_| true).unwrap().0.objective()).collect()
+    let mut epoch = || engine.epoch(&order, &learning_rates, &mut |_| true).unwrap().0;
+    (0..epochs).map(|_| epoch().objective()).collect()
 }
 
 /// Parameters and state as bits, and the step.
-fn bits(engine: &mut dyn Engine) -> (Vec<u32>, u64) {
+fn bits(engine: &mut Engine) -> (Vec<u32>, u64) {
     let Snapshot { parameters, state, step } = engine.snapshot().unwrap();
     (parameters.iter().chain(state).map(|x| x.to_bits()).collect(), step)
 }

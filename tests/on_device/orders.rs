@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use cotangent::exec::cuda::{CudaPlan, DeviceArena, DeviceDraw, Lanes, Launching, Products, StepState};
-use cotangent::exec::order::Order;
+use cotangent::exec::Wanted;
+use cotangent::exec::cuda::{
+    CudaPlan, DeviceArena, DeviceDraw, Lanes, Launching, Order, Products, StepState, upload,
+};
 use cotangent::graph::NodeId;
-use cotangent::ops::{Builder, Graph};
+use cotangent::ops::{Builder, Function};
+use cotangent::step;
 
 use super::*;
-use crate::determinism::optimizers;
+use crate::determinism::{optimizers, usual};
 
-fn schedules() -> impl Iterator<Item = Schedule> {
+pub fn schedules() -> impl Iterator<Item = Schedule> {
     let random = (0..8).map(Schedule::Random);
     [Schedule::FirstInFirstOut, Schedule::LastInFirstOut].into_iter().chain(random)
 }
@@ -45,7 +48,7 @@ impl MapBits for Vec<f64> {
 }
 
 /// Two chains from one input, which only their end brings together: sums keep their steps apart.
-fn two_chains() -> (Graph, NodeId, NodeId) {
+fn two_chains() -> Function<NodeId, NodeId> {
     let builder = Builder::new();
     let x = builder.input("x", [40, 30]);
     let chain = |factor: f64| {
@@ -57,20 +60,20 @@ fn two_chains() -> (Graph, NodeId, NodeId) {
         y
     };
     let (left, right) = (chain(0.9), chain(-0.7));
-    let (output, x) = ((left + right).id().unwrap(), x.id().unwrap());
-    (builder.finish().unwrap(), x, output)
+    builder.finish(x, left + right).unwrap()
 }
 
 /// The output's bits under many schedules, with places for this order and captured by that.
-fn results(graph: &Graph, [x, output]: [NodeId; 2], plan: &CudaPlan, order: &Order) -> BTreeSet<Vec<u32>> {
+fn results(function: &Function<NodeId, NodeId>, plan: &CudaPlan, order: &Order) -> BTreeSet<Vec<u32>> {
+    let (x, output) = (function.inputs, function.outputs);
     let device = device(1);
     let lanes = Lanes::new(&device).unwrap();
     let stream = lanes.main();
     let mut arena = DeviceArena::new(&device, stream, plan.arena()).unwrap();
-    let step = device.upload(stream, &[StepState::new(1)]).unwrap();
+    let step = upload(stream, &[StepState::new(1)]).unwrap();
     let step = step.as_view();
     let draw = DeviceDraw { seed: 0, step: &step };
-    let size = graph[x].shape.size();
+    let size = function.graph[x].shape.size();
     let values: Vec<f32> = (0..size).map(|i| (i as f32 * 0.37).sin()).collect();
     arena.upload(stream, plan.place(x), &values).unwrap();
     let mut launch = |task: usize, stream: &_| plan.launch(device.kernels(), stream, task, &mut arena, draw);
@@ -92,17 +95,22 @@ fn results(graph: &Graph, [x, output]: [NodeId; 2], plan: &CudaPlan, order: &Ord
 
 #[test]
 fn branches_have_memory_of_their_own_and_a_planted_sharing_is_found() {
-    let (graph, x, output) = two_chains();
-    let branching = CudaPlan::new(&graph, &[output], &[], 0, (Products::F32, device(1).tuning()));
-    let right = results(&graph, [x, output], &branching, branching.order());
+    let chains = two_chains();
+    let branching =
+        CudaPlan::new(&chains.graph, Wanted::outputs(&[chains.outputs]), (Products::F32, device(1).tuning()));
+    let right = results(&chains, &branching, branching.order());
     assert_eq!(right.len(), 1);
     // Places for one task after another, while the chains run side by side.
-    let in_sequence = CudaPlan::in_sequence(&graph, &[output], &[], 0, (Products::F32, device(1).tuning()));
+    let in_sequence = CudaPlan::in_sequence(
+        &chains.graph,
+        Wanted::outputs(&[chains.outputs]),
+        (Products::F32, device(1).tuning()),
+    );
     assert!(in_sequence.arena() < branching.arena());
-    assert!(results(&graph, [x, output], &in_sequence, in_sequence.order()) == right);
+    assert!(results(&chains, &in_sequence, in_sequence.order()) == right);
     if !on_real_card() {
         let side_by_side = Order::new(in_sequence.accesses());
-        let found = results(&graph, [x, output], &in_sequence, &side_by_side);
+        let found = results(&chains, &in_sequence, &side_by_side);
         assert!(found.len() > 1, "the chains overwrote each other, and nobody noticed");
     }
 }
@@ -112,24 +120,26 @@ fn a_forgotten_dependency_is_found() {
     if on_real_card() {
         return;
     }
-    let (graph, x, output) = two_chains();
-    let plan = CudaPlan::new(&graph, &[output], &[], 0, (Products::F32, device(1).tuning()));
-    let right = results(&graph, [x, output], &plan, plan.order());
+    let chains = two_chains();
+    let plan =
+        CudaPlan::new(&chains.graph, Wanted::outputs(&[chains.outputs]), (Products::F32, device(1).tuning()));
+    let right = results(&chains, &plan, plan.order());
     for forgetful in 0..plan.accesses().len() {
         let mut accesses = plan.accesses().to_vec();
-        let reads_an_input = accesses[forgetful].reads == [x.index()];
+        let reads_an_input = accesses[forgetful].reads == [chains.inputs.index()];
         accesses[forgetful].reads.clear();
-        let found = results(&graph, [x, output], &plan, &Order::new(&accesses));
+        let found = results(&chains, &plan, &Order::new(&accesses));
         assert!(reads_an_input || found != right, "task {forgetful}");
     }
 }
 
 #[test]
 fn a_training_step_has_parallel_branches() {
-    let job = real_network(optimizers()[3], [128, 1], 0.0);
-    let network = job.model.training(128).unwrap();
-    let outputs = [&[network.losses, network.logits()][..], &network.gradients].concat();
-    let plan = CudaPlan::new(&network.graph, &outputs, &[], 0, (Products::F32, device(1).tuning()));
+    let job = real_network(usual(OptimizerName::Adam), [128, 1], 0.0);
+    let step = step::training(&*job.model, &job.optimizer, 128).unwrap();
+    let outputs = [step.outputs.losses, step.outputs.logits];
+    let wanted = Wanted { stores: &step.stores, ..Wanted::outputs(&outputs) };
+    let plan = CudaPlan::new(&step.graph, wanted, (Products::F32, device(1).tuning()));
     let order = plan.order();
     let last = order.len() - 1;
     let side_by_side = |a: usize, b: usize| !order.precedes(a, b) && !order.precedes(b, a);

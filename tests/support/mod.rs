@@ -3,41 +3,70 @@
 #[cfg(target_os = "linux")]
 mod on_device;
 pub mod random_graph;
+pub mod steps;
 
 use std::fmt::Write;
 
-use cotangent::exec::evaluate_with;
 use cotangent::float::Float;
 use cotangent::graph::{NodeId, Shape};
-use cotangent::ops::{Draw, Graph, Rule};
+use cotangent::ops::{Draw, Function, Graph, Rule, Tree};
 use cotangent::random::{ChaCha8Rng, Purpose, below, chacha, uniform};
-
-/// Input nodes with their values.
-pub type Inputs = Vec<(NodeId, Vec<f64>)>;
 
 /// Whether all is to be tested that takes more than a few minutes: `COTANGENT_TEST_ALL=1`.
 pub fn everything() -> bool {
     std::env::var_os("COTANGENT_TEST_ALL").is_some_and(|value| value == "1")
 }
 
-/// Something that carries graphs out. The same test bodies run on each of [`executors`].
+/// Something that carries functions out. The same test bodies run on each of [`executors`].
 pub struct Executor {
     pub name: &'static str,
     /// The relative error of one rounding: 2⁻⁵³ in float64.
     pub epsilon: f64,
-    /// The values of some nodes. Numbers pass as float64, which holds every narrower type exactly.
-    pub evaluate: Evaluate,
+    run: Run,
 }
 
-type Evaluate = fn(&Graph, &Inputs, &[NodeId], Draw) -> Vec<Vec<f64>>;
+/// What computes a function's outputs.
+type Run = fn(&Flat, &[&[f64]], Draw) -> Vec<Vec<f64>>;
+
+/// A function of a list of inputs with a list of outputs.
+type Flat = Function<Vec<NodeId>, Vec<NodeId>>;
+
+impl Executor {
+    /// A function's outputs. Numbers pass as float64, which holds every narrower type exactly.
+    pub fn call<I, O>(&self, function: &Function<I, O>, inputs: I::With<&[f64]>) -> O::With<Vec<f64>>
+    where
+        I: Tree<NodeId> + Clone,
+        O: Tree<NodeId> + Clone,
+    {
+        self.call_with(function, inputs, Draw::default())
+    }
+
+    /// As [`Executor::call`], with the random numbers of a given step.
+    pub fn call_with<I, O>(
+        &self,
+        function: &Function<I, O>,
+        inputs: I::With<&[f64]>,
+        draw: Draw,
+    ) -> O::With<Vec<f64>>
+    where
+        I: Tree<NodeId> + Clone,
+        O: Tree<NodeId> + Clone,
+    {
+        let (inputs, values): (Vec<NodeId>, Vec<&[f64]>) = function.bind(inputs).unwrap().into_iter().unzip();
+        let outputs = function.outputs.clone().leaves();
+        let flat = Function { graph: function.graph.clone(), inputs, outputs, stores: Vec::new() };
+        let mut found = (self.run)(&flat, &values, draw).into_iter();
+        function.outputs.clone().map(&mut |_| found.next().unwrap())
+    }
+}
 
 /// Float64 on the CPU: what others are held against.
 pub const ORACLE: Executor =
-    Executor { name: "cpu float64", epsilon: f64::EPSILON / 2.0, evaluate: on_cpu::<f64> };
+    Executor { name: "cpu float64", epsilon: f64::EPSILON / 2.0, run: on_cpu::<f64> };
 
 /// Float32 on the CPU.
 const SINGLE: Executor =
-    Executor { name: "cpu float32", epsilon: f32::EPSILON as f64 / 2.0, evaluate: on_cpu::<f32> };
+    Executor { name: "cpu float32", epsilon: f32::EPSILON as f64 / 2.0, run: on_cpu::<f32> };
 
 /// All of them, the oracle first; the others compute in float32.
 pub fn executors() -> Vec<Executor> {
@@ -47,12 +76,16 @@ pub fn executors() -> Vec<Executor> {
     all
 }
 
-fn on_cpu<T: Float>(graph: &Graph, inputs: &Inputs, outputs: &[NodeId], draw: Draw) -> Vec<Vec<f64>> {
-    let narrowed: Vec<(NodeId, Vec<T>)> =
-        inputs.iter().map(|(id, values)| (*id, values.iter().map(|&x| T::of(x)).collect())).collect();
-    let inputs: Vec<(NodeId, &[T])> = narrowed.iter().map(|(id, values)| (*id, &values[..])).collect();
-    let results = evaluate_with(graph, &inputs, outputs, draw);
+fn on_cpu<T: Float>(function: &Flat, inputs: &[&[f64]], draw: Draw) -> Vec<Vec<f64>> {
+    let narrowed: Vec<Vec<T>> =
+        inputs.iter().map(|values| values.iter().map(|&x| T::of(x)).collect()).collect();
+    let results = function.call_with(views(&narrowed), draw).unwrap();
     results.into_iter().map(|values| values.into_iter().map(T::wide).collect()).collect()
+}
+
+/// Lists of values as a call takes them.
+pub fn views<T>(lists: &[Vec<T>]) -> Vec<&[T]> {
+    lists.iter().map(|values| &values[..]).collect()
 }
 
 /// Random numbers for tests: the same for ever.
@@ -123,17 +156,9 @@ pub fn slope(curve: impl Fn(f64) -> Vec<f64>) -> Vec<f64> {
     (0..a.len()).map(|i| ((a[i] - d[i]) + 8.0 * (c[i] - b[i])) / (12.0 * STEP)).collect()
 }
 
-/// `inputs` moved by `t` times the given directions.
-pub fn moved(inputs: &Inputs, directions: &Inputs, t: f64) -> Inputs {
-    let mut moved = inputs.clone();
-    for (node, values) in &mut moved {
-        if let Some((_, direction)) = directions.iter().find(|(other, _)| other == node) {
-            for (x, dx) in values.iter_mut().zip(direction) {
-                *x += t * dx;
-            }
-        }
-    }
-    moved
+/// `x` moved by `t` times the given direction.
+pub fn moved(x: &[f64], direction: &[f64], t: f64) -> Vec<f64> {
+    x.iter().zip(direction).map(|(x, dx)| x + t * dx).collect()
 }
 
 /// Every index of a shape, in row-major order.

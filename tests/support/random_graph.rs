@@ -1,19 +1,18 @@
 //! Random programs over all operations, safe to differentiate: no logarithm, root, quotient or power
 //! comes near the edge of its domain, and values stay below a bound that is carried along.
 
-use cotangent::graph::{NodeId, Shape};
-use cotangent::ops::{Builder, Graph, Var};
+use cotangent::graph::Shape;
+use cotangent::ops::{Builder, Var};
 
-use super::{Inputs, Random, sets_of_axes};
+use super::{Random, sets_of_axes};
 
 /// A program that ends in a scalar, with values for its inputs.
-pub struct RandomGraph {
-    pub graph: Graph,
-    /// Values of all inputs.
-    pub inputs: Inputs,
-    /// The inputs that are real numbers, not labels.
-    pub variables: Vec<NodeId>,
-    pub loss: NodeId,
+pub struct RandomGraph<'g> {
+    /// The inputs that are real numbers.
+    pub variables: Vec<(Var<'g>, Vec<f64>)>,
+    /// The other inputs.
+    pub labels: Vec<(Var<'g>, Vec<f64>)>,
+    pub loss: Var<'g>,
 }
 
 /// Above this, values are scaled down.
@@ -28,14 +27,13 @@ struct Generator<'g> {
     extents: &'static [usize],
     /// What has been built, each with a bound on its elements' absolute values.
     pool: Vec<(Var<'g>, f64)>,
-    variables: Vec<NodeId>,
-    inputs: Inputs,
+    variables: Vec<(Var<'g>, Vec<f64>)>,
+    labels: Vec<(Var<'g>, Vec<f64>)>,
     streams: u32,
 }
 
-/// The program of a seed: the same for ever.
-pub fn random_graph(seed: u64) -> RandomGraph {
-    let builder = Builder::new();
+/// Writes the program of a seed, the same for ever, into a new graph.
+pub fn random_graph(builder: &Builder, seed: u64) -> RandomGraph<'_> {
     let mut random = Random::new(seed);
     let nodes = 5 + random.below(36);
     let extents: &[usize] = match seed % 8 {
@@ -45,11 +43,11 @@ pub fn random_graph(seed: u64) -> RandomGraph {
     };
     let mut generator = Generator {
         random,
-        builder: &builder,
+        builder,
         extents,
         pool: Vec::new(),
         variables: Vec::new(),
-        inputs: Inputs::new(),
+        labels: Vec::new(),
         streams: 0,
     };
     for _ in 0..3 {
@@ -62,9 +60,8 @@ pub fn random_graph(seed: u64) -> RandomGraph {
         let result = if bound > BOUND { result * (BOUND / bound) } else { result };
         generator.pool.push((result, bound.min(BOUND)));
     }
-    let loss = generator.loss().id().unwrap();
-    let Generator { variables, inputs, .. } = generator;
-    RandomGraph { graph: builder.finish().unwrap(), inputs, variables, loss }
+    let loss = generator.loss();
+    RandomGraph { variables: generator.variables, labels: generator.labels, loss }
 }
 
 impl<'g> Generator<'g> {
@@ -81,15 +78,14 @@ impl<'g> Generator<'g> {
     fn input(&mut self, shape: Shape) -> Var<'g> {
         let values = self.random.values(shape.size(), -2.0, 2.0);
         let x = self.builder.input("x", shape);
-        self.variables.extend(x.id());
-        self.inputs.extend(x.id().map(|id| (id, values)));
+        self.variables.push((x, values));
         x
     }
 
     fn labels(&mut self, count: usize, classes: usize) -> Var<'g> {
         let values = (0..count).map(|_| self.random.below(classes) as f64).collect();
         let labels = self.builder.input("labels", [count]);
-        self.inputs.extend(labels.id().map(|id| (id, values)));
+        self.labels.push((labels, values));
         labels
     }
 
@@ -291,9 +287,10 @@ impl<'g> Generator<'g> {
 
     /// A scalar that everything built so far takes part in.
     fn loss(&mut self) -> Var<'g> {
-        let used: Vec<NodeId> =
-            self.builder.graph().iter().flat_map(|(_, node)| node.inputs.clone()).collect();
-        let ends = self.pool.iter().filter(|(x, _)| x.id().is_some_and(|id| !used.contains(&id)));
+        let operands =
+            self.builder.graph().iter().flat_map(|(_, node)| node.inputs.clone()).collect::<Vec<_>>();
+        let used: Vec<Var<'g>> = operands.into_iter().map(|id| self.builder.var(id)).collect();
+        let ends = self.pool.iter().filter(|(x, _)| !used.contains(x));
         let terms: Vec<Var<'g>> = ends.map(|&(x, _)| average(0.3 * (x * x) - 0.7 * x)).collect();
         let last = self.pool[self.pool.len() - 1].0;
         terms.into_iter().fold(average(last.sin()), |sum, term| sum + term)

@@ -1,6 +1,6 @@
 //! Random formulas: forward mode = reverse mode = differences, and how formulas are read.
 
-use cotangent::scalar::{Directions, Request, parse};
+use cotangent::scalar::{Directions, TraceRequest, parse};
 
 use super::{random_formula, traced, traced_as};
 use crate::support::Random;
@@ -13,7 +13,8 @@ fn forward_and_reverse_mode_and_differences_agree_on_random_formulas() {
         let formula = format!("{} + 0*(x+y+z)", random_formula(&mut random, 5));
         let point: Vec<String> =
             ["x", "y", "z"].iter().map(|name| format!("{name}={}", random.between(-1.5, 1.5))).collect();
-        let found = traced_as(&formula, &point.join(","), &Request { hessian: true, ..Request::default() });
+        let found =
+            traced_as(&formula, &point.join(","), &TraceRequest { hessian: true, ..TraceRequest::default() });
         let scale = found.rows.iter().fold(1.0, |scale: f64, row| scale.max(row.adjoint.abs()));
         let output = found.rows.last().unwrap();
         for (i, (name, reverse)) in found.gradient().enumerate() {
@@ -177,7 +178,7 @@ fn constants_and_lone_inputs_have_traces() {
 #[test]
 fn a_direction_is_the_sum_of_its_partials() {
     let along = Directions::Along(vec![("x3".into(), -2.0), ("x1".into(), 0.5)]);
-    let request = Request { directions: along, hessian: false };
+    let request = TraceRequest { directions: along, hessian: false };
     let (formula, point) = super::EXERCISE;
     let found = traced_as(formula, point, &request);
     let by: Vec<f64> = traced(formula, point).gradient().map(|(_, g)| g).collect();

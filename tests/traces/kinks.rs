@@ -1,6 +1,6 @@
 //! Kinks and rounding: where central differences cannot tell, they say so and why.
 
-use cotangent::document::{TextStyle, text};
+use cotangent::document::{TextPage, text};
 use cotangent::scalar::format::{Notation, json, page};
 
 use super::traced;
@@ -33,7 +33,7 @@ fn where_a_kink_or_rounding_hides_the_slope_the_verdict_is_cannot_tell_and_the_r
         let note = check.note.as_deref().unwrap();
         assert!(note.contains(reason), "{formula} at {point}: {note}");
         let page =
-            text(&page(&found, Notation::Griewank, 4, None), TextStyle { width: 400, ..TextStyle::PLAIN });
+            text(&page(&found, Notation::Griewank, 4, None), TextPage { width: 400, ..TextPage::PLAIN });
         assert!(page.contains("cannot tell") && page.contains(note), "{page}");
         assert!(!page.contains("DIFFERS"), "{page}");
         let json: serde_json::Value = serde_json::from_str(&json(&found).unwrap()).unwrap();

@@ -1,6 +1,6 @@
 //! What is refused, with which words, at which column.
 
-use cotangent::scalar::{Directions, Request, parse, parse_point, parse_points, trace};
+use cotangent::scalar::{Directions, TraceRequest, parse, parse_point, parse_points, trace};
 
 use super::refused;
 
@@ -152,7 +152,7 @@ fn a_point_that_does_not_fit_the_formula_is_refused() {
     refused("2", "height=2", &["height is no input of the formula, which has none"]);
     refused("pi*x", "x=1,π=3", &["pi is a constant"]);
     refused("e*x", "x=1,e=2", &["e is a constant"]);
-    let along = Request { directions: Directions::Along(vec![("y".into(), 1.0)]), hessian: false };
+    let along = TraceRequest { directions: Directions::Along(vec![("y".into(), 1.0)]), hessian: false };
     let error = trace(&parse("x").unwrap(), &[("x".into(), 1.0)], &along).unwrap_err().to_string();
     assert!(error.contains("y is no input"), "{error}");
 }
@@ -181,7 +181,7 @@ fn outside_a_domain_the_node_and_its_operand_are_named() {
 fn where_a_tangent_or_a_second_derivative_has_no_value_the_place_is_named() {
     // Nothing flows back through step, so that only forward mode meets the partial.
     refused("sign(sqrt(x))", "x=0", &["tangent of v1 = sqrt(x) is infinite at x = 0", "column 6", "^^^^^^^"]);
-    let request = Request { hessian: true, ..Request::default() };
+    let request = TraceRequest { hessian: true, ..TraceRequest::default() };
     let error = trace(&parse("y + x^1.5").unwrap(), &parse_point("x=0,y=1").unwrap(), &request).unwrap_err();
     assert!(
         error.to_string().contains("second derivative of f by x and x is infinite at this point"),

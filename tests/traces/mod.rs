@@ -10,7 +10,7 @@ mod scale;
 mod textbooks;
 mod unasked;
 
-use cotangent::scalar::{Request, Trace, parse, parse_point, trace};
+use cotangent::scalar::{Trace, TraceRequest, parse, parse_point, trace};
 
 use crate::support::Random;
 
@@ -20,7 +20,7 @@ const EXERCISE: (&str, &str) = ("(x1*x2*sin(x3) + exp(x1*x2))/x3", "x1=1,x2=1.5,
 /// That there is no trace at a point, and that the error holds these words.
 #[track_caller]
 fn refused(formula: &str, point: &str, words: &[&str]) {
-    let error = trace(&parse(formula).unwrap(), &parse_point(point).unwrap(), &Request::default());
+    let error = trace(&parse(formula).unwrap(), &parse_point(point).unwrap(), &TraceRequest::default());
     let error = error.expect_err(formula).to_string();
     for word in words {
         assert!(error.contains(word), "{formula} at {point}: {word:?} is not in: {error}");
@@ -30,11 +30,11 @@ fn refused(formula: &str, point: &str, words: &[&str]) {
 /// The trace of a formula at a point, by all inputs.
 #[track_caller]
 fn traced(formula: &str, point: &str) -> Trace {
-    traced_as(formula, point, &Request::default())
+    traced_as(formula, point, &TraceRequest::default())
 }
 
 #[track_caller]
-fn traced_as(formula: &str, point: &str, request: &Request) -> Trace {
+fn traced_as(formula: &str, point: &str, request: &TraceRequest) -> Trace {
     let parsed = parse(formula).unwrap_or_else(|error| panic!("{formula}: {error}"));
     let point = parse_point(point).unwrap_or_else(|error| panic!("{point}: {error}"));
     trace(&parsed, &point, request).unwrap_or_else(|error| panic!("{formula}: {error}"))

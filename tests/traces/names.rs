@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cotangent::document::{Paper, TextStyle, latex, text};
+use cotangent::document::{Paper, TextPage, latex, text};
 use cotangent::scalar::format::{Notation, csv, diagram, json, page};
-use cotangent::scalar::{Names, Request, parse, parse_point, trace};
+use cotangent::scalar::{Names, TraceRequest, parse, parse_point, trace};
 
 use super::{traced, traced_as};
 
@@ -136,7 +136,7 @@ fn a_document_says_which_engine_its_letters_need() {
 #[test]
 fn rows_have_another_letter_in_every_format_where_an_input_is_called_like_one() {
     let found = traced("relu(v1*dot_w2 - 2)*v1", "v1=1,dot_w2=2");
-    let written = |notation| text(&page(&found, notation, 4, None), TextStyle::PLAIN);
+    let written = |notation| text(&page(&found, notation, 4, None), TextPage::PLAIN);
     let (griewank, plain) = (written(Notation::Griewank), written(Notation::Plain));
     assert!(griewank.contains("f = relu(v1 · dot_w2 - 2) · v1 = 0.0000"), "{griewank}");
     for words in [
@@ -170,26 +170,26 @@ fn rows_have_another_letter_in_every_format_where_an_input_is_called_like_one() 
 
 #[test]
 fn an_error_never_defines_an_input_by_itself() {
-    let refused = |formula: &str, point: &str, request: &Request| {
+    let refused = |formula: &str, point: &str, request: &TraceRequest| {
         let error = trace(&parse(formula).unwrap(), &parse_point(point).unwrap(), request);
         error.expect_err(formula).to_string()
     };
-    let value = |formula, point| refused(formula, point, &Request::default());
+    let value = |formula, point| refused(formula, point, &TraceRequest::default());
     let error = value("ln(v1)", "v1=-1");
     assert!(error.starts_with("w1 = ln(v1) is not defined at v1 = -1"), "{error}");
     let error = value("sqrt(v1)", "v1=0");
     assert!(error.contains("w1 = sqrt(v1) by v1"), "{error}");
     let error = value("1/(v_1 - 1)", "v_1=1");
     assert!(error.contains("w2 = 1 / w1 is infinite at w1 = 0"), "{error}");
-    let second = Request { hessian: true, ..Request::default() };
+    let second = TraceRequest { hessian: true, ..TraceRequest::default() };
     let error = refused("y + f^1.5", "f=0,y=1", &second);
     assert!(error.contains("second derivative of g by f and f"), "{error}");
 }
 
 #[test]
 fn the_value_has_another_letter_where_an_input_is_called_f() {
-    let found = traced_as("f^2", "f=3", &Request { hessian: true, ..Request::default() });
-    let shown = text(&page(&found, Notation::Griewank, 4, None), TextStyle::PLAIN);
+    let found = traced_as("f^2", "f=3", &TraceRequest { hessian: true, ..TraceRequest::default() });
+    let shown = text(&page(&found, Notation::Griewank, 4, None), TextPage::PLAIN);
     for words in ["g = f^2 = 9.0000", "∂g/∂f = v\u{304}0", "partial of g", "⟨g\u{304}, g\u{307}⟩"] {
         assert!(shown.contains(words), "{words:?} is not in\n{shown}");
     }

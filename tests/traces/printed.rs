@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cotangent::document::{Paper, TextStyle, latex, markdown, text};
+use cotangent::document::{Paper, TextPage, latex, markdown, text};
 use cotangent::exec::Interpreter;
 use cotangent::ops::Draw;
 use cotangent::scalar::format::{Notation, csv, json, page};
@@ -14,12 +14,12 @@ use crate::support::Random;
 
 /// Digits that hold a number nearly in full.
 fn in_full(trace: &Trace) -> String {
-    text(&page(trace, Notation::Plain, 17, None), TextStyle { width: 400, ..TextStyle::PLAIN })
+    text(&page(trace, Notation::Plain, 17, None), TextPage { width: 400, ..TextPage::PLAIN })
 }
 
 /// As it is printed without being asked.
 fn printed(trace: &Trace, notation: Notation) -> String {
-    text(&page(trace, notation, 4, None), TextStyle::PLAIN)
+    text(&page(trace, notation, 4, None), TextPage::PLAIN)
 }
 
 /// Seventeen decimals are not quite all of a small number.
@@ -232,7 +232,7 @@ fn text_is_at_most_100_columns_wide_for_formulas_of_ordinary_size() {
 fn many_inputs_and_long_names_make_more_tables_not_wider_ones() {
     let many = |names: Vec<String>| {
         let point: Vec<String> = names.iter().map(|name| format!("{name}=1.5")).collect();
-        let request = cotangent::scalar::Request { hessian: true, ..Default::default() };
+        let request = cotangent::scalar::TraceRequest { hessian: true, ..Default::default() };
         let page =
             printed(&super::traced_as(&names.join("*"), &point.join(","), &request), Notation::Griewank);
         for line in page.lines().filter(|line| !line.starts_with("f = ")) {
@@ -257,7 +257,7 @@ fn the_exercise_is_printed_as_in_a_textbook() {
         assert!(shown.lines().any(|found| found == line), "{line:?} is not in\n{shown}");
     }
     assert!(!shown.contains('\u{1b}'));
-    let coloured = TextStyle { colour: true, ..TextStyle::PLAIN };
+    let coloured = TextPage { colour: true, ..TextPage::PLAIN };
     assert!(
         text(&page(&trace, Notation::Griewank, 4, None), coloured).contains("\u{1b}[1;34mGradient\u{1b}[0m")
     );

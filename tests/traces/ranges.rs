@@ -1,6 +1,6 @@
 //! Numbers beyond float64's range: poles, overflow and underflow are told apart, at the place where they begin.
 
-use cotangent::scalar::{Directions, Request, parse, parse_point, trace};
+use cotangent::scalar::{Directions, TraceRequest, parse, parse_point, trace};
 
 use super::{refused, traced, traced_as};
 
@@ -71,7 +71,7 @@ fn a_partial_an_adjoint_a_tangent_or_a_second_derivative_that_overflows_is_not_c
     refused("(x*1e200)*1e200", "x=1e-300", &["adjoint of x overflows: 1e200 · 1e200", "scale the formula"]);
     refused("x*1e308 + 1.1e308*x", "x=1e-10", &["adjoint of x overflows: the sum of what flows back"]);
     refused("0*sign((x*1e200)*1e200)", "x=1e-300", &["tangent of v2 = v1 * 1e200 overflows", "scale the"]);
-    let request = Request { hessian: true, ..Request::default() };
+    let request = TraceRequest { hessian: true, ..TraceRequest::default() };
     let second = |formula: &str, point: &str| {
         let error = trace(&parse(formula).unwrap(), &parse_point(point).unwrap(), &request);
         error.unwrap_err().to_string()
@@ -84,7 +84,7 @@ fn a_partial_an_adjoint_a_tangent_or_a_second_derivative_that_overflows_is_not_c
 fn a_partial_that_overflows_on_the_way_to_an_ordinary_gradient_is_a_note() {
     // A step of 1 would overflow in forward mode.
     let directions = Directions::Along(vec![("x".into(), 1e-10)]);
-    let found = traced_as("1e-300*(x/1e-310)", "x=1e-5", &Request { directions, hessian: false });
+    let found = traced_as("1e-300*(x/1e-310)", "x=1e-5", &TraceRequest { directions, hessian: false });
     let gradient: Vec<f64> = found.gradient().map(|(_, g)| g).collect();
     assert!((gradient[0] / 1e10 - 1.0).abs() < 1e-12, "{gradient:?}");
     let note = "the derivative of v1 = v0 / 1e-310 by v0 overflows at v0 = 1e-5";

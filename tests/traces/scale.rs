@@ -1,8 +1,8 @@
 //! Large formulas and deep nesting: read, traced and written, or refused; never a stack overflow.
 
-use cotangent::document::{Paper, TextStyle, latex, markdown, text};
+use cotangent::document::{Paper, TextPage, latex, markdown, text};
 use cotangent::scalar::format::{Notation, csv, json, page};
-use cotangent::scalar::{Directions, Formula, Point, Request, parse, trace};
+use cotangent::scalar::{Directions, Formula, Point, TraceRequest, parse, trace};
 
 use super::traced;
 
@@ -40,7 +40,7 @@ fn nesting_100_000_deep_is_read_traced_and_written_in_every_format() {
             let found = traced(&formula, "x=1");
             let page = |notation| page(&found, notation, 4, None);
             let written = [
-                text(&page(Notation::Griewank), TextStyle::PLAIN),
+                text(&page(Notation::Griewank), TextPage::PLAIN),
                 markdown(&page(Notation::Plain)),
                 latex(&page(Notation::Latex), Paper::Portrait),
                 csv(&found).unwrap(),
@@ -75,7 +75,7 @@ fn of_inputs(count: usize) -> (Formula, Point) {
 fn beyond_32_inputs_the_forward_trace_is_left_out_and_every_format_says_why() {
     let traced = |count: usize, directions: Directions| {
         let (formula, point) = of_inputs(count);
-        trace(&formula, &point, &Request { directions, hessian: false }).unwrap()
+        trace(&formula, &point, &TraceRequest { directions, hessian: false }).unwrap()
     };
     let found = traced(33, Directions::Each);
     let why = found.forward_omitted.clone().unwrap();
@@ -89,7 +89,7 @@ fn beyond_32_inputs_the_forward_trace_is_left_out_and_every_format_says_why() {
     );
     let page = |notation| page(&found, notation, 4, None);
     for text in [
-        text(&page(Notation::Griewank), TextStyle::PLAIN),
+        text(&page(Notation::Griewank), TextPage::PLAIN),
         markdown(&page(Notation::Plain)),
         latex(&page(Notation::Latex), Paper::Portrait),
     ] {
@@ -121,11 +121,11 @@ fn beyond_32_inputs_the_forward_trace_is_left_out_and_every_format_says_why() {
 fn what_is_written_of_many_inputs_grows_as_their_number() {
     let sizes = [500, 1000].map(|count| {
         let (formula, point) = of_inputs(count);
-        let found = trace(&formula, &point, &Request::default()).unwrap();
+        let found = trace(&formula, &point, &TraceRequest::default()).unwrap();
         assert_eq!(found.checks.differences.iter().filter(|check| check.agrees() == Some(true)).count(), 1);
         let page = |notation| page(&found, notation, 4, None);
         [
-            text(&page(Notation::Griewank), TextStyle::PLAIN),
+            text(&page(Notation::Griewank), TextPage::PLAIN),
             markdown(&page(Notation::Plain)),
             latex(&page(Notation::Latex), Paper::Portrait),
             csv(&found).unwrap(),
@@ -141,7 +141,7 @@ fn what_is_written_of_many_inputs_grows_as_their_number() {
 #[test]
 fn second_derivatives_by_too_many_inputs_are_refused() {
     let (formula, point) = of_inputs(1001);
-    let request = Request { hessian: true, ..Request::default() };
+    let request = TraceRequest { hessian: true, ..TraceRequest::default() };
     let error = trace(&formula, &point, &request).unwrap_err().to_string();
     assert!(error.contains("1001 inputs") && error.contains("leave --hessian out"), "{error}");
 }

@@ -1,6 +1,6 @@
 //! Values and gradients that are published, or known in closed form.
 
-use cotangent::scalar::Request;
+use cotangent::scalar::TraceRequest;
 
 use super::{EXERCISE, traced, traced_as};
 
@@ -177,7 +177,7 @@ fn textbook_formulas_have_their_published_or_closed_values_and_gradients() {
 
 #[test]
 fn the_hessian_of_rosenbrocks_function_is_the_published_one() {
-    let request = Request { hessian: true, ..Request::default() };
+    let request = TraceRequest { hessian: true, ..TraceRequest::default() };
     let found = traced_as("100*(x2 - x1^2)^2 + (1 - x1)^2", "x1=-1.2,x2=1", &request);
     // 1200 x1^2 - 400 x2 + 2 and so on: Nocedal and Wright (2006), exercise 2.1.
     let hessian: Vec<f64> = found.hessian.unwrap().concat();

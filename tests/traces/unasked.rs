@@ -1,14 +1,14 @@
 //! Derivatives that do not exist: an error where they are asked for, a dash and a note where they are not.
 
-use cotangent::document::{Paper, TextStyle, latex, text};
+use cotangent::document::{Paper, TextPage, latex, text};
 use cotangent::scalar::format::{Notation, csv, diagram, json, page};
-use cotangent::scalar::{Directions, Request, Trace, parse, parse_point, trace};
+use cotangent::scalar::{Directions, Trace, TraceRequest, parse, parse_point, trace};
 
 use super::traced_as;
 
-fn along(names: &[&str], hessian: bool) -> Request {
+fn along(names: &[&str], hessian: bool) -> TraceRequest {
     let directions = Directions::Along(names.iter().map(|name| ((*name).to_owned(), 1.0)).collect());
-    Request { directions, hessian }
+    TraceRequest { directions, hessian }
 }
 
 fn gradient(found: &Trace, name: &str) -> f64 {
@@ -51,7 +51,7 @@ fn what_does_not_exist_is_null_in_json_empty_in_csv_and_a_dash_on_the_page() {
     );
     assert!(csv(&found).unwrap().contains("reverse,,v0,y,3,,v1,,\n"), "{}", csv(&found).unwrap());
     let page = |notation| page(&found, notation, 4, None);
-    let shown = text(&page(Notation::Griewank), TextStyle::PLAIN);
+    let shown = text(&page(Notation::Griewank), TextPage::PLAIN);
     assert!(shown.contains("y      ∂f/∂y = v\u{304}0              –"), "{shown}");
     let shown = [
         shown,
@@ -72,8 +72,10 @@ fn a_direction_asks_for_the_inputs_that_it_moves() {
     assert!(hessian[1][1].is_nan() && hessian[1][0].is_nan());
     assert!(found.notes.iter().any(|note| note.starts_with("second derivatives by inputs that do not move")));
     // By 0 it does not move either.
-    let still =
-        Request { directions: Directions::Along(vec![("x".into(), 1.0), ("y".into(), 0.0)]), hessian: false };
+    let still = TraceRequest {
+        directions: Directions::Along(vec![("x".into(), 1.0), ("y".into(), 0.0)]),
+        hessian: false,
+    };
     assert_eq!(trace(&formula, &point, &still).unwrap().rows.last().unwrap().tangents, [13.0]);
     let asked = trace(&formula, &point, &along(&["x", "y"], false)).unwrap_err().to_string();
     assert!(asked.contains("by y is not defined") && !asked.contains("--wrt"), "{asked}");
@@ -82,7 +84,7 @@ fn a_direction_asks_for_the_inputs_that_it_moves() {
 #[test]
 fn where_every_derivative_is_asked_for_the_error_says_which_exist() {
     let refused = |formula: &str, point: &str| {
-        trace(&parse(formula).unwrap(), &parse_point(point).unwrap(), &Request::default())
+        trace(&parse(formula).unwrap(), &parse_point(point).unwrap(), &TraceRequest::default())
             .unwrap_err()
             .to_string()
     };

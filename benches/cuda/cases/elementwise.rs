@@ -1,8 +1,8 @@
 //! Elementwise operations, on normally distributed numbers.
 
-use cotangent::exec::Plan;
-use cotangent::exec::cuda::{Broadcast, Operand};
+use cotangent::exec::cuda::{Broadcast, DeviceOperand, Read};
 use cotangent::exec::instruction::{self, Instruction};
+use cotangent::exec::{Plan, Wanted};
 use cotangent::ops::{Binary, Builder, Rule, Unary};
 
 use super::{Case, Scale};
@@ -46,8 +46,8 @@ fn broadcast(
         let mut y = lab.unset(sets, n)?;
         Ok(Box::new(move |lab, set| {
             let (a, b) = (a.of(set), b.of(set));
-            let a = Operand { view: &a, broadcast: Broadcast::Full };
-            let b = Operand { view: &b, broadcast };
+            let a = DeviceOperand { view: &a, broadcast: Broadcast::Full };
+            let b = DeviceOperand { view: &b, broadcast };
             lab.kernels().elementwise.binary(&lab.stream, operation, extents, a, b, &mut y.of_mut(set))
         }))
     })
@@ -71,17 +71,17 @@ pub fn program(scale: Scale, n: usize) -> Case {
     Case::new("program/mul_add_tanh", n.to_string(), Work::of_memory(12 * n), move |lab, sets| {
         let builder = Builder::new();
         let (x, w) = (builder.input("x", [length]), builder.input("w", [length]));
-        let output = (x * w + 0.5).tanh().id().ok_or("the shapes fit")?;
-        let x_node = x.id();
-        let plan = Plan::new(&builder.finish()?, &[output], &[], 0);
+        let function = builder.finish([x, w], (x * w + 0.5).tanh())?;
+        let [x_node, _] = function.inputs;
+        let plan = Plan::new(&function.graph, Wanted::outputs(&[function.outputs]));
         let [Instruction { work: instruction::Work::Elementwise(program), .. }] = plan.instructions() else {
             return Err("it is one program".into());
         };
         let (x, w, program) = (lab.floats(sets, length)?, lab.floats(sets, length)?, program.clone());
         let mut y = lab.unset(sets, length)?;
         Ok(Box::new(move |lab, set| {
-            let operand = |node| if Some(node) == x_node { x.of(set) } else { w.of(set) };
-            lab.kernels().program.run(&lab.stream, &program, operand, &mut y.of_mut(set))
+            let operand = |node, _| Read::View(if node == x_node { x.of(set) } else { w.of(set) });
+            lab.kernels().program.run(&lab.stream, &program, operand, &mut [y.of_mut(set)], None)
         }))
     })
 }
