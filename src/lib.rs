@@ -1,8 +1,9 @@
 //! cotangent: a small deep-learning engine whose every line can be read.
 //!
 //! A program is a [`graph`] of [`ops`]; [`autodiff`] maps a graph to a graph that also computes its
-//! derivatives; [`exec`] plans a graph once and runs it. On top stand a [`model`], [`optim`]izers,
-//! [`data`] and the training [`train`] that the command line drives; [`runs`] are the folders it leaves.
+//! derivatives; [`exec`] plans a graph once and runs it. On top stand networks of layers ([`nn`]),
+//! [`optim`]izers, one [`step`] made of both, [`data`] and the training [`train`] that the command line drives; [`runs`] are
+//! the folders it leaves.
 //!
 //! Graphs are written with the operators of arithmetic on copyable handles. Both modes of
 //! differentiation add nodes to the same graph, so a derivative can be differentiated again:
