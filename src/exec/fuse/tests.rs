@@ -165,3 +165,29 @@ fn the_loop_of_adam_has_room_in_a_program() {
         program.steps.len()
     );
 }
+
+#[test]
+fn a_program_that_is_almost_adam_is_no_rule() {
+    let adam = Adam::default();
+    let Function { graph, stores, .. } = moved(&Optimizer::Adam(adam), false);
+    let wanted = Wanted { stores: &stores, ..Wanted::default() };
+    let instructions = instructions(&graph, wanted, true);
+    let program = instructions.last().and_then(Instruction::program).unwrap();
+    assert!(Update::of(program).is_some());
+    // 1 − β₁ that is no such number any more.
+    let mut other = program.clone();
+    let rest = Load::Constant((1.0 - adam.beta1).into());
+    let place = other.loads.iter().position(|load| *load == rest).unwrap();
+    other.loads[place] = Load::Constant(0.3.into());
+    assert_eq!(Update::of(&other), None);
+    // The parameter where the gradient's square reads the gradient a second time.
+    let mut other = program.clone();
+    let g = Source::Register(other.loads.iter().position(|load| *load == Load::Product).unwrap());
+    let theta = Update::of(program).unwrap().theta.old;
+    let square = other.steps.iter_mut().find_map(|step| match step {
+        ProgramStep::Binary(Binary::Mul, a, b) if *a == g && *b == g => Some(b),
+        _ => None,
+    });
+    *square.unwrap() = Source::Full(theta);
+    assert_eq!(Update::of(&other), None);
+}
