@@ -182,6 +182,9 @@ impl Stage {
         let mut inputs = inputs.into_iter();
         let inputs =
             step.inputs.clone().map(&mut |node| inputs.next().unwrap_or(Input { node, transposed: false }));
+        let lie = |inputs: &[Input]| inputs.iter().map(|input| input.transposed).collect::<Vec<_>>();
+        let parameters = lie(&inputs.parameters);
+        assert!(inputs.state.iter().all(|state| lie(state) == parameters), "state lies as its parameters do");
         let [losses, logits] = outputs[..] else { unreachable!("as many outputs as were given") };
         let mut end = 0;
         let parameters = inputs.parameters.iter().map(|input| {
