@@ -31,21 +31,21 @@ pub struct Cli {
 #[derive(Subcommand)]
 pub enum Command {
     /// Train a network on MNIST, or on any data set of that form
-    Mnist(Mnist),
+    Mnist(MnistArgs),
     /// Train with several optimizers, over several seeds: one plot, one table
-    Compare(Compare),
+    Compare(CompareArgs),
     /// Differentiate a formula, step by step: forward trace, reverse trace, graph, checks
-    Trace(Trace),
+    Trace(TraceArgs),
     /// Backpropagate through layers of matrices: value and gradient of every node, checked
-    Backprop(Backprop),
+    Backprop(BackpropArgs),
     /// Put the whole study on one page: a formula, a chain of matrices, networks that learn MNIST
-    Report(Report),
+    Report(ReportArgs),
     /// Say what of CUDA works on this machine, and what to do where it does not
-    Doctor(Doctor),
+    Doctor(DoctorArgs),
 }
 
 #[derive(Args)]
-pub struct Mnist {
+pub struct MnistArgs {
     /// Optimizer
     #[arg(long, value_name = "NAME", help = format!("Optimizer: {} [default: {}]", any_optimizer(), OPTIMIZER.name()))]
     pub opt: Option<OptimizerName>,
@@ -55,7 +55,7 @@ pub struct Mnist {
     #[command(flatten)]
     pub choices: Choices,
     #[command(flatten)]
-    pub place: Place,
+    pub place: RunArgs,
     /// Go on with a run that was cut off
     #[arg(long, value_name = "DIR", conflicts_with_all = ["opt", "config", "out"], help = resume_help())]
     pub resume: Option<PathBuf>,
@@ -64,7 +64,7 @@ pub struct Mnist {
 #[derive(Args)]
 #[command(after_help = "A run that diverges is shown as such, and the others run.\n\
     Exit status: 0 done, 1 a run diverged or the work failed, 2 bad usage.")]
-pub struct Compare {
+pub struct CompareArgs {
     /// Optimizers
     #[arg(long, value_name = "NAMES", value_delimiter = ',', help = optimizers_help("Optimizers", &COMPARED))]
     pub opt: Vec<OptimizerName>,
@@ -77,7 +77,7 @@ pub struct Compare {
     #[command(flatten)]
     pub choices: Choices,
     #[command(flatten)]
-    pub place: Place,
+    pub place: RunArgs,
     /// Go on with a comparison that was cut off, in its folder, to the result it would have had; beside it may stand what
     /// mnist allows there
     #[arg(long, value_name = "DIR", conflicts_with_all = ["opt", "seeds", "config", "out"])]
@@ -86,7 +86,7 @@ pub struct Compare {
 
 /// Where a command reads its options and writes its results.
 #[derive(Args)]
-pub struct Place {
+pub struct RunArgs {
     /// Take options from a file, such as a run's config.toml; those on the command line override it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -100,7 +100,7 @@ pub struct Place {
 
 #[derive(Args)]
 #[command(after_help = "Exit status: 0 if what --device auto takes works, else 1.")]
-pub struct Doctor {
+pub struct DoctorArgs {
     /// text, for people, or json
     #[arg(
         long,
@@ -114,7 +114,7 @@ pub struct Doctor {
 
 #[derive(Args)]
 #[command(disable_help_flag = true)] // a formula may begin with -h
-pub struct Trace {
+pub struct TraceArgs {
     /// The formula, such as "(x1*x2*sin(x3) + exp(x1*x2))/x3"; - reads it from standard input
     #[arg(value_name = "FORMULA", allow_hyphen_values = true, long_help = formula_help())]
     pub formula: String,
@@ -147,18 +147,8 @@ pub struct Trace {
         hide_possible_values = true
     )]
     pub notation: TraceNotation,
-    /// Decimals, 1 to 17; files for programs hold numbers in full
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=17))]
-    pub digits: u8,
-    /// text, markdown, latex, csv or json
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        ignore_case = true,
-        hide_possible_values = true
-    )]
-    pub format: PageFormat,
+    #[command(flatten)]
+    pub page: PageArgs,
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     pub help: Option<bool>,
@@ -170,7 +160,7 @@ pub struct Trace {
     distribution, or read from a file.\n\
     Exit status: 0 done and all checks agree, 1 the work failed or a check differs, 2 bad usage."
 )]
-pub struct Backprop {
+pub struct BackpropArgs {
     /// Widths from X to Y, comma-separated: one weight between two [default: 5,4,3,2]
     #[arg(long, value_name = "WIDTHS", value_parser = widths, conflicts_with = "input")]
     pub shape: Option<Widths>,
@@ -199,18 +189,8 @@ pub struct Backprop {
     /// Replace files that exist
     #[arg(long)]
     pub force: bool,
-    /// Decimals, 1 to 17; files for programs hold numbers in full
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=17))]
-    pub digits: u8,
-    /// text, markdown, latex, csv or json
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        ignore_case = true,
-        hide_possible_values = true
-    )]
-    pub format: PageFormat,
+    #[command(flatten)]
+    pub page: PageArgs,
 }
 
 #[derive(Args)]
@@ -219,7 +199,7 @@ pub struct Backprop {
     runs/<UTC time>-report.\n\
     Exit status: 0 done, 1 a run that it trained diverged or the work failed, 2 bad usage."
 )]
-pub struct Report {
+pub struct ReportArgs {
     /// The page, one self-contained HTML file [default: report.html]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -249,6 +229,23 @@ pub struct Report {
     /// Print errors only
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// How a command prints what it computed.
+#[derive(Args)]
+pub struct PageArgs {
+    /// Decimals, 1 to 17; files for programs hold numbers in full
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=17))]
+    pub digits: u8,
+    /// text, markdown, latex, csv or json
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        ignore_case = true,
+        hide_possible_values = true
+    )]
+    pub format: PageFormat,
 }
 
 fn optimizers_help(what: &str, default: &[OptimizerName]) -> String {

@@ -99,18 +99,18 @@ pub struct Node<Op> {
 
 /// Nodes in evaluation order, some of them named.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Graph<Op> {
+pub struct Dag<Op> {
     nodes: Vec<Node<Op>>,
     names: BTreeMap<NodeId, String>,
 }
 
-impl<Op> Default for Graph<Op> {
+impl<Op> Default for Dag<Op> {
     fn default() -> Self {
         Self { nodes: Vec::new(), names: BTreeMap::new() }
     }
 }
 
-impl<Op> Graph<Op> {
+impl<Op> Dag<Op> {
     /// Appends a node and returns its identifier.
     ///
     /// # Panics
@@ -185,7 +185,7 @@ impl<Op> Graph<Op> {
     }
 }
 
-impl<Op> Index<NodeId> for Graph<Op> {
+impl<Op> Index<NodeId> for Dag<Op> {
     type Output = Node<Op>;
     fn index(&self, id: NodeId) -> &Node<Op> {
         &self.nodes[id.index()]
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn ancestors_and_descendants_follow_every_edge_of_a_diamond() {
-        let mut graph = Graph::default();
+        let mut graph = Dag::default();
         let x = graph.push(node(&[]));
         let unused = graph.push(node(&[]));
         let left = graph.push(node(&[x]));
@@ -217,10 +217,10 @@ mod tests {
     #[test]
     #[should_panic(expected = "stands earlier")]
     fn a_node_cannot_use_a_later_one() {
-        let mut graph = Graph::default();
+        let mut graph = Dag::default();
         let x = graph.push(node(&[]));
         let y = graph.push(node(&[x]));
-        let mut other = Graph::default();
+        let mut other = Dag::default();
         other.push(node(&[y]));
     }
 

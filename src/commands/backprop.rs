@@ -13,10 +13,10 @@ use super::Failure;
 use super::console::{colour, interrupted, listen_for_interrupt, print, width};
 use super::drawing::{GraphFormat, in_characters};
 use super::output::Output;
-use crate::cli::{Backprop, PageFormat};
+use crate::cli::{BackpropArgs, PageFormat};
 
-pub fn run(arguments: Backprop) -> Result<(), Failure> {
-    let on_page = matches!(arguments.format, PageFormat::Text | PageFormat::Markdown);
+pub fn run(arguments: BackpropArgs) -> Result<(), Failure> {
+    let on_page = matches!(arguments.page.format, PageFormat::Text | PageFormat::Markdown);
     let drawn = arguments.graph.as_deref().map(|graph| GraphFormat::of(graph, on_page)).transpose()?;
     // Whatever can be known to fail is found before the work.
     let results_file = arguments.out.as_deref().map(|folder| folder.join("values.safetensors"));
@@ -44,7 +44,7 @@ pub fn run(arguments: Backprop) -> Result<(), Failure> {
         torch: torch.as_ref().and_then(|torch| torch.as_ref().ok()),
         device: device.as_ref().and_then(|device| device.as_ref().ok()),
     };
-    let digits = usize::from(arguments.digits);
+    let digits = usize::from(arguments.page.digits);
     let nodes = found.variables.len();
     let drawing = in_characters(drawn, on_page, nodes, || format::diagram_in_characters(&results, digits));
     let page = |notation| format::page(&results, notation, digits, drawing.as_deref());
@@ -53,14 +53,14 @@ pub fn run(arguments: Backprop) -> Result<(), Failure> {
         let elide = std::io::stdout().is_terminal();
         document::text(page, TextPage { width: width(), colour: colour(), elide })
     };
-    print(&match arguments.format {
+    print(&match arguments.page.format {
         PageFormat::Text => in_text(&page(MatrixNotation::Text)),
         PageFormat::Markdown => document::markdown(&page(MatrixNotation::Text)),
         PageFormat::Latex => document::latex(&page(MatrixNotation::Latex), Paper::Portrait),
         PageFormat::Csv => format::csv(&found).map_err(Failure::work)?,
         PageFormat::Json => format::json(&results).map_err(Failure::work)?,
     })?;
-    if arguments.format == PageFormat::Csv {
+    if arguments.page.format == PageFormat::Csv {
         // The table has no place for it.
         let agreement =
             document::text(&format::agreement(&results, MatrixNotation::Text, digits), TextPage::PLAIN);
@@ -86,7 +86,7 @@ pub fn run(arguments: Backprop) -> Result<(), Failure> {
 }
 
 /// The matrices, and where they are from.
-fn problem(arguments: &Backprop) -> Result<(Problem, String), Failure> {
+fn problem(arguments: &BackpropArgs) -> Result<(Problem, String), Failure> {
     if let Some(path) = &arguments.input {
         let problem = Problem::read(path).map_err(|error| Failure::work(format!("--input: {error}")))?;
         let name: String =

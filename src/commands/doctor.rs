@@ -14,9 +14,9 @@ use unicode_width::UnicodeWidthStr;
 
 use super::Failure;
 use super::console::print;
-use crate::cli::{Doctor, Format};
+use crate::cli::{DoctorArgs, Format};
 
-pub fn run(arguments: Doctor) -> Result<(), Failure> {
+pub fn run(arguments: DoctorArgs) -> Result<(), Failure> {
     let findings = Findings::new()?;
     let text = match arguments.format {
         Format::Text => findings.text(),

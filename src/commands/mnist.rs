@@ -9,17 +9,17 @@ use cotangent::train::{Choices, Options, Run, Setup, TrainError};
 
 use super::console::{Console, count, device_line, listen_for_interrupt, quoted, resume_command};
 use super::{Beside, Failure, Request, data, way_on};
-use crate::cli::{Mnist, OPTIMIZER};
+use crate::cli::{MnistArgs, OPTIMIZER};
 
-pub fn run(arguments: Mnist) -> Result<(), Failure> {
+pub fn run(arguments: MnistArgs) -> Result<(), Failure> {
     let console = Console::new(arguments.place.quiet);
     let (run, device) = if arguments.resume.is_some() { resume(arguments)? } else { begin(arguments)? };
     train(run, &device, console)
 }
 
 /// A new run, its folder made, and its line about the device.
-fn begin(arguments: Mnist) -> Result<(Run, String), Failure> {
-    let Mnist { opt, recipe, choices, place, .. } = arguments;
+fn begin(arguments: MnistArgs) -> Result<(Run, String), Failure> {
+    let MnistArgs { opt, recipe, choices, place, .. } = arguments;
     if let Some(rates) = choices.lr.as_ref().filter(|rates| rates.named().next().is_some()) {
         return Err(Failure::usage(format!(
             "--lr {rates}: mnist trains with one optimizer, so write a number alone, such as --lr 0.001; compare takes a \
@@ -41,7 +41,7 @@ fn begin(arguments: Mnist) -> Result<(Run, String), Failure> {
 }
 
 /// A run that was cut off, as it stood at its last checkpoint, and its line about the device.
-fn resume(arguments: Mnist) -> Result<(Run, String), Failure> {
+fn resume(arguments: MnistArgs) -> Result<(Run, String), Failure> {
     let Some(path) = arguments.resume else { return Err(Failure::usage("--resume needs a folder")) };
     let beside = Beside::of(&arguments.choices)?;
     let folder = RunFolder::open(&path)?;

@@ -24,7 +24,7 @@ use cotangent::train::options::{
 };
 use cotangent::train::{Choice, Choices, OptimizerName, Options, TrainError};
 
-use crate::cli::Place;
+use crate::cli::RunArgs;
 
 /// What was asked for: on the command line and, where that says nothing, in a configuration file or a recipe.
 struct Request<'a> {
@@ -36,7 +36,7 @@ struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    fn new(line: Choices, place: &'a Place) -> Result<Self, Failure> {
+    fn new(line: Choices, place: &'a RunArgs) -> Result<Self, Failure> {
         let config = place.config.as_deref();
         let (opt, file) = config.map(read_configuration).transpose()?.unwrap_or_default();
         Ok(Self { line, file, opt, config })

@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use super::console::{Console, count, interrupted, listen_for_interrupt, quoted};
 use super::output::Output;
 use super::{Failure, compare, data};
-use crate::cli::{Place, Report, STUDIED};
+use crate::cli::{ReportArgs, RunArgs, STUDIED};
 
 /// The first exercise.
 const FORMULA: &str = "(x1*x2*sin(x3) + exp(x1*x2))/x3";
@@ -34,7 +34,7 @@ const EPOCHS: usize = 6;
 /// Misclassified images that are shown of each optimizer.
 const WORST: usize = 24;
 
-pub fn run(arguments: Report) -> Result<(), Failure> {
+pub fn run(arguments: ReportArgs) -> Result<(), Failure> {
     // Whatever can be known to fail is found before anything is trained.
     let files = Files::wanted(&arguments)?;
     let moved = moved(&arguments)?;
@@ -73,7 +73,7 @@ struct Files {
 }
 
 impl Files {
-    fn wanted(arguments: &Report) -> Result<Self, Failure> {
+    fn wanted(arguments: &ReportArgs) -> Result<Self, Failure> {
         let page = arguments.out.clone().unwrap_or_else(|| "report.html".into());
         let printed = page.with_extension("pdf");
         if page == printed {
@@ -106,7 +106,7 @@ impl Files {
 }
 
 /// Where the images of runs that exist are now, if elsewhere: they are there, and nothing else is asked of such runs.
-fn moved(arguments: &Report) -> Result<Option<&Path>, Failure> {
+fn moved(arguments: &ReportArgs) -> Result<Option<&Path>, Failure> {
     let only_data = Choices { data: arguments.choices.data.clone(), ..Choices::default() };
     if !arguments.runs.is_empty() && arguments.choices != only_data {
         return Err(Failure::usage(
@@ -145,7 +145,7 @@ impl Matrices {
 }
 
 /// The folders of the runs, trained now where none are named, and what to say at the end if one of these diverged.
-fn folders(arguments: &Report, console: &mut Console) -> Result<(Vec<PathBuf>, Option<String>), Failure> {
+fn folders(arguments: &ReportArgs, console: &mut Console) -> Result<(Vec<PathBuf>, Option<String>), Failure> {
     if !arguments.runs.is_empty() {
         return Ok((arguments.runs.clone(), None));
     }
@@ -195,21 +195,21 @@ fn formula() -> Result<Trace, Failure> {
 }
 
 /// Trains each optimizer.
-fn train(arguments: &Report, console: &mut Console) -> Result<compare::Done, Failure> {
+fn train(arguments: &ReportArgs, console: &mut Console) -> Result<compare::Done, Failure> {
     let optimizers = if arguments.opt.is_empty() { STUDIED } else { &arguments.opt };
-    let place = Place { config: arguments.config.clone(), out: None, quiet: arguments.quiet };
+    let place = RunArgs { config: arguments.config.clone(), out: None, quiet: arguments.quiet };
     let seeds = arguments.seeds.unwrap_or(1);
     let mut choices = arguments.choices.clone();
     if arguments.config.is_none() {
         choices.epochs.get_or_insert(EPOCHS);
     }
     let next = |folder: &Path| format!(", then {}", next_time(arguments, &[folder.into()]));
-    let work = compare::Work::begin(optimizers, seeds, choices, &place, None, "report")?;
+    let work = compare::PendingComparison::begin(optimizers, seeds, choices, &place, None, "report")?;
     work.carry_out(&next, console)
 }
 
 /// The command that makes the page of these runs.
-fn next_time(arguments: &Report, folders: &[PathBuf]) -> String {
+fn next_time(arguments: &ReportArgs, folders: &[PathBuf]) -> String {
     let mut command = String::from("to make the page of these runs: cotangent report --force");
     let mut say = |option: &str, value: Option<&Path>| {
         command += &format!(" {option}");

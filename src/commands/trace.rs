@@ -12,9 +12,9 @@ use super::Failure;
 use super::console::{colour, print, width};
 use super::drawing::{GraphFormat, in_characters};
 use super::output::Output;
-use crate::cli::{PageFormat, Trace, TraceNotation};
+use crate::cli::{PageFormat, TraceArgs, TraceNotation};
 
-pub fn run(arguments: Trace) -> Result<(), Failure> {
+pub fn run(arguments: TraceArgs) -> Result<(), Failure> {
     let formula = match &arguments.formula[..] {
         "-" => standard_input()?,
         "-h" if arguments.at.is_empty() => {
@@ -37,7 +37,7 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
             along => Directions::Along(along),
         },
     };
-    let on_page = matches!(arguments.format, PageFormat::Text | PageFormat::Markdown);
+    let on_page = matches!(arguments.page.format, PageFormat::Text | PageFormat::Markdown);
     let drawn = arguments.graph.as_deref().map(|graph| GraphFormat::of(graph, on_page)).transpose()?;
     let graph = arguments.graph.clone().filter(|_| drawn != Some(GraphFormat::Characters));
     let graph = graph.map(|path| Output::wanted("--graph", path, arguments.force)).transpose()?;
@@ -48,7 +48,7 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
         TraceNotation::Griewank => Notation::Griewank,
         TraceNotation::Plain => Notation::Plain,
     };
-    let digits = usize::from(arguments.digits);
+    let digits = usize::from(arguments.page.digits);
     let diagram = || format::diagram(&trace, notation, digits);
     let rows = trace.rows.len();
     let in_characters = in_characters(drawn, on_page, rows, diagram);
@@ -56,7 +56,7 @@ pub fn run(arguments: Trace) -> Result<(), Failure> {
         file.write(&drawing.bytes(file.path(), rows, diagram)?)?;
     }
     let page = |notation| format::page(&trace, notation, digits, in_characters.as_deref());
-    let text = match arguments.format {
+    let text = match arguments.page.format {
         PageFormat::Text => {
             document::text(&page(notation), TextPage { width: width(), colour: colour(), elide: false })
         }
@@ -92,7 +92,7 @@ fn mistake(place: &str, error: TextError) -> Failure {
     Failure::usage(format!("in {place}: {error}"))
 }
 
-fn failure(error: TraceError, arguments: &Trace) -> Failure {
+fn failure(error: TraceError, arguments: &TraceArgs) -> Failure {
     match error {
         TraceError::Lacking(error) => mistake("the formula", error),
         TraceError::Unknown { ref name, ref problem } => {

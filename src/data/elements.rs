@@ -4,14 +4,14 @@
 //!
 //! - whole numbers from 0 to 255, of any type, are the bytes themselves;
 //! - float and double from 0 to 1 are that part of 255; where any is above 1, they are from 0 to 255. What lies between
-//!   two bytes is rounded, and [`Scale::note`] says so;
+//!   two bytes is rounded, and [`IntensityScale::note`] says so;
 //! - all else (negative numbers, 16-bit depths) has none, and is refused.
 //!
 //! Class numbers are whole, 0 to 255, in any type.
 
 /// A number type, by its code in the third byte of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Element {
+pub enum ElementType {
     UnsignedByte = 0x08,
     SignedByte = 0x09,
     Short = 0x0b,
@@ -20,7 +20,7 @@ pub enum Element {
     Double = 0x0e,
 }
 
-impl Element {
+impl ElementType {
     const ALL: [Self; 6] =
         [Self::UnsignedByte, Self::SignedByte, Self::Short, Self::Int, Self::Float, Self::Double];
 
@@ -71,8 +71,8 @@ impl Element {
 
 /// What pixels of a number type mean as bytes, found out as they come.
 #[derive(Clone, Copy, Debug)]
-pub struct Scale {
-    element: Element,
+pub struct IntensityScale {
+    element: ElementType,
     /// Whether they go to 1 or to 255; not known as long as all are 0.
     white: Option<White>,
     /// Whether any was rounded.
@@ -92,8 +92,8 @@ enum White {
 /// A pixel this far from a byte, in 255ths of the range, was not made of one: far more than what float32 rounds.
 const FROM_A_BYTE: f64 = 1e-3;
 
-impl Scale {
-    pub fn new(element: Element) -> Self {
+impl IntensityScale {
+    pub fn new(element: ElementType) -> Self {
         let white = element.is_whole().then_some(White::Of255);
         Self { element, white, rounded: false, light: false, shows: false }
     }
@@ -159,35 +159,35 @@ impl Scale {
 mod tests {
     use super::*;
 
-    fn taken(element: Element, values: &[f64]) -> Option<(Vec<u8>, Option<String>)> {
-        let (mut scale, mut bytes) = (Scale::new(element), Vec::new());
+    fn taken(element: ElementType, values: &[f64]) -> Option<(Vec<u8>, Option<String>)> {
+        let (mut scale, mut bytes) = (IntensityScale::new(element), Vec::new());
         values.iter().all(|&value| scale.push(value, &mut bytes)).then(|| (bytes, scale.note()))
     }
 
     #[test]
     fn whole_numbers_of_any_type_are_bytes() {
-        for element in Element::ALL {
+        for element in ElementType::ALL {
             let found = taken(element, &[0.0, 1.0, 255.0, 2.0]);
             assert_eq!(found, Some((vec![0, 1, 255, 2], None)), "{element:?}");
         }
         // Of a type that holds whole numbers only, 1 is no white.
-        assert_eq!(taken(Element::Int, &[0.0, 1.0, 0.0]), Some((vec![0, 1, 0], None)));
+        assert_eq!(taken(ElementType::Int, &[0.0, 1.0, 0.0]), Some((vec![0, 1, 0], None)));
     }
 
     #[test]
     fn numbers_from_0_to_1_are_parts_of_255() {
         let whole: Vec<f64> = (0..=255_u8).map(|byte| f64::from(f32::from(byte) / 255.0)).collect();
-        let (bytes, note) = taken(Element::Float, &whole).unwrap();
+        let (bytes, note) = taken(ElementType::Float, &whole).unwrap();
         assert!(bytes.iter().copied().eq(0..=255));
         assert_eq!(note.unwrap(), "its pixels, float from 0 to 1, are taken as 0 to 255");
-        let (bytes, note) = taken(Element::Double, &[0.0, 0.3, 1.0]).unwrap();
+        let (bytes, note) = taken(ElementType::Double, &[0.0, 0.3, 1.0]).unwrap();
         assert_eq!(bytes, [0, 77, 255]);
         assert!(note.unwrap().ends_with("are taken as 0 to 255, rounded to whole numbers"));
     }
 
     #[test]
     fn a_number_above_1_shows_that_those_before_it_went_to_255_too() {
-        let (bytes, note) = taken(Element::Float, &[0.0, 1.0, 0.2, 254.7, 1.0]).unwrap();
+        let (bytes, note) = taken(ElementType::Float, &[0.0, 1.0, 0.2, 254.7, 1.0]).unwrap();
         assert_eq!(bytes, [0, 1, 0, 255, 1]);
         assert!(note.unwrap().contains("float from 0 to 255, are taken, rounded"));
     }
@@ -195,16 +195,16 @@ mod tests {
     #[test]
     fn what_is_no_pixel_is_refused() {
         for value in [-1.0, -1e-30, 255.5, 256.0, f64::NAN, f64::INFINITY] {
-            assert_eq!(taken(Element::Double, &[0.5, value]), None, "{value}");
+            assert_eq!(taken(ElementType::Double, &[0.5, value]), None, "{value}");
         }
-        assert_eq!(taken(Element::Short, &[4095.0]), None);
-        assert_eq!(taken(Element::SignedByte, &[-3.0]), None);
+        assert_eq!(taken(ElementType::Short, &[4095.0]), None);
+        assert_eq!(taken(ElementType::SignedByte, &[-3.0]), None);
     }
 
     #[test]
     fn numbers_of_which_no_byte_is_left_are_told_from_black_images() {
         let is_lost = |values: &[f64]| {
-            let (mut scale, mut bytes) = (Scale::new(Element::Float), Vec::new());
+            let (mut scale, mut bytes) = (IntensityScale::new(ElementType::Float), Vec::new());
             values.iter().for_each(|&value| assert!(scale.push(value, &mut bytes)));
             scale.is_lost()
         };
@@ -216,12 +216,12 @@ mod tests {
     #[test]
     fn files_of_numbers_with_a_point_must_go_to_the_same_white() {
         let of = |element, value| {
-            let mut scale = Scale::new(element);
+            let mut scale = IntensityScale::new(element);
             scale.push(value, &mut Vec::new());
             scale
         };
-        assert!(!of(Element::Float, 0.5).agrees_with(&of(Element::Double, 200.0)));
-        assert!(of(Element::Float, 0.5).agrees_with(&of(Element::Double, 0.0)));
-        assert!(of(Element::Float, 0.5).agrees_with(&of(Element::UnsignedByte, 200.0)));
+        assert!(!of(ElementType::Float, 0.5).agrees_with(&of(ElementType::Double, 200.0)));
+        assert!(of(ElementType::Float, 0.5).agrees_with(&of(ElementType::Double, 0.0)));
+        assert!(of(ElementType::Float, 0.5).agrees_with(&of(ElementType::UnsignedByte, 200.0)));
     }
 }

@@ -14,7 +14,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
 use super::DataError;
-use super::elements::{Element, Scale};
+use super::elements::{ElementType, IntensityScale};
 use super::gzip::{self, NotGzip};
 
 const IMAGES_MAGIC: u32 = 0x0000_0803;
@@ -42,7 +42,7 @@ pub struct Images {
     /// (count, rows, columns) row-major.
     pub bytes: Vec<u8>,
     /// What the file's numbers meant.
-    pub scale: Scale,
+    pub scale: IntensityScale,
 }
 
 /// Class numbers.
@@ -55,7 +55,7 @@ pub struct Labels {
 }
 
 /// A stream of unpacked bytes that knows its name and how far it has been read.
-pub struct Source<'a> {
+pub struct IdxSource<'a> {
     file: String,
     gzip: bool,
     /// How many unpacked bytes may be reserved before any has come.
@@ -64,7 +64,7 @@ pub struct Source<'a> {
     input: Box<dyn Read + Send + 'a>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> IdxSource<'a> {
     /// A file, which may be gzip: its content decides.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let name = path.display().to_string();
@@ -215,11 +215,11 @@ impl<'a> Source<'a> {
     }
 
     /// Reads the magic number: the element type, and the number of dimensions, which must be among these.
-    fn element(&mut self, kind: Kind) -> Result<(Element, usize), DataError> {
+    fn element(&mut self, kind: Kind) -> Result<(ElementType, usize), DataError> {
         let Kind { name, magic, header, dimensions } = kind;
         let found = self.integer(header)?;
         let [zero, also_zero, code, count] = found.to_be_bytes();
-        match Element::of(code) {
+        match ElementType::of(code) {
             Some(element) if zero == 0 && also_zero == 0 && dimensions.contains(&usize::from(count)) => {
                 Ok((element, usize::from(count)))
             }
@@ -240,11 +240,16 @@ impl<'a> Source<'a> {
     }
 
     /// What a header promises.
-    fn promised(&self, element: Element, dimensions: &[u32], names: &[&str]) -> Result<Promised, DataError> {
+    fn promised(
+        &self,
+        element: ElementType,
+        dimensions: &[u32],
+        names: &[&str],
+    ) -> Result<Promised, DataError> {
         let file = self.file.clone();
         let described = dimensions.iter().zip(names).map(|(n, name)| format!("{n} {name}"));
         let mut text = described.collect::<Vec<_>>().join(" x ");
-        if element != Element::UnsignedByte {
+        if element != ElementType::UnsignedByte {
             text += &format!(" of {}", element.name());
         }
         if dimensions.contains(&0) {
@@ -274,7 +279,7 @@ const LABELS: Kind = Kind { name: "labels", magic: LABELS_MAGIC, header: 8, dime
 
 /// What a header promises to follow it.
 struct Promised {
-    element: Element,
+    element: ElementType,
     bytes: usize,
     /// The dimensions, for messages.
     text: String,
@@ -309,13 +314,13 @@ fn hint(found: u32, expected: u32) -> &'static str {
 }
 
 /// Reads an image file of any image size and number type to its end.
-pub fn read_images(mut source: Source<'_>) -> Result<Images, DataError> {
+pub fn read_images(mut source: IdxSource<'_>) -> Result<Images, DataError> {
     let (element, _) = source.element(IMAGES)?;
     let dimensions = source.dimensions::<3>()?;
     let promised = source.promised(element, &dimensions, &["images", "rows", "columns"])?;
-    let mut scale = Scale::new(element);
+    let mut scale = IntensityScale::new(element);
     let bytes = match element {
-        Element::UnsignedByte => source.bytes(&promised)?,
+        ElementType::UnsignedByte => source.bytes(&promised)?,
         _ => {
             let file = source.file.clone();
             source.converted(&promised, |value, bytes| match scale.push(value, bytes) {
@@ -341,7 +346,7 @@ const QMNIST_COLUMNS: u32 = 8;
 
 /// Reads a label file of any number type to its end: a class number for each image, or, as QMNIST has it, eight int
 /// for each, of which the first is the class.
-pub fn read_labels(mut source: Source<'_>) -> Result<Labels, DataError> {
+pub fn read_labels(mut source: IdxSource<'_>) -> Result<Labels, DataError> {
     let (element, count) = source.element(LABELS)?;
     let (promised, columns) = match count {
         1 => {
@@ -354,11 +359,11 @@ pub fn read_labels(mut source: Source<'_>) -> Result<Labels, DataError> {
             (promised, dimensions[1])
         }
     };
-    if columns != 1 && (columns, element) != (QMNIST_COLUMNS, Element::Int) {
+    if columns != 1 && (columns, element) != (QMNIST_COLUMNS, ElementType::Int) {
         return Err(DataError::LabelColumns { file: source.file, columns, element: element.name() });
     }
     let bytes = match (element, columns) {
-        (Element::UnsignedByte, 1) => source.bytes(&promised)?,
+        (ElementType::UnsignedByte, 1) => source.bytes(&promised)?,
         _ => {
             let (file, columns, mut position) = (source.file.clone(), columns as usize, 0_usize);
             source.converted(&promised, |value, bytes| {

@@ -27,7 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use idx::{Images, Labels, Source};
+use idx::{IdxSource, Images, Labels};
 
 pub use batches::{Gather, batches, shuffled};
 pub use error::DataError;
@@ -82,7 +82,7 @@ impl Dataset {
     /// As [`from_folder`](Self::from_folder).
     pub fn from_folder_with_notes(folder: &Path) -> Result<(Self, Vec<String>), DataError> {
         let [train_images, train_labels, test_images, test_labels] =
-            files::find(folder)?.map(|path| Source::open(&path));
+            files::find(folder)?.map(|path| IdxSource::open(&path));
         Self::read([train_images?, train_labels?, test_images?, test_labels?])
     }
 
@@ -94,17 +94,17 @@ impl Dataset {
         let [images, labels, test_images, test_labels] =
             FILE_NAMES.map(|name| format!("the embedded {name}.gz"));
         Self::read([
-            Source::in_memory(&images, files.train_images)?,
-            Source::in_memory(&labels, files.train_labels)?,
-            Source::in_memory(&test_images, files.test_images)?,
-            Source::in_memory(&test_labels, files.test_labels)?,
+            IdxSource::in_memory(&images, files.train_images)?,
+            IdxSource::in_memory(&labels, files.train_labels)?,
+            IdxSource::in_memory(&test_images, files.test_images)?,
+            IdxSource::in_memory(&test_labels, files.test_labels)?,
         ])
         .map(|(data, _)| data)
     }
 
     /// Unpacks on two threads: the training images take longer than the rest together.
     fn read(
-        [train_images, train_labels, test_images, test_labels]: [Source<'_>; 4],
+        [train_images, train_labels, test_images, test_labels]: [IdxSource<'_>; 4],
     ) -> Result<(Self, Vec<String>), DataError> {
         let (train_images, rest) = thread::scope(|scope| {
             let read_rest = || {

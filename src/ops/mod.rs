@@ -33,7 +33,7 @@ use crate::float::Float;
 use crate::graph::{self, Shape};
 
 /// A program over the operations of this module.
-pub type Graph = graph::Graph<Op>;
+pub type Graph = graph::Dag<Op>;
 
 /// An operation, by family.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

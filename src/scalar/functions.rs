@@ -16,12 +16,12 @@ pub(super) fn constant(name: &str) -> Option<f64> {
 
 /// Functions of one argument and of two.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) enum Function {
+pub(super) enum NamedFunction {
     Unary(Unary),
     Binary(Binary),
 }
 
-impl Function {
+impl NamedFunction {
     pub fn named(name: &str) -> Option<Self> {
         if name == "log" {
             return Some(Self::Unary(Unary::Ln));
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn each_alias_and_formula_is_another_name_than_the_functions_own() {
         let mut names: Vec<&str> = ALIASES.iter().chain(&FORMULAS).map(|(other, _)| *other).collect();
-        assert!(names.iter().all(|name| Function::named(name).is_none()));
+        assert!(names.iter().all(|name| NamedFunction::named(name).is_none()));
         assert!(names.iter().all(|name| !name.contains(|c: char| c.is_uppercase() || c == '_')));
         let count = names.len();
         names.sort_unstable();

@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::characters::is_blank;
 use super::error::{TextError, shortened};
 use super::formula::Formula;
-use super::functions::{Function, constant, hint};
+use super::functions::{NamedFunction, constant, hint};
 use super::names::Names;
 use super::tokens::{Token, tokens};
 use crate::ops::{Binary, Builder, Op, Unary, Var};
@@ -25,7 +25,7 @@ enum Open {
     /// A sign before its operand: `-` or a root.
     Sign(Unary, usize),
     /// A parenthesis, perhaps with a function in front and commas within.
-    Parenthesis { at: Range<usize>, function: Option<Function>, commas: usize },
+    Parenthesis { at: Range<usize>, function: Option<NamedFunction>, commas: usize },
     /// The first bar of an absolute value, perhaps with a function in front, as in `ln|x|`.
     Bar { at: Range<usize>, function: Option<Unary> },
 }
@@ -208,19 +208,19 @@ impl<'t, 'g> Parser<'t, 'g> {
         at: Range<usize>,
         next: Option<&Token<'_>>,
     ) -> Result<(bool, bool), TextError> {
-        let function = Function::named(name);
+        let function = NamedFunction::named(name);
         match (function, next) {
             (Some(_), Some(Token::Symbol('('))) => {
                 self.open.push(Open::Parenthesis { at, function, commas: 0 });
                 return Ok((true, true));
             }
-            (Some(Function::Unary(function)), Some(Token::Symbol('|'))) => {
+            (Some(NamedFunction::Unary(function)), Some(Token::Symbol('|'))) => {
                 self.open.push(Open::Bar { at, function: Some(function) });
                 return Ok((true, true));
             }
             (Some(_), Some(Token::Raised(power))) => {
                 let inverse = format!("a{name}");
-                let inverse = match *power == -1.0 && Function::named(&inverse).is_some() {
+                let inverse = match *power == -1.0 && NamedFunction::named(&inverse).is_some() {
                     true => format!(", its inverse function {inverse}(x)"),
                     false => String::new(),
                 };

@@ -9,8 +9,7 @@ use super::monitor::Monitor;
 use super::options::{Augment, Init, OptionError};
 use super::{Options, TrainError};
 use crate::data::{DataError, Dataset, Normalisation, Shifts, batches};
-use crate::exec::cuda::CudaExecutor;
-use crate::exec::cuda::Device;
+use crate::exec::cuda::{CudaExecutor, Device, Mode};
 use crate::exec::{Confusion, CpuExecutor, Ended, Sums, Team};
 use crate::runs::files::TrainedModel;
 use crate::runs::{Divergence, Learning, Row};
@@ -80,13 +79,15 @@ impl Setup {
 
     /// The plans of a run on a device, which says itself what does not fit.
     fn plan_on_cuda(options: &Options, data: &Dataset, device: &Arc<Device>) -> Result<Plans, TrainError> {
-        let (launching, products) =
-            (hardware::launching(options.plan), hardware::products(options.precision));
+        let mode = Mode {
+            launching: hardware::launching(options.plan),
+            products: hardware::products(options.precision),
+        };
         let name = format!("cuda:{} ({})", device.ordinal(), device.name());
-        let executor = CudaExecutor::new(device.clone(), (launching, products))
+        let executor = CudaExecutor::new(device.clone(), mode)
             .map_err(|source| TrainError::OnDevice { device: name.clone(), source })?;
         let model = options.model(data.train.pixels(), data.classes);
-        let device = Some(OnDevice { name, launching });
+        let device = Some(OnDevice { name, launching: mode.launching });
         Plans::new(&model, &options.optimizer(), counts(options, data), Box::new(executor), device)
     }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use cotangent::data::{Dataset, Normalisation, Shifts, Split};
-use cotangent::exec::cuda::{CudaExecutor, Device, Launching, Products};
+use cotangent::exec::cuda::{CudaExecutor, Device, Launching, Mode, Products};
 use cotangent::exec::{CpuExecutor, Executor, Team};
 use cotangent::nn::{Activation, Sequential, perceptron};
 use cotangent::optim::{Optimizer, OptimizerName};
@@ -100,14 +100,18 @@ fn device(number: usize) -> Arc<Device> {
     Arc::new(opened(number % devices))
 }
 
-fn opened_on_device(job: &Job, number: usize, how: (Launching, Products)) -> Result<Engine, TrainError> {
+fn opened_on_device(job: &Job, number: usize, mode: Mode) -> Result<Engine, TrainError> {
     let device = device(number);
     let name = format!("cuda:{} ({})", device.ordinal(), device.name());
-    engine(job, Box::new(CudaExecutor::new(device, how).unwrap()), Some(OnDevice { name, launching: how.0 }))
+    engine(
+        job,
+        Box::new(CudaExecutor::new(device, mode).unwrap()),
+        Some(OnDevice { name, launching: mode.launching }),
+    )
 }
 
 fn on_device(job: &Job, number: usize, launching: Launching) -> Engine {
-    opened_on_device(job, number, (launching, Products::F32)).unwrap()
+    opened_on_device(job, number, Mode { launching, ..Mode::default() }).unwrap()
 }
 
 /// Sets the schedule of the emulated devices on this thread.

@@ -97,14 +97,15 @@ fn results(function: &Function<NodeId, NodeId>, plan: &CudaPlan, order: &Order) 
 fn branches_have_memory_of_their_own_and_a_planted_sharing_is_found() {
     let chains = two_chains();
     let branching =
-        CudaPlan::new(&chains.graph, Wanted::outputs(&[chains.outputs]), (Products::F32, device(1).tuning()));
+        CudaPlan::new(&chains.graph, Wanted::outputs(&[chains.outputs]), Products::F32, device(1).tuning());
     let right = results(&chains, &branching, branching.order());
     assert_eq!(right.len(), 1);
     // Places for one task after another, while the chains run side by side.
     let in_sequence = CudaPlan::in_sequence(
         &chains.graph,
         Wanted::outputs(&[chains.outputs]),
-        (Products::F32, device(1).tuning()),
+        Products::F32,
+        device(1).tuning(),
     );
     assert!(in_sequence.arena() < branching.arena());
     assert!(results(&chains, &in_sequence, in_sequence.order()) == right);
@@ -122,7 +123,7 @@ fn a_forgotten_dependency_is_found() {
     }
     let chains = two_chains();
     let plan =
-        CudaPlan::new(&chains.graph, Wanted::outputs(&[chains.outputs]), (Products::F32, device(1).tuning()));
+        CudaPlan::new(&chains.graph, Wanted::outputs(&[chains.outputs]), Products::F32, device(1).tuning());
     let right = results(&chains, &plan, plan.order());
     for forgetful in 0..plan.accesses().len() {
         let mut accesses = plan.accesses().to_vec();
@@ -139,7 +140,7 @@ fn a_training_step_has_parallel_branches() {
     let step = step::training(&*job.model, &job.optimizer, 128).unwrap();
     let outputs = [step.outputs.losses, step.outputs.logits];
     let wanted = Wanted { stores: &step.stores, ..Wanted::outputs(&outputs) };
-    let plan = CudaPlan::new(&step.graph, wanted, (Products::F32, device(1).tuning()));
+    let plan = CudaPlan::new(&step.graph, wanted, Products::F32, device(1).tuning());
     let order = plan.order();
     let last = order.len() - 1;
     let side_by_side = |a: usize, b: usize| !order.precedes(a, b) && !order.precedes(b, a);

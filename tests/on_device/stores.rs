@@ -35,7 +35,7 @@ fn a_step_is_as_many_tasks_with_every_rule_and_one_moves_all_parameters() {
         let outputs = [training.outputs.losses, training.outputs.logits];
         let wanted =
             Wanted { outputs: &outputs, stores: &training.stores, residents: &residents, reserved: offset };
-        let plan = CudaPlan::new(&training.graph, wanted, (Products::F32, device(0).tuning()));
+        let plan = CudaPlan::new(&training.graph, wanted, Products::F32, device(0).tuning());
         // Three layers, the loss, two gradients a layer and two ways down; and the update.
         assert_eq!(plan.accesses().len(), 3 + 1 + 6 + 2 + 1, "{optimizer:?}");
         assert_eq!(plan.first_store(), 12);
@@ -69,7 +69,7 @@ fn storing_tasks(sizes: &[usize], momenta: &[f64], offsets: &[usize]) -> usize {
         nodes.zip(offsets).map(|(node, &offset)| Resident { node, offset }).collect();
     let wanted =
         Wanted { stores: &function.stores, residents: &residents, reserved: 256, ..Wanted::default() };
-    let plan = CudaPlan::new(&function.graph, wanted, (Products::F32, device(0).tuning()));
+    let plan = CudaPlan::new(&function.graph, wanted, Products::F32, device(0).tuning());
     plan.accesses().len() - plan.first_store()
 }
 
@@ -143,7 +143,7 @@ fn after_odd_steps(mut executor: Box<dyn Executor>, weight: f32) -> Result<(Tota
 
 fn both(weight: f32, launching: Launching) -> [(Totals, Vec<f32>); 2] {
     let cpu = Box::new(CpuExecutor::new(Team::new(1).unwrap()));
-    let cuda = Box::new(CudaExecutor::new(device(2), (launching, Products::F32)).unwrap());
+    let cuda = Box::new(CudaExecutor::new(device(2), Mode { launching, ..Mode::default() }).unwrap());
     [after_odd_steps(cpu, weight).unwrap(), after_odd_steps(cuda, weight).unwrap()]
 }
 

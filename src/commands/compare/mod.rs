@@ -16,17 +16,17 @@ use cotangent::train::{Choice, Choices, Comparison, OptimizerName, Options, Outc
 
 use super::console::{Console, count, device_line, interrupted, listen_for_interrupt, resume_comparison};
 use super::{Beside, Failure, Request, data, way_on};
-use crate::cli::{COMPARED, Compare, Place};
+use crate::cli::{COMPARED, CompareArgs, RunArgs};
 use results::{table, verdict};
 
-pub fn run(arguments: Compare) -> Result<(), Failure> {
-    let Compare { opt, seeds, check_torch, choices, place, resume } = arguments;
+pub fn run(arguments: CompareArgs) -> Result<(), Failure> {
+    let CompareArgs { opt, seeds, check_torch, choices, place, resume } = arguments;
     let mut console = Console::new(place.quiet);
     let work = match resume {
-        Some(folder) => Work::resume(&folder, &choices, place.quiet)?,
+        Some(folder) => PendingComparison::resume(&folder, &choices, place.quiet)?,
         None => {
             let optimizers = if opt.is_empty() { COMPARED.to_vec() } else { opt };
-            Work::begin(&optimizers, seeds, choices, &place, check_torch.as_deref(), "compare")?
+            PendingComparison::begin(&optimizers, seeds, choices, &place, check_torch.as_deref(), "compare")?
         }
     };
     let Done { folder, diverged } = work.carry_out(&|_| String::new(), &mut console)?;
@@ -35,7 +35,7 @@ pub fn run(arguments: Compare) -> Result<(), Failure> {
 }
 
 /// A comparison that can begin or go on: what can be known to fail has been looked for.
-pub struct Work {
+pub struct PendingComparison {
     plan: ComparisonPlan,
     runs: Vec<Options>,
     data: Arc<Dataset>,
@@ -50,13 +50,13 @@ pub struct Done {
     pub diverged: Option<String>,
 }
 
-impl Work {
+impl PendingComparison {
     /// A new comparison, its folder made: `runs/<time>-<what>`, if none is named.
     pub fn begin(
         named: &[OptimizerName],
         seeds: u64,
         choices: Choices,
-        place: &Place,
+        place: &RunArgs,
         check_torch: Option<&Path>,
         what: &str,
     ) -> Result<Self, Failure> {

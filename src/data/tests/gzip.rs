@@ -76,7 +76,7 @@ fn zero_bytes_behind_gzip_may_come_in_pieces() {
     let padded = [gzip(&four_files()[0]), vec![0; 50]].concat();
     for size in [1, 2, 3, 7] {
         let stream = io::BufReader::with_capacity(size.max(2), &padded[..]);
-        let images = idx::read_images(Source::over("padded".to_owned(), stream, 20).unwrap()).unwrap();
+        let images = idx::read_images(IdxSource::over("padded".to_owned(), stream, 20).unwrap()).unwrap();
         assert_eq!(images.bytes.len(), 18);
     }
 }

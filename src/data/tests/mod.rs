@@ -91,12 +91,12 @@ fn gzip_files_give_the_same_as_raw_ones() {
 fn files_larger_than_one_step_of_memory_are_read_whole() {
     let bytes: Vec<u8> = (0..1_000_003_u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
     for file in [images(1, 1, 1_000_003, &bytes), gzip(&images(1, 1, 1_000_003, &bytes))] {
-        let images = idx::read_images(Source::in_memory("big", &file).unwrap()).unwrap();
+        let images = idx::read_images(IdxSource::in_memory("big", &file).unwrap()).unwrap();
         assert!(images.bytes == bytes);
     }
     // Compresses far better than what is reserved for, so the memory must grow.
     let zeros = gzip(&images(3, 1000, 1000, &vec![0; 3_000_000]));
-    let images = idx::read_images(Source::in_memory("zeros", &zeros).unwrap()).unwrap();
+    let images = idx::read_images(IdxSource::in_memory("zeros", &zeros).unwrap()).unwrap();
     assert!(images.bytes == vec![0; 3_000_000]);
 }
 
@@ -244,7 +244,7 @@ fn reading_stops_soon_after_the_promised_bytes() {
     let header = images(1, 2, 2, &[]);
     let mut read = 0;
     let stream = io::BufReader::with_capacity(16, header.as_slice().chain(Endless(&mut read)));
-    let error = idx::read_images(Source::over("endless".to_owned(), stream, 20).unwrap()).unwrap_err();
+    let error = idx::read_images(IdxSource::over("endless".to_owned(), stream, 20).unwrap()).unwrap_err();
     assert!(matches!(error, DataError::TrailingBytes { expected: 4, .. }), "{error:?}");
     assert!(read <= 32, "{read} bytes were read for 5");
 }

@@ -59,7 +59,7 @@ fn images_of_another_type_larger_than_one_step_of_memory_are_read_whole() {
     let elements = bytes.iter().map(|&byte| i32::from(byte).to_be_bytes().to_vec());
     let file = idx_of(0x0c, &[1, 1, 300_007], elements);
     for file in [file.clone(), gzip(&file)] {
-        let images = idx::read_images(Source::in_memory("big", &file).unwrap()).unwrap();
+        let images = idx::read_images(IdxSource::in_memory("big", &file).unwrap()).unwrap();
         assert!(images.bytes == bytes);
     }
 }

@@ -46,7 +46,7 @@ const AT_THE_AXIS: f64 = 0.005;
 const COLOURS: [super::super::colour::Colour; 2] = [SERIES[0], SERIES[1]];
 
 /// A chart with a place for everything in it.
-pub(super) struct Layout<'a> {
+pub(super) struct BarLayout<'a> {
     chart: &'a BarChart,
     heading: Heading,
     notes: Vec<String>,
@@ -59,7 +59,7 @@ pub(super) struct Layout<'a> {
     columns: [f64; 3],
 }
 
-impl<'a> Layout<'a> {
+impl<'a> BarLayout<'a> {
     pub fn of(chart: &'a BarChart) -> Self {
         let heading = Heading::new(&chart.title, chart.subtitle.as_deref(), WIDTH);
         let note = |note: &String| text::wrap(note, NOTE.size, NOTE.face, WIDTH - 2.0 * MARGIN, 4);

@@ -12,12 +12,12 @@ mod tests;
 
 use super::png::Drawing;
 pub use chart::{Bar, BarChart, BarGroup};
-use layout::Layout;
+use layout::BarLayout;
 
 impl BarChart {
     /// The chart as an SVG document, 900 units wide and as high as its bars need.
     pub fn svg(&self) -> String {
-        Layout::of(self).svg()
+        BarLayout::of(self).svg()
     }
 }
 

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::canvas::{Canvas, columns, first_lines_in, fit};
-use super::graph::{Diagram, Graph};
+use super::graph::{Diagram, DiagramGraph};
 use super::heights::{Chain, Heights, Piece};
 use super::layers::Layers;
 
@@ -81,7 +81,7 @@ struct Track {
 
 impl Nets {
     /// `None` if a node has more operands than a box has entries.
-    fn of(graph: &Graph, nodes: usize) -> Option<Nets> {
+    fn of(graph: &DiagramGraph, nodes: usize) -> Option<Nets> {
         let layers = Layers::of(graph);
         let place_of = layers.place_of();
         let stop_of = stops(&layers, nodes);

@@ -8,7 +8,7 @@
 use super::super::heading::{Heading, MARGIN};
 use super::super::svg::TextStyle;
 use super::super::text;
-use super::graph::{Diagram, DiagramKind, DiagramNode, Graph, first_lines};
+use super::graph::{Diagram, DiagramGraph, DiagramKind, DiagramNode, first_lines};
 use super::heights::{Chain, Heights, Piece};
 use super::layers::{Layers, index};
 use super::style::{
@@ -24,7 +24,7 @@ const GAP: (f64, f64) = (24.0, 90.0);
 /// A diagram with everything decided: where items stand and how columns are cut.
 pub(super) struct Figure<'a> {
     pub diagram: &'a Diagram,
-    pub graph: Graph<'a>,
+    pub graph: DiagramGraph<'a>,
     /// Columns of nodes (even) and of labels (odd), items from top to bottom.
     pub ranks: Vec<Vec<usize>>,
     /// The column of each item.

@@ -78,7 +78,7 @@ pub struct DiagramEdge {
 
 impl Diagram {
     /// The part of the graph that can be drawn.
-    pub(super) fn graph(&self) -> Graph<'_> {
+    pub(super) fn graph(&self) -> DiagramGraph<'_> {
         let n = self.nodes.len();
         let edges = self.edges.iter().filter(|e| e.from < n && e.to < n && e.from != e.to);
         let mut users = vec![Vec::new(); n];
@@ -108,7 +108,7 @@ impl Diagram {
                 }
             }
         }
-        Graph { edges: edges.filter(|e| position[e.from] < position[e.to]).collect(), order }
+        DiagramGraph { edges: edges.filter(|e| position[e.from] < position[e.to]).collect(), order }
     }
 }
 
@@ -154,7 +154,7 @@ pub(super) fn first_lines(
 const EQUALS: &str = " = ";
 
 /// The nodes with operands before users, and the edges that agree with that.
-pub(super) struct Graph<'a> {
+pub(super) struct DiagramGraph<'a> {
     pub order: Vec<usize>,
     pub edges: Vec<&'a DiagramEdge>,
 }

@@ -4,7 +4,7 @@
 //! over more than one layer gets a dummy, a node that is only a bend, in each layer between: from
 //! then on edges join neighbouring layers and can be ordered and placed like nodes.
 
-use super::graph::Graph;
+use super::graph::DiagramGraph;
 use super::order;
 
 /// Nodes and dummies in their layers, each layer from top to bottom.
@@ -19,14 +19,14 @@ pub(super) struct Layers {
 
 impl Layers {
     /// The layers of a graph, ordered for few crossings.
-    pub fn of(graph: &Graph) -> Layers {
+    pub fn of(graph: &DiagramGraph) -> Layers {
         let mut given = Layers::in_given_order(graph);
         given.layers = order::with_few_crossings(given.layers, &given.paths, given.items);
         given
     }
 
     /// The layers with nodes as they come.
-    pub fn in_given_order(graph: &Graph) -> Layers {
+    pub fn in_given_order(graph: &DiagramGraph) -> Layers {
         let nodes = graph.order.len();
         let layer_of = longest_paths(graph);
         let count = layer_of.iter().max().map_or(0, |last| last + 1);
@@ -72,7 +72,7 @@ pub(super) fn index(layers: &[Vec<usize>], items: usize, f: impl Fn(usize, usize
 }
 
 /// For each node the number of edges on the longest path to it.
-fn longest_paths(graph: &Graph) -> Vec<usize> {
+fn longest_paths(graph: &DiagramGraph) -> Vec<usize> {
     let mut users = vec![Vec::new(); graph.order.len()];
     for edge in &graph.edges {
         users[edge.from].push(edge.to);

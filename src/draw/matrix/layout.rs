@@ -34,7 +34,7 @@ const PRECISION: &str = "precision";
 const WIDEST_SHARE: &str = "100.0%";
 
 /// A matrix with everything decided that other parts depend on.
-pub(super) struct Layout<'a> {
+pub(super) struct MatrixLayout<'a> {
     matrix: &'a ConfusionMatrix,
     n: usize,
     /// Side of a cell, and the gap between two.
@@ -51,8 +51,8 @@ pub(super) struct Layout<'a> {
     edge_size: Option<f64>,
 }
 
-impl<'a> Layout<'a> {
-    pub fn of(matrix: &'a ConfusionMatrix) -> Layout<'a> {
+impl<'a> MatrixLayout<'a> {
+    pub fn of(matrix: &'a ConfusionMatrix) -> MatrixLayout<'a> {
         let n = matrix.classes();
         let cell = match n {
             0..=6 => 64.0,
@@ -77,7 +77,7 @@ impl<'a> Layout<'a> {
         let (full, shorter) =
             if n <= MAX_NUMBERED { (fitting(|count| count.to_string()), fitting(short)) } else { (0.0, 0.0) };
         let shortened = full < MIN_NUMBER_SIZE && full < shorter;
-        Layout {
+        MatrixLayout {
             matrix,
             n,
             cell,

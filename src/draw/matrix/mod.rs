@@ -13,13 +13,13 @@ mod tests;
 
 use super::png::Drawing;
 pub use counts::ConfusionMatrix;
-use layout::Layout;
+use layout::MatrixLayout;
 
 impl ConfusionMatrix {
     /// The matrix as an SVG document: true classes down, predicted classes across, recall at the
     /// right, precision below.
     pub fn svg(&self) -> String {
-        Layout::of(self).svg()
+        MatrixLayout::of(self).svg()
     }
 }
 

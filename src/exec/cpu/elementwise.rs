@@ -22,7 +22,7 @@ pub(super) type Results<'a, T> = [&'a mut [T]; MOST_RESULTS];
 
 /// A program, and what it reads.
 #[derive(Clone, Copy)]
-pub(super) struct Work<'a, T> {
+pub(super) struct BoundProgram<'a, T> {
     pub program: &'a Program,
     pub plan: &'a Plan,
     pub rest: &'a Rest<'a, T>,
@@ -39,7 +39,7 @@ enum Product<'a, T> {
     Row(&'a [T]),
 }
 
-impl<T: Float> Work<'_, T> {
+impl<T: Float> BoundProgram<'_, T> {
     /// Runs a program over whole results.
     pub fn run(&self, results: Results<'_, T>) {
         match self.program.loads.len() + self.program.steps.len() {
@@ -94,12 +94,12 @@ impl<T: Float> Work<'_, T> {
 }
 
 struct Interpreter<'a, T, const REGISTERS: usize> {
-    work: Work<'a, T>,
+    work: BoundProgram<'a, T>,
     registers: [[T; STRETCH]; REGISTERS],
 }
 
 impl<'a, T: Float, const REGISTERS: usize> Interpreter<'a, T, REGISTERS> {
-    fn new(work: &Work<'a, T>) -> Self {
+    fn new(work: &BoundProgram<'a, T>) -> Self {
         let mut registers = [[T::zero(); STRETCH]; REGISTERS];
         for (register, load) in registers.iter_mut().zip(&work.program.loads) {
             match *load {
@@ -119,7 +119,7 @@ impl<'a, T: Float, const REGISTERS: usize> Interpreter<'a, T, REGISTERS> {
         product: Product<'_, T>,
         mut results: Results<'_, T>,
     ) {
-        let Work { program, plan, rest, .. } = self.work;
+        let BoundProgram { program, plan, rest, .. } = self.work;
         for (register, load) in self.registers.iter_mut().zip(&program.loads) {
             if let Load::PerRow(node) = *load {
                 register.fill(rest.get(plan.place(node))[row]);
@@ -147,7 +147,7 @@ impl<'a, T: Float, const REGISTERS: usize> Interpreter<'a, T, REGISTERS> {
         product: Product<'_, T>,
         mut results: Results<'_, T>,
     ) {
-        let Work { program, plan, rest, stores } = self.work;
+        let BoundProgram { program, plan, rest, stores } = self.work;
         let length = results[0].len();
         for (register, load) in self.registers.iter_mut().zip(&program.loads) {
             if *load == Load::Product {

@@ -33,13 +33,13 @@ const ADDED_UP: usize = 500;
 /// The processor's threads at work.
 pub struct CpuExecutor {
     team: Team,
-    passes: Vec<Prepared>,
+    passes: Vec<PreparedPass>,
     /// None before it is first needed.
     arena: Option<Arena<f32>>,
 }
 
 /// A pass, planned.
-pub(super) struct Prepared {
+pub(super) struct PreparedPass {
     /// For full batches, and for what is left.
     pub stages: Vec<Stage>,
     pub batch: usize,
@@ -86,7 +86,7 @@ impl CpuExecutor {
 
     /// The multiplications of the products of a full batch: all, and those that the last step did, zeros left out.
     pub fn multiplications(&mut self, pass: PassId) -> [u64; 2] {
-        let Prepared { stages, spare, batch, .. } = &mut self.passes[pass.0];
+        let PreparedPass { stages, spare, batch, .. } = &mut self.passes[pass.0];
         match spare.iter_mut().find(|spare| spare.labels.len() == *batch) {
             Some(batch) => stages[0].multiplications(batch),
             None => [0; 2],
@@ -102,7 +102,7 @@ impl CpuExecutor {
     }
 
     fn arena(&mut self) -> &mut Arena<f32> {
-        let size = self.passes.iter().map(Prepared::arena).max().unwrap_or(0);
+        let size = self.passes.iter().map(PreparedPass::arena).max().unwrap_or(0);
         self.arena.get_or_insert_with(|| Arena::new(size))
     }
 
@@ -115,7 +115,7 @@ impl CpuExecutor {
     ) -> Option<usize> {
         self.arena();
         let Self { team, passes, arena: Some(arena) } = self else { return None };
-        let Prepared { stages, batch: size, count, seed, examples: Some(examples), spare } =
+        let PreparedPass { stages, batch: size, count, seed, examples: Some(examples), spare } =
             &mut passes[pass.0]
         else {
             panic!("the pass has no examples")
@@ -167,7 +167,7 @@ impl CpuExecutor {
     }
 }
 
-impl Prepared {
+impl PreparedPass {
     fn arena(&self) -> usize {
         self.stages.iter().map(|stage| stage.plan.arena()).max().unwrap_or(0)
     }
@@ -211,18 +211,19 @@ impl Executor for CpuExecutor {
         }
         let buffers = self.passes.first().map_or(&stages[0], |pass| &pass.stages[0]).buffers.clone();
         assert!(stages.iter().all(|stage| stage.buffers == buffers), "all passes share parameters and state");
-        self.passes.push(Prepared { stages, batch, count, seed, examples: None, spare: Vec::new() });
+        self.passes.push(PreparedPass { stages, batch, count, seed, examples: None, spare: Vec::new() });
         Ok(PassId(self.passes.len() - 1))
     }
 
     fn memory(&self, threads: usize) -> Option<Memory> {
         let numbers = |count: usize| count * size_of::<f32>();
         let reserved = self.buffers().reserved();
-        let (training, evaluation): (Vec<&Prepared>, Vec<&Prepared>) =
+        let (training, evaluation): (Vec<&PreparedPass>, Vec<&PreparedPass>) =
             self.passes.iter().partition(|pass| pass.stages[0].stores());
-        let arena = |passes: &[&Prepared]| passes.iter().map(|pass| pass.arena()).fold(reserved, usize::max);
-        let scratch = |passes: &[&Prepared]| passes.iter().map(|pass| pass.scratch()).fold(0, usize::max);
-        let bytes = |passes: &[&Prepared]| passes.iter().map(|pass| pass.bytes()).sum::<usize>();
+        let arena =
+            |passes: &[&PreparedPass]| passes.iter().map(|pass| pass.arena()).fold(reserved, usize::max);
+        let scratch = |passes: &[&PreparedPass]| passes.iter().map(|pass| pass.scratch()).fold(0, usize::max);
+        let bytes = |passes: &[&PreparedPass]| passes.iter().map(|pass| pass.bytes()).sum::<usize>();
         // The passes share the arena, and a thread keeps the scratch that it took most.
         let beyond = |[first, second]: [usize; 2]| second.saturating_sub(first);
         let arenas = [arena(&training), arena(&evaluation)];
@@ -259,7 +260,7 @@ impl Executor for CpuExecutor {
         epoch: Option<Epoch<'_>>,
         watch: &mut Watch<'_>,
     ) -> Result<Totals, ExecError> {
-        let Prepared { stages, count, batch, .. } = &self.passes[pass.0];
+        let PreparedPass { stages, count, batch, .. } = &self.passes[pass.0];
         let steps = count.div_ceil(*batch);
         let (stores, classes) = (stages[0].stores(), stages[0].classes());
         let confusion = if stores { Vec::new() } else { vec![vec![0; classes]; classes] };

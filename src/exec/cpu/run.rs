@@ -3,7 +3,7 @@
 use std::ops::{Deref, Range};
 
 use super::arena::{Arena, Rest};
-use super::nonzeros::{Lists, Nonzeros};
+use super::nonzeros::{Lists, Nonzeros, Room};
 use super::plan::Plan;
 use super::product::{Consume, First, Product, Target, Tile};
 use super::team::{TASK, for_each_pair, for_each_piece, for_each_piece_of};
@@ -32,9 +32,8 @@ impl Plan {
         self.run_part(0..self.instructions.len(), arena, &mut self.nonzeros(), draw);
     }
 
-    /// Rows, columns and lists of those nodes whose zeros are left out of products: the inputs that are mostly zero
-    /// first, in their order.
-    pub fn lists(&self) -> Vec<(usize, usize, Lists)> {
+    /// Room for those nodes whose zeros are left out of products: the inputs that are mostly zero first, in their order.
+    pub fn rooms(&self) -> Vec<Room> {
         let mut numbered: Vec<(usize, NodeId)> =
             self.graph.ids().filter_map(|id| Some((self.zeros[id.index()]?, id))).collect();
         numbered.sort_unstable();
@@ -45,13 +44,12 @@ impl Plan {
             }
         }
         let extents = numbered.into_iter().map(|(_, id)| self.shape(id).rows_and_columns());
-        extents.zip(lists).map(|((rows, columns), lists)| (rows, columns, lists)).collect()
+        extents.zip(lists).map(|((rows, columns), lists)| Room { rows, columns, lists }).collect()
     }
 
-    /// Room for what [`Self::lists`] says.
+    /// What the nodes of [`Self::rooms`] hold: nothing yet.
     pub fn nonzeros<T: Float>(&self) -> Vec<Nonzeros<T>> {
-        let room = |(rows, columns, lists)| Nonzeros::new(rows, columns, lists);
-        self.lists().into_iter().map(room).collect()
+        self.rooms().into_iter().map(Nonzeros::new).collect()
     }
 
     /// The most elements that a thread takes beside the arena while it carries out the plan.
@@ -131,7 +129,8 @@ impl Plan {
             Work::Copy(node) => first(results).copy_from_slice(rest.get(self.place(*node))),
             Work::Elementwise(program) => match update {
                 Some(update) => self.update(update, &rest, results),
-                None => elementwise::Work { program, plan: self, rest: &rest, stores: *stores }.run(results),
+                None => elementwise::BoundProgram { program, plan: self, rest: &rest, stores: *stores }
+                    .run(results),
             },
             Work::Product { matmul, operands: [a, b], start, epilogue } => {
                 let a = match self.zeros_left_out(*matmul, [*a, *b]) {
@@ -140,7 +139,7 @@ impl Plan {
                 };
                 let start = start.map(|start| rest.get(self.place(start)));
                 let product = Product { matmul: *matmul, a, b: self.tensor(*b, &rest), start };
-                let work = epilogue.as_ref().map(|program| elementwise::Work {
+                let work = epilogue.as_ref().map(|program| elementwise::BoundProgram {
                     program,
                     plan: self,
                     rest: &rest,

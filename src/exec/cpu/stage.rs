@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::arena::Arena;
-use super::nonzeros::{Lists, Nonzeros};
+use super::nonzeros::{Lists, Nonzeros, Room};
 use super::plan::Plan;
 use super::vectorized;
 use super::zeros::{self, Input, Rewritten, Sparse};
@@ -17,7 +17,7 @@ use crate::ops::{Draw, Tree};
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Buffers {
     /// For each parameter its first element in a buffer, rows and columns, and whether it lies transposed.
-    pub parameters: Vec<Parameter>,
+    pub parameters: Vec<ParameterPlace>,
     /// Elements of a buffer.
     pub size: usize,
     /// How many there are: the parameters and the numbers of state.
@@ -26,7 +26,7 @@ pub(super) struct Buffers {
 
 /// A parameter in a buffer.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) struct Parameter {
+pub(super) struct ParameterPlace {
     pub place: Range<usize>,
     /// Outside, if it lies transposed in the arena.
     pub transposed: Option<[usize; 2]>,
@@ -53,7 +53,7 @@ impl Buffers {
     /// Copies a buffer from the arena's layout to the outside's, or, if `inwards`, the other way.
     pub fn copy(&self, from: &[f32], to: &mut [f32], inwards: bool) {
         assert!(from.len() == self.size && to.len() == self.size, "buffers of {} numbers", self.size);
-        for Parameter { place, transposed } in &self.parameters {
+        for ParameterPlace { place, transposed } in &self.parameters {
             let (from, to) = (&from[place.clone()], &mut to[place.clone()]);
             match *transposed {
                 None => to.copy_from_slice(from),
@@ -163,15 +163,6 @@ fn write(gather: Gather<'_>, step: u64, indices: &[u32]) -> impl Fn(usize, &mut 
     }
 }
 
-/// Room for a list.
-fn room((rows, columns, lists): (usize, usize, Lists)) -> Nonzeros<f32> {
-    Nonzeros::new(rows, columns, lists)
-}
-
-fn bytes(&(rows, columns, lists): &(usize, usize, Lists)) -> usize {
-    Nonzeros::<f32>::bytes(rows, columns, lists)
-}
-
 impl Stage {
     /// Plans a step on so many examples.
     pub fn new(step: &Step, batch: usize, buffers: usize) -> Self {
@@ -192,9 +183,9 @@ impl Stage {
             let place = end..end + shape.size();
             end = place.end;
             // Transposed here, so rows are outside's columns.
-            Parameter { place, transposed: input.transposed.then(|| [shape[1], shape[0]]) }
+            ParameterPlace { place, transposed: input.transposed.then(|| [shape[1], shape[0]]) }
         });
-        let parameters: Vec<Parameter> = parameters.collect();
+        let parameters: Vec<ParameterPlace> = parameters.collect();
         let buffers = Buffers { parameters, size: end, count: buffers };
         let lists = std::iter::once(&inputs.parameters).chain(&inputs.state);
         let residents: Vec<Resident> = lists
@@ -260,7 +251,7 @@ impl Stage {
         let values = match self.examples {
             Slot::Dense(node) => Values::Dense(vec![0.0; self.plan.shape(node).size()]),
             Slot::Sparse(_) => {
-                Values::Sparse(self.plan.lists().into_iter().next().map_or_else(no_list, room))
+                Values::Sparse(self.plan.rooms().into_iter().next().map_or_else(nothing, Nonzeros::new))
             }
         };
         Batch { values, background: 0.0, labels: vec![0.0; self.batch] }
@@ -270,20 +261,20 @@ impl Stage {
     pub fn batch_bytes(&self) -> usize {
         let values = match self.examples {
             Slot::Dense(node) => self.plan.shape(node).size() * size_of::<f32>(),
-            Slot::Sparse(_) => self.plan.lists().first().map_or(0, bytes),
+            Slot::Sparse(_) => self.plan.rooms().first().map_or(0, |room| room.bytes::<f32>()),
         };
         values + self.batch * size_of::<f32>()
     }
 
-    /// The lists that are the stage's own.
-    fn own_lists(&self) -> impl Iterator<Item = (usize, usize, Lists)> {
+    /// Room for the lists that are the stage's own.
+    fn own_rooms(&self) -> impl Iterator<Item = Room> {
         let of_examples = usize::from(matches!(self.examples, Slot::Sparse(_)));
-        self.plan.lists().into_iter().skip(of_examples)
+        self.plan.rooms().into_iter().skip(of_examples)
     }
 
     /// The bytes that the stage takes beside arena, batches and scratch.
     pub fn bytes(&self) -> usize {
-        self.own_lists().map(|list| bytes(&list)).sum()
+        self.own_rooms().map(Room::bytes::<f32>).sum()
     }
 
     /// The most bytes that a thread takes while a batch is filled, or a step is made.
@@ -317,8 +308,8 @@ impl Stage {
     fn take_up(&mut self, arena: &mut Arena<f32>, batch: &mut Batch) {
         let sparse = matches!(self.examples, Slot::Sparse(_));
         if self.nonzeros.is_empty() {
-            let of_examples = sparse.then(no_list);
-            self.nonzeros = of_examples.into_iter().chain(self.own_lists().map(room)).collect();
+            let of_examples = sparse.then(nothing);
+            self.nonzeros = of_examples.into_iter().chain(self.own_rooms().map(Nonzeros::new)).collect();
         }
         match (&mut batch.values, self.examples) {
             (Values::Dense(values), Slot::Dense(node)) => {
@@ -370,8 +361,8 @@ impl Stage {
 }
 
 /// What stands where a batch's examples come.
-fn no_list() -> Nonzeros<f32> {
-    Nonzeros::new(0, 0, Lists::ByRow)
+fn nothing() -> Nonzeros<f32> {
+    Nonzeros::new(Room { rows: 0, columns: 0, lists: Lists::ByRow })
 }
 
 /// The position of the largest element, the first of equals.

@@ -5,7 +5,7 @@ use super::capture::{Lanes, Launching};
 use super::error::During;
 use super::kernels::StepState;
 use super::launch::DeviceDraw;
-use super::plan::{CudaPlan, Products};
+use super::plan::{CudaPlan, Mode};
 use super::{CudaError, Device};
 use crate::exec::Wanted;
 use crate::graph::NodeId;
@@ -22,11 +22,11 @@ impl Device {
         function: &Function<I, O>,
         inputs: I::With<&[f32]>,
         draw: Draw,
-        (launching, products): (Launching, Products),
+        mode: Mode,
     ) -> Result<O::With<Vec<f32>>, CudaError> {
         let bound = function.bind(inputs)?;
         let outputs = function.outputs.clone().leaves();
-        let plan = CudaPlan::new(&function.graph, Wanted::outputs(&outputs), (products, self.tuning()));
+        let plan = CudaPlan::new(&function.graph, Wanted::outputs(&outputs), mode.products, self.tuning());
         let lanes = Lanes::new(self)?;
         let stream = lanes.main();
         let mut arena = DeviceArena::new(self, stream, plan.arena())?;
@@ -39,8 +39,8 @@ impl Device {
         let draw = DeviceDraw { seed: draw.seed, step: &step };
         let mut launch =
             |task: usize, stream: &_| plan.launch(self.kernels(), stream, task, &mut arena, draw);
-        self.wait_for_each_kernel(launching == Launching::Launches);
-        let prepared = lanes.prepare(launching, plan.order(), &mut launch)?;
+        self.wait_for_each_kernel(mode.launching == Launching::Launches);
+        let prepared = lanes.prepare(mode.launching, plan.order(), &mut launch)?;
         lanes.run(&prepared, plan.order(), &mut launch)?;
         let mut all_read = Ok(());
         let values = function.outputs.clone().map(&mut |output| {

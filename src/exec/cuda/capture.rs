@@ -7,14 +7,15 @@ use cudarc::driver::{CudaEvent, CudaGraph, CudaStream};
 
 use super::error::During;
 use super::order::Order;
-use super::schedule::{MAX_LANES, Schedule};
+use super::schedule::{LaneSchedule, MAX_LANES};
 use super::{CudaError, Device};
 
 /// How tasks reach the device.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Launching {
     /// Captured once as a CUDA graph, with what may run side by side on parallel branches, and launched as a
     /// whole.
+    #[default]
     Graph,
     /// Kernel by kernel, each waited for, so that an error names its culprit.
     Launches,
@@ -26,7 +27,7 @@ pub struct Lanes {
 }
 
 /// Tasks ready to run, as often as asked.
-pub enum Prepared {
+pub enum PreparedTasks {
     /// To be launched as a whole.
     Graph(CudaGraph),
     /// To be gone through again each time.
@@ -58,10 +59,10 @@ impl Lanes {
         launching: Launching,
         order: &Order,
         mut launch: impl FnMut(usize, &Arc<CudaStream>) -> Result<(), CudaError>,
-    ) -> Result<Prepared, CudaError> {
+    ) -> Result<PreparedTasks, CudaError> {
         match launching {
-            Launching::Launches => Ok(Prepared::Launches),
-            Launching::Graph => self.capture(order, &mut launch).map(Prepared::Graph),
+            Launching::Launches => Ok(PreparedTasks::Launches),
+            Launching::Graph => self.capture(order, &mut launch).map(PreparedTasks::Graph),
         }
     }
 
@@ -91,7 +92,7 @@ impl Lanes {
         let ordering = || "ordering streams by events".to_owned();
         let record = |lane: usize| self.streams[lane].record_event(None).during(ordering);
         let wait = |lane: usize, event: &CudaEvent| self.streams[lane].wait(event).during(ordering);
-        let schedule = Schedule::new(order);
+        let schedule = LaneSchedule::new(order);
         let begin = record(0)?;
         let mut has_begun = [false; MAX_LANES];
         has_begun[0] = true;
@@ -118,13 +119,13 @@ impl Lanes {
     /// What `launch` or the driver reports.
     pub fn run(
         &self,
-        prepared: &Prepared,
+        prepared: &PreparedTasks,
         order: &Order,
         mut launch: impl FnMut(usize, &Arc<CudaStream>) -> Result<(), CudaError>,
     ) -> Result<(), CudaError> {
         match prepared {
-            Prepared::Graph(graph) => graph.launch().during(|| "launching a CUDA graph".into()),
-            Prepared::Launches => (0..order.len()).try_for_each(|task| launch(task, self.main())),
+            PreparedTasks::Graph(graph) => graph.launch().during(|| "launching a CUDA graph".into()),
+            PreparedTasks::Launches => (0..order.len()).try_for_each(|task| launch(task, self.main())),
         }
     }
 }

@@ -20,7 +20,7 @@ use super::device::Device;
 use super::error::CudaError;
 use super::feed::{Counted, Feed};
 use super::kernels::StepState;
-use super::plan::Products;
+use super::plan::{Mode, Products};
 use super::progress::Marks;
 use super::stage::{Buffers, Stage, Worker};
 use crate::data::batches;
@@ -63,11 +63,11 @@ impl CudaExecutor {
     ///
     /// # Errors
     /// What the driver reports.
-    pub fn new(device: Arc<Device>, (launching, products): (Launching, Products)) -> Result<Self, CudaError> {
+    pub fn new(device: Arc<Device>, mode: Mode) -> Result<Self, CudaError> {
         let lanes = Lanes::new(&device)?;
-        device.wait_for_each_kernel(launching == Launching::Launches);
-        let worker = Worker { device, lanes, launching, arena: None };
-        Ok(Self { worker, products, passes: Vec::new() })
+        device.wait_for_each_kernel(mode.launching == Launching::Launches);
+        let worker = Worker { device, lanes, launching: mode.launching, arena: None };
+        Ok(Self { worker, products: mode.products, passes: Vec::new() })
     }
 
     /// How the buffers lie, which is the same for all passes.
@@ -94,12 +94,12 @@ impl Executor for CudaExecutor {
     fn prepare(&mut self, pass: Pass<'_>) -> Result<PassId, ExecError> {
         assert!(self.worker.arena.is_none(), "a pass is prepared before memory is taken");
         let Pass { step, count, seed, batch } = pass;
-        let multiplying = (self.products, self.worker.device.tuning());
+        let (products, tuning) = (self.products, self.worker.device.tuning());
         let first = self.passes.first();
         let stage = |batch: usize| -> Result<Stage, ExecError> {
             let step = step(batch)?;
             let buffers = first.map_or(1 + step.inputs.state.len(), |pass| pass.stages[0].buffers.count);
-            Ok(Stage::new(step, batch, buffers, seed, multiplying))
+            Ok(Stage::new(step, batch, buffers, seed, products, tuning))
         };
         let usual = first.map_or(BATCH.0, PreparedPass::batch).clamp(BATCH.0, BATCH.1);
         let most = batch.unwrap_or(usual).min(count).max(1);

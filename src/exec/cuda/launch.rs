@@ -45,7 +45,7 @@ impl CudaPlan {
         draw: DeviceDraw<'_>,
     ) -> Result<(), CudaError> {
         let task = &self.tasks[task];
-        let launching = Launching { plan: self, kernels, stream, draw };
+        let launch = TaskLaunch { plan: self, kernels, stream, draw };
         match &task.action {
             Action::Round(node) => {
                 arena.lend([self.place_of_rounded(*node)], |rest, [mut copy]| {
@@ -62,7 +62,7 @@ impl CudaPlan {
                 let outputs: [Range<usize>; MOST_RESULTS] = std::array::from_fn(|_| place());
                 let [a, b, c, d] = outputs;
                 arena.lend([a, b, c, d, task.workspace.clone()], |rest, [a, b, c, d, workspace]| {
-                    launching.carry_out(instruction, rest, Lent { outputs: [a, b, c, d], workspace })
+                    launch.carry_out(instruction, rest, Lent { outputs: [a, b, c, d], workspace })
                 })
             }
         }
@@ -86,14 +86,14 @@ struct Lent<'a> {
     workspace: CudaViewMut<'a, f32>,
 }
 
-struct Launching<'a> {
+struct TaskLaunch<'a> {
     plan: &'a CudaPlan,
     kernels: &'a Kernels,
     stream: &'a Arc<CudaStream>,
     draw: DeviceDraw<'a>,
 }
 
-impl Launching<'_> {
+impl TaskLaunch<'_> {
     fn carry_out(
         &self,
         instruction: &Instruction,

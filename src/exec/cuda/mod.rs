@@ -34,7 +34,7 @@ mod updates;
 
 pub use arena::{DeviceArena, Rest};
 pub use capability::Capability;
-pub use capture::{Lanes, Launching, Prepared};
+pub use capture::{Lanes, Launching, PreparedTasks};
 pub use device::Device;
 pub use embedded::{ARCHITECTURES, NVCC, TOOLKIT};
 pub use error::CudaError;
@@ -44,5 +44,5 @@ pub use kernels::*;
 pub use launch::DeviceDraw;
 pub use memory::{allocate, upload};
 pub use order::{Access, Order};
-pub use plan::{CudaPlan, Multiplying, Products};
+pub use plan::{CudaPlan, Mode, Products};
 pub use survey::{Survey, Surveyed};

@@ -12,7 +12,7 @@ pub(super) const ALIGNMENT: usize = 32;
 
 /// A value that wants a place.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Value {
+pub(super) struct LiveRange {
     /// Elements.
     pub size: usize,
     /// The task that writes it.
@@ -23,7 +23,7 @@ pub(super) struct Value {
 
 /// A place for each value, behind the first `reserved` elements, and where the last one ends. Values are in the
 /// order of their writers.
-pub(super) fn places(order: &Order, values: &[Value], reserved: usize) -> (Vec<Range<usize>>, usize) {
+pub(super) fn places(order: &Order, values: &[LiveRange], reserved: usize) -> (Vec<Range<usize>>, usize) {
     let mut places: Vec<Range<usize>> = Vec::with_capacity(values.len());
     let mut end = reserved.next_multiple_of(ALIGNMENT);
     // Those that may still be in use, by where they begin.
@@ -34,7 +34,7 @@ pub(super) fn places(order: &Order, values: &[Value], reserved: usize) -> (Vec<R
             continue;
         }
         let is_over = |&other: &usize| {
-            let Value { writer, readers, .. } = &values[other];
+            let LiveRange { writer, readers, .. } = &values[other];
             readers.iter().chain([writer]).all(|&task| order.precedes(task, value.writer))
         };
         if order.is_sequence() {
@@ -62,13 +62,13 @@ mod tests {
     use super::*;
     use crate::exec::cuda::Access;
 
-    fn value(writer: usize, readers: &[usize]) -> Value {
-        Value { size: 40, writer, readers: readers.to_vec() }
+    fn value(writer: usize, readers: &[usize]) -> LiveRange {
+        LiveRange { size: 40, writer, readers: readers.to_vec() }
     }
 
     #[test]
     fn a_chain_needs_two_places() {
-        let values: Vec<Value> = (0..10).map(|task| value(task, &[task + 1])).collect();
+        let values: Vec<LiveRange> = (0..10).map(|task| value(task, &[task + 1])).collect();
         let (places, end) = places(&Order::sequence(11), &values, 7);
         assert_eq!(end, 32 + 2 * 64);
         assert!(places.iter().all(|place| place.start >= 32 && place.start % ALIGNMENT == 0));
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn nothing_takes_no_place() {
-        let empty = Value { size: 0, writer: 0, readers: vec![] };
+        let empty = LiveRange { size: 0, writer: 0, readers: vec![] };
         let (places, end) = places(&Order::sequence(1), &[empty], 5);
         assert_eq!((&places[0], end), (&(0..0), 32));
     }

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use half::bf16;
 
+use super::capture::Launching;
 use super::kernels::{Gemm, Sum, Tuning};
 use super::order::{Access, Order};
 use super::places::{self, ALIGNMENT};
@@ -25,8 +26,14 @@ pub enum Products {
     Bf16,
 }
 
-/// In which numbers matrices are multiplied, and what is known of how to cut products on the device.
-pub type Multiplying<'a> = (Products, &'a Tuning);
+/// How work is done on a device.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Mode {
+    /// How tasks reach the device.
+    pub launching: Launching,
+    /// In which numbers matrices are multiplied.
+    pub products: Products,
+}
 
 /// One task: a few launches on one stream.
 #[derive(Clone, PartialEq, Debug)]
@@ -72,24 +79,25 @@ impl CudaPlan {
     /// Values share memory only where every order that the tasks allow keeps them apart. What is stored lies where the
     /// input lies that it is stored into, and is written when all that reads the old value has run; updates by
     /// one rule of what lies side by side are one task.
-    pub fn new(graph: &Graph, wanted: Wanted<'_>, multiplying: Multiplying<'_>) -> Self {
+    pub fn new(graph: &Graph, wanted: Wanted<'_>, products: Products, tuning: &Tuning) -> Self {
         let order = |accesses: &[Access]| match accesses.len() {
             0..=MOST_BRANCHING_TASKS => Order::new(accesses),
             tasks => Order::sequence(tasks),
         };
-        Self::with_order(graph, wanted, multiplying, order)
+        Self::with_order(graph, wanted, products, tuning, order)
     }
 
     /// The same for tasks that run one after another: values share more memory.
-    pub fn in_sequence(graph: &Graph, wanted: Wanted<'_>, multiplying: Multiplying<'_>) -> Self {
+    pub fn in_sequence(graph: &Graph, wanted: Wanted<'_>, products: Products, tuning: &Tuning) -> Self {
         let order = |accesses: &[Access]| Order::sequence(accesses.len());
-        Self::with_order(graph, wanted, multiplying, order)
+        Self::with_order(graph, wanted, products, tuning, order)
     }
 
     fn with_order(
         graph: &Graph,
         wanted: Wanted<'_>,
-        (products, tuning): Multiplying<'_>,
+        products: Products,
+        tuning: &Tuning,
         order: impl Fn(&[Access]) -> Order,
     ) -> Self {
         let mut places = vec![None; graph.len()];
@@ -141,7 +149,7 @@ impl CudaPlan {
         let (mut owners, mut values) = (Vec::new(), Vec::new());
         let mut want = |owner: Owner, size: usize, writer: usize, readers: Vec<usize>| {
             owners.push(owner);
-            values.push(places::Value { size, writer, readers });
+            values.push(places::LiveRange { size, writer, readers });
         };
         for (number, task) in self.tasks.iter().enumerate() {
             match &task.action {
@@ -150,7 +158,7 @@ impl CudaPlan {
                         let size = self.graph[node].shape.size();
                         want(Owner::Node(node), size, number, read_by(node.index()));
                     }
-                    let workspace = workspace(&self.graph, instruction, (self.products, tuning));
+                    let workspace = workspace(&self.graph, instruction, self.products, tuning);
                     want(Owner::Workspace(number), workspace, number, Vec::new());
                 }
                 Action::Round(node) => {
@@ -321,7 +329,7 @@ fn access(graph: &Graph, action: &Action, products: Products) -> Access {
 }
 
 /// Elements that an instruction needs for itself.
-fn workspace(graph: &Graph, instruction: &Instruction, (products, tuning): Multiplying<'_>) -> usize {
+fn workspace(graph: &Graph, instruction: &Instruction, products: Products, tuning: &Tuning) -> usize {
     match &instruction.work {
         Work::Product { matmul, operands: [a, b], .. } => {
             let extents = matmul.extents(&graph[*a].shape, &graph[*b].shape);

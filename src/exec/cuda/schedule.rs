@@ -21,12 +21,12 @@ pub(super) struct Slot {
 
 /// A slot for each task, and the last task of each lane.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Schedule {
+pub(super) struct LaneSchedule {
     pub slots: Vec<Slot>,
     pub last: Vec<usize>,
 }
 
-impl Schedule {
+impl LaneSchedule {
     /// Spreads the tasks over at most [`MAX_LANES`] lanes.
     pub fn new(order: &Order) -> Self {
         let mut slots: Vec<Slot> = Vec::with_capacity(order.len());
@@ -60,13 +60,13 @@ mod tests {
     use super::*;
     use crate::exec::cuda::Access;
 
-    fn lanes(schedule: &Schedule) -> Vec<usize> {
+    fn lanes(schedule: &LaneSchedule) -> Vec<usize> {
         schedule.slots.iter().map(|slot| slot.lane).collect()
     }
 
     #[test]
     fn a_sequence_is_one_lane_without_waits() {
-        let schedule = Schedule::new(&Order::sequence(5));
+        let schedule = LaneSchedule::new(&Order::sequence(5));
         assert_eq!(lanes(&schedule), [0; 5]);
         assert!(schedule.slots.iter().all(|slot| slot.waits.is_empty() && !slot.is_awaited));
     }
@@ -75,7 +75,7 @@ mod tests {
     fn a_diamond_takes_two_lanes_and_joins_on_one() {
         let access = |reads: &[usize], write: usize| Access { reads: reads.to_vec(), writes: vec![write] };
         let order = Order::new(&[access(&[], 0), access(&[0], 1), access(&[0], 2), access(&[1, 2], 3)]);
-        let schedule = Schedule::new(&order);
+        let schedule = LaneSchedule::new(&order);
         assert_eq!(lanes(&schedule), [0, 0, 1, 0]);
         assert_eq!(schedule.slots[2].waits, [0]);
         assert_eq!(schedule.slots[3].waits, [2]);
@@ -93,7 +93,7 @@ mod tests {
         accesses.extend((1..21).map(|branch| access(vec![0], branch)));
         accesses.push(access((1..21).collect(), 21));
         let order = Order::new(&accesses);
-        let schedule = Schedule::new(&order);
+        let schedule = LaneSchedule::new(&order);
         assert!(schedule.slots.iter().all(|slot| slot.lane < MAX_LANES));
         for task in 0..order.len() {
             for &other in order.waits(task) {

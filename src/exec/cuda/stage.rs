@@ -6,14 +6,15 @@ use std::sync::Arc;
 use cudarc::driver::CudaStream;
 
 use super::arena::DeviceArena;
-use super::capture::{Lanes, Launching, Prepared};
+use super::capture::{Lanes, Launching, PreparedTasks};
 use super::device::Device;
 use super::error::CudaError;
 use super::feed::Feed;
+use super::kernels::Tuning;
 use super::launch::DeviceDraw;
 use super::order::{Access, Order};
 use super::places::ALIGNMENT;
-use super::plan::{CudaPlan, Multiplying};
+use super::plan::{CudaPlan, Products};
 use crate::exec::executor::Step;
 use crate::exec::{Resident, Wanted};
 use crate::graph::NodeId;
@@ -61,7 +62,7 @@ pub(super) struct Stage {
     tasks: Vec<Part>,
     order: Order,
     /// None before it was prepared.
-    prepared: Option<Prepared>,
+    prepared: Option<PreparedTasks>,
 }
 
 /// A part of the work on a batch.
@@ -85,7 +86,14 @@ enum Shared {
 
 impl Stage {
     /// A step on so many examples, beside `buffers` buffers, which it uses all or only the parameters of.
-    pub fn new(step: Step, batch: usize, buffers: usize, seed: u64, multiplying: Multiplying<'_>) -> Self {
+    pub fn new(
+        step: Step,
+        batch: usize,
+        buffers: usize,
+        seed: u64,
+        products: Products,
+        tuning: &Tuning,
+    ) -> Self {
         let Function { graph, inputs, outputs, stores } = &step;
         let size = |node: &NodeId| graph[*node].shape.size();
         let buffers = Buffers { size: inputs.parameters.iter().map(size).sum(), count: buffers };
@@ -103,7 +111,7 @@ impl Stage {
         let scalars = buffers.reserved()..place(&inputs.scalars, buffers.reserved());
         let outputs = [outputs.losses, outputs.logits];
         let wanted = Wanted { outputs: &outputs, stores, residents: &residents, reserved: scalars.end };
-        let plan = CudaPlan::new(graph, wanted, multiplying);
+        let plan = CudaPlan::new(graph, wanted, products, tuning);
         let (before, after) = ([Part::BeginStep, Part::Gather], [Part::AddLosses, Part::CountHits]);
         let accesses = |parts: &[Part]| -> Vec<Access> {
             parts.iter().filter_map(|&part| access(part, &plan, &step)).collect()

@@ -13,13 +13,13 @@ use crate::graph::NodeId;
 use crate::ops::{Binary, Graph, Store};
 
 /// What stores: an instruction whose program goes over all its parts.
-pub(super) struct Update {
+pub(super) struct MergedUpdate {
     pub instruction: Instruction,
     /// For each parameter the program of its own.
     parts: Vec<Program>,
 }
 
-impl Update {
+impl MergedUpdate {
     /// What it reads, the step among it, and the inputs that it writes.
     pub fn access(&self, stores: &[Store], step: usize) -> Access {
         let reads = self.parts.iter().flat_map(Program::reads).map(NodeId::index);
@@ -48,7 +48,7 @@ pub(super) struct Laying<'a> {
 
 impl Laying<'_> {
     /// The instructions that store, updates of neighbours merged; what they leave gets the place that it is stored into.
-    pub fn merged(&mut self, instructions: Vec<Instruction>) -> Vec<Update> {
+    pub fn merged(&mut self, instructions: Vec<Instruction>) -> Vec<MergedUpdate> {
         let mut groups: Vec<Vec<Program>> = Vec::new();
         for instruction in instructions {
             let program = self.program(instruction);
@@ -108,7 +108,7 @@ impl Laying<'_> {
     }
 
     /// One update of a run, whose operands without a place get theirs, side by side.
-    fn update(&mut self, parts: Vec<Program>) -> Update {
+    fn update(&mut self, parts: Vec<Program>) -> MergedUpdate {
         let (first, operands) = (&parts[0], full(&parts[0]));
         let columns = parts.iter().map(|part| part.rows * part.columns).sum();
         for number in (0..operands.len()).filter(|_| parts.len() > 1) {
@@ -131,7 +131,7 @@ impl Laying<'_> {
         };
         let output = program.results[program.results.len() - 1].1;
         let instruction = Instruction { work: Work::Elementwise(program), output, stores: true };
-        Update { instruction, parts }
+        MergedUpdate { instruction, parts }
     }
 
     fn place(&self, node: NodeId) -> Option<&Range<usize>> {

@@ -118,9 +118,13 @@ pub fn train(
             images.resize(indices.len() * job.data.train.pixels(), 0.0_f32);
             labels.resize(indices.len(), 0.0_f32);
             gather.batch(step, indices, &mut images, &mut labels);
-            let head = (indices.len() as u32, u32::from(number + 1 == steps), learning_rate_of(step));
             if sent == Sent::Taken {
-                sent = session.send(step_of(head, &images, &labels), &|| monitor.stop());
+                let head = Head {
+                    count: indices.len() as u32,
+                    is_last: number + 1 == steps,
+                    learning_rate: learning_rate_of(step),
+                };
+                sent = session.send(head.with_batch(&images, &labels), &|| monitor.stop());
             }
             match sent {
                 Sent::Taken => monitor.step_done(number + 1),
@@ -181,11 +185,20 @@ fn start(options: &Options, job: &Job, parameters: &[f32]) -> Vec<u8> {
     [about.as_bytes(), cast_slice(parameters), cast_slice(&images), cast_slice(&labels)].concat()
 }
 
-/// A step: how many images, whether it is the epoch's last, the learning rate; images and labels.
-fn step_of((count, is_last, learning_rate): (u32, u32, f64), images: &[f32], labels: &[f32]) -> Vec<u8> {
-    let [count, is_last] = [count, is_last].map(u32::to_ne_bytes);
-    let rate = learning_rate.to_ne_bytes();
-    [&count[..], &is_last, &rate, cast_slice(images), cast_slice(labels)].concat()
+/// What goes before the images and labels of a step.
+struct Head {
+    count: u32,
+    /// Whether it is the epoch's last.
+    is_last: bool,
+    learning_rate: f64,
+}
+
+impl Head {
+    fn with_batch(&self, images: &[f32], labels: &[f32]) -> Vec<u8> {
+        let [count, is_last] = [self.count, u32::from(self.is_last)].map(u32::to_ne_bytes);
+        let rate = self.learning_rate.to_ne_bytes();
+        [&count[..], &is_last, &rate, cast_slice(images), cast_slice(labels)].concat()
+    }
 }
 
 impl Peer {

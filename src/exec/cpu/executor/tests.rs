@@ -69,7 +69,7 @@ fn passes_take_what_their_plans_say_and_no_more() {
         executor.run(test, None, &mut |_| true).unwrap();
         executor.read(0, &mut buffer).unwrap();
 
-        let of_pass = |pass: &Prepared| {
+        let of_pass = |pass: &PreparedPass| {
             let lists = pass.stages.iter().flat_map(|stage| &stage.nonzeros).map(|list| list.allocated());
             lists.sum::<usize>() + pass.spare.iter().map(Batch::allocated).sum::<usize>()
         };
@@ -93,7 +93,7 @@ fn no_more_images_are_evaluated_at_once_than_memory_is_worth() {
     ] {
         let (model, mut executor) = (perceptron(widths, Activation::Relu, 0.0), executor());
         evaluation(&mut executor, &model, (10_000, None), None);
-        let Prepared { stages, batch, .. } = &executor.passes[0];
+        let PreparedPass { stages, batch, .. } = &executor.passes[0];
         assert!(rows.contains(batch), "{widths:?}: {batch}");
         if *batch > 1 {
             let arena = (stages[0].plan.arena() - model.parameter_count()) * size_of::<f32>();
