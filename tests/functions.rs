@@ -163,9 +163,9 @@ fn refusal(
     let refusal = function.call(inputs.clone()).unwrap_err();
     #[cfg(target_os = "linux")]
     {
-        use cotangent::exec::cuda::{CudaError, Mode};
+        use cotangent::exec::cuda::{CudaError, CudaMode};
         let device = &crate::kernels::support::gpus()[0].device;
-        let on_device = device.call(function, inputs, Draw::default(), Mode::default());
+        let on_device = device.call(function, inputs, Draw::default(), CudaMode::default());
         assert!(matches!(on_device, Err(CudaError::Call(ref error)) if *error == refusal), "{on_device:?}");
     }
     refusal

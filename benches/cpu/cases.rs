@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use cotangent::autodiff::gradient;
-use cotangent::exec::{Arena, Lists, Nonzeros, Plan, Room, Team, Wanted, vectorized};
+use cotangent::exec::{Arena, ListSize, Lists, Nonzeros, Plan, Team, Wanted, vectorized};
 use cotangent::graph::NodeId;
 use cotangent::nn::Model;
 use cotangent::ops::{Builder, Draw, Function, GraphError, Var};
@@ -212,7 +212,7 @@ fn skipping(part: Part, number: usize) -> Option<Case> {
 fn listing() -> Case {
     let prepare = |materials: &Materials| {
         let images = materials.of_layer(0).to_vec();
-        let mut nonzeros = Nonzeros::new(Room { rows: BATCH, columns: WIDTHS[0], lists: Lists::Both });
+        let mut nonzeros = Nonzeros::new(ListSize { rows: BATCH, columns: WIDTHS[0], lists: Lists::Both });
         nonzeros.fill(&images);
         let bytes = (4 * images.len() + 16 * nonzeros.count()) as f64;
         let call = Box::new(move || nonzeros.fill(black_box(&images)));

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use cotangent::data::{Dataset, Normalisation, Shifts, Split, batches, shuffled};
-use cotangent::exec::cuda::{CudaExecutor, Device, Launching, Mode, Products};
+use cotangent::exec::cuda::{CudaExecutor, CudaMode, Device, Launching, Products};
 use cotangent::nn::{Activation, perceptron};
 use cotangent::optim::{Adagrad, Adam, Optimizer, RmsProp, Sgd};
 use cotangent::train::engine::{Counts, Engine, Job, Plans};
@@ -189,7 +189,7 @@ impl Training {
         };
         let device = Arc::new(Device::open(lab.device.ordinal())?);
         let executor =
-            CudaExecutor::new(device, Mode { launching: setting.launching, products: setting.products })?;
+            CudaExecutor::new(device, CudaMode { launching: setting.launching, products: setting.products })?;
         let test = job.data.test.len();
         let counts = Counts { batch_size: batch, training: images, test, validation: 0, seed: job.seed };
         let plans = Plans::new(&*job.model, &job.optimizer, counts, Box::new(executor), None)?;

@@ -1,7 +1,7 @@
 //! The same graph in float32 on a CUDA device, beside the float64 of the processor.
 
 use super::{Backprop, BackpropError, Variable};
-use crate::exec::cuda::{CudaError, Device, Mode};
+use crate::exec::cuda::{CudaError, CudaMode, Device};
 use crate::ops::{Draw, Function};
 
 /// The unit of float32's rounding, 2⁻²⁴, to which differences are to be held.
@@ -50,7 +50,7 @@ pub fn compare(found: &Backprop, device: &Device) -> Result<DeviceComparison, Ba
         |variable: &&Variable| -> Vec<f32> { variable.value.values.iter().map(|&x| x as f32).collect() };
     let inputs: Vec<Vec<f32>> = given.iter().map(single).collect();
     let inputs = inputs.iter().map(|values| &values[..]).collect();
-    let computed = device.call(&function, inputs, Draw::default(), Mode::default()).map_err(failed)?;
+    let computed = device.call(&function, inputs, Draw::default(), CudaMode::default()).map_err(failed)?;
     let double = |values: Vec<f32>| values.into_iter().map(f64::from).collect::<Vec<_>>();
     let line = |variable: usize, value: Vec<f32>, by_gradient: Option<Vec<f32>>| {
         let of = &found.variables[variable];

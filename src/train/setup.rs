@@ -9,7 +9,7 @@ use super::monitor::Monitor;
 use super::options::{Augment, Init, OptionError};
 use super::{Options, TrainError};
 use crate::data::{DataError, Dataset, Normalisation, Shifts, batches};
-use crate::exec::cuda::{CudaExecutor, Device, Mode};
+use crate::exec::cuda::{CudaExecutor, CudaMode, Device};
 use crate::exec::{Confusion, CpuExecutor, Ended, Sums, Team};
 use crate::runs::files::TrainedModel;
 use crate::runs::{Divergence, Learning, Row};
@@ -79,7 +79,7 @@ impl Setup {
 
     /// The plans of a run on a device, which says itself what does not fit.
     fn plan_on_cuda(options: &Options, data: &Dataset, device: &Arc<Device>) -> Result<Plans, TrainError> {
-        let mode = Mode {
+        let mode = CudaMode {
             launching: hardware::launching(options.plan),
             products: hardware::products(options.precision),
         };

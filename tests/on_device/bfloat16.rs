@@ -16,7 +16,8 @@ fn with_tensor_cores(emulated: usize) -> Option<usize> {
 fn products_in_bfloat16_train_as_those_in_float32_do_but_for_their_rounding() {
     let job = real_network(usual(OptimizerName::Adam), [1000, 300], 0.0);
     let Some(number) = with_tensor_cores(1) else { return };
-    let engine = |products| opened_on_device(&job, number, Mode { products, ..Mode::default() }).unwrap();
+    let engine =
+        |products| opened_on_device(&job, number, CudaMode { products, ..CudaMode::default() }).unwrap();
     let (mut single, mut half) = (engine(Products::F32), engine(Products::Bf16));
     assert!(bits(&mut single) == bits(&mut half), "the weights are float32 in both");
     let (expected, found) = (train(&mut single, &job, 2, 1e-3), train(&mut half, &job, 2, 1e-3));
@@ -35,7 +36,7 @@ fn weights_and_state_stay_float32() {
     let job = small_network(usual(OptimizerName::Adam), 2);
     let Some(number) = with_tensor_cores(2) else { return };
     let mut engine =
-        opened_on_device(&job, number, Mode { products: Products::Bf16, ..Mode::default() }).unwrap();
+        opened_on_device(&job, number, CudaMode { products: Products::Bf16, ..CudaMode::default() }).unwrap();
     train(&mut engine, &job, 1, 1e-6); // steps smaller than bfloat16 could hold
     let mut before = vec![0.0; job.model.parameter_count()];
     job.model.initialize(job.seed, &mut before);

@@ -14,7 +14,7 @@ fn a_network_that_does_not_fit_says_what_was_asked_and_what_is_free() {
     // Parameters, gradients and two states of 4 bytes: 9.6 GB on a device of 8 GiB.
     let mut job = small_network(usual(OptimizerName::Adam), 1);
     job.model = Arc::new(perceptron(&[324, 100_000, 5_600, 10], Activation::Tanh, 0.0));
-    let error = opened_on_device(&job, 0, Mode::default()).err().unwrap();
+    let error = opened_on_device(&job, 0, CudaMode::default()).err().unwrap();
     let text = chain(&error);
     assert!(text.contains("the work on cuda:0 (emulated sm_75) failed"), "{text}");
     assert!(text.contains("out of memory") && text.contains("bytes were asked for"), "{text}");

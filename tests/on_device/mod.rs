@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use cotangent::data::{Dataset, Normalisation, Shifts, Split};
-use cotangent::exec::cuda::{CudaExecutor, Device, Launching, Mode, Products};
+use cotangent::exec::cuda::{CudaExecutor, CudaMode, Device, Launching, Products};
 use cotangent::exec::{CpuExecutor, Executor, Team};
 use cotangent::nn::{Activation, Sequential, perceptron};
 use cotangent::optim::{Optimizer, OptimizerName};
@@ -100,7 +100,7 @@ fn device(number: usize) -> Arc<Device> {
     Arc::new(opened(number % devices))
 }
 
-fn opened_on_device(job: &Job, number: usize, mode: Mode) -> Result<Engine, TrainError> {
+fn opened_on_device(job: &Job, number: usize, mode: CudaMode) -> Result<Engine, TrainError> {
     let device = device(number);
     let name = format!("cuda:{} ({})", device.ordinal(), device.name());
     engine(
@@ -111,7 +111,7 @@ fn opened_on_device(job: &Job, number: usize, mode: Mode) -> Result<Engine, Trai
 }
 
 fn on_device(job: &Job, number: usize, launching: Launching) -> Engine {
-    opened_on_device(job, number, Mode { launching, ..Mode::default() }).unwrap()
+    opened_on_device(job, number, CudaMode { launching, ..CudaMode::default() }).unwrap()
 }
 
 /// Sets the schedule of the emulated devices on this thread.

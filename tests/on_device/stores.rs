@@ -143,7 +143,7 @@ fn after_odd_steps(mut executor: Box<dyn Executor>, weight: f32) -> Result<(Tota
 
 fn both(weight: f32, launching: Launching) -> [(Totals, Vec<f32>); 2] {
     let cpu = Box::new(CpuExecutor::new(Team::new(1).unwrap()));
-    let cuda = Box::new(CudaExecutor::new(device(2), Mode { launching, ..Mode::default() }).unwrap());
+    let cuda = Box::new(CudaExecutor::new(device(2), CudaMode { launching, ..CudaMode::default() }).unwrap());
     [after_odd_steps(cpu, weight).unwrap(), after_odd_steps(cuda, weight).unwrap()]
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use cotangent::exec::cuda::{Launching, Mode};
+use cotangent::exec::cuda::{CudaMode, Launching};
 use cotangent::ops::Draw;
 
 use super::{Executor, Flat, views};
@@ -36,7 +36,8 @@ fn on_device(function: &Flat, inputs: &[&[f64]], draw: Draw, launching: Launchin
     let run = Run::new(&gpus[call % gpus.len()], call / gpus.len() % SCHEDULES, call as u64);
     let narrowed: Vec<Vec<f32>> =
         inputs.iter().map(|values| values.iter().map(|&x| x as f32).collect()).collect();
-    let found = run.gpu.device.call(function, views(&narrowed), draw, Mode { launching, ..Mode::default() });
+    let found =
+        run.gpu.device.call(function, views(&narrowed), draw, CudaMode { launching, ..CudaMode::default() });
     let values = found.unwrap_or_else(|error| panic!("{} on {}", chain(&error), run.gpu.device.name()));
     values.into_iter().map(|values| values.into_iter().map(f64::from).collect()).collect()
 }

@@ -22,7 +22,7 @@ mod zeros;
 pub use arena::Arena;
 pub use executor::CpuExecutor;
 pub use interpreter::Interpreter;
-pub use nonzeros::{Lists, Nonzeros, Room};
+pub use nonzeros::{ListSize, Lists, Nonzeros};
 pub use plan::Plan;
 pub use team::Team;
 pub use vectorized::vectorized;

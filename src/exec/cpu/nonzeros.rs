@@ -37,9 +37,9 @@ pub enum Lists {
     Both,
 }
 
-/// How much room what is not zero in a matrix may need.
+/// A matrix whose elements are listed, and how: what decides how much room the lists need.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Room {
+pub struct ListSize {
     /// Of the matrix.
     pub rows: usize,
     /// Of the matrix.
@@ -50,7 +50,7 @@ pub struct Room {
 
 /// What is not zero in a matrix.
 pub struct Nonzeros<T> {
-    room: Room,
+    size: ListSize,
     /// Block by block, row by row of blocks: room for each block's elements by row, then, if asked for, by column.
     entries: Vec<Entry<T>>,
     /// Of each block.
@@ -83,7 +83,7 @@ impl Lists {
     }
 }
 
-impl Room {
+impl ListSize {
     fn blocks(self) -> usize {
         self.rows.div_ceil(SIDE) * self.columns.div_ceil(SIDE)
     }
@@ -100,10 +100,10 @@ impl Room {
 
 impl<T: Float> Nonzeros<T> {
     /// Those of a matrix of zeros.
-    pub fn new(room: Room) -> Self {
+    pub fn new(size: ListSize) -> Self {
         // Memory that is zero from the start costs nothing before it is written, and little of it is.
-        let (entries, ends) = (bytemuck::zeroed_vec(room.entries()), bytemuck::zeroed_vec(room.blocks()));
-        Self { room, entries, ends }
+        let (entries, ends) = (bytemuck::zeroed_vec(size.entries()), bytemuck::zeroed_vec(size.blocks()));
+        Self { size, entries, ends }
     }
 
     /// The bytes that it holds.
@@ -118,7 +118,7 @@ impl<T: Float> Nonzeros<T> {
 
     /// (rows, columns).
     pub fn extents(&self) -> (usize, usize) {
-        (self.room.rows, self.room.columns)
+        (self.size.rows, self.size.columns)
     }
 
     /// How many elements are not zero.
@@ -131,7 +131,7 @@ impl<T: Float> Nonzeros<T> {
     /// # Panics
     /// When it has other extents.
     pub fn fill(&mut self, matrix: &[T]) {
-        let Room { rows, columns, .. } = self.room;
+        let ListSize { rows, columns, .. } = self.size;
         assert_eq!(matrix.len(), rows * columns, "a matrix of {rows} rows and {columns} columns");
         let across = columns.div_ceil(SIDE);
         let blocks = Blocks::of(self);
@@ -162,7 +162,7 @@ impl<T: Float> Nonzeros<T> {
         write: impl Fn(usize, &mut [T]) + Sync,
         carry_out: impl FnOnce(usize, &(dyn Fn(usize) + Sync)) -> R,
     ) -> R {
-        let Room { rows, columns, .. } = self.room;
+        let ListSize { rows, columns, .. } = self.size;
         let blocks = Blocks::of(self);
         let count = if columns == 0 { 0 } else { rows.div_ceil(SIDE) };
         let at_once = dense_rows(columns);
@@ -194,7 +194,7 @@ impl<T: Float> Nonzeros<T> {
     /// The block in a band of rows and a band of columns.
     #[inline(always)]
     pub(super) fn block(&self, band: usize, column_band: usize) -> Block<'_, T> {
-        let Place { number, entries, by_row } = Place::of(self.room, band, column_band);
+        let Place { number, entries, by_row } = Place::of(self.size, band, column_band);
         let (by_row, by_column) = self.entries[entries].split_at(by_row);
         Block { by_row, by_column, ends: &self.ends[number] }
     }
@@ -218,7 +218,7 @@ struct Place {
 
 impl Place {
     #[inline(always)]
-    fn of(Room { rows, columns, lists }: Room, band: usize, column_band: usize) -> Self {
+    fn of(ListSize { rows, columns, lists }: ListSize, band: usize, column_band: usize) -> Self {
         let (first_row, first_column) = (band * SIDE, column_band * SIDE);
         let (height, width) = (SIDE.min(rows - first_row), SIDE.min(columns - first_column));
         let start = (first_row * columns + height * first_column) * lists.entries();
@@ -230,21 +230,21 @@ impl Place {
 
 /// The blocks of a matrix, of which several threads fill different ones.
 struct Blocks<T> {
-    room: Room,
+    size: ListSize,
     entries: Pieces<Entry<T>>,
     ends: Pieces<Ends>,
 }
 
 impl<T: Float> Blocks<T> {
     fn of(matrix: &mut Nonzeros<T>) -> Self {
-        let Nonzeros { room, entries, ends } = matrix;
-        Self { room: *room, entries: Pieces::of(entries, 1), ends: Pieces::of(ends, 1) }
+        let Nonzeros { size, entries, ends } = matrix;
+        Self { size: *size, entries: Pieces::of(entries, 1), ends: Pieces::of(ends, 1) }
     }
 
     /// # Safety
     /// The matrix is still borrowed, and nobody else has this block.
     unsafe fn block(&self, band: usize, column_band: usize) -> Filling<'_, T> {
-        let Place { number, entries, by_row } = Place::of(self.room, band, column_band);
+        let Place { number, entries, by_row } = Place::of(self.size, band, column_band);
         // SAFETY: the caller has the block to itself, and no two blocks share entries or ends.
         let (entries, ends) = unsafe { (self.entries.part(entries), self.ends.part(number..number + 1)) };
         let (by_row, by_column) = entries.split_at_mut(by_row);
@@ -400,7 +400,7 @@ mod tests {
         for (rows, columns) in [(1, 1), (3, 64), (64, 65), (65, 130), (200, 7), (0, 5), (5, 0)] {
             let matrix = matrix(rows, columns);
             let expected: Vec<f32> = matrix.iter().map(|&x| if x.is_nan() { 0.5 } else { x }).collect();
-            let mut nonzeros = Nonzeros::new(Room { rows, columns, lists: Lists::Both });
+            let mut nonzeros = Nonzeros::new(ListSize { rows, columns, lists: Lists::Both });
             nonzeros.fill(&vec![1.0; rows * columns]); // whatever stood there before
             nonzeros.fill(&matrix);
             assert_eq!(back(&nonzeros), [expected.clone(), expected.clone()], "{rows} x {columns}");

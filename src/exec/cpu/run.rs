@@ -3,7 +3,7 @@
 use std::ops::{Deref, Range};
 
 use super::arena::{Arena, Rest};
-use super::nonzeros::{Lists, Nonzeros, Room};
+use super::nonzeros::{ListSize, Lists, Nonzeros};
 use super::plan::Plan;
 use super::product::{Consume, First, Product, Target, Tile};
 use super::team::{TASK, for_each_pair, for_each_piece, for_each_piece_of};
@@ -32,8 +32,9 @@ impl Plan {
         self.run_part(0..self.instructions.len(), arena, &mut self.nonzeros(), draw);
     }
 
-    /// Room for those nodes whose zeros are left out of products: the inputs that are mostly zero first, in their order.
-    pub fn rooms(&self) -> Vec<Room> {
+    /// The sizes of the lists of those nodes whose zeros are left out of products: the inputs that are mostly zero first,
+    /// in their order.
+    pub fn list_sizes(&self) -> Vec<ListSize> {
         let mut numbered: Vec<(usize, NodeId)> =
             self.graph.ids().filter_map(|id| Some((self.zeros[id.index()]?, id))).collect();
         numbered.sort_unstable();
@@ -44,12 +45,12 @@ impl Plan {
             }
         }
         let extents = numbered.into_iter().map(|(_, id)| self.shape(id).rows_and_columns());
-        extents.zip(lists).map(|((rows, columns), lists)| Room { rows, columns, lists }).collect()
+        extents.zip(lists).map(|((rows, columns), lists)| ListSize { rows, columns, lists }).collect()
     }
 
-    /// What the nodes of [`Self::rooms`] hold: nothing yet.
+    /// What the nodes of [`Self::list_sizes`] hold: nothing yet.
     pub fn nonzeros<T: Float>(&self) -> Vec<Nonzeros<T>> {
-        self.rooms().into_iter().map(Nonzeros::new).collect()
+        self.list_sizes().into_iter().map(Nonzeros::new).collect()
     }
 
     /// The most elements that a thread takes beside the arena while it carries out the plan.

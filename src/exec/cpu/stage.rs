@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::arena::Arena;
-use super::nonzeros::{Lists, Nonzeros, Room};
+use super::nonzeros::{ListSize, Lists, Nonzeros};
 use super::plan::Plan;
 use super::vectorized;
 use super::zeros::{self, Input, Rewritten, Sparse};
@@ -251,7 +251,7 @@ impl Stage {
         let values = match self.examples {
             Slot::Dense(node) => Values::Dense(vec![0.0; self.plan.shape(node).size()]),
             Slot::Sparse(_) => {
-                Values::Sparse(self.plan.rooms().into_iter().next().map_or_else(nothing, Nonzeros::new))
+                Values::Sparse(self.plan.list_sizes().into_iter().next().map_or_else(nothing, Nonzeros::new))
             }
         };
         Batch { values, background: 0.0, labels: vec![0.0; self.batch] }
@@ -261,20 +261,20 @@ impl Stage {
     pub fn batch_bytes(&self) -> usize {
         let values = match self.examples {
             Slot::Dense(node) => self.plan.shape(node).size() * size_of::<f32>(),
-            Slot::Sparse(_) => self.plan.rooms().first().map_or(0, |room| room.bytes::<f32>()),
+            Slot::Sparse(_) => self.plan.list_sizes().first().map_or(0, |size| size.bytes::<f32>()),
         };
         values + self.batch * size_of::<f32>()
     }
 
-    /// Room for the lists that are the stage's own.
-    fn own_rooms(&self) -> impl Iterator<Item = Room> {
+    /// The sizes of the lists that are the stage's own.
+    fn own_list_sizes(&self) -> impl Iterator<Item = ListSize> {
         let of_examples = usize::from(matches!(self.examples, Slot::Sparse(_)));
-        self.plan.rooms().into_iter().skip(of_examples)
+        self.plan.list_sizes().into_iter().skip(of_examples)
     }
 
     /// The bytes that the stage takes beside arena, batches and scratch.
     pub fn bytes(&self) -> usize {
-        self.own_rooms().map(Room::bytes::<f32>).sum()
+        self.own_list_sizes().map(ListSize::bytes::<f32>).sum()
     }
 
     /// The most bytes that a thread takes while a batch is filled, or a step is made.
@@ -309,7 +309,7 @@ impl Stage {
         let sparse = matches!(self.examples, Slot::Sparse(_));
         if self.nonzeros.is_empty() {
             let of_examples = sparse.then(nothing);
-            self.nonzeros = of_examples.into_iter().chain(self.own_rooms().map(Nonzeros::new)).collect();
+            self.nonzeros = of_examples.into_iter().chain(self.own_list_sizes().map(Nonzeros::new)).collect();
         }
         match (&mut batch.values, self.examples) {
             (Values::Dense(values), Slot::Dense(node)) => {
@@ -362,7 +362,7 @@ impl Stage {
 
 /// What stands where a batch's examples come.
 fn nothing() -> Nonzeros<f32> {
-    Nonzeros::new(Room { rows: 0, columns: 0, lists: Lists::ByRow })
+    Nonzeros::new(ListSize { rows: 0, columns: 0, lists: Lists::ByRow })
 }
 
 /// The position of the largest element, the first of equals.

@@ -5,7 +5,7 @@ use super::capture::{Lanes, Launching};
 use super::error::During;
 use super::kernels::StepState;
 use super::launch::DeviceDraw;
-use super::plan::{CudaPlan, Mode};
+use super::plan::{CudaMode, CudaPlan};
 use super::{CudaError, Device};
 use crate::exec::Wanted;
 use crate::graph::NodeId;
@@ -22,7 +22,7 @@ impl Device {
         function: &Function<I, O>,
         inputs: I::With<&[f32]>,
         draw: Draw,
-        mode: Mode,
+        mode: CudaMode,
     ) -> Result<O::With<Vec<f32>>, CudaError> {
         let bound = function.bind(inputs)?;
         let outputs = function.outputs.clone().leaves();

@@ -20,7 +20,7 @@ use super::device::Device;
 use super::error::CudaError;
 use super::feed::{Counted, Feed};
 use super::kernels::StepState;
-use super::plan::{Mode, Products};
+use super::plan::{CudaMode, Products};
 use super::progress::Marks;
 use super::stage::{Buffers, Stage, Worker};
 use crate::data::batches;
@@ -63,7 +63,7 @@ impl CudaExecutor {
     ///
     /// # Errors
     /// What the driver reports.
-    pub fn new(device: Arc<Device>, mode: Mode) -> Result<Self, CudaError> {
+    pub fn new(device: Arc<Device>, mode: CudaMode) -> Result<Self, CudaError> {
         let lanes = Lanes::new(&device)?;
         device.wait_for_each_kernel(mode.launching == Launching::Launches);
         let worker = Worker { device, lanes, launching: mode.launching, arena: None };

@@ -44,5 +44,5 @@ pub use kernels::*;
 pub use launch::DeviceDraw;
 pub use memory::{allocate, upload};
 pub use order::{Access, Order};
-pub use plan::{CudaPlan, Mode, Products};
+pub use plan::{CudaMode, CudaPlan, Products};
 pub use survey::{Survey, Surveyed};

@@ -28,7 +28,7 @@ pub enum Products {
 
 /// How work is done on a device.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Mode {
+pub struct CudaMode {
     /// How tasks reach the device.
     pub launching: Launching,
     /// In which numbers matrices are multiplied.

@@ -8,7 +8,7 @@ use cudarc::driver::result;
 use cudarc::driver::sys::CUdevice_attribute;
 
 use super::error::During;
-use super::{Capability, CudaError, Device, Launching, Mode, driver};
+use super::{Capability, CudaError, CudaMode, Device, Launching, driver};
 use crate::graph::NodeId;
 use crate::ops::{Builder, Draw, Function, Var};
 use crate::random::{Purpose, chacha, uniform};
@@ -111,7 +111,7 @@ impl Sample {
     /// What a device gets.
     fn on(&self, device: &Device, launching: Launching) -> Result<Vec<f32>, CudaError> {
         let inputs = self.inputs.each_ref().map(|values| &values[..]);
-        device.call(&self.function, inputs, Draw::default(), Mode { launching, ..Mode::default() })
+        device.call(&self.function, inputs, Draw::default(), CudaMode { launching, ..CudaMode::default() })
     }
 
     /// What the CPU gets in float64 of the inputs, each changed by a function first.

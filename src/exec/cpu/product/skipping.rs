@@ -237,13 +237,13 @@ mod tests {
     use pulp::x86::{V3, V4};
 
     use super::*;
-    use crate::exec::cpu::nonzeros::{Lists, Room};
+    use crate::exec::cpu::nonzeros::{ListSize, Lists};
 
     /// Sums of a block's lists over random numbers, as the instruction set computes them.
     fn sums(transposed: bool, work_on: impl FnOnce(AddRows<'_, f32>)) -> Vec<u32> {
         let number = |i: usize| (i * 7919 % 1009) as f32 / 1009.0 - 0.5;
         let matrix: Vec<f32> = (0..SIDE * SIDE).map(|i| number(i).max(0.0)).collect();
-        let mut nonzeros = Nonzeros::new(Room { rows: SIDE, columns: SIDE, lists: Lists::Both });
+        let mut nonzeros = Nonzeros::new(ListSize { rows: SIDE, columns: SIDE, lists: Lists::Both });
         nonzeros.fill(&matrix);
         // A panel of 208 columns into sums of 240, from the 16th on: strips of eight registers and of fewer.
         let (panel_stride, stride, first) = (208, 240, 16);

@@ -165,7 +165,7 @@ fn every_bit_and_every_instruction_is_that_of_the_step_written_by_hand() {
                     let found = Planned::rewritten(&network, training);
                     let case = format!("{widths:?}, batch {batch}, dropout {dropout}, training {training}");
                     assert_eq!(found.works(), expected.works(), "{case}");
-                    assert_eq!(found.plan.rooms(), expected.plan.rooms(), "{case}");
+                    assert_eq!(found.plan.list_sizes(), expected.plan.list_sizes(), "{case}");
                     assert_eq!(found.plan.arena(), expected.plan.arena(), "{case}");
                     let bits = |values: Vec<Vec<f32>>| values.concat().into_iter().map(f32::to_bits);
                     assert!(bits(found.run(&network)).eq(bits(expected.run(&network))), "{case}");
