@@ -45,7 +45,7 @@ pub mod errors;
 pub mod exec;
 pub mod float;
 pub mod graph;
-mod names;
+pub mod names;
 pub mod nn;
 pub mod ops;
 pub mod optim;

@@ -65,6 +65,12 @@ pub(crate) fn plain(text: &str) -> String {
     text.trim().chars().filter(|c| !['-', '_', ' '].contains(c)).flat_map(char::to_lowercase).collect()
 }
 
+/// A word as a shell takes it: in quotes, if it needs them.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:,@%".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
 /// Some names as text has them, `last` before the last: `adam, lion or sgd`.
 pub fn listed(names: &[&str], last: &str) -> String {
     match names {

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use cotangent::names;
 use cotangent::runs::{Row, RunFolder};
 use cotangent::train::options::LaunchPlan;
 use cotangent::train::{Choice, Hardware, Monitor, Options};
@@ -72,9 +73,7 @@ pub fn resume_comparison(folder: &Path) -> String {
 
 /// A path as a shell takes it.
 pub fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:,@%".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    names::quoted(&path.display().to_string())
 }
 
 /// Columns of a page of text: those of the terminal, or a hundred.

@@ -1,6 +1,5 @@
 //! `mnist`: trains one network and leaves a run folder.
 
-use cotangent::document::number::exact;
 use cotangent::runs::figures::setting;
 use cotangent::runs::files::{CHECKPOINT, read_configuration};
 use cotangent::runs::{RunFolder, Summary};
@@ -117,7 +116,7 @@ fn train(run: Run, device: &str, mut console: Console) -> Result<(), Failure> {
 /// device failed, with the way to go on.
 fn stopped(error: TrainError, options: &Options, folder: &RunFolder) -> Failure {
     if let TrainError::NotFinite(_) = error {
-        let rate = exact(smaller_rate(options));
+        let rate = smaller_rate(options);
         return Failure::work(format!(
             "{error}: try a smaller --lr, such as {rate}. What earlier epochs logged is kept"
         ));

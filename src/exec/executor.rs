@@ -23,8 +23,9 @@ pub trait Executor {
     /// When the step cannot be built.
     fn prepare(&mut self, pass: Pass<'_>) -> Result<PassId, ExecError>;
 
-    /// What all passes that were prepared take, if that is known before it is taken.
-    fn memory(&self, threads: usize) -> Option<Memory>;
+    /// What all passes that were prepared come to take of the host, on so many threads. A device says itself what does not
+    /// fit, when it is asked for.
+    fn memory(&self, threads: usize) -> Memory;
 
     /// Gives a pass its examples.
     ///
@@ -206,7 +207,7 @@ impl AddAssign for Sums {
     }
 }
 
-/// The bytes that an executor takes, by what for. They come on top of its examples and of the program itself.
+/// The bytes of the host that an executor takes, by what for. They come on top of its examples and of the program itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Memory {
     /// The buffers: where they are used, as they are read, and as a checkpoint that is written.

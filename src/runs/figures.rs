@@ -67,8 +67,8 @@ pub fn write_curves(
     for chart in [&mut objective, &mut accuracy] {
         chart.notes.push(why_the_test_may_be_better(Some(options)));
     }
-    write_chart(folder, "objective", &objective)?;
-    write_chart(folder, "accuracy", &accuracy)
+    write_drawing(folder, "objective", &objective)?;
+    write_drawing(folder, "accuracy", &accuracy)
 }
 
 /// A number against the epoch, where the rows have it; `diverged` marks the epoch after them.
@@ -155,15 +155,11 @@ pub fn broken_off(epochs: usize, word: &str) -> End {
     End { x: (epochs + 1) as f64, word: word.into(), whose: None, of_line: true }
 }
 
-/// Writes a chart as SVG and as PNG.
+/// Writes a drawing as SVG and as PNG.
 ///
 /// # Errors
 /// When it cannot be drawn or written.
-pub fn write_chart(folder: &RunFolder, name: &str, chart: &LineChart) -> Result<(), TrainError> {
-    write_drawing(folder, name, chart)
-}
-
-fn write_drawing(folder: &RunFolder, name: &str, drawing: &impl Drawing) -> Result<(), TrainError> {
+pub fn write_drawing(folder: &RunFolder, name: &str, drawing: &impl Drawing) -> Result<(), TrainError> {
     folder.write(&format!("{name}.svg"), drawing.document().as_bytes())?;
     let file = format!("{name}.png");
     let picture = picture(drawing, PNG_SCALE)

@@ -76,20 +76,12 @@ impl RunFolder {
         Err(TrainError::Content { path: path.into(), problem })
     }
 
-    /// A folder of its own inside this one.
-    ///
-    /// # Errors
-    /// As [`Self::create`].
-    pub fn inner(&self, name: &str) -> Result<Self, TrainError> {
-        Self::make(&self.path.join(name))
-    }
-
-    /// As [`Self::inner`], or the folder of that name which is there.
+    /// A folder of its own inside this one, or the one of that name which is there.
     ///
     /// # Errors
     /// When it cannot be made.
     pub fn inner_or_new(&self, name: &str) -> Result<Self, TrainError> {
-        match self.inner(name) {
+        match Self::make(&self.path.join(name)) {
             Err(TrainError::Exists(path)) if path.is_dir() => Ok(Self { path }),
             made => made,
         }

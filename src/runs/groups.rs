@@ -89,6 +89,7 @@ pub fn groups(records: &[Record]) -> Vec<Group<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runs::files::About;
     use crate::runs::{Divergence, Row};
     use crate::train::Choices;
     use crate::train::options::LaunchPlan;
@@ -98,10 +99,7 @@ mod tests {
             path: "run".into(),
             options: choices.resolve(opt).unwrap(),
             setting: String::new(),
-            widths: None,
-            version: None,
-            platform: None,
-            card: None,
+            about: About::default(),
             rows: vec![Row::default(); 10],
             summary: None,
             diverged: None,

@@ -15,7 +15,6 @@ use super::files::{About, DIVERGED, MODEL, read_configuration_with_about};
 use super::folder::check_is_folder;
 use super::log::{LeftOut, Metrics, Readable};
 use super::{Divergence, Row, Summary};
-use crate::document::number::exact;
 use crate::exec::Confusion;
 use crate::train::learning::smaller_rate;
 use crate::train::{Choices, OptimizerName, Options, TrainError};
@@ -29,14 +28,8 @@ pub struct Record {
     pub options: Options,
     /// The setting, as figures state it.
     pub setting: String,
-    /// The widths of the network from its input to its classes, where they are known.
-    pub widths: Option<Vec<usize>>,
-    /// The program's version.
-    pub version: Option<String>,
-    /// Operating system and processor.
-    pub platform: Option<String>,
-    /// The CUDA device's name and capability.
-    pub card: Option<String>,
+    /// What they led to, where it is known.
+    pub about: About,
     /// The epochs, from the first, without a gap.
     pub rows: Vec<Row>,
     /// What `summary.json` says, unless epochs followed it.
@@ -101,18 +94,14 @@ impl Record {
         if diverged.is_none() && !path.join(MODEL).exists() {
             notes.push(format!("{MODEL} is missing: what the network gets wrong cannot be shown"));
         }
-        let widths = about.widths();
-        let network = about.network.unwrap_or_else(|| {
+        let network = about.network.clone().unwrap_or_else(|| {
             format!("hidden layers {}, {}", options.hidden, options.activation.name()) // of unknown images
         });
         Ok(Self {
             path: path.into(),
             setting: setting_of(&network, &options),
             options,
-            widths,
-            version: about.version,
-            platform: about.platform,
-            card: about.card,
+            about,
             rows,
             summary,
             diverged,
@@ -206,7 +195,7 @@ fn diverged(path: &Path, epochs: usize, options: &Options, notes: &mut Vec<Strin
             notes.push(format!(
                 "the run diverged after {epochs} of {} epochs, {divergence}: try a smaller --lr, such as {}",
                 options.epochs,
-                exact(smaller_rate(options))
+                smaller_rate(options)
             ));
         }),
         Err(error) => {

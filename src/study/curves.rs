@@ -102,6 +102,7 @@ pub(super) fn seconds(groups: &[Group<'_>], setting: &str) -> LineChart {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runs::files::About;
     use crate::runs::{Record, groups};
     use crate::train::options::Augment;
     use crate::train::{Choices, OptimizerName};
@@ -113,10 +114,7 @@ mod tests {
             path: "run".into(),
             options,
             setting: "4-3-2, relu, batch 128".into(),
-            widths: Some(vec![4, 3, 2]),
-            version: None,
-            platform: None,
-            card: None,
+            about: About { network: Some("4-3-2, relu".into()), ..About::default() },
             rows: (1..=60)
                 .map(|epoch| Row { epoch, objective: if epoch < 12 { 0.1 } else { 0.0 }, ..Row::default() })
                 .collect(),

@@ -48,16 +48,18 @@ fn made_by(groups: &[Group<'_>]) -> Vec<(String, String)> {
         })
     };
     let device = |record: &Record| {
-        let device = match (&record.card, &record.summary) {
+        let device = match (&record.about.card, &record.summary) {
             (Some(card), _) => format!("{}, {card}", record.options.device),
             (None, Some(summary)) => format!("{}, {} threads", summary.device, summary.threads),
             (None, None) => record.options.device.to_string(),
         };
-        let platform = record.platform.as_ref().map_or(String::new(), |platform| format!(", {platform}"));
+        let platform =
+            record.about.platform.as_ref().map_or(String::new(), |platform| format!(", {platform}"));
         device + &platform
     };
-    let version =
-        |record: &Record| format!("cotangent {}", record.version.as_deref().unwrap_or("of unknown version"));
+    let version = |record: &Record| {
+        format!("cotangent {}", record.about.version.as_deref().unwrap_or("of unknown version"))
+    };
     // Runs that stand side by side are named by the folder that they are in.
     let folder = |record: &Record| match (records().count(), record.path.parent()) {
         (2.., Some(parent)) if !parent.as_os_str().is_empty() => format!("{}/…", parent.display()),

@@ -16,7 +16,7 @@ impl Layers {
     /// The layers of a run's network; nothing where the run does not tell how large its images are.
     pub fn of(record: &Record) -> Option<Self> {
         let options = &record.options;
-        let network = perceptron(record.widths.as_ref()?, options.activation, options.dropout);
+        let network = perceptron(&record.about.widths()?, options.activation, options.dropout);
         Some(Self { network, batch: options.batch_size })
     }
 

@@ -128,6 +128,7 @@ pub(super) fn runs(groups: &[Group<'_>]) -> Block {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runs::files::About;
     use crate::runs::{Divergence, Row, groups};
     use crate::train::{Choices, OptimizerName};
 
@@ -144,10 +145,7 @@ mod tests {
             path: format!("{}-seed{seed}", opt.name()).into(),
             options: choices.resolve(opt).unwrap(),
             setting: "4-3-2, relu, batch 128".into(),
-            widths: Some(vec![4, 3, 2]),
-            version: None,
-            platform: None,
-            card: None,
+            about: About { network: Some("4-3-2, relu".into()), ..About::default() },
             rows: (1..).zip(accuracies).map(row).collect(),
             summary: None,
             diverged: None,

@@ -152,9 +152,9 @@ impl Engine {
     /// When the device's memory does not suffice.
     pub fn new(job: Job, plans: Plans) -> Result<Self, TrainError> {
         let count = job.model.parameter_count();
-        let buffers = vec![0.0; (1 + job.optimizer.states()) * count];
-        let mut engine = Self { job, plans, buffers, updates: 0 };
+        let mut engine = Self { job, plans, buffers: Vec::new(), updates: 0 };
         engine.load().map_err(|error| failed(error, engine.plans.device.as_ref(), false))?;
+        engine.buffers = vec![0.0; (1 + engine.job.optimizer.states()) * count];
         let (parameters, _) = engine.buffers.split_at_mut(count);
         engine.job.model.initialize(engine.job.seed, parameters);
         engine.put().map_err(|error| failed(error, engine.plans.device.as_ref(), false))?;

@@ -66,7 +66,7 @@ impl Learning {
     /// A sentence to say of the run, if there is one, without its full stop.
     pub fn said(self, last: &Row, options: &Options) -> Option<String> {
         let (rate, default) = (options.lr, options.opt.family().learning_rate);
-        let smaller = exact(smaller_rate(options));
+        let smaller = smaller_rate(options);
         let short = |x: f64| if x < 1e4 { format!("{x:.3}") } else { format!("{x:.2e}") };
         let (objective, test) = (short(last.objective), short(last.test_objective));
         match self {
@@ -103,9 +103,9 @@ fn shares(labels: &[u8]) -> Vec<f64> {
 }
 
 /// The learning rate to try where this one was too large: the default, or a tenth of what was no larger than that.
-pub fn smaller_rate(options: &Options) -> f64 {
+pub fn smaller_rate(options: &Options) -> String {
     let default = options.opt.family().learning_rate;
-    if options.lr > default { default } else { rounded(options.lr / 10.0) }
+    exact(if options.lr > default { default } else { rounded(options.lr / 10.0) })
 }
 
 /// With two digits, as a tenth of 0.07 is 0.007 and not 0.007000000000000001.

@@ -51,10 +51,9 @@ pub(super) fn check_size(model: &dyn Model, options: &Options, counts: Counts) -
 pub(super) fn check(
     model: &dyn Model,
     options: &Options,
-    memory: Option<Memory>,
+    memory: Memory,
     held_out: usize,
 ) -> Result<(), TrainError> {
-    let Some(memory) = memory else { return Ok(()) };
     let Memory { parameters, training, evaluation } = memory;
     let bytes = memory.bytes() + held_out + FIGURES;
     if Vec::<u8>::new().try_reserve_exact(bytes).is_err() {

@@ -44,7 +44,7 @@ impl Outcome {
 impl Setup {
     /// A run from the beginning, in a folder of its own.
     pub fn begin(self, folder: RunFolder) -> Run {
-        Run::of(self, folder, Vec::new())
+        Run { setup: self, folder, rows: Vec::new() }
     }
 
     /// A run from where the folder's checkpoint stands: from the beginning, if there is none.
@@ -95,16 +95,11 @@ impl Setup {
         rows.truncate(checkpoint.epoch); // an epoch whose checkpoint was not written is run again
         let Checkpoint { parameters, state, step, .. } = &checkpoint;
         self.engine.restore(Snapshot { parameters, state, step: *step })?;
-        Ok(Run::of(self, folder, rows))
+        Ok(Run { setup: self, folder, rows })
     }
 }
 
 impl Run {
-    /// With the epochs that are done.
-    pub(super) fn of(setup: Setup, folder: RunFolder, rows: Vec<Row>) -> Self {
-        Self { setup, folder, rows }
-    }
-
     /// The network.
     pub fn model(&self) -> &dyn Model {
         &*self.setup.job.model
@@ -173,7 +168,7 @@ impl Run {
         let summary = Summary { learning, ..summary };
         folder.write_json("summary.json", &summary)?;
         if !interrupted {
-            Checkpoint::remove(&folder)?;
+            folder.remove(CHECKPOINT)?;
         }
         Ok(Outcome { summary, rows })
     }

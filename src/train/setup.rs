@@ -9,8 +9,9 @@ use super::monitor::Monitor;
 use super::options::{Augment, Init, OptionError};
 use super::{Options, TrainError};
 use crate::data::{DataError, Dataset, Normalisation, Shifts, batches};
-use crate::exec::cuda::{CudaExecutor, CudaMode, Device};
-use crate::exec::{Confusion, CpuExecutor, Ended, Sums, Team};
+use crate::exec::cuda::{CudaExecutor, CudaMode};
+use crate::exec::{Confusion, CpuExecutor, Ended, Executor, Sums, Team};
+use crate::nn::Model;
 use crate::runs::files::TrainedModel;
 use crate::runs::{Divergence, Learning, Row};
 
@@ -37,11 +38,7 @@ impl Setup {
     /// When they do not, or it does not.
     pub fn check(options: &Options, data: &Dataset, choice: &Choice) -> Result<(), TrainError> {
         Self::check_images(options, data)?;
-        // The device says itself what does not fit. Whoever checks keeps the data.
-        if matches!(choice.hardware, Hardware::Cpu) {
-            Self::plan_on_cpu(options, data, true, 1)?;
-        }
-        start(options, data).map(drop)
+        Self::plan(options, data, choice, true, 1).map(drop) // whoever checks keeps the data
     }
 
     /// Checks that there are as many training images as the options ask for.
@@ -58,37 +55,37 @@ impl Setup {
         Ok(())
     }
 
-    /// The plans of a run on the processor, which has the memory for them, on so many threads; `shared` says whether others
-    /// keep the data.
-    fn plan_on_cpu(
+    /// The plans of a run, whose host has the memory for it, on so many threads; `shared` says whether others keep the data.
+    fn plan(
         options: &Options,
         data: &Dataset,
+        choice: &Choice,
         shared: bool,
         threads: usize,
     ) -> Result<Plans, TrainError> {
         let counts = counts(options, data);
         let model = options.model(data.train.pixels(), data.classes);
         memory::check_size(&model, options, counts)?;
-        let team = Team::new(threads).map_err(|source| TrainError::Threads { threads, source })?;
-        let executor = Box::new(CpuExecutor::new(team));
-        let plans = Plans::new(&model, &options.optimizer(), counts, executor, None)?;
+        let (executor, device): (Box<dyn Executor>, _) = match &choice.hardware {
+            Hardware::Cpu => {
+                let team = Team::new(threads).map_err(|source| TrainError::Threads { threads, source })?;
+                (Box::new(CpuExecutor::new(team)), None)
+            }
+            Hardware::Cuda(device) => {
+                let mode = CudaMode {
+                    launching: hardware::launching(options.plan),
+                    products: hardware::products(options.precision),
+                };
+                let name = format!("cuda:{} ({})", device.ordinal(), device.name());
+                let executor = CudaExecutor::new(device.clone(), mode)
+                    .map_err(|source| TrainError::OnDevice { device: name.clone(), source })?;
+                (Box::new(executor), Some(OnDevice { name, launching: mode.launching }))
+            }
+        };
+        let plans = Plans::new(&model, &options.optimizer(), counts, executor, device)?;
         let memory = plans.executor.memory(options.threads);
         memory::check(&model, options, memory, held_out(data, options.validation, shared))?;
         Ok(plans)
-    }
-
-    /// The plans of a run on a device, which says itself what does not fit.
-    fn plan_on_cuda(options: &Options, data: &Dataset, device: &Arc<Device>) -> Result<Plans, TrainError> {
-        let mode = CudaMode {
-            launching: hardware::launching(options.plan),
-            products: hardware::products(options.precision),
-        };
-        let name = format!("cuda:{} ({})", device.ordinal(), device.name());
-        let executor = CudaExecutor::new(device.clone(), mode)
-            .map_err(|source| TrainError::OnDevice { device: name.clone(), source })?;
-        let model = options.model(data.train.pixels(), data.classes);
-        let device = Some(OnDevice { name, launching: mode.launching });
-        Plans::new(&model, &options.optimizer(), counts(options, data), Box::new(executor), device)
     }
 
     /// Makes the network and starts the threads, or fills the device. Nothing is written yet. Runs on the same
@@ -108,10 +105,7 @@ impl Setup {
         Self::check_images(&options, &data)?;
         let shared = Arc::strong_count(&data) > 1;
         // Before images are held out, which takes memory already.
-        let plans = match &choice.hardware {
-            Hardware::Cpu => Self::plan_on_cpu(&options, &data, shared, options.threads)?,
-            Hardware::Cuda(device) => Self::plan_on_cuda(&options, &data, device)?,
-        };
+        let plans = Self::plan(&options, &data, choice, shared, options.threads)?;
         let card = match &choice.hardware {
             Hardware::Cpu => None,
             Hardware::Cuda(device) => {
@@ -119,39 +113,9 @@ impl Setup {
             }
         };
         let options = Options { device: choice.device(), ..options };
-        let (data, validation) = match options.validation {
-            0 => (data, None),
-            count => {
-                let (data, validation) = Arc::unwrap_or_clone(data).hold_out(count, options.seed)?;
-                (Arc::new(data), Some(Arc::new(validation)))
-            }
-        };
-        let job = Job {
-            model: Arc::new(options.model(data.train.pixels(), data.classes)),
-            optimizer: options.optimizer(),
-            weight_decay: options.weight_decay,
-            seed: options.seed,
-            batch_size: options.batch_size,
-            normalisation: options
-                .init
-                .as_ref()
-                .and_then(|init| init.normalisation)
-                .unwrap_or_else(|| Normalisation::of(&data.train)),
-            shifts: (options.augment == Augment::Shifts).then(|| Shifts::new(options.seed, 1)),
-            data,
-            validation,
-        };
+        let job = job(&options, data)?;
         let engine = Engine::new(job.clone(), plans)?;
         Ok(Self { options, job, engine, card })
-    }
-
-    /// The work and the parameters that it starts from, so that another program can train the same.
-    ///
-    /// # Errors
-    /// When a device fails.
-    pub(super) fn into_work(mut self) -> Result<(Job, Vec<f32>), TrainError> {
-        let parameters = self.engine.snapshot()?.parameters.to_vec();
-        Ok((self.job, parameters))
     }
 
     /// Puts the network before its first step, with these parameters.
@@ -165,12 +129,8 @@ impl Setup {
     pub(super) fn learning(mut self, last: &Row) -> Result<Option<Learning>, TrainError> {
         let (data, options) = (self.job.data.clone(), self.options.clone());
         Learning::of(last, &data.train.labels, &options, || {
-            let parameters = match start(&options, &data) {
-                Ok(Some((start, _))) => start.parameters,
-                Ok(None) => self.job.model.initial_parameters(options.seed),
-                // A run that was gone on with may outlive the model that it started from.
-                Err(_) => return Ok(None),
-            };
+            // A run that was gone on with may outlive the model that it started from.
+            let Ok((_, parameters)) = beginning(options.clone(), &data) else { return Ok(None) };
             self.restart(&parameters)?;
             let (sums, _) = self.engine.evaluate(Set::Test)?;
             Ok(Some(sums.objective()))
@@ -236,6 +196,44 @@ impl Setup {
 fn counts(options: &Options, data: &Dataset) -> Counts {
     let &Options { batch_size, validation, seed, .. } = options;
     Counts { batch_size, training: data.train.len() - validation, test: data.test.len(), validation, seed }
+}
+
+/// What a run works on.
+pub(super) fn job(options: &Options, data: Arc<Dataset>) -> Result<Job, TrainError> {
+    let (data, validation) = match options.validation {
+        0 => (data, None),
+        count => {
+            let (data, validation) = Arc::unwrap_or_clone(data).hold_out(count, options.seed)?;
+            (Arc::new(data), Some(Arc::new(validation)))
+        }
+    };
+    Ok(Job {
+        model: Arc::new(options.model(data.train.pixels(), data.classes)),
+        optimizer: options.optimizer(),
+        weight_decay: options.weight_decay,
+        seed: options.seed,
+        batch_size: options.batch_size,
+        normalisation: options
+            .init
+            .as_ref()
+            .and_then(|init| init.normalisation)
+            .unwrap_or_else(|| Normalisation::of(&data.train)),
+        shifts: (options.augment == Augment::Shifts).then(|| Shifts::new(options.seed, 1)),
+        data,
+        validation,
+    })
+}
+
+/// The parameters that a run starts from, and its options with what they start from recorded.
+pub(super) fn beginning(options: Options, data: &Dataset) -> Result<(Options, Vec<f32>), TrainError> {
+    Ok(match start(&options, data)? {
+        Some((start, init)) => (Options { init: Some(init), ..options }, start.parameters),
+        None => {
+            let model = options.model(data.train.pixels(), data.classes);
+            let parameters = model.initial_parameters(options.seed);
+            (options, parameters)
+        }
+    })
 }
 
 /// The weights that these options start from, if they do, and the option as it is to be recorded.

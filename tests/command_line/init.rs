@@ -76,6 +76,11 @@ fn a_comparison_goes_on_from_the_weights_that_it_began_with_and_from_no_others()
     assert!(shown.contains("sgd-seed0: as before") && !shown.contains("adam-seed0: as before"), "{shown}");
     assert!(model(&place, "both/adam-seed0") == model(&place, "whole/adam-seed0"));
 
+    // Runs that have ended need them no more.
+    fs::rename(place.path("first"), place.path("elsewhere")).unwrap();
+    place.run("compare --resume both").succeeded();
+    fs::rename(place.path("elsewhere"), place.path("first")).unwrap();
+
     fs::remove_dir_all(place.path("both/adam-seed0")).unwrap();
     let file = place.path("first/model.safetensors");
     let mut changed = fs::read(&file).unwrap();

@@ -127,6 +127,19 @@ fn a_run_goes_on_on_another_device_when_it_is_told_to() {
 }
 
 #[test]
+fn a_network_that_the_host_cannot_hold_is_refused_on_a_device_too() {
+    let place = Workplace::new();
+    for (hidden, size) in [("3000000,3000000", "TB"), ("1000000000,1000000000", "EB")] {
+        let network = format!("144-{}-3", hidden.replace(',', "-"));
+        let words = [&*network, size, "make --hidden or --batch-size smaller"];
+        mnist(&place, &[], &format!("--device cuda --hidden {hidden} --out run")).failed(1, &words);
+        let compare = format!("compare --data data --batch-size 32 --device cuda --hidden {hidden} --out run");
+        again(&place, &[], &compare).failed(1, &words);
+        assert!(!place.path("run").exists());
+    }
+}
+
+#[test]
 fn a_device_without_enough_memory_says_what_was_asked_and_what_is_free() {
     let place = Workplace::new();
     let little = [("COTANGENT_EMULATOR_MEMORY", "100000")];

@@ -74,7 +74,8 @@ impl PendingComparison {
         let runs = plan.runs().map_err(Failure::usage)?;
         let data = data::load(runs[0].data.as_deref(), place.quiet).map_err(Failure::work)?;
         let choice = request.choose(&runs[0])?;
-        let runs = checked(&mut plan, &data, &choice)?;
+        plan.record_init(&data)?;
+        let runs = checked(&plan, &data, &choice)?;
         for options in &mut plan.optimizers {
             options.device = choice.device();
         }
@@ -93,7 +94,12 @@ impl PendingComparison {
         let runs = plan.runs().map_err(Failure::work)?;
         let data = data::load(runs[0].data.as_deref(), quiet).map_err(Failure::work)?;
         let choice = beside.choice(&runs[0])?;
-        let runs = checked(&mut plan, &data, &choice)?;
+        // What has begun needs the model no more that it started from.
+        let begun = runs.iter().map(|options| Course::has_begun(&folder.file(&options.run_name()), options));
+        if begun.collect::<Result<Vec<_>, _>>()?.contains(&false) {
+            plan.record_init(&data)?;
+        }
+        let runs = checked(&plan, &data, &choice)?;
         Ok(Self { plan, runs, data, choice, folder })
     }
 
@@ -133,15 +139,12 @@ impl PendingComparison {
     ) -> Result<Option<Compared>, Failure> {
         let name = options.run_name();
         let folder = self.folder.inner_or_new(&name)?;
-        let failed = |name: &str, source| match way_on(&source) {
-            None => {
-                Failure::work(Failed { name: name.into(), done: done.into(), way: String::new(), source })
-            }
-            Some(more) => {
+        let failed = |name: &str, source| {
+            let way = way_on(&source).map_or_else(String::new, |more| {
                 let way = resume_comparison(self.folder.path());
-                let way = format!(" (mend the cause and go on with: {way}{more})");
-                Failure::work(Failed { name: name.into(), done: done.into(), way, source })
-            }
+                format!(" (mend the cause and go on with: {way}{more})")
+            });
+            Failure::work(Failed { name: name.into(), done: done.into(), way, source })
         };
         let course = match Course::read(folder.path(), options)? {
             Some(course) => {
@@ -159,8 +162,7 @@ impl PendingComparison {
             (Some(python), None) => {
                 console.say(&format!("\n{name}, by PyTorch"));
                 console.say_columns(false);
-                let setup = Setup::new(options.clone(), self.data.clone(), &self.choice)?;
-                let peer = torch::train(options, setup, python, console);
+                let peer = torch::train(options, self.data.clone(), python, console);
                 let peer =
                     peer.and_then(|peer| peer.map(|peer| peer.write(&folder).map(|()| peer)).transpose());
                 let peer = peer.map_err(|error| failed(&format!("{name} by PyTorch"), error))?;
@@ -203,19 +205,17 @@ impl PendingComparison {
     }
 }
 
-/// The runs: they and the data go together, they are held to the weights that they start from, and there is a PyTorch, if
-/// there is to be one.
-fn checked(plan: &mut ComparisonPlan, data: &Dataset, choice: &Choice) -> Result<Vec<Options>, Failure> {
-    plan.record_init(data)?;
-    let runs = plan.runs().map_err(Failure::usage)?;
-    for options in &runs {
+/// The runs: they and the data go together, and there is a PyTorch, if there is to be one.
+fn checked(plan: &ComparisonPlan, data: &Dataset, choice: &Choice) -> Result<Vec<Options>, Failure> {
+    // Nothing that is checked depends on the seed.
+    for options in &plan.optimizers {
         Setup::check(options, data, choice)?;
         if plan.check_torch.is_some() {
             torch::check(options).map_err(Failure::usage)?;
         }
     }
     plan.check_torch.as_deref().map_or(Ok(()), torch::check_python).map_err(Failure::work)?;
-    Ok(runs)
+    plan.runs().map_err(Failure::usage)
 }
 
 /// A run of the comparison that failed.

@@ -1,6 +1,5 @@
 //! What a comparison came to: the table of its results, and which runs diverged.
 
-use cotangent::document::number::exact;
 use cotangent::runs::{RunFolder, Statistics};
 use cotangent::train::comparison::{Results, Summed};
 use cotangent::train::learning::smaller_rate;
@@ -20,7 +19,7 @@ pub(super) fn verdict(comparison: &Comparison, folder: &RunFolder) -> Option<Str
     if diverged.len() > NAMED {
         names += &format!(" and {} more, which compare.json names", diverged.len() - NAMED);
     }
-    let rate = |options: &Options| format!("{}={}", options.opt.name(), exact(smaller_rate(options)));
+    let rate = |options: &Options| format!("{}={}", options.opt.name(), smaller_rate(options));
     let mut rates = vec![rate(options)];
     for (_, options, _) in &diverged {
         let rate = rate(options);

@@ -215,7 +215,7 @@ impl Executor for CpuExecutor {
         Ok(PassId(self.passes.len() - 1))
     }
 
-    fn memory(&self, threads: usize) -> Option<Memory> {
+    fn memory(&self, threads: usize) -> Memory {
         let numbers = |count: usize| count * size_of::<f32>();
         let reserved = self.buffers().reserved();
         let (training, evaluation): (Vec<&PreparedPass>, Vec<&PreparedPass>) =
@@ -228,11 +228,11 @@ impl Executor for CpuExecutor {
         let beyond = |[first, second]: [usize; 2]| second.saturating_sub(first);
         let arenas = [arena(&training), arena(&evaluation)];
         let scratches = [scratch(&training), scratch(&evaluation)];
-        Some(Memory {
+        Memory {
             parameters: 3 * numbers(reserved),
             training: numbers(arenas[0] - reserved) + bytes(&training) + threads * scratches[0],
             evaluation: numbers(beyond(arenas)) + bytes(&evaluation) + threads * beyond(scratches),
-        })
+        }
     }
 
     fn load(&mut self, pass: PassId, examples: Examples) -> Result<(), ExecError> {

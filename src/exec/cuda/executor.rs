@@ -118,9 +118,10 @@ impl Executor for CudaExecutor {
         Ok(PassId(self.passes.len() - 1))
     }
 
-    /// Not known: the device itself says what does not fit.
-    fn memory(&self, _: usize) -> Option<Memory> {
-        None
+    /// The buffers, as they are read and as a checkpoint.
+    fn memory(&self, _: usize) -> Memory {
+        let Buffers { size, count } = self.buffers();
+        Memory { parameters: 2 * count * size * size_of::<f32>(), training: 0, evaluation: 0 }
     }
 
     fn load(&mut self, pass: PassId, examples: Examples) -> Result<(), ExecError> {

@@ -181,14 +181,6 @@ impl Checkpoint {
             state: values("state", state)?,
         }))
     }
-
-    /// Removes the checkpoint of a run that is complete.
-    ///
-    /// # Errors
-    /// When it is there and cannot be removed.
-    pub fn remove(folder: &RunFolder) -> Result<(), TrainError> {
-        folder.remove(CHECKPOINT)
-    }
 }
 
 fn write_tensors<'a>(

@@ -82,8 +82,9 @@ fn a_whole_run_is_read_without_a_note() {
     assert_eq!(record.notes, [""; 0]);
     assert_eq!((record.options.opt, record.options.lr, record.options.seed), (OptimizerName::Adam, 0.25, 7));
     assert_eq!(record.setting, "4-8-2, relu, batch 32");
-    assert_eq!(record.widths.as_deref(), Some(&[4, 8, 2][..]));
-    let about = [&record.version, &record.platform, &record.card].map(|text| text.as_deref().unwrap());
+    assert_eq!(record.about.widths().as_deref(), Some(&[4, 8, 2][..]));
+    let about = [&record.about.version, &record.about.platform, &record.about.card]
+        .map(|text| text.as_deref().unwrap());
     assert_eq!(about, ["0.1.0", "linux x86_64", "H100"]);
     assert_eq!(record.rows.iter().map(|row| row.test_accuracy).collect::<Vec<_>>(), [0.901, 0.902, 0.903]);
     assert_eq!(record.confusion, Some(vec![vec![4, 1], vec![0, 5]]));
@@ -197,7 +198,7 @@ fn a_configuration_by_hand_need_not_say_what_it_is_about() {
     let options = CONFIG.split("[about]").next().unwrap();
     for config in [options, &format!("{options}[about]\nversion = 1\n"), &format!("about = 2\n{options}")] {
         let record = place.read(&[("config.toml", Some(config))]).unwrap();
-        assert_eq!((record.notes.len(), record.version), (0, None));
+        assert_eq!((record.notes.len(), record.about.version), (0, None));
         assert_eq!(record.setting, "hidden layers 8, relu, batch 32");
     }
 }
@@ -330,7 +331,7 @@ fn a_run_that_diverged_has_no_result_and_says_why_and_misses_nothing_else() {
         [format!(
             "the run diverged after 1 of 3 epochs, at step 40, where the loss holds an infinite number or NaN (learning rate \
              1000): try a smaller --lr, such as {}",
-            exact(smaller_rate(&record.options))
+            smaller_rate(&record.options)
         )]
     );
     fs::write(path.join(DIVERGED), "no JSON").unwrap();

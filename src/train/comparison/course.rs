@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::plan::PLAN;
 use crate::runs::Learning;
+use crate::runs::files::CHECKPOINT;
 use crate::runs::log::Metrics;
 use crate::runs::{Divergence, Record, Row};
 use crate::train::options::{Decides, decides};
@@ -21,6 +22,14 @@ pub struct Course {
 }
 
 impl Course {
+    /// Whether the run in this folder has come to its end, or to a checkpoint to go on from.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn has_begun(folder: &Path, options: &Options) -> Result<bool, TrainError> {
+        Ok(Self::read(folder, options)?.is_some() || folder.join(CHECKPOINT).exists())
+    }
+
     /// The course of the run in this folder, if that came to its end; a run that was cut off has none yet.
     ///
     /// # Errors

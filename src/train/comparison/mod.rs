@@ -16,7 +16,7 @@ pub use plan::ComparisonPlan;
 
 use super::torch::Peer;
 use super::{Options, TrainError};
-use crate::runs::figures::write_chart;
+use crate::runs::figures::write_drawing;
 use crate::runs::{Divergence, Learning, RunFolder, Statistics};
 
 /// A run of a comparison.
@@ -246,7 +246,7 @@ impl Comparison {
         };
         let entries: Vec<Entry> = groups.iter().map(entry).collect();
         folder.write_json("compare.json", &entries)?;
-        write_chart(folder, "compare", &self.chart())
+        write_drawing(folder, "compare", &self.chart())
     }
 
     /// Writes the epochs of one course of each run.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::rows::{Choices, Decides, Options, decides, names};
-use crate::names::listed;
+use crate::names::{listed, quoted};
 use crate::optim::OptimizerName;
 
 impl Choices {
@@ -60,9 +60,7 @@ impl Options {
             let is_said = ["opt", "seed"].contains(&&name[..]);
             let is_processor = name == "device" && value == "cpu";
             if !is_said && !is_processor && default.get(&name) != Some(&value) {
-                let value = said(&value);
-                let value = if value.contains(' ') { format!("'{value}'") } else { value };
-                command += &format!(" --{name} {value}");
+                command += &format!(" --{name} {}", quoted(&said(&value)));
             }
         }
         command
@@ -89,12 +87,11 @@ mod tests {
             lr: Some(0.01.into()),
             hidden: Some("30,20".parse().unwrap()),
             seed: Some(4),
-            data: Some("/a folder".into()),
+            data: Some("/a folder's".into()),
             device: Some("cuda:1".into()),
             ..Choices::default()
         };
-        let expected =
-            "cotangent mnist --opt adam --seed 4 --data '/a folder' --device cuda:1 --hidden 30,20 --lr 0.01";
+        let expected = "cotangent mnist --opt adam --seed 4 --data '/a folder'\\''s' --device cuda:1 --hidden 30,20 --lr 0.01";
         assert_eq!(command(other), expected);
     }
 }

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::error::{Refused, whole_path};
 use super::init::Init;
 use crate::errors::with_causes;
+use crate::names::quoted;
 use crate::nn::{Model, Sequential};
 use crate::runs::Learning;
 use crate::runs::Summary;
@@ -31,7 +32,7 @@ impl Init {
             let rule = match path.join(CHECKPOINT).exists() {
                 true => format!(
                     "is a run that has not come to its end: go on with it by cotangent mnist --resume {}, or name another",
-                    path.display()
+                    quoted(&path.display().to_string())
                 ),
                 false => format!("holds no {MODEL}: {INSTEAD}"),
             };

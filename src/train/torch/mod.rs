@@ -8,6 +8,7 @@
 mod session;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use bytemuck::cast_slice;
 use serde::{Deserialize, Serialize};
@@ -16,9 +17,9 @@ use serde_json::json;
 use super::comparison::Course;
 use super::engine::Job;
 use super::options::{OptionError, Precision};
-use super::setup::learning_rates;
-use super::{Monitor, Options, Setup, TrainError};
-use crate::data::{Gather, batches, shuffled};
+use super::setup::{beginning, job, learning_rates};
+use super::{Monitor, Options, TrainError};
+use crate::data::{Dataset, Gather, batches, shuffled};
 use crate::python::{Python, TorchError};
 use crate::runs::log::{Metrics, lines};
 use crate::runs::reading::read_json;
@@ -89,16 +90,17 @@ pub fn check_python(python: &Path) -> Result<(), TorchError> {
 /// When Python or its PyTorch fails.
 pub fn train(
     options: &Options,
-    setup: Setup,
+    data: Arc<Dataset>,
     python: &Path,
     monitor: &mut dyn Monitor,
 ) -> Result<Option<Peer>, TrainError> {
-    let (job, parameters) = setup.into_work()?;
+    let (options, parameters) = &beginning(options.clone(), &data)?;
+    let job = job(options, data)?;
     let python = Python::new(python)?;
     let mut session = Session::start(&python)?;
     let Some(version) = session.version(&|| monitor.stop())? else { return Ok(None) };
     // Where the script has left, its next line is waited for all the same: it may say why.
-    let mut sent = session.send(start(options, &job, &parameters), &|| monitor.stop());
+    let mut sent = session.send(start(options, &job, parameters), &|| monitor.stop());
     let gather = Gather::new(&job.data.train, job.normalisation, job.shifts);
     let mut order = vec![0; job.data.train.len()];
     let ranges = batches(order.len(), job.batch_size);

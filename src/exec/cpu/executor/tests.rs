@@ -52,7 +52,7 @@ fn passes_take_what_their_plans_say_and_no_more() {
         let pass = Pass { step: &trains, count: 301, batch: Some(batch), seed: 0 };
         let training = executor.prepare(pass).unwrap();
         let test = evaluation(&mut executor, &model, (700, None), None);
-        let memory = executor.memory(1).unwrap();
+        let memory = executor.memory(1);
 
         executor.load(training, examples(images(301, widths[0]))).unwrap();
         executor.load(test, examples(images(700, widths[0]))).unwrap();
