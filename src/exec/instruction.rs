@@ -71,10 +71,11 @@ pub struct Program {
 /// The most results of a program: a parameter and three numbers of an optimizer's state.
 pub const MOST_RESULTS: usize = 4;
 
-/// The most steps of a program of several results: Adadelta's update has twenty.
+/// The most steps of a program that stores: Adadelta's update has twenty.
 pub const MOST_STEPS: usize = 32;
 
-/// The most registers of a program of one result, loads and steps together: they stay in the first-level cache.
+/// The most registers of a program that stores nothing, loads and steps together: they stay in the first-level cache. Of one
+/// that stores, the most loads.
 pub const MAX_REGISTERS: usize = 16;
 
 /// The content of a register before the first step.

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use super::instruction::{Instruction, Load, Program, ProgramStep, Source, Work};
 use super::{Wanted, fuse};
 use crate::graph::NodeId;
-use crate::ops::{Builder, Var};
+use crate::ops::{Builder, Store, Var};
 use crate::optim::{Constant, MOST_STATES, Optimizer, OptimizerName};
 
 /// A rule, and what it is applied to.
@@ -38,10 +38,13 @@ pub struct Moved {
 }
 
 impl Update {
-    /// The rule that a program carries out, if it is one and nothing else.
-    pub fn of(program: &Program) -> Option<Self> {
+    /// The rule that a program carries out, if it is one and nothing else, and each new value is stored where the old one is.
+    pub fn of(program: &Program, stores: &[Store]) -> Option<Self> {
         let of_rule = |&name: &OptimizerName| Pattern::general(name).recognise(name, program);
-        OptimizerName::ALL.iter().find_map(of_rule).filter(|update| update.state.len() <= MOST_STATES)
+        let moves = |moved: &Moved| stores.contains(&Store { value: moved.new, into: moved.old });
+        OptimizerName::ALL.iter().find_map(of_rule).filter(|update| {
+            update.state.len() <= MOST_STATES && moves(&update.theta) && update.state.iter().all(moves)
+        })
     }
 }
 
@@ -150,11 +153,13 @@ impl Pattern {
                     Content::Product => node == self.gradient,
                     _ => false,
                 };
-                let known = bound.iter().find(|(other, _)| *other == node).map(|(_, content)| *content);
-                if known.is_none() {
+                // One for the other: what a rule tells apart is no one node.
+                let is_same = |(other, known): &(NodeId, Content)| (*other == node) == (*known == content);
+                let agrees = bound.iter().all(is_same);
+                if !bound.contains(&(node, content)) {
                     bound.push((node, content));
                 }
-                (fits && known.is_none_or(|known| known == content)).then_some(())
+                (fits && agrees).then_some(())
             }
             _ => None,
         };

@@ -133,7 +133,8 @@ fn a_network_that_the_host_cannot_hold_is_refused_on_a_device_too() {
         let network = format!("144-{}-3", hidden.replace(',', "-"));
         let words = [&*network, size, "make --hidden or --batch-size smaller"];
         mnist(&place, &[], &format!("--device cuda --hidden {hidden} --out run")).failed(1, &words);
-        let compare = format!("compare --data data --batch-size 32 --device cuda --hidden {hidden} --out run");
+        let compare =
+            format!("compare --data data --batch-size 32 --device cuda --hidden {hidden} --out run");
         again(&place, &[], &compare).failed(1, &words);
         assert!(!place.path("run").exists());
     }

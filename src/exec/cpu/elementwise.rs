@@ -14,7 +14,7 @@ use crate::float::Float;
 /// Elements of a register: sixteen of them fill half of a 32 KiB first-level cache in float32.
 const STRETCH: usize = 256;
 
-/// The registers of the largest programs: steps, and as many loads as an update has constants, scalars and repeated rows.
+/// The registers of the largest programs, which store.
 const MOST_REGISTERS: usize = MOST_STEPS + MAX_REGISTERS;
 
 /// The results of a program: as many as it has, then empty ones.

@@ -43,7 +43,8 @@ impl Plan {
         instructions.iter_mut().for_each(start_from_addend);
         let zeros = zeros::numbers(graph, &instructions, mostly_zero);
         let (places, arena) = places::places(graph, &instructions, wanted, mostly_zero);
-        let updates = instructions.iter().map(|instruction| Update::of(instruction.program()?)).collect();
+        let update = |instruction: &Instruction| Update::of(instruction.program()?, wanted.stores);
+        let updates = instructions.iter().map(update).collect();
         Self { graph: graph.clone(), instructions, updates, places, arena, zeros }
     }
 
@@ -108,11 +109,9 @@ fn start_from_addend(instruction: &mut Instruction) {
         ProgramStep::Binary(Binary::Add, Source::PerColumn(row), b) if b == product => row,
         _ => return,
     };
-    let uses = |step: &ProgramStep| match *step {
-        ProgramStep::Unary(_, a) => a == product,
-        ProgramStep::Binary(_, a, b) => a == product || b == product,
-    };
-    if program.steps[1..].iter().any(uses) {
+    let is_read_again = program.steps[1..].iter().flat_map(|step| step.sources()).any(|it| it == product);
+    let is_left = program.results[0].0 == 0 && program.steps.len() > 1;
+    if is_read_again || is_left {
         return;
     }
     *start = Some(row);

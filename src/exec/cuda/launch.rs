@@ -62,7 +62,12 @@ impl CudaPlan {
                 let outputs: [Range<usize>; MOST_RESULTS] = std::array::from_fn(|_| place());
                 let [a, b, c, d] = outputs;
                 arena.lend([a, b, c, d, task.workspace.clone()], |rest, [a, b, c, d, workspace]| {
-                    launch.carry_out(instruction, rest, Lent { outputs: [a, b, c, d], workspace })
+                    launch.carry_out(
+                        instruction,
+                        task.rule.as_ref(),
+                        rest,
+                        Lent { outputs: [a, b, c, d], workspace },
+                    )
                 })
             }
         }
@@ -97,6 +102,7 @@ impl TaskLaunch<'_> {
     fn carry_out(
         &self,
         instruction: &Instruction,
+        rule: Option<&Update>,
         rest: &Rest<'_>,
         mut lent: Lent<'_>,
     ) -> Result<(), CudaError> {
@@ -105,7 +111,9 @@ impl TaskLaunch<'_> {
             Work::Operation => self.operation(instruction.output, rest, &mut lent),
             Work::Fill(value) => kernels.layout.fill(stream, *value as f32, &mut lent.outputs[0]),
             Work::Copy(_) => unreachable!("a copy that stores is a program, and no other is made"),
-            Work::Elementwise(program) if instruction.stores => self.update(program, rest, &mut lent.outputs),
+            Work::Elementwise(program) if instruction.stores => {
+                self.update(program, rule, rest, &mut lent.outputs)
+            }
             Work::Elementwise(program) => self.elementwise(program, rest, &mut lent.outputs),
             Work::Product { matmul, operands, epilogue, .. } => {
                 self.product(*matmul, *operands, epilogue.as_ref(), rest, &mut lent)
@@ -221,6 +229,7 @@ impl TaskLaunch<'_> {
     fn update(
         &self,
         program: &Program,
+        rule: Option<&Update>,
         rest: &Rest<'_>,
         outputs: &mut [CudaViewMut<'_, f32>; MOST_RESULTS],
     ) -> Result<(), CudaError> {
@@ -231,12 +240,9 @@ impl TaskLaunch<'_> {
         }
         let start = |node: NodeId| self.plan.place(node).start;
         let full = |node: NodeId| rest.get(start(node)..start(node) + length);
-        let in_place = |moved: &Moved| start(moved.old) == start(moved.new);
-        let rule = Update::of(program).filter(|update| {
-            kernels.optimizers.has(&update.optimizer)
-                && [&update.theta].into_iter().chain(&update.state).all(in_place)
-        });
-        if let Some(Update { optimizer, scalars, gradient: Some(gradient), theta, state }) = rule {
+        let rule = rule.filter(|rule| kernels.optimizers.has(&rule.optimizer));
+        if let Some(&Update { ref optimizer, ref scalars, gradient: Some(gradient), theta, ref state }) = rule
+        {
             let scalars: Vec<_> = scalars.iter().map(|&scalar| self.view(scalar, rest)).collect();
             let mut outputs = outputs.each_mut().map(Some);
             let mut moved = |moved: &Moved| outputs[moved.result].take();
@@ -244,7 +250,7 @@ impl TaskLaunch<'_> {
             if let (Some(parameters), Some(mut state)) = (moved(&theta), state) {
                 let gradients = &full(gradient);
                 let update = DeviceUpdate { scalars: &scalars, parameters, gradients, state: &mut state };
-                return kernels.optimizers.update(stream, &optimizer, draw.step, update);
+                return kernels.optimizers.update(stream, optimizer, draw.step, update);
             }
         }
         let operand = |node, broadcast| {

@@ -10,8 +10,9 @@ use super::capture::Launching;
 use super::kernels::{Gemm, Sum, Tuning};
 use super::order::{Access, Order};
 use super::places::{self, ALIGNMENT};
-use super::updates::Laying;
+use super::updates::{Laying, MergedUpdate};
 use crate::exec::instruction::{Instruction, Work};
+use crate::exec::update::Update;
 use crate::exec::{Wanted, fuse};
 use crate::graph::{NodeId, Shape};
 use crate::ops::{Graph, Leaf, Op, Reduction};
@@ -39,6 +40,8 @@ pub struct CudaMode {
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Task {
     pub action: Action,
+    /// The optimizer's rule that it carries out, if it is one.
+    pub rule: Option<Update>,
     /// Memory for the task's own use; what it holds before and after does not matter.
     pub workspace: Range<usize>,
 }
@@ -115,8 +118,12 @@ impl CudaPlan {
             actions.iter().map(|action| access(graph, action, products)).collect();
         let first_store = accesses.len();
         accesses.extend(stores.iter().map(|store| store.access(wanted.stores, step(graph))));
-        let stores = stores.into_iter().map(|store| Action::Carry(store.instruction));
-        let tasks = actions.into_iter().chain(stores).map(|action| Task { action, workspace: 0..0 });
+        let task = |action, rule| Task { action, rule, workspace: 0..0 };
+        let stores = stores.into_iter().map(|MergedUpdate { instruction, .. }| {
+            let rule = instruction.program().and_then(|program| Update::of(program, wanted.stores));
+            task(Action::Carry(instruction), rule)
+        });
+        let tasks = actions.into_iter().map(|action| task(action, None)).chain(stores);
         let order = order(&accesses);
         let mut plan = Self {
             graph: graph.clone(),
@@ -252,7 +259,7 @@ impl CudaPlan {
     }
 }
 
-/// Places residents and inputs, which keep their places, and what is stored into them; returns where they end.
+/// Places residents and inputs, which keep their places; returns where they end.
 fn place_inputs(graph: &Graph, wanted: Wanted<'_>, places: &mut [Option<Range<usize>>]) -> usize {
     for resident in wanted.residents {
         let (node, offset) = (resident.node, resident.offset);

@@ -60,8 +60,7 @@ impl Laying<'_> {
                 None => groups.push(vec![program]),
             }
         }
-        let runs: Vec<_> = groups.into_iter().flat_map(|group| self.neighbours(group)).collect();
-        runs.into_iter().map(|parts| self.update(parts)).collect()
+        groups.into_iter().flat_map(|group| self.of_neighbours(group)).collect()
     }
 
     /// An instruction that stores, as a program: a copy is one, too, as it must leave everything as it is after a loss
@@ -82,18 +81,19 @@ impl Laying<'_> {
         }
     }
 
-    /// Cuts programs of one kind into runs whose operands and results lie side by side, or may be placed so.
-    fn neighbours(&self, mut programs: Vec<Program>) -> Vec<Vec<Program>> {
-        let start = |program: &Program| self.place(program.results[0].1).map_or(0, |place| place.start);
-        programs.sort_by_key(start);
-        let mut runs: Vec<Vec<Program>> = Vec::new();
+    /// Programs of one kind as updates of runs whose operands and results lie side by side, or are placed so. Each is placed
+    /// before the next is begun, so none counts on a place that another takes.
+    fn of_neighbours(&mut self, mut programs: Vec<Program>) -> Vec<MergedUpdate> {
+        programs.sort_by_key(|program| self.place(program.results[0].1).map_or(0, |place| place.start));
+        let (mut updates, mut run) = (Vec::new(), Vec::new());
         for program in programs {
-            match runs.last_mut() {
-                Some(run) if self.continues(run, &program) => run.push(program),
-                _ => runs.push(vec![program]),
+            if !run.is_empty() && !self.continues(&run, &program) {
+                updates.push(self.update(std::mem::take(&mut run)));
             }
+            run.push(program);
         }
-        runs
+        updates.push(self.update(run));
+        updates
     }
 
     fn continues(&self, run: &[Program], next: &Program) -> bool {

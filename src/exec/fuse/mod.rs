@@ -40,7 +40,7 @@ struct Fusion<'a> {
     is_output: Vec<bool>,
     /// Whether the node's value is needed, by an output or by the caller.
     live: Vec<bool>,
-    /// The edges from live nodes.
+    /// The edges from live nodes, and the stores.
     uses: Vec<u32>,
     /// The first live node that reads the node.
     first_user: Vec<Option<NodeId>>,
@@ -88,6 +88,7 @@ impl<'a> Fusion<'a> {
         }
         for store in wanted.stores {
             fusion.live[store.value.index()] = true;
+            fusion.uses[store.value.index()] += 1;
         }
         fusion.find_uses();
         fusion.find_cross_entropy();
@@ -321,13 +322,8 @@ impl<'a> Fusion<'a> {
             }
             None => {
                 let by_row = program.loads.iter().any(|load| matches!(load, Load::PerRow(_)));
-                let by_column = program.steps.iter().any(|step| {
-                    let sources = match *step {
-                        ProgramStep::Unary(_, a) => [a, a],
-                        ProgramStep::Binary(_, a, b) => [a, b],
-                    };
-                    sources.iter().any(|source| matches!(source, Source::PerColumn(_)))
-                });
+                let mut sources = program.steps.iter().flat_map(|step| step.sources());
+                let by_column = sources.any(|source| matches!(source, Source::PerColumn(_)));
                 if !by_row && !by_column {
                     (program.rows, program.columns) = (1, program.rows * program.columns);
                 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{Fusion, Update};
-use crate::exec::instruction::{MOST_RESULTS, MOST_STEPS};
+use crate::exec::instruction::{MAX_REGISTERS, MOST_RESULTS, MOST_STEPS};
 use crate::graph::NodeId;
 use crate::ops::{Op, Store};
 
@@ -28,7 +28,8 @@ impl Fusion<'_> {
             let value = store.value;
             let is_single = stores.iter().filter(|other| other.value == value).count() == 1;
             let is_loop = self.is_elementwise(value) && !self.absorbed[value.index()];
-            let fits = is_single && is_loop && self.known(value).is_none();
+            // An output keeps its value to itself, which is there before anything is stored.
+            let fits = is_single && is_loop && self.known(value).is_none() && !self.is_output[value.index()];
             if fits { groups.push(vec![value]) } else { others.push(*store) }
         }
         let targets: Vec<NodeId> = stores.iter().map(|store| store.into).collect();
@@ -79,7 +80,7 @@ impl Fusion<'_> {
     /// The elementwise nodes that are computed for these values alone.
     fn closure(&self, values: &[NodeId]) -> Closure {
         let mut closure = Closure { members: Vec::new(), sources: Vec::new(), is_closed: true };
-        let mut read: HashMap<NodeId, u32> = HashMap::new();
+        let mut read: HashMap<NodeId, u32> = values.iter().map(|&value| (value, 1)).collect();
         // Users come before what they use, as they stand behind it in the graph.
         let mut pending: BTreeSet<NodeId> = values.iter().copied().collect();
         while let Some(id) = pending.pop_last() {
@@ -114,7 +115,9 @@ impl Fusion<'_> {
         });
         let shape = |id: NodeId| &self.graph[id].shape;
         let alike = members.iter().all(|&member| shape(member) == shape(values[0]));
-        let fits = values.len() <= MOST_RESULTS && members.len() <= MOST_STEPS;
+        // One register is held back for the product.
+        let loads = self.program(&members, values, None).loads.len();
+        let fits = values.len() <= MOST_RESULTS && members.len() <= MOST_STEPS && loads < MAX_REGISTERS;
         if !is_closed || reads_others || !alike || !fits {
             return None;
         }

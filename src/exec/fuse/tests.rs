@@ -5,7 +5,7 @@ use crate::exec::instruction::{MOST_RESULTS, MOST_STEPS};
 use crate::exec::update::Update;
 use crate::exec::{Arena, Plan};
 use crate::ops::{Builder, Function, Var};
-use crate::optim::{Adam, Constant, Optimizer, OptimizerName};
+use crate::optim::{Adam, Constant, Optimizer, OptimizerName, Sgd};
 
 /// The instructions of what is stored, each with what it reads and leaves: `epilogue [w] -> [w', m']`.
 fn stored<I>(function: &Function<I, Vec<NodeId>>, products_store: bool) -> Vec<String> {
@@ -61,7 +61,7 @@ fn every_rule_is_recognised_with_its_constants_and_nothing_else_is() {
             let wanted = Wanted { stores: &stores, ..Wanted::default() };
             let instructions = instructions(&graph, wanted, true);
             let program = instructions.last().and_then(Instruction::program).unwrap();
-            let update = Update::of(program).unwrap();
+            let update = Update::of(program, &stores).unwrap();
             assert_eq!(update.optimizer, optimizer);
             assert_eq!(
                 (update.scalars.len(), update.state.len()),
@@ -78,10 +78,10 @@ fn every_rule_is_recognised_with_its_constants_and_nothing_else_is() {
             if let ProgramStep::Binary(binary, a, b) = other.steps[last] {
                 other.steps[last] = ProgramStep::Binary(binary, b, a);
             }
-            assert_eq!(Update::of(&other).map(|update| update.optimizer), None, "{name:?}");
+            assert_eq!(Update::of(&other, &stores).map(|update| update.optimizer), None, "{name:?}");
             let mut other = program.clone();
             other.results.pop();
-            assert_eq!(Update::of(&other).map(|update| update.optimizer), None, "{name:?}");
+            assert_eq!(Update::of(&other, &stores).map(|update| update.optimizer), None, "{name:?}");
         }
     }
 }
@@ -173,21 +173,146 @@ fn a_program_that_is_almost_adam_is_no_rule() {
     let wanted = Wanted { stores: &stores, ..Wanted::default() };
     let instructions = instructions(&graph, wanted, true);
     let program = instructions.last().and_then(Instruction::program).unwrap();
-    assert!(Update::of(program).is_some());
+    assert!(Update::of(program, &stores).is_some());
     // 1 − β₁ that is no such number any more.
     let mut other = program.clone();
     let rest = Load::Constant((1.0 - adam.beta1).into());
     let place = other.loads.iter().position(|load| *load == rest).unwrap();
     other.loads[place] = Load::Constant(0.3.into());
-    assert_eq!(Update::of(&other), None);
+    assert_eq!(Update::of(&other, &stores), None);
     // The parameter where the gradient's square reads the gradient a second time.
     let mut other = program.clone();
     let g = Source::Register(other.loads.iter().position(|load| *load == Load::Product).unwrap());
-    let theta = Update::of(program).unwrap().theta.old;
+    let theta = Update::of(program, &stores).unwrap().theta.old;
     let square = other.steps.iter_mut().find_map(|step| match step {
         ProgramStep::Binary(Binary::Mul, a, b) if *a == g && *b == g => Some(b),
         _ => None,
     });
     *square.unwrap() = Source::Full(theta);
-    assert_eq!(Update::of(&other), None);
+    assert_eq!(Update::of(&other, &stores), None);
+}
+
+/// Stores what `write` makes of inputs of these shapes, each into the input of its number, and finds what it computes, then
+/// the rule that was recognised, if one was.
+fn assert_stored(
+    shapes: &[&[usize]],
+    write: impl for<'g> Fn(&[Var<'g>]) -> Vec<(Var<'g>, usize)>,
+) -> Option<Optimizer> {
+    let of = |stores: bool| {
+        let builder = Builder::new();
+        let inputs: Vec<Var<'_>> = shapes.iter().map(|&shape| builder.input("x", shape)).collect();
+        let values = write(&inputs);
+        if stores {
+            values.iter().for_each(|&(value, into)| builder.store(value, inputs[into]));
+        }
+        let outputs = if stores { Vec::new() } else { values.iter().map(|(value, _)| *value).collect() };
+        let into: Vec<usize> = values.iter().map(|(_, into)| *into).collect();
+        (builder.finish(inputs, outputs).unwrap(), into)
+    };
+    let size = |shape: &&[usize]| shape.iter().product::<usize>();
+    let values: Vec<Vec<f64>> = shapes
+        .iter()
+        .zip(1..)
+        .map(|(shape, number)| {
+            (0..size(shape)).map(|i| (i * 7 + number * 5) as f64 % 11.0 / 8.0 - 0.4).collect()
+        })
+        .collect();
+    let mut expected = values.clone();
+    let (function, into) = of(false);
+    let computed = function.call(values.iter().map(Vec::as_slice).collect()).unwrap();
+    for (into, value) in into.into_iter().zip(computed) {
+        expected[into] = value;
+    }
+    let (function, _) = of(true);
+    let plan = Plan::new(&function.graph, Wanted { stores: &function.stores, ..Wanted::default() });
+    let mut arena = Arena::new(plan.arena());
+    for (&input, values) in function.inputs.iter().zip(&values) {
+        arena[plan.place(input)].copy_from_slice(values);
+    }
+    plan.run(&mut arena, Draw::default());
+    for (input, expected) in function.inputs.iter().zip(&expected) {
+        for (found, expected) in arena[plan.place(*input)].iter().zip(expected) {
+            assert!((found - expected).abs() <= 1e-12, "{found}, not {expected}");
+        }
+    }
+    let rule = |instruction: &Instruction| Update::of(instruction.program()?, &function.stores);
+    plan.instructions().iter().find_map(rule).map(|update| update.optimizer)
+}
+
+#[test]
+fn a_rule_that_moves_something_else_than_what_it_reads_is_interpreted() {
+    let sgd = Optimizer::Sgd(Sgd { momentum: 0.5 });
+    // scalars, θ, g, u, and a shadow of θ.
+    let shapes: [&[usize]; 6] = [&[], &[], &[3], &[3], &[3], &[3]];
+    let in_place = assert_stored(&shapes, |x| {
+        let (theta, u) = sgd.write(&x[..2], x[2], x[3], &x[4..5]);
+        vec![(theta, 2), (u[0], 4)]
+    });
+    assert_eq!(in_place, Some(sgd));
+    let elsewhere = assert_stored(&shapes, |x| {
+        let (theta, u) = sgd.write(&x[..2], x[2], x[3], &x[4..5]);
+        vec![(theta, 5), (u[0], 4)]
+    });
+    assert_eq!(elsewhere, None);
+    // Its own parameters as the gradient.
+    let of_itself = assert_stored(&shapes, |x| {
+        let (theta, u) = sgd.write(&x[..2], x[2], x[2], &x[4..5]);
+        vec![(theta, 2), (u[0], 4)]
+    });
+    assert_eq!(of_itself, None);
+}
+
+#[test]
+fn what_is_stored_twice_or_read_besides_is_there_when_it_is_copied() {
+    let three: [&[usize]; 4] = [&[3], &[3], &[3], &[3]];
+    assert_stored(&three, |x| {
+        let v = x[0] * x[1];
+        vec![(v, 1), (v, 2), (v.exp(), 3)]
+    });
+    assert_stored(&three, |x| {
+        let v = x[0] * x[1];
+        vec![(v, 1), (v.exp(), 3)]
+    });
+    // Logits, what makes labels, what softmax makes of them, and a loss's gradient.
+    let shapes: [&[usize]; 4] = [&[2, 3], &[2], &[2, 3], &[2, 3]];
+    assert_stored(&shapes, |x| {
+        let softmax = x[0].softmax();
+        let labels = x[1].step();
+        let gradient = (softmax - labels.one_hot(3)) * 0.5;
+        let losses = x[0].softmax_cross_entropy(labels);
+        vec![(softmax, 2), (gradient, 3), (losses, 1)]
+    });
+}
+
+#[test]
+fn a_product_with_its_bias_may_be_stored_beside_what_is_made_of_it() {
+    let shapes: [&[usize]; 5] = [&[4, 3], &[4, 5], &[5], &[3, 5], &[3, 5]];
+    assert_stored(&shapes, |x| {
+        let v = x[0].t().matmul(x[1]) + x[2];
+        vec![(v, 3), (x[4] - v * 0.1, 4)]
+    });
+    assert_stored(&shapes, |x| vec![(x[0].t().matmul(x[1]) + x[2], 3)]);
+}
+
+#[test]
+fn a_loop_of_more_constants_than_registers_is_copied() {
+    for constants in [2, 6, 7, 10, 15] {
+        assert_stored(&[&[4]], |x| {
+            let mut sum = x[0];
+            for k in (0..constants).map(|k| 0.01 * k as f64) {
+                sum = sum * (0.5 + k) + k;
+            }
+            vec![(sum, 0)]
+        });
+    }
+}
+
+#[test]
+fn an_output_is_there_before_anything_is_stored() {
+    let builder = Builder::new();
+    let (a, b) = (builder.input("a", [2]), builder.input("b", [2]));
+    let value = a * b;
+    builder.store(value, a);
+    let function = builder.finish(vec![a, b], vec![value]).unwrap();
+    assert_eq!(stored(&function, true), ["copy of 1"]);
 }
