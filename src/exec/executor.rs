@@ -17,10 +17,14 @@ use crate::ops::{Function, GraphError, tree_of_fields};
 /// Buffer 0 holds the parameters one after another, in the order of the steps' inputs; buffer k the k-th numbers of the
 /// optimizer's state. Outside of the executor each has its input's shape, row-major, however the executor keeps it.
 pub trait Executor {
-    /// Plans going through examples. No memory is taken yet.
+    /// Plans going through examples. No memory is taken yet. The first pass has all buffers; others may have the parameters
+    /// alone.
     ///
     /// # Errors
     /// When the step cannot be built.
+    ///
+    /// # Panics
+    /// When its parameters or its state are not the first pass's, or the executor has taken memory.
     fn prepare(&mut self, pass: Pass<'_>) -> Result<PassId, ExecError>;
 
     /// What all passes that were prepared come to take of the host, on so many threads. A device says itself what does not
@@ -236,8 +240,27 @@ pub enum ExecError {
     Cuda(#[from] CudaError),
 }
 
+/// The stages of a pass, each made by `stage` of the step on so many examples: for full batches, and for what is left. Where
+/// nobody says how many are in a batch, they are `usual`, or as many as take no more bytes than they are worth.
+pub(super) fn stages<S>(
+    pass: Pass<'_>,
+    usual: usize,
+    worth: usize,
+    stage: impl Fn(Step, usize) -> S,
+    bytes: impl Fn(&S) -> usize,
+) -> Result<Vec<S>, ExecError> {
+    let Pass { step, count, batch, .. } = pass;
+    let of = |batch: usize| -> Result<S, ExecError> { Ok(stage(step(batch)?, batch)) };
+    let most = batch.unwrap_or(usual).min(count).max(1);
+    let full = of(most)?;
+    let rows = if batch.is_some() { most } else { rows_worth(worth, bytes(&full), most) };
+    let full = if rows < most { of(rows)? } else { full };
+    let last = (!count.is_multiple_of(rows)).then(|| of(count % rows)).transpose()?;
+    Ok([full].into_iter().chain(last).collect())
+}
+
 /// Of `rows` that take so many bytes together, as many as take no more than they are worth: at least one.
-pub(super) fn rows_worth(worth: usize, bytes: usize, rows: usize) -> usize {
+fn rows_worth(worth: usize, bytes: usize, rows: usize) -> usize {
     if bytes <= worth { rows } else { (worth / bytes.div_ceil(rows)).max(1) }
 }
 

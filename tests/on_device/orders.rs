@@ -67,7 +67,7 @@ fn two_chains() -> Function<NodeId, NodeId> {
 fn results(function: &Function<NodeId, NodeId>, plan: &CudaPlan, order: &Order) -> BTreeSet<Vec<u32>> {
     let (x, output) = (function.inputs, function.outputs);
     let device = device(1);
-    let lanes = Lanes::new(&device).unwrap();
+    let lanes = Lanes::new(&device, Launching::Graph).unwrap();
     let stream = lanes.main();
     let mut arena = DeviceArena::new(&device, stream, plan.arena()).unwrap();
     let step = upload(stream, &[StepState::new(1)]).unwrap();
@@ -77,7 +77,7 @@ fn results(function: &Function<NodeId, NodeId>, plan: &CudaPlan, order: &Order) 
     let values: Vec<f32> = (0..size).map(|i| (i as f32 * 0.37).sin()).collect();
     arena.upload(stream, plan.place(x), &values).unwrap();
     let mut launch = |task: usize, stream: &_| plan.launch(device.kernels(), stream, task, &mut arena, draw);
-    let prepared = lanes.prepare(Launching::Graph, order, &mut launch).unwrap();
+    let prepared = lanes.prepare(order, &mut launch).unwrap();
     let mut found = BTreeSet::new();
     for schedule in schedules() {
         // What an earlier run has left must not stand in for what this one forgets.

@@ -16,7 +16,7 @@ use super::stage::{Batch, Buffers, Stage, largest};
 use super::team::Team;
 use crate::data::batches;
 use crate::exec::executor::{
-    Ended, Epoch, Examples, ExecError, Executor, Memory, Pass, PassId, Sums, Totals, Watch, rows_worth,
+    Ended, Epoch, Examples, ExecError, Executor, Memory, Pass, PassId, Step, Sums, Totals, Watch, stages,
 };
 use crate::ops::Draw;
 
@@ -188,29 +188,20 @@ impl PreparedPass {
 
 impl Executor for CpuExecutor {
     fn prepare(&mut self, pass: Pass<'_>) -> Result<PassId, ExecError> {
-        let Pass { step, count, seed, .. } = pass;
+        assert!(self.arena.is_none(), "a pass is prepared before memory is taken");
         let buffers = self.passes.first().map(|pass| pass.stages[0].buffers.count);
-        let stage = |batch: usize| -> Result<Stage, ExecError> {
-            let step = step(batch)?;
-            let buffers = buffers.unwrap_or(1 + step.inputs.state.len());
-            Ok(Stage::new(&step, batch, buffers))
+        let stage = |step: Step, batch: usize| {
+            Stage::new(&step, batch, buffers.unwrap_or(1 + step.inputs.state.len()))
         };
-        let most = pass.batch.unwrap_or(BATCH).min(count).max(1);
-        let mut full = stage(most)?;
-        if pass.batch.is_none() {
-            let values = (full.plan.arena() - full.buffers.reserved()) * size_of::<f32>();
-            let rows = rows_worth(WORTH, values + full.bytes() + full.batch_bytes(), most);
-            if rows < most {
-                full = stage(rows)?;
-            }
-        }
-        let batch = full.batch;
-        let mut stages = vec![full];
-        if !count.is_multiple_of(batch) {
-            stages.push(stage(count % batch)?);
-        }
+        let bytes = |stage: &Stage| {
+            let values = (stage.plan.arena() - stage.buffers.reserved()) * size_of::<f32>();
+            values + stage.bytes() + stage.batch_bytes()
+        };
+        let stages = stages(pass, BATCH, WORTH, stage, bytes)?;
         let buffers = self.passes.first().map_or(&stages[0], |pass| &pass.stages[0]).buffers.clone();
         assert!(stages.iter().all(|stage| stage.buffers == buffers), "all passes share parameters and state");
+        let Pass { count, seed, .. } = pass;
+        let batch = stages[0].batch;
         self.passes.push(PreparedPass { stages, batch, count, seed, examples: None, spare: Vec::new() });
         Ok(PassId(self.passes.len() - 1))
     }
@@ -238,6 +229,7 @@ impl Executor for CpuExecutor {
     fn load(&mut self, pass: PassId, examples: Examples) -> Result<(), ExecError> {
         let pass = &mut self.passes[pass.0];
         assert!(examples.split.len() >= pass.count, "{} examples of {}", examples.split.len(), pass.count);
+        assert_eq!(examples.split.pixels(), pass.stages[0].features(), "pixels of an example");
         pass.examples = Some(examples);
         Ok(())
     }

@@ -234,6 +234,15 @@ impl Stage {
         self.plan.instructions().iter().any(|instruction| instruction.stores)
     }
 
+    /// Numbers of an example.
+    pub fn features(&self) -> usize {
+        let examples = match self.examples {
+            Slot::Dense(node) => node,
+            Slot::Sparse(sparse) => sparse.deviations,
+        };
+        self.plan.shape(examples).size() / self.batch
+    }
+
     /// The columns of the logits.
     pub fn classes(&self) -> usize {
         self.plan.shape(self.logits)[1]

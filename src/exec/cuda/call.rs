@@ -1,7 +1,7 @@
 //! Calling a function on a device: the plain way to run a program once, for small ones and for tests.
 
 use super::arena::DeviceArena;
-use super::capture::{Lanes, Launching};
+use super::capture::Lanes;
 use super::error::During;
 use super::kernels::StepState;
 use super::launch::DeviceDraw;
@@ -27,7 +27,7 @@ impl Device {
         let bound = function.bind(inputs)?;
         let outputs = function.outputs.clone().leaves();
         let plan = CudaPlan::new(&function.graph, Wanted::outputs(&outputs), mode.products, self.tuning());
-        let lanes = Lanes::new(self)?;
+        let lanes = Lanes::new(self, mode.launching)?;
         let stream = lanes.main();
         let mut arena = DeviceArena::new(self, stream, plan.arena())?;
         for (input, values) in bound {
@@ -39,8 +39,7 @@ impl Device {
         let draw = DeviceDraw { seed: draw.seed, step: &step };
         let mut launch =
             |task: usize, stream: &_| plan.launch(self.kernels(), stream, task, &mut arena, draw);
-        self.wait_for_each_kernel(mode.launching == Launching::Launches);
-        let prepared = lanes.prepare(mode.launching, plan.order(), &mut launch)?;
+        let prepared = lanes.prepare(plan.order(), &mut launch)?;
         lanes.run(&prepared, plan.order(), &mut launch)?;
         let mut all_read = Ok(());
         let values = function.outputs.clone().map(&mut |output| {

@@ -1,6 +1,7 @@
 //! Several streams, and the work that is captured from them once and launched as a whole ever after.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaEvent, CudaGraph, CudaStream};
@@ -24,6 +25,9 @@ pub enum Launching {
 /// The streams of one executor. All work begins and ends on the first of them.
 pub struct Lanes {
     streams: Vec<Arc<CudaStream>>,
+    launching: Launching,
+    /// Whether each launch on the device waits: others launch on it in their own way.
+    waits: Arc<AtomicBool>,
 }
 
 /// Tasks ready to run, as often as asked.
@@ -39,9 +43,16 @@ impl Lanes {
     ///
     /// # Errors
     /// What the driver reports.
-    pub fn new(device: &Device) -> Result<Self, CudaError> {
+    pub fn new(device: &Device, launching: Launching) -> Result<Self, CudaError> {
         let streams = (0..MAX_LANES).map(|_| device.stream()).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { streams })
+        let lanes = Self { streams, launching, waits: device.waits() };
+        lanes.begin();
+        Ok(lanes)
+    }
+
+    /// From here on each launch waits until its kernel is done, so that an error names its culprit, or none does.
+    fn begin(&self) {
+        self.waits.store(self.launching == Launching::Launches, Ordering::Relaxed);
     }
 
     /// The stream on which all work begins and ends.
@@ -56,11 +67,11 @@ impl Lanes {
     /// What `launch` or the driver reports.
     pub fn prepare(
         &self,
-        launching: Launching,
         order: &Order,
         mut launch: impl FnMut(usize, &Arc<CudaStream>) -> Result<(), CudaError>,
     ) -> Result<PreparedTasks, CudaError> {
-        match launching {
+        self.begin();
+        match self.launching {
             Launching::Launches => Ok(PreparedTasks::Launches),
             Launching::Graph => self.capture(order, &mut launch).map(PreparedTasks::Graph),
         }
@@ -123,6 +134,7 @@ impl Lanes {
         order: &Order,
         mut launch: impl FnMut(usize, &Arc<CudaStream>) -> Result<(), CudaError>,
     ) -> Result<(), CudaError> {
+        self.begin();
         match prepared {
             PreparedTasks::Graph(graph) => graph.launch().during(|| "launching a CUDA graph".into()),
             PreparedTasks::Launches => (0..order.len()).try_for_each(|task| launch(task, self.main())),

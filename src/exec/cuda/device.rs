@@ -1,7 +1,7 @@
 //! Opening a device: the driver probed, the capability read, the kernels loaded.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use cudarc::driver::sys::CUdevice_attribute;
 use cudarc::driver::{CudaContext, CudaEvent, CudaStream};
@@ -80,9 +80,9 @@ impl Device {
         &self.tuning
     }
 
-    /// Whether from now on each launch waits until the kernel is done, so that an error names its culprit.
-    pub fn wait_for_each_kernel(&self, wait: bool) {
-        self.waits.store(wait, Ordering::Relaxed);
+    /// Whether each launch waits until the kernel is done, so that an error names its culprit.
+    pub(super) fn waits(&self) -> Arc<AtomicBool> {
+        self.waits.clone()
     }
 
     /// The device's number, from 0.

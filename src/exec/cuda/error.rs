@@ -144,9 +144,7 @@ pub enum CudaError {
         problem: String,
     },
 
-    /// A kernel failed while it was waited for: only where [`Device::wait_for_each_kernel`] was asked.
-    ///
-    /// [`Device::wait_for_each_kernel`]: super::Device::wait_for_each_kernel
+    /// A kernel failed while it was waited for: only where kernels are [launched one by one](super::Launching::Launches).
     #[error("kernel {kernel}, {blocks:?} blocks of {threads} threads, failed")]
     Fault {
         /// The kernel.

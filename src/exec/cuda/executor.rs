@@ -15,7 +15,7 @@
 use std::sync::Arc;
 
 use super::arena::DeviceArena;
-use super::capture::{Lanes, Launching};
+use super::capture::Lanes;
 use super::device::Device;
 use super::error::CudaError;
 use super::feed::{Counted, Feed};
@@ -25,7 +25,7 @@ use super::progress::Marks;
 use super::stage::{Buffers, Stage, Worker};
 use crate::data::batches;
 use crate::exec::executor::{
-    Ended, Epoch, Examples, ExecError, Executor, Memory, Pass, PassId, Sums, Totals, Watch, rows_worth,
+    Ended, Epoch, Examples, ExecError, Executor, Memory, Pass, PassId, Step, Sums, Totals, Watch, stages,
 };
 
 /// Examples in one batch if nobody says how many: as many as in the first pass, between these bounds, if they are worth
@@ -40,6 +40,8 @@ pub struct CudaExecutor {
     worker: Worker,
     products: Products,
     passes: Vec<PreparedPass>,
+    /// None before memory is first needed.
+    arena: Option<DeviceArena>,
 }
 
 /// A pass, planned.
@@ -51,23 +53,19 @@ struct PreparedPass {
     loaded: Option<(Feed, Marks)>,
 }
 
-impl PreparedPass {
-    /// Examples in a full batch.
-    fn batch(&self) -> usize {
-        self.stages[0].batch
-    }
-}
-
 impl CudaExecutor {
     /// An executor whose work runs on the device.
     ///
     /// # Errors
     /// What the driver reports.
     pub fn new(device: Arc<Device>, mode: CudaMode) -> Result<Self, CudaError> {
-        let lanes = Lanes::new(&device)?;
-        device.wait_for_each_kernel(mode.launching == Launching::Launches);
-        let worker = Worker { device, lanes, launching: mode.launching, arena: None };
-        Ok(Self { worker, products: mode.products, passes: Vec::new() })
+        let lanes = Lanes::new(&device, mode.launching)?;
+        Ok(Self {
+            worker: Worker { device, lanes },
+            products: mode.products,
+            passes: Vec::new(),
+            arena: None,
+        })
     }
 
     /// How the buffers lie, which is the same for all passes.
@@ -80,41 +78,33 @@ impl CudaExecutor {
 
     /// The memory of all plans: from here on it stays where it is, so no further pass can be prepared.
     fn arena(&mut self) -> Result<&mut DeviceArena, CudaError> {
-        let Worker { device, lanes, arena, .. } = &mut self.worker;
-        if arena.is_none() {
-            let stages = self.passes.iter().flat_map(|pass| &pass.stages);
-            let size = stages.map(|stage| stage.plan.arena()).max().unwrap_or(0);
-            *arena = Some(DeviceArena::new(device, lanes.main(), size)?);
+        let Self { worker: Worker { device, lanes }, passes, arena, .. } = self;
+        match arena {
+            Some(arena) => Ok(arena),
+            none => {
+                let stages = passes.iter().flat_map(|pass| &pass.stages);
+                let size = stages.map(|stage| stage.plan.arena()).max().unwrap_or(0);
+                Ok(none.insert(DeviceArena::new(device, lanes.main(), size)?))
+            }
         }
-        arena.as_mut().ok_or(CudaError::NothingCaptured)
     }
 }
 
 impl Executor for CudaExecutor {
     fn prepare(&mut self, pass: Pass<'_>) -> Result<PassId, ExecError> {
-        assert!(self.worker.arena.is_none(), "a pass is prepared before memory is taken");
-        let Pass { step, count, seed, batch } = pass;
+        assert!(self.arena.is_none(), "a pass is prepared before memory is taken");
         let (products, tuning) = (self.products, self.worker.device.tuning());
-        let first = self.passes.first();
-        let stage = |batch: usize| -> Result<Stage, ExecError> {
-            let step = step(batch)?;
-            let buffers = first.map_or(1 + step.inputs.state.len(), |pass| pass.stages[0].buffers.count);
-            Ok(Stage::new(step, batch, buffers, seed, products, tuning))
+        let first = self.passes.first().map(|pass| &pass.stages[0]);
+        let stage = |step: Step, batch: usize| {
+            let buffers = first.map_or(1 + step.inputs.state.len(), |stage| stage.buffers.count);
+            Stage::new(step, batch, buffers, pass.seed, products, tuning)
         };
-        let usual = first.map_or(BATCH.0, PreparedPass::batch).clamp(BATCH.0, BATCH.1);
-        let most = batch.unwrap_or(usual).min(count).max(1);
-        let mut full = stage(most)?;
-        let bytes = (full.plan.arena() - full.buffers.reserved()) * size_of::<f32>();
-        let rows = rows_worth(WORTH, bytes, most);
-        if batch.is_none() && rows < most {
-            full = stage(rows)?;
-        }
-        let rest = count % full.batch;
-        let last = if rest > 0 { Some(stage(rest)?) } else { None };
-        let stages: Vec<Stage> = [full].into_iter().chain(last).collect();
-        let buffers = first.map_or(&stages[0], |pass| &pass.stages[0]).buffers;
+        let bytes = |stage: &Stage| (stage.plan.arena() - stage.buffers.reserved()) * size_of::<f32>();
+        let usual = first.map_or(BATCH.0, |stage| stage.batch).clamp(BATCH.0, BATCH.1);
+        let stages = stages(pass, usual, WORTH, stage, bytes)?;
+        let buffers = first.unwrap_or(&stages[0]).buffers;
         assert!(stages.iter().all(|stage| stage.buffers == buffers), "all passes share parameters and state");
-        self.passes.push(PreparedPass { stages, count, loaded: None });
+        self.passes.push(PreparedPass { stages, count: pass.count, loaded: None });
         Ok(PassId(self.passes.len() - 1))
     }
 
@@ -126,16 +116,17 @@ impl Executor for CudaExecutor {
 
     fn load(&mut self, pass: PassId, examples: Examples) -> Result<(), ExecError> {
         self.arena()?;
-        let Self { worker, passes, .. } = self;
+        let Self { worker, passes, arena: Some(arena), .. } = self else { unreachable!("it was taken") };
         let pass = &mut passes[pass.0];
         let full = &pass.stages[0];
-        assert_eq!(examples.split.len(), pass.count, "examples");
+        assert!(examples.split.len() >= pass.count, "{} examples of {}", examples.split.len(), pass.count);
         assert_eq!(examples.split.pixels(), full.features(), "pixels of an example");
         let scalars = pass.count.div_ceil(full.batch) * full.scalars();
         let hits = if full.stores() { 1 } else { full.classes() * full.classes() };
+        pass.loaded = None; // and with it the memory that was captured
         let mut feed = Feed::new(worker.lanes.main(), &examples, full.batch, scalars, hits)?;
         for stage in &mut pass.stages {
-            stage.prepare(worker, &mut feed)?;
+            stage.prepare(worker, arena, &mut feed)?;
         }
         pass.loaded = Some((feed, Marks::new(&worker.device)?));
         Ok(())
@@ -159,8 +150,10 @@ impl Executor for CudaExecutor {
         epoch: Option<Epoch<'_>>,
         watch: &mut Watch<'_>,
     ) -> Result<Totals, ExecError> {
-        let Self { worker, passes, .. } = self;
-        let PreparedPass { stages, count, loaded: Some((feed, marks)) } = &mut passes[pass.0] else {
+        let Self { worker, passes, arena, .. } = self;
+        let (PreparedPass { stages, count, loaded: Some((feed, marks)) }, Some(arena)) =
+            (&mut passes[pass.0], arena)
+        else {
             panic!("the pass has no examples")
         };
         let (full, stream) = (&stages[0], worker.lanes.main().clone());
@@ -170,11 +163,11 @@ impl Executor for CudaExecutor {
         assert_eq!(epoch.map_or(*count, |epoch| epoch.order.len()), *count, "examples in the order");
         assert_eq!(scalars, steps * full.scalars(), "{} scalars for each of {steps} steps", full.scalars());
 
-        feed.begin(&stream, epoch)?;
+        feed.begin(&stream, *count, epoch)?;
         let mut progress = marks.of(steps);
         let mut totals = Totals::default();
         for range in ranges {
-            stages[usize::from(range.len() < full.batch)].launch(worker, feed)?;
+            stages[usize::from(range.len() < full.batch)].launch(worker, arena, feed)?;
             totals.steps += 1;
             totals.sums.count += range.len();
             if progress.mark(&stream, totals.steps)? && !watch(progress.look()?) && totals.steps < steps {

@@ -79,8 +79,13 @@ impl Feed {
         BatchOrder { step: self.step.as_view(), order: self.order.as_view(), batch_size: self.batch }
     }
 
-    /// A pass begins: an epoch's order and scalars go to the device, and the sums become zero.
-    pub fn begin(&mut self, stream: &Arc<CudaStream>, epoch: Option<Epoch<'_>>) -> Result<(), CudaError> {
+    /// A pass over so many examples begins: an epoch's order and scalars go to the device, and the sums become zero.
+    pub fn begin(
+        &mut self,
+        stream: &Arc<CudaStream>,
+        count: usize,
+        epoch: Option<Epoch<'_>>,
+    ) -> Result<(), CudaError> {
         fn copy<T: DeviceRepr>(
             stream: &Arc<CudaStream>,
             values: &[T],
@@ -100,7 +105,7 @@ impl Feed {
                 copy(stream, &rounded, &mut self.table)?;
             }
             None if self.is_in_order => {}
-            None => copy(stream, &(0..self.labels.len() as u32).collect::<Vec<_>>(), &mut self.order)?,
+            None => copy(stream, &(0..count as u32).collect::<Vec<_>>(), &mut self.order)?,
         }
         self.is_in_order = epoch.is_none();
         copy(stream, &[StepState::new(epoch.map_or(0, |epoch| epoch.updates))], &mut self.step)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cudarc::driver::CudaStream;
 
 use super::arena::DeviceArena;
-use super::capture::{Lanes, Launching, PreparedTasks};
+use super::capture::{Lanes, PreparedTasks};
 use super::device::Device;
 use super::error::CudaError;
 use super::feed::Feed;
@@ -20,13 +20,10 @@ use crate::exec::{Resident, Wanted};
 use crate::graph::NodeId;
 use crate::ops::Function;
 
-/// What works: a device, streams, and the memory that all plans run in.
+/// What works: a device and its streams.
 pub(super) struct Worker {
     pub device: Arc<Device>,
     pub lanes: Lanes,
-    pub launching: Launching,
-    /// None before memory is first needed.
-    pub arena: Option<DeviceArena>,
 }
 
 /// Where the buffers lie in the arena: parameters, then each number of the optimizer's state.
@@ -144,21 +141,29 @@ impl Stage {
     }
 
     /// Captures the tasks, if that is how they are launched. From here on the memory they work in stays.
-    pub fn prepare(&mut self, worker: &mut Worker, feed: &mut Feed) -> Result<(), CudaError> {
-        let Worker { device, lanes, launching, arena } = worker;
-        let Some(arena) = arena else { return Err(CudaError::NothingCaptured) };
+    pub fn prepare(
+        &mut self,
+        Worker { device, lanes }: &Worker,
+        arena: &mut DeviceArena,
+        feed: &mut Feed,
+    ) -> Result<(), CudaError> {
         let put =
             |task: usize, stream: &Arc<CudaStream>| self.put(self.tasks[task], stream, device, arena, feed);
-        self.prepared = Some(lanes.prepare(*launching, &self.order, put)?);
+        self.prepared = Some(lanes.prepare(&self.order, put)?);
         Ok(())
     }
 
     /// Puts the work on one batch, the next of the feed, on the stream.
-    pub fn launch(&self, worker: &mut Worker, feed: &mut Feed) -> Result<(), CudaError> {
-        let Worker { device, lanes, arena, .. } = worker;
-        let (Some(arena), Some(prepared)) = (arena, &self.prepared) else {
-            return Err(CudaError::NothingCaptured);
-        };
+    ///
+    /// # Panics
+    /// When it was not prepared.
+    pub fn launch(
+        &self,
+        Worker { device, lanes }: &Worker,
+        arena: &mut DeviceArena,
+        feed: &mut Feed,
+    ) -> Result<(), CudaError> {
+        let Some(prepared) = &self.prepared else { panic!("the stage was not prepared") };
         let put =
             |task: usize, stream: &Arc<CudaStream>| self.put(self.tasks[task], stream, device, arena, feed);
         lanes.run(prepared, &self.order, put)
