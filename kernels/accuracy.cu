@@ -27,7 +27,7 @@ __device__ __forceinline__ Choice better(Choice a, Choice b) {
 
 // The argmax of a row, in all lanes of the warp that calls, whose lanes read neighbouring elements. It is
 // the first of equals. A NaN is never chosen, but for the first element: it stays the choice if it is
-// NaN (`largest` in src/train/engine/cpu.rs).
+// NaN (`largest` in src/exec/cpu/stage.rs).
 __device__ __forceinline__ int argmax(const float* __restrict__ row, int classes) {
     const int lane = threadIdx.x % WARP;
     // Position 0 is at least minus infinity and stands first, so no other position wins by being so.

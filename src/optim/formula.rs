@@ -121,10 +121,16 @@ impl Reader<'_> {
         match (&node.op, &node.inputs[..]) {
             (Op::Leaf(Leaf::Constant(number)), _) => (self.notation.number(number.get()), Atom),
             (Op::Binary(Binary::Mul), &[a, b]) if a == b => (format!("{}^2", self.within(a, Atom)), Atom),
-            (Op::Binary(Binary::Mul), &[a, b]) => match self.corrections.get(&b) {
-                Some(&beta) => self.quotient(a, (format!("1 - {}", self.notation.power(beta)), Sum)),
-                None => self.product(&self.within(a, Product), &self.within(b, Product)),
-            },
+            (Op::Binary(Binary::Mul), &[a, b]) => {
+                let corrected =
+                    |corrected: NodeId, by: NodeId| Some((corrected, *self.corrections.get(&by)?));
+                match corrected(a, b).or_else(|| corrected(b, a)) {
+                    Some((value, beta)) => {
+                        self.quotient(value, (format!("1 - {}", self.notation.power(beta)), Sum))
+                    }
+                    None => self.product(&self.within(a, Product), &self.within(b, Product)),
+                }
+            }
             (Op::Binary(Binary::Div), &[a, b]) => self.quotient(a, self.value(b)),
             (Op::Binary(Binary::Add), &[a, b]) => (format!("{} + {}", self.value(a).0, self.addend(b)), Sum),
             (Op::Binary(Binary::Sub), &[a, b]) => {
@@ -151,11 +157,18 @@ impl Reader<'_> {
         match (self.notation, &self.graph[a].op, &self.graph[a].inputs[..]) {
             (Text, ..) => (format!("{} / {}", self.within(a, Product), parenthesized(b, Atom)), Quotient),
             // A factor in front of the fraction leaves it legible.
-            (_, Op::Binary(Binary::Mul), &[factor, a]) if factor != a => {
-                self.product(&self.within(factor, Product), &fraction(&self.value(a).0, &b.0))
+            (_, Op::Binary(Binary::Mul), &[factor, rest]) if factor != rest && self.is_spelled_out(a) => {
+                self.product(&self.within(factor, Product), &fraction(&self.value(rest).0, &b.0))
             }
             _ => (fraction(&self.value(a).0, &b.0), Product),
         }
+    }
+
+    /// Whether a product stands there as such: neither under a name nor as a correction.
+    fn is_spelled_out(&self, id: NodeId) -> bool {
+        let is_correction = |input: &NodeId| self.corrections.contains_key(input);
+        let has_name = self.leaves.contains_key(&id) || self.graph.name(id).is_some();
+        !has_name && !self.graph[id].inputs.iter().any(is_correction)
     }
 
     /// What stands behind a plus. A number there is an ε, and may be tiny.
@@ -229,6 +242,7 @@ impl Notation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optim::value::Value;
     use crate::optim::{Constant, Optimizer, OptimizerName};
 
     /// Every optimizer, with constants that are no defaults, large, small, tiny and zero.
@@ -282,6 +296,32 @@ mod tests {
             assert_eq!(names.len(), rule.states() + 1, "θ and the state in {latex:?}");
             assert!(names.iter().all(|name| is_assigned(name)), "{names:?} in {formula:?}");
         }
+    }
+
+    /// A rule that divides what others do not: a corrected mean, and parameters.
+    #[derive(Clone, Copy)]
+    struct Divides;
+
+    impl Algorithm<1, 1> for Divides {
+        fn scalars(&self) -> [Scalar; 1] {
+            [Scalar::Correction(0.5)]
+        }
+
+        fn update<V: Value>(&self, _: V, [correction]: [V; 1], theta: V, g: V, [m]: [V; 1]) -> (V, [V; 1]) {
+            let m = (m + g).named("m");
+            let m_hat = (correction * m).named("m_hat");
+            (theta / g - m_hat / g - m * correction / g, [m])
+        }
+    }
+
+    #[test]
+    fn what_has_a_name_is_divided_under_it() {
+        let latex = latex(&Divides, 0.25);
+        let corrected = r"\frac{m_t}{1 - 0.5^t}";
+        assert_eq!(latex[1], format!(r"\hat{{m}}_t = {corrected}"));
+        let decayed = r"\left(1 - 0.25\, \alpha\right) \theta_{t-1}";
+        let terms = [decayed, r"\hat{m}_t", corrected].map(|term| format!(r"\frac{{{term}}}{{g_t}}"));
+        assert_eq!(latex[2], format!(r"\theta_t = {}", terms.join(" - ")));
     }
 
     #[test]

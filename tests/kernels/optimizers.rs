@@ -1,4 +1,4 @@
-//! `kernels/optimizers.cu` against [`Optimizer::update`] on the CPU.
+//! `kernels/optimizers.cu` against [`Optimizer::run`] on the CPU.
 //!
 //! With u = 2⁻²⁴, the rounding error of float32, an update errs by at most 16 u (|θ| + α S), where S is
 //! the quotient (numerator over root plus ε) with every term of the numerator taken absolutely: Adam's, the

@@ -302,11 +302,6 @@ impl CudaError {
         };
         text.into()
     }
-
-    /// What the driver reported while something was being done.
-    pub fn during(what: &str, error: DriverError) -> Self {
-        Self::Driver { what: what.into(), source: error.into() }
-    }
 }
 
 /// Says what was being done when the driver failed.

@@ -2,6 +2,7 @@
 //!
 //! - An elementwise program of one operation has a kernel of its own, as has ReLU's way back; any other is
 //!   carried out by the interpreter of `kernels/program.cu`, in one pass all the same.
+//! - A program that stores has the kernel of the optimizer's rule that it is, if there is one; any other is interpreted.
 //! - An epilogue of bias, ReLU and ReLU's mask, in this order, is done where the product is stored; any
 //!   other is a program on the product where it stands.
 

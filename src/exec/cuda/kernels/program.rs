@@ -297,7 +297,7 @@ struct DeviceSource {
     content: u32,
 }
 
-/// ProgramStep in the C file.
+/// Step in the C file.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 struct DeviceStep {

@@ -1,6 +1,5 @@
 //! Where a training run stands, on the device: `kernels/step.cuh`.
 
-use bytemuck::{Pod, Zeroable};
 use cudarc::driver::{DeviceRepr, ValidAsZeroBits};
 
 /// What changes from step to step. Kernels read it from device memory, so that a captured graph of one
@@ -44,10 +43,6 @@ impl Default for StepState {
 }
 
 // SAFETY: numbers alone, for which all bits zero are a value.
-unsafe impl Zeroable for StepState {}
-// SAFETY: numbers alone, of 8 bytes each: no padding, and every bit pattern is a value.
-unsafe impl Pod for StepState {}
-// SAFETY: as of `Zeroable`.
 unsafe impl ValidAsZeroBits for StepState {}
 // SAFETY: the C struct has the same fields in the same order.
 unsafe impl DeviceRepr for StepState {}
