@@ -57,7 +57,6 @@ struct Done<'a> {
     /// The positions of its examples in the order.
     range: Range<usize>,
     labels: &'a [f32],
-    sums: Sums,
 }
 
 impl CpuExecutor {
@@ -148,13 +147,13 @@ impl CpuExecutor {
                 let stage = &mut stages[which(range)];
                 let (scalars, draw) = (&scalars[number * count..][..count], Draw { seed: *seed, step });
                 let mut work = || stage.run(arena, &mut batch, scalars, draw);
-                let sums = match &mut next {
+                let is_finite = match &mut next {
                     Some((next, range)) => next.fill(&gather, step + 1, &order[(*range).clone()], work),
                     None => work(),
                 };
-                let is_stored = sums.loss.is_finite() || !stage.stores();
+                let is_stored = is_finite || !stage.stores();
                 let (range, labels) = (range.clone(), &batch.labels[..]);
-                let goes_on = is_stored && done(Done { stage, arena, range, labels, sums });
+                let goes_on = is_stored && done(Done { stage, arena, range, labels });
                 spare.push(batch);
                 filled = next.map(|(batch, _)| batch);
                 if !goes_on {
@@ -260,17 +259,16 @@ impl Executor for CpuExecutor {
         let mut part = Sums::default();
         let refused = self.go_through(pass, epoch, |done| {
             totals.steps += 1;
-            if stores {
-                totals.sums += done.sums;
-            } else {
-                for ((logits, loss), &label) in done.stage.rows(done.arena).zip(done.labels) {
-                    let class = largest(logits);
-                    totals.confusion[label as usize][class] += 1;
-                    let correct = usize::from(class as f32 == label);
-                    part += Sums { loss: f64::from(loss), correct, count: 1 };
-                    if part.count == ADDED_UP {
-                        totals.sums += std::mem::take(&mut part);
-                    }
+            let added_up = if stores { done.labels.len() } else { ADDED_UP };
+            for ((logits, loss), &label) in done.stage.rows(done.arena).zip(done.labels) {
+                let class = largest(logits);
+                if let Some(row) = totals.confusion.get_mut(label as usize) {
+                    row[class] += 1;
+                }
+                let correct = usize::from(class as f32 == label);
+                part += Sums { loss: f64::from(loss), correct, count: 1 };
+                if part.count == added_up {
+                    totals.sums += std::mem::take(&mut part);
                 }
             }
             if !watch(totals.steps) && totals.steps < steps {

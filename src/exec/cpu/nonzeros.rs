@@ -111,7 +111,7 @@ impl<T: Float> Nonzeros<T> {
         size_of_val(&self.entries[..]) + size_of_val(&self.ends[..])
     }
 
-    /// The elements that [`Self::fill_by_rows`] takes on each thread, for the while.
+    /// The elements that [`Self::fill_beside`] takes on each thread, for the while.
     pub fn scratch(rows: usize, columns: usize) -> usize {
         dense_rows(columns).min(rows) * columns
     }
@@ -146,27 +146,14 @@ impl<T: Float> Nonzeros<T> {
         });
     }
 
-    /// Takes up a matrix whose rows are written by `write(row, out)`, 64 rows in a task.
-    pub fn fill_by_rows(&mut self, write: impl Fn(usize, &mut [T]) + Sync) {
-        self.by_bands(write, |count, task| team::for_each(count, task));
-    }
-
-    /// As [`Self::fill_by_rows`], beside some other work of this thread's team.
+    /// Takes up a matrix whose rows are written by `write(row, out)`, 64 rows in a task, beside some other work of this
+    /// thread's team.
     pub fn fill_beside<R>(&mut self, write: impl Fn(usize, &mut [T]) + Sync, work: impl FnOnce() -> R) -> R {
-        self.by_bands(write, |count, task| team::beside(count, task, work))
-    }
-
-    /// `carry_out` is told how many tasks there are, and how each is done.
-    fn by_bands<R>(
-        &mut self,
-        write: impl Fn(usize, &mut [T]) + Sync,
-        carry_out: impl FnOnce(usize, &(dyn Fn(usize) + Sync)) -> R,
-    ) -> R {
         let ListSize { rows, columns, .. } = self.size;
         let blocks = Blocks::of(self);
         let count = if columns == 0 { 0 } else { rows.div_ceil(SIDE) };
         let at_once = dense_rows(columns);
-        carry_out(count, &|band| {
+        let task = |band: usize| {
             let first_row = band * SIDE;
             let count = SIDE.min(rows - first_row);
             scratch::with(at_once.min(count) * columns, |dense: &mut [T]| {
@@ -188,7 +175,8 @@ impl<T: Float> Nonzeros<T> {
                     }
                 }
             });
-        })
+        };
+        team::beside(count, &task, work)
     }
 
     /// The block in a band of rows and a band of columns.
@@ -405,7 +393,7 @@ mod tests {
             nonzeros.fill(&matrix);
             assert_eq!(back(&nonzeros), [expected.clone(), expected.clone()], "{rows} x {columns}");
             nonzeros.fill(&vec![1.0; rows * columns]);
-            nonzeros.fill_by_rows(|row, out| out.copy_from_slice(&matrix[row * columns..][..columns]));
+            nonzeros.fill_beside(|row, out| out.copy_from_slice(&matrix[row * columns..][..columns]), || ());
             assert_eq!(back(&nonzeros), [expected.clone(), expected], "{rows} x {columns}");
         }
     }

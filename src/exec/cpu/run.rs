@@ -1,6 +1,6 @@
 //! A plan, carried out instruction by instruction on the threads of a team.
 
-use std::ops::{Deref, Range};
+use std::ops::Range;
 
 use super::arena::{Arena, Rest};
 use super::nonzeros::{ListSize, Lists, Nonzeros};
@@ -193,7 +193,12 @@ impl Plan {
             let gradients = &gradients[task * TASK..][..parameters.len()];
             vectorized(
                 #[inline(always)]
-                || update.optimizer.run(&scalars, [Piece::new(parameters, gradients, first, second)]),
+                || {
+                    update.optimizer.run(
+                        &scalars[..update.scalars.len()],
+                        [Piece::new(parameters, gradients, first, second)],
+                    )
+                },
             );
         });
     }
@@ -217,14 +222,14 @@ impl Plan {
         });
         vectorized(
             #[inline(always)]
-            || update.optimizer.run(&scalars, pieces),
+            || update.optimizer.run(&scalars[..update.scalars.len()], pieces),
         );
     }
 
-    /// The values of a rule's scalars.
-    fn scalars<T: Float>(&self, update: &Update, rest: &Rest<'_, T>) -> Scalars<T> {
-        let mut scalars = Scalars { values: [T::zero(); MOST_SCALARS], count: update.scalars.len() };
-        for (value, &node) in scalars.values.iter_mut().zip(&update.scalars) {
+    /// The values of a rule's scalars, and zeros behind them.
+    fn scalars<T: Float>(&self, update: &Update, rest: &Rest<'_, T>) -> [T; MOST_SCALARS] {
+        let mut scalars = [T::zero(); MOST_SCALARS];
+        for (value, &node) in scalars.iter_mut().zip(&update.scalars) {
             *value = rest.get(self.place(node))[0];
         }
         scalars
@@ -235,21 +240,8 @@ impl Plan {
     }
 }
 
-/// The scalars of a rule, which are few.
-struct Scalars<T> {
-    values: [T; MOST_SCALARS],
-    count: usize,
-}
-
 /// More than any rule has.
 const MOST_SCALARS: usize = 8;
-
-impl<T> Deref for Scalars<T> {
-    type Target = [T];
-    fn deref(&self) -> &[T] {
-        &self.values[..self.count]
-    }
-}
 
 impl Update {
     /// What is moved, of the results in a program's order: the parameters and up to two numbers of state.

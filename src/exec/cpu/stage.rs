@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::vectorized;
 use super::zeros::{self, Input, Rewritten, Sparse};
 use crate::data::Gather;
-use crate::exec::executor::{Step, Sums};
+use crate::exec::executor::Step;
 use crate::exec::{Resident, Wanted};
 use crate::graph::NodeId;
 use crate::ops::{Draw, Tree};
@@ -297,20 +297,20 @@ impl Stage {
         filled.max(self.plan.scratch()) * size_of::<f32>()
     }
 
-    /// Runs the step on a batch: its losses' sum and its hits. If the sum is not finite, nothing is stored.
-    pub fn run(&mut self, arena: &mut Arena<f32>, batch: &mut Batch, scalars: &[f64], draw: Draw) -> Sums {
+    /// Runs the step on a batch, and says whether its losses' sum is finite. If it is not, nothing is stored.
+    pub fn run(&mut self, arena: &mut Arena<f32>, batch: &mut Batch, scalars: &[f64], draw: Draw) -> bool {
         self.take_up(arena, batch);
         for (&node, &scalar) in self.scalars.iter().zip(scalars) {
             arena[self.plan.place(node)].fill(scalar as f32);
         }
         self.plan.run_part(0..self.forwards, arena, &mut self.nonzeros, draw);
-        let sums = self.sums(arena);
-        if sums.loss.is_finite() {
+        let is_finite = self.rows(arena).map(|(_, loss)| f64::from(loss)).sum::<f64>().is_finite();
+        if is_finite {
             let rest = self.forwards..self.plan.instructions().len();
             self.plan.run_part(rest, arena, &mut self.nonzeros, draw);
         }
         self.give_back(batch);
-        sums
+        is_finite
     }
 
     /// Gives the inputs their values; what is not zero in the examples is the stage's until it is given back.
@@ -344,17 +344,6 @@ impl Stage {
         let classes = self.classes();
         let logits = arena[self.plan.place(self.logits)].chunks_exact(classes);
         logits.zip(arena[self.plan.place(self.losses)].iter().copied())
-    }
-
-    /// Sums up the losses and correct predictions.
-    fn sums(&self, arena: &Arena<f32>) -> Sums {
-        let labels = &arena[self.plan.place(self.labels)];
-        let mut sums = Sums { count: self.batch, ..Sums::default() };
-        for ((logits, loss), label) in self.rows(arena).zip(labels) {
-            sums.loss += f64::from(loss);
-            sums.correct += usize::from(largest(logits) as f32 == *label);
-        }
-        sums
     }
 
     /// The multiplications of a step's products: all, and those that the last step did on this batch, zeros left out.

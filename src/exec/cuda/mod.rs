@@ -27,6 +27,7 @@ mod order;
 mod places;
 mod plan;
 mod progress;
+mod recognise;
 mod schedule;
 mod stage;
 mod survey;
