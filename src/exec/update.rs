@@ -40,9 +40,9 @@ pub struct Moved {
 impl Update {
     /// The rule that a program carries out, if it is one and nothing else, and each new value is stored where the old one is.
     pub fn of(program: &Program, stores: &[Store]) -> Option<Self> {
-        let of_rule = |&name: &OptimizerName| Pattern::general(name).recognise(name, program);
+        let of_rule = |(pattern, &name): (&Pattern, _)| pattern.recognise(name, program);
         let moves = |moved: &Moved| stores.contains(&Store { value: moved.new, into: moved.old });
-        OptimizerName::ALL.iter().find_map(of_rule).filter(|update| {
+        Pattern::of_all().iter().zip(&OptimizerName::ALL).find_map(of_rule).filter(|update| {
             update.state.len() <= MOST_STATES && moves(&update.theta) && update.state.iter().all(moves)
         })
     }
@@ -63,17 +63,16 @@ fn placeholder(number: usize) -> f64 {
 }
 
 impl Pattern {
-    /// The pattern of a rule with placeholders for its constants.
-    fn general(name: OptimizerName) -> &'static Self {
+    /// The patterns of all rules, with placeholders for their constants.
+    fn of_all() -> &'static [Self] {
         static PATTERNS: OnceLock<Vec<Pattern>> = OnceLock::new();
-        let pattern = |name: &OptimizerName| {
-            let family = name.family();
-            let number = |constant: &Constant| family.constants.iter().position(|c| c.name == constant.name);
-            Self::of(&name.build(|constant| placeholder(number(constant).unwrap_or_default())))
-        };
-        let patterns = PATTERNS.get_or_init(|| OptimizerName::ALL.iter().map(pattern).collect());
-        let position = OptimizerName::ALL.iter().position(|other| *other == name);
-        &patterns[position.unwrap_or_default()] // each has one
+        PATTERNS.get_or_init(|| {
+            let pattern = |name: OptimizerName| {
+                let mut number = 0..;
+                Self::of(&name.build(|_| placeholder(number.next().unwrap_or_default())))
+            };
+            OptimizerName::ALL.map(pattern).into()
+        })
     }
 
     fn of(optimizer: &Optimizer) -> Self {
@@ -86,7 +85,7 @@ impl Pattern {
         builder.store(new_theta, theta);
         new_state.iter().zip(&state).for_each(|(&new, &old)| builder.store(new, old));
         let state: Vec<_> = state.into_iter().zip(new_state).collect();
-        let inputs = (scalars, (gradient, (theta, state.iter().map(|(old, _)| *old).collect::<Vec<_>>())));
+        let inputs = (scalars, gradient, theta, state.iter().map(|(old, _)| *old).collect::<Vec<_>>());
         let function =
             builder.finish(inputs, ((theta, new_theta), state)).expect("a rule that fits its parameters");
         let wanted = Wanted { stores: &function.stores, ..Wanted::default() };
@@ -94,7 +93,7 @@ impl Pattern {
             [Instruction { work: Work::Elementwise(program), .. }] => program.clone(),
             _ => Program { loads: Vec::new(), steps: Vec::new(), rows: 1, columns: 2, results: Vec::new() },
         };
-        let ((scalars, (gradient, _)), (theta, state)) = (function.inputs, function.outputs);
+        let ((scalars, gradient, ..), (theta, state)) = (function.inputs, function.outputs);
         Self { program, scalars, gradient, theta, state }
     }
 
@@ -105,12 +104,12 @@ impl Pattern {
             constants.push((placeholder, number));
             true
         })?;
-        let family = name.family();
-        let value = |constant: &Constant| {
-            let number = family.constants.iter().position(|other| other.name == constant.name)?;
-            constants.iter().find(|(pattern, _)| *pattern == placeholder(number)).map(|(_, number)| *number)
-        };
-        let optimizer = name.build(|constant| value(constant).unwrap_or(constant.default));
+        let mut number = 0..;
+        let optimizer = name.build(|constant: &Constant| {
+            let placeholder = placeholder(number.next().unwrap_or_default());
+            let found = constants.iter().find(|(pattern, _)| *pattern == placeholder);
+            found.map_or(constant.default, |(_, number)| *number)
+        });
         let exact = Self::of(&optimizer);
         let bound = exact.bind(program, |expected, number| expected.to_bits() == number.to_bits())?;
         let node = |node: NodeId| match bound.iter().find(|(pattern, _)| *pattern == node)?.1 {

@@ -62,8 +62,8 @@ pub struct Equation {
     pub value: LayerFormula,
     /// The parameters in it.
     pub parameters: Vec<(LayerFormula, Shape)>,
-    /// The shape of an example's input and output.
-    pub shapes: [Shape; 2],
+    /// The shape of an example that comes in.
+    pub input: Shape,
 }
 
 impl Sequential {
@@ -120,13 +120,12 @@ impl Sequential {
                         .into_iter()
                         .map(|p| (LayerFormula::symbol(p.symbol, number), p.shape))
                         .collect(),
-                    shapes: [input.clone(), output.clone()],
+                    input: input.clone(),
                 });
             } else {
                 value = layer.formula(value, equations.len());
                 if let Some(last) = equations.last_mut() {
                     last.value = value.clone();
-                    last.shapes[1] = output.clone();
                 }
             }
             input = output;

@@ -152,7 +152,7 @@ fn a_network_is_described_in_words_formulas_and_modules() {
             r"z = h_{1} W_{2}^{\mathsf{T}} + b_{2}"
         ]
     );
-    assert_eq!(equations[0].shapes, [Shape::from([784]), [512].into()]);
+    assert_eq!([&equations[0].input, &equations[1].input], [&Shape::from([784]), &[512].into()]);
     let parameters = equations[1].parameters.iter().map(|(name, shape)| (&name.text[..], shape.clone()));
     assert_eq!(parameters.collect::<Vec<_>>(), [("W2", [10, 512].into()), ("b2", [10].into())]);
 }

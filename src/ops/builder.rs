@@ -110,16 +110,12 @@ impl Known {
 }
 
 impl State {
-    fn is_input(&self, id: NodeId) -> bool {
-        matches!(self.graph[id].op, Op::Leaf(Leaf::Input(_)))
-    }
-
     /// Why a value cannot be stored into a node, if so.
     fn problem_of_store(&self, Store { into, value }: Store) -> Option<String> {
         let [value_name, into_name] = [value, into].map(|id| name_of(&self.graph, id));
-        if !self.is_input(into) {
+        if !self.graph.is_input(into) {
             Some(format!("{into_name} is computed, and only inputs are stored into"))
-        } else if self.is_input(value) {
+        } else if self.graph.is_input(value) {
             Some(format!("{value_name} is an input itself: store what is computed"))
         } else if self.graph[value].shape != self.graph[into].shape {
             Some(format!("{value_name} has another shape than {into_name}, which it is stored into"))
@@ -134,7 +130,7 @@ impl State {
     fn problem_of_inputs(&self, given: &[NodeId], mut wanted: Vec<NodeId>) -> Option<(NodeId, &'static str)> {
         let mut is_given = vec![false; self.graph.len()];
         for &id in given {
-            if !self.is_input(id) {
+            if !self.graph.is_input(id) {
                 return Some((
                     id,
                     "is computed, and cannot be an input of the function: name what it depends on",
@@ -146,7 +142,7 @@ impl State {
         }
         wanted.extend(self.stores.iter().flat_map(|store| [store.value, store.into]));
         let needed = self.graph.ancestors(&wanted);
-        let lacks = |id: &NodeId| needed[id.index()] && self.is_input(*id) && !is_given[id.index()];
+        let lacks = |id: &NodeId| needed[id.index()] && self.graph.is_input(*id) && !is_given[id.index()];
         let missing = self.graph.ids().find(lacks)?;
         Some((missing, "is needed, and is not among the function's inputs: name it there"))
     }
@@ -161,7 +157,7 @@ impl Builder {
     /// Goes on building a finished graph; its identifiers stay what they were.
     pub fn extend(graph: Graph) -> Self {
         let mut known = Known::default();
-        for (id, _) in graph.iter().filter(|(_, node)| !matches!(node.op, Op::Leaf(Leaf::Input(_)))) {
+        for id in graph.ids().filter(|&id| !graph.is_input(id)) {
             known.insert(&graph, id);
         }
         Self { state: RefCell::new(State { graph, known, stores: Vec::new(), mistake: None }) }

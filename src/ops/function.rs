@@ -84,7 +84,6 @@ tuple!(A a, B b);
 tuple!(A a, B b, C c);
 tuple!(A a, B b, C c, D d);
 tuple!(A a, B b, C c, D d, E e);
-tuple!(A a, B b, C c, D d, E e, F g);
 
 macro_rules! list {
     ([$($size:tt)*] $list:ty, $other:ty, $collect:expr) => {

@@ -30,7 +30,7 @@ pub use random::{Draw, DropoutMask};
 pub use reduction::Reduction;
 
 use crate::float::Float;
-use crate::graph::{self, Shape};
+use crate::graph::{self, NodeId, Shape};
 
 /// A program over the operations of this module.
 pub type Graph = graph::Dag<Op>;
@@ -138,6 +138,18 @@ impl Rule for Op {
 }
 
 /// A node a line: `4: mul(2, 3) [2, 5] "name"`.
+impl Graph {
+    /// Whether a node's values come from outside.
+    pub fn is_input(&self, id: NodeId) -> bool {
+        matches!(self[id].op, Op::Leaf(Leaf::Input(_)))
+    }
+
+    /// The nodes whose values come from outside.
+    pub fn inputs(&self) -> impl Iterator<Item = NodeId> {
+        self.ids().filter(|&id| self.is_input(id))
+    }
+}
+
 impl std::fmt::Display for Graph {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (id, node) in self.iter() {

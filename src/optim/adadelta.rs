@@ -11,7 +11,6 @@
 //! v is the paper's E[g²], w its E[Δx²], and δ its −Δx.
 
 use super::rule::{Algorithm, rule};
-use super::scalar::Scalar;
 use super::value::Value;
 
 rule! {
@@ -25,10 +24,6 @@ rule! {
 }
 
 impl Algorithm<0, 2> for Adadelta {
-    fn scalars(&self) -> [Scalar; 0] {
-        []
-    }
-
     #[inline(always)]
     fn update<V: Value>(&self, alpha: V, []: [V; 0], theta: V, g: V, [v, w]: [V; 2]) -> (V, [V; 2]) {
         let [one, rho, epsilon] = g.constants([1.0, self.rho, self.epsilon]);

@@ -7,7 +7,6 @@
 //! ```
 
 use super::rule::{Algorithm, rule};
-use super::scalar::Scalar;
 use super::value::Value;
 
 rule! {
@@ -19,10 +18,6 @@ rule! {
 }
 
 impl Algorithm<0, 1> for Adagrad {
-    fn scalars(&self) -> [Scalar; 0] {
-        []
-    }
-
     #[inline(always)]
     fn update<V: Value>(&self, alpha: V, []: [V; 0], theta: V, g: V, [sum]: [V; 1]) -> (V, [V; 1]) {
         let [epsilon] = g.constants([self.epsilon]);

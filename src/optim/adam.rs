@@ -24,8 +24,8 @@ rule! {
 }
 
 impl Algorithm<2, 2> for Adam {
-    fn scalars(&self) -> [Scalar; 2] {
-        [Scalar::Correction(self.beta1), Scalar::Correction(self.beta2)]
+    fn scalars(&self) -> Vec<Scalar> {
+        vec![Scalar::Correction(self.beta1), Scalar::Correction(self.beta2)]
     }
 
     #[inline(always)]

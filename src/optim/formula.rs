@@ -303,8 +303,8 @@ mod tests {
     struct Divides;
 
     impl Algorithm<1, 1> for Divides {
-        fn scalars(&self) -> [Scalar; 1] {
-            [Scalar::Correction(0.5)]
+        fn scalars(&self) -> Vec<Scalar> {
+            vec![Scalar::Correction(0.5)]
         }
 
         fn update<V: Value>(&self, _: V, [correction]: [V; 1], theta: V, g: V, [m]: [V; 1]) -> (V, [V; 1]) {

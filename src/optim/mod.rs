@@ -53,8 +53,8 @@ macro_rules! optimizers {
                 match self { $(Self::$Rule => &$Rule::FAMILY),+ }
             }
 
-            /// The optimizer with a value for each of its constants.
-            pub fn build(self, value: impl Fn(&Constant) -> f64) -> Optimizer {
+            /// The optimizer with a value for each of its constants, asked for in the order of [`Family::constants`].
+            pub fn build(self, value: impl FnMut(&Constant) -> f64) -> Optimizer {
                 match self { $(Self::$Rule => Optimizer::$Rule($Rule::build(value))),+ }
             }
         }
@@ -136,10 +136,5 @@ impl Optimizer {
     pub fn at<T: Float>(&self, number: u64, learning_rate: f64, weight_decay: f64) -> Vec<T> {
         let at = |scalar: Scalar| T::of(scalar.at(number, learning_rate, weight_decay));
         self.scalars().into_iter().map(at).collect()
-    }
-
-    /// Who published the rule, and where it stands.
-    pub fn source(&self) -> &'static str {
-        self.name().family().source
     }
 }

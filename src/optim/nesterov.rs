@@ -8,7 +8,6 @@
 //! ```
 
 use super::rule::{Algorithm, rule};
-use super::scalar::Scalar;
 use super::value::Value;
 
 rule! {
@@ -20,10 +19,6 @@ rule! {
 }
 
 impl Algorithm<0, 1> for Nesterov {
-    fn scalars(&self) -> [Scalar; 0] {
-        []
-    }
-
     #[inline(always)]
     fn update<V: Value>(&self, alpha: V, []: [V; 0], theta: V, g: V, [u]: [V; 1]) -> (V, [V; 1]) {
         let [mu] = g.constants([self.momentum]);

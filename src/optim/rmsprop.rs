@@ -7,7 +7,6 @@
 //! ```
 
 use super::rule::{Algorithm, rule};
-use super::scalar::Scalar;
 use super::value::Value;
 
 rule! {
@@ -21,10 +20,6 @@ rule! {
 }
 
 impl Algorithm<0, 1> for RmsProp {
-    fn scalars(&self) -> [Scalar; 0] {
-        []
-    }
-
     #[inline(always)]
     fn update<V: Value>(&self, alpha: V, []: [V; 0], theta: V, g: V, [v]: [V; 1]) -> (V, [V; 1]) {
         let [one, rho, epsilon] = g.constants([1.0, self.rho, self.epsilon]);

@@ -55,7 +55,7 @@ macro_rules! rule {
 
         impl $Rule {
             /// What there is to know about the rule.
-            pub const FAMILY: $crate::optim::rule::Family = $crate::optim::rule::Family {
+            pub(super) const FAMILY: $crate::optim::rule::Family = $crate::optim::rule::Family {
                 name: $name,
                 source: $source,
                 learning_rate: $rate,
@@ -67,7 +67,7 @@ macro_rules! rule {
                 }),+],
             };
 
-            pub(super) fn build(value: impl Fn(&$crate::optim::rule::Constant) -> f64) -> Self {
+            pub(super) fn build(value: impl FnMut(&$crate::optim::rule::Constant) -> f64) -> Self {
                 // Each field has its constant, in this order.
                 let mut constants = Self::FAMILY.constants.iter().map(value);
                 Self { $($constant: constants.next().unwrap_or($default)),+ }
@@ -108,8 +108,10 @@ impl<'a, T> Piece<'a, T> {
 
 /// An update rule, with `SCALARS` scalars of its own and `STATES` numbers of state for each parameter.
 pub(super) trait Algorithm<const SCALARS: usize, const STATES: usize>: Copy {
-    /// Those beside the learning rate and the decay of parameters.
-    fn scalars(&self) -> [Scalar; SCALARS];
+    /// Those beside the learning rate and the decay of parameters: as many as `SCALARS`.
+    fn scalars(&self) -> Vec<Scalar> {
+        Vec::new()
+    }
 
     /// θ and the state after a step; `g` is the gradient. Weight decay has shrunk `theta` already.
     fn update<V: Value>(

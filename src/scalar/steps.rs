@@ -7,7 +7,7 @@ use super::formula::Formula;
 use super::trace::Costs;
 use crate::autodiff::{jvp, vjp};
 use crate::graph::NodeId;
-use crate::ops::{At, Builder, Function, Graph, Leaf, Op, Rule, Var};
+use crate::ops::{At, Builder, Function, Graph, Rule, Var};
 
 /// An edge of the formula's graph in reverse mode.
 pub(super) struct Edge {
@@ -56,8 +56,8 @@ impl Steps {
             .enumerate()
             .map(|(i, &input)| (input, i as i64 + 1 - inputs.len() as i64))
             .collect();
-        let is_input = |id: NodeId| matches!(graph[id].op, Op::Leaf(Leaf::Input(_)));
-        let operations = graph.ids().filter(|&id| (active[id.index()] && !is_input(id)) || id == output);
+        let operations =
+            graph.ids().filter(|&id| (active[id.index()] && !graph.is_input(id)) || id == output);
         let operations = operations.filter(|&id| !inputs.contains(&id) || id != output);
         rows.extend(operations.zip(1..));
 

@@ -143,7 +143,7 @@ fn network(study: &Study<'_>, groups: &[Group<'_>]) -> Vec<Part> {
                       with its defaults."
                 .into(),
         };
-        let caption = format!("{}: {}. {rate}", group.name, optimizer.source());
+        let caption = format!("{}: {}. {rate}", group.name, optimizer.name().family().source);
         let formulas = Content::Formulas(optimizer.latex(options.weight_decay));
         parts.push(of_runs(format!("rule-{id}"), formulas, caption, std::slice::from_ref(group)));
     }

@@ -61,7 +61,7 @@ impl Layers {
         let mut edges = Vec::new();
         let mut before = 0;
         let batch = |shape: &Shape| extents(&[&[self.batch], &shape[..]].concat(), "×");
-        for Equation { name, value, parameters, shapes: [input, _] } in self.network.equations() {
+        for Equation { name, value, parameters, input, .. } in self.network.equations() {
             let weight = nodes.len();
             let (names, shapes): (Vec<String>, Vec<String>) =
                 parameters.into_iter().map(|(name, shape)| (name.text, extents(&shape, "×"))).unzip();

@@ -86,7 +86,7 @@ impl CpuExecutor {
     /// The multiplications of the products of a full batch: all, and those that the last step did, zeros left out.
     pub fn multiplications(&mut self, pass: PassId) -> [u64; 2] {
         let PreparedPass { stages, spare, batch, .. } = &mut self.passes[pass.0];
-        match spare.iter_mut().find(|spare| spare.labels.len() == *batch) {
+        match spare.iter_mut().rev().find(|spare| spare.labels.len() == *batch) {
             Some(batch) => stages[0].multiplications(batch),
             None => [0; 2],
         }
@@ -154,12 +154,13 @@ impl CpuExecutor {
                 let is_stored = is_finite || !stage.stores();
                 let (range, labels) = (range.clone(), &batch.labels[..]);
                 let goes_on = is_stored && done(Done { stage, arena, range, labels });
-                spare.push(batch);
                 filled = next.map(|(batch, _)| batch);
                 if !goes_on {
                     spare.extend(filled);
+                    spare.push(batch); // last, as what was worked on last
                     return (!is_stored).then_some(number);
                 }
+                spare.push(batch);
             }
             None
         })

@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::exec::instruction::Instruction;
 use crate::exec::{Resident, Wanted};
 use crate::graph::NodeId;
-use crate::ops::{Graph, Leaf, Op};
+use crate::ops::Graph;
 
 /// Places begin at multiples of this many elements: 64 bytes in float32, a cache line.
 const ALIGNMENT: usize = 16;
@@ -33,9 +33,7 @@ pub(super) fn places(
         last_use[node.index()] = usize::MAX;
     }
     let mut arena = FreeList { end: wanted.reserved.next_multiple_of(ALIGNMENT), free: BTreeMap::new() };
-    let inputs =
-        graph.iter().filter(|(_, node)| matches!(node.op, Op::Leaf(Leaf::Input(_)))).map(|(id, _)| id);
-    for id in inputs.filter(|id| !mostly_zero.contains(id)) {
+    for id in graph.inputs().filter(|id| !mostly_zero.contains(id)) {
         places[id.index()].get_or_insert_with(|| arena.take(graph[id].shape.size()));
     }
     let stores = instructions.iter().filter(|instruction| instruction.stores);

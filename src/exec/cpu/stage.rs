@@ -169,7 +169,7 @@ impl Stage {
         let inputs = step.inputs.clone().leaves();
         let outputs = [step.outputs.losses, step.outputs.logits];
         let Rewritten { graph, inputs, outputs, stores, sparse } =
-            zeros::rewrite(&step.graph, &inputs, &outputs, &step.stores, Some(step.inputs.examples));
+            zeros::rewrite(&step.graph, &inputs, &outputs, &step.stores, step.inputs.examples);
         let mut inputs = inputs.into_iter();
         let inputs =
             step.inputs.clone().map(&mut |node| inputs.next().unwrap_or(Input { node, transposed: false }));

@@ -15,7 +15,7 @@ use crate::exec::instruction::{Instruction, Work};
 use crate::exec::update::Update;
 use crate::exec::{Wanted, fuse};
 use crate::graph::{NodeId, Shape};
-use crate::ops::{Graph, Leaf, Op, Reduction};
+use crate::ops::{Graph, Op, Reduction};
 
 /// In which numbers matrices are multiplied. Everything else, sums too, is float32.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -265,8 +265,7 @@ fn place_inputs(graph: &Graph, wanted: Wanted<'_>, places: &mut [Option<Range<us
         let (node, offset) = (resident.node, resident.offset);
         places[node.index()] = Some(offset..offset + graph[node].shape.size());
     }
-    let inputs = graph.iter().filter(|(_, node)| matches!(node.op, Op::Leaf(Leaf::Input(_))));
-    let inputs: Vec<NodeId> = inputs.map(|(id, _)| id).collect();
+    let inputs: Vec<NodeId> = graph.inputs().collect();
     place_outputs(graph, &inputs, places, wanted.reserved.next_multiple_of(ALIGNMENT))
 }
 

@@ -100,15 +100,13 @@ mod tests {
     use super::*;
     use crate::exec::instruction::Work;
     use crate::exec::{Wanted, fuse};
-    use crate::ops::{Builder, Leaf, Op, Var};
+    use crate::ops::{Builder, Var};
 
     /// The program of the last instruction for one output.
     fn program(build: impl for<'g> Fn(&'g Builder) -> Var<'g>) -> Program {
         let builder = Builder::new();
         let output = build(&builder);
-        let is_input = |op: &Op| matches!(op, Op::Leaf(Leaf::Input(_)));
-        let nodes: Vec<NodeId> =
-            builder.graph().iter().filter(|(_, node)| is_input(&node.op)).map(|(id, _)| id).collect();
+        let nodes: Vec<NodeId> = builder.graph().inputs().collect();
         let inputs: Vec<Var<'_>> = nodes.into_iter().map(|id| builder.var(id)).collect();
         let function = builder.finish(inputs, output).unwrap();
         let instructions = fuse::instructions(&function.graph, Wanted::outputs(&[function.outputs]), true);

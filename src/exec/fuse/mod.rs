@@ -229,8 +229,7 @@ impl<'a> Fusion<'a> {
                 instructions.push(instruction);
             }
             let here = id.index();
-            let is_input = matches!(node.op, Op::Leaf(Leaf::Input(_)));
-            if !self.live[here] || self.absorbed[here] || self.inlined[here] || is_input {
+            if !self.live[here] || self.absorbed[here] || self.inlined[here] || self.graph.is_input(id) {
                 continue;
             }
             if let Some(update) = self.update_of[here].map(|number| &self.updates[number]) {

@@ -1,7 +1,7 @@
 //! A graph as it is given to be written anew.
 
 use crate::graph::{Node, NodeId};
-use crate::ops::{Graph, Layout, Leaf, Op, Store};
+use crate::ops::{Graph, Layout, Op, Store};
 
 /// A graph as it is given.
 pub(super) struct Given<'a> {
@@ -19,10 +19,6 @@ impl<'a> Given<'a> {
     /// The nodes that are needed.
     pub fn nodes(&self) -> impl DoubleEndedIterator<Item = (NodeId, &'a Node<Op>)> {
         self.graph.iter().filter(|(id, _)| self.needed[id.index()])
-    }
-
-    pub fn is_input(&self, id: NodeId) -> bool {
-        matches!(self.graph[id].op, Op::Leaf(Leaf::Input(_)))
     }
 
     /// What a node is a matrix's transpose of, however often, and whether the number of times is odd; or the node itself.

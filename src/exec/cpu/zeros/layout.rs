@@ -14,16 +14,14 @@ impl Layouts {
     /// Inputs that the first product to read them multiplies by as Bᵀ, as layers multiply by weights (out, in), and all
     /// that stands beside them element by element: operands, results, what is stored. A product among these costs the
     /// same in both layouts. Everything else keeps its layout: what rows mean something to, and what is drawn at random.
-    pub fn of(given: &Given<'_>, examples: Option<NodeId>) -> Self {
+    pub fn of(given: &Given<'_>, examples: NodeId) -> Self {
         let first_uses = first_uses(given);
         let mut transposed: Vec<bool> = first_uses.iter().map(|&first| first == Some(Use::Weights)).collect();
-        if let Some(examples) = examples {
-            transposed[examples.index()] = false;
-        }
+        transposed[examples.index()] = false;
         let follows = |id: NodeId| {
             let node = &given.graph[id];
             let may = match node.op {
-                Op::Leaf(Leaf::Input(_)) => first_uses[id.index()].is_none() && Some(id) != examples,
+                Op::Leaf(Leaf::Input(_)) => first_uses[id.index()].is_none() && id != examples,
                 Op::Unary(_) | Op::Binary(_) | Op::MatMul(_) => true,
                 _ => false,
             };
@@ -66,7 +64,7 @@ impl Layouts {
         };
         let mut users = given.nodes().filter(|(_, node)| node.inputs.iter().any(is_it));
         let only_products = users.all(|(id, node)| fits(id, &node.op, &node.inputs));
-        only_products && given.is_input(examples) && !given.wanted.iter().any(is_it)
+        only_products && given.graph.is_input(examples) && !given.wanted.iter().any(is_it)
     }
 }
 
@@ -85,7 +83,7 @@ fn first_uses(given: &Given<'_>) -> Vec<Option<Use>> {
         let Op::MatMul(matmul) = node.op else { continue };
         for (&operand, is_b) in node.inputs.iter().zip([false, true]) {
             let (id, transposed) = given.behind(operand);
-            if given.is_input(id) {
+            if given.graph.is_input(id) {
                 let is_weights = is_b && matmul.transpose_b != transposed;
                 uses[id.index()].get_or_insert(if is_weights { Use::Weights } else { Use::Otherwise });
             }

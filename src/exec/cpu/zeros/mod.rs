@@ -64,7 +64,7 @@ pub(in crate::exec) struct Sparse {
     pub background: NodeId,
 }
 
-/// Writes the computation of `outputs` and `stores` anew. `examples` is the input that holds images, if most of their
+/// Writes the computation of `outputs` and `stores` anew. `examples` is the input that holds images, most of whose
 /// values are one number.
 ///
 /// Whether an input lies transposed depends on the first product that reads it, so graphs that begin with the same
@@ -74,7 +74,7 @@ pub(in crate::exec) fn rewrite(
     inputs: &[NodeId],
     outputs: &[NodeId],
     stores: &[Store],
-    examples: Option<NodeId>,
+    examples: NodeId,
 ) -> Rewritten {
     let wanted: Vec<NodeId> = outputs.iter().copied().chain(stores.iter().map(|store| store.value)).collect();
     let mut needed = graph.ancestors(&wanted);
@@ -92,9 +92,9 @@ pub(in crate::exec) fn rewrite(
 }
 
 /// The graph written anew; nothing where it cannot be.
-fn written(given: &Given<'_>, examples: Option<NodeId>) -> Option<Rewritten> {
+fn written(given: &Given<'_>, examples: NodeId) -> Option<Rewritten> {
     let layouts = Layouts::of(given, examples);
-    let examples = examples.filter(|&examples| layouts.are_first_operands(given, examples));
+    let examples = layouts.are_first_operands(given, examples).then_some(examples);
     let builder = Builder::new();
     let mut copied = Copied::new(given, &layouts, examples, &builder);
     copied.copy()?;

@@ -5,7 +5,7 @@ use crate::autodiff::vjp;
 use crate::exec::cpu::Interpreter;
 use crate::exec::{Arena, Plan, Wanted};
 use crate::graph::{NodeId, Shape};
-use crate::ops::{self, Builder, Draw, Function, Graph, Leaf, Op, Var};
+use crate::ops::{self, Builder, Draw, Function, Graph, Var};
 
 const DRAW: Draw = Draw { seed: 5, step: 6 };
 
@@ -159,8 +159,7 @@ fn transpose(values: &[f64], shape: &Shape) -> Vec<f64> {
 /// The nodes that nothing needs, inputs apart.
 fn dead(graph: &Graph, wanted: &[NodeId]) -> usize {
     let needed = graph.ancestors(wanted);
-    let is_input = |id: NodeId| matches!(graph[id].op, Op::Leaf(Leaf::Input(_)));
-    graph.ids().filter(|&id| !needed[id.index()] && !is_input(id)).count()
+    graph.ids().filter(|&id| !needed[id.index()] && !graph.is_input(id)).count()
 }
 
 #[test]
