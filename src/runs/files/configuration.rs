@@ -3,13 +3,15 @@
 use std::ops::Range;
 use std::path::Path;
 
-use serde::de::IntoDeserializer;
+use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::data::Normalisation;
 use crate::nn::Model;
 use crate::runs::RunFolder;
+use crate::runs::reading::read;
 use crate::train::TrainError;
 use crate::train::options::{Choices, OptimizerName, Options};
 
@@ -101,30 +103,59 @@ pub fn read_configuration(path: &Path) -> Result<(Option<OptimizerName>, Choices
 pub fn read_configuration_with_about(
     path: &Path,
 ) -> Result<(Option<OptimizerName>, Choices, About), TrainError> {
-    let text = std::fs::read_to_string(path).map_err(|source| TrainError::File {
-        action: "read the configuration",
-        path: path.into(),
-        source,
-    })?;
-    let failed_at = |place: Option<Range<usize>>, error: toml::de::Error| {
-        let line = error.span().or(place).map(|span| text[..span.start].matches('\n').count() + 1);
-        let line = line.map_or(String::new(), |line| format!("line {line}: "));
-        let problem = format!("{line}{}", error.message().trim_end().replace('\n', "; "));
-        TrainError::Content { path: path.into(), problem }
-    };
-    let failed = |error| failed_at(None, error);
-    // The keys are taken apart with their places in the text, so that a mistake is named with its line.
-    let mut table = DeTable::parse(&text).map_err(failed)?;
+    let file = TomlFile::read(path)?;
+    let mut table = file.table()?;
     let about = table.get_mut().remove("about");
     let about = about.and_then(|about| About::deserialize(about.into_deserializer()).ok());
-    let opt = table.get_mut().remove("opt");
-    let opt = opt.map(|opt| {
-        let place = opt.span();
-        OptimizerName::deserialize(opt.into_deserializer()).map_err(|error| failed_at(Some(place), error))
-    });
-    let opt = opt.transpose()?;
-    let choices = Choices::deserialize(toml::Deserializer::from(table)).map_err(failed)?;
+    let (opt, choices) = file.options(table)?;
     Ok((opt, choices, about.unwrap_or_default()))
+}
+
+/// A file of options. Its keys are taken apart with their places in the text, so that a mistake is named with its line.
+pub(crate) struct TomlFile<'a> {
+    path: &'a Path,
+    text: String,
+}
+
+impl<'a> TomlFile<'a> {
+    pub fn read(path: &'a Path) -> Result<Self, TrainError> {
+        let text = String::from_utf8(read(path)?);
+        let text = text.map_err(|error| content(path, format!("is no text ({error})")))?;
+        Ok(Self { path, text })
+    }
+
+    pub fn table(&self) -> Result<Spanned<DeTable<'_>>, TrainError> {
+        DeTable::parse(&self.text).map_err(|error| self.failed(None, error))
+    }
+
+    /// A table, or what is left of it, as something of known keys.
+    pub fn rest<T: DeserializeOwned>(&self, table: Spanned<DeTable<'_>>) -> Result<T, TrainError> {
+        let place = table.span();
+        T::deserialize(toml::Deserializer::from(table)).map_err(|error| self.failed(Some(place), error))
+    }
+
+    /// A table of options, and the optimizer that it names.
+    pub fn options(
+        &self,
+        mut table: Spanned<DeTable<'_>>,
+    ) -> Result<(Option<OptimizerName>, Choices), TrainError> {
+        let opt = table.get_mut().remove("opt").map(|opt| {
+            let place = opt.span();
+            OptimizerName::deserialize(opt.into_deserializer())
+                .map_err(|error| self.failed(Some(place), error))
+        });
+        Ok((opt.transpose()?, self.rest(table)?))
+    }
+
+    fn failed(&self, place: Option<Range<usize>>, error: toml::de::Error) -> TrainError {
+        let line = error.span().or(place).map(|span| self.text[..span.start].matches('\n').count() + 1);
+        let line = line.map_or(String::new(), |line| format!("line {line}: "));
+        content(self.path, format!("{line}{}", error.message().trim_end().replace('\n', "; ")))
+    }
+}
+
+fn content(path: &Path, problem: String) -> TrainError {
+    TrainError::Content { path: path.into(), problem }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod configuration;
 mod diverged;
 mod tensors;
 
+pub(crate) use configuration::TomlFile;
 pub use configuration::{About, read_configuration, read_configuration_with_about, write_configuration};
 pub(crate) use diverged::DIVERGED;
 pub(crate) use tensors::model_in;

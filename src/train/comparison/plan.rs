@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use toml::Table;
+use toml::Spanned;
+use toml::de::DeValue;
 
 use crate::data::Dataset;
 use crate::runs::RunFolder;
-use crate::runs::reading::read;
+use crate::runs::files::TomlFile;
 use crate::train::options::OptionError;
 use crate::train::setup::start;
-use crate::train::{Choices, OptimizerName, Options, TrainError};
+use crate::train::{Choices, Options, TrainError};
 
 /// The file's name in a comparison's folder.
 pub(super) const PLAN: &str = "compare.toml";
@@ -27,13 +28,20 @@ pub struct ComparisonPlan {
 }
 
 /// The file.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(flatten)]
+    runs: Runs,
+    optimizer: Vec<&'a Options>,
+}
+
+/// What it says of all runs.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Written<O> {
+struct Runs {
     seeds: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     check_torch: Option<PathBuf>,
-    optimizer: Vec<O>,
 }
 
 impl Options {
@@ -77,8 +85,7 @@ impl ComparisonPlan {
     /// When it cannot be written.
     pub fn write(&self, folder: &RunFolder) -> Result<(), TrainError> {
         let written = Written {
-            seeds: self.seeds,
-            check_torch: self.check_torch.clone(),
+            runs: Runs { seeds: self.seeds, check_torch: self.check_torch.clone() },
             optimizer: self.optimizers.iter().collect(),
         };
         let text = toml::to_string(&written)
@@ -103,25 +110,26 @@ impl ComparisonPlan {
     /// When it cannot be read, or is no plan.
     pub(super) fn read(folder: &RunFolder) -> Result<Self, TrainError> {
         let path = folder.file(PLAN);
-        let failed = |problem: String| TrainError::Content {
-            path: path.clone(),
-            problem: problem.trim_end().replace('\n', "; "),
-        };
-        let bytes = read(&path)?;
-        let text = String::from_utf8(bytes).map_err(|error| failed(error.to_string()))?;
-        let written: Written<Table> = toml::from_str(&text).map_err(|error| failed(error.to_string()))?;
-        let options = |mut table: Table| -> Result<Options, TrainError> {
-            let opt = table
-                .remove("opt")
-                .ok_or_else(|| failed("an optimizer has no name: opt = \"adam\"".into()))?;
-            let opt: OptimizerName =
-                opt.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
-            let choices: Choices =
-                table.try_into().map_err(|error: toml::de::Error| failed(error.to_string()))?;
+        let failed = |problem: String| TrainError::Content { path: path.clone(), problem };
+        let file = TomlFile::read(&path)?;
+        let mut table = file.table()?;
+        let optimizers = table.get_mut().remove("optimizer").map(Spanned::into_inner);
+        let options = |value: Spanned<DeValue<'_>>| -> Result<Options, TrainError> {
+            let place = value.span();
+            let DeValue::Table(table) = value.into_inner() else {
+                return Err(failed("an optimizer is no table of options: [[optimizer]]".into()));
+            };
+            let (opt, choices) = file.options(Spanned::new(place, table))?;
+            let opt = opt.ok_or_else(|| failed("an optimizer has no name: opt = \"adam\"".into()))?;
             choices.resolve(opt).map_err(|error| failed(error.to_string()))
         };
-        let Written { seeds, check_torch, optimizer } = written;
-        let optimizers: Vec<Options> = optimizer.into_iter().map(options).collect::<Result<_, _>>()?;
+        let optimizers: Vec<Options> = match optimizers {
+            Some(DeValue::Array(optimizers)) => {
+                optimizers.into_iter().map(options).collect::<Result<_, _>>()?
+            }
+            _ => Vec::new(),
+        };
+        let Runs { seeds, check_torch } = file.rest(table)?;
         if optimizers.is_empty() || seeds == 0 {
             return Err(failed("plans no run".into()));
         }

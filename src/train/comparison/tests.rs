@@ -115,6 +115,33 @@ fn pytorch_stands_after_ours_and_how_far_it_is_away_is_relative_to_it() {
 }
 
 #[test]
+fn a_mistake_in_a_plan_is_named_with_its_line() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = RunFolder::create(Some(&place.path().join("both")), "compare").unwrap();
+    let optimizer = "[[optimizer]]\nopt = \"adam\"\n";
+    for (text, problem) in [
+        ("seeds = 1\nepochs = = 1\n".to_owned(), "line 2: "),
+        (format!("seeds = 1\n{optimizer}epochs = \"two\"\n"), "line 4: invalid type: string \"two\""),
+        (format!("seeds = 1\n{optimizer}learning-rate = 1\n"), "line 4: unknown field `learning-rate`"),
+        (format!("seeds = 1\nwhat = 2\n{optimizer}"), "line 2: unknown field `what`"),
+        ("seeds = 1\n[[optimizer]]\nopt = \"sdg\"\n".into(), "line 3: \"sdg\": did you mean sgd?"),
+        ("seeds = 1\n[[optimizer]]\nepochs = 1\n".into(), "an optimizer has no name"),
+        ("seeds = 1\noptimizer = [1]\n".into(), "an optimizer is no table of options"),
+        (optimizer.to_owned(), "line 1: missing field `seeds`"),
+        ("seeds = 1\n".into(), "plans no run"),
+        (format!("seeds = 0\n{optimizer}"), "plans no run"),
+    ] {
+        folder.write("compare.toml", text.as_bytes()).unwrap();
+        let error = ComparisonPlan::read(&folder).unwrap_err().to_string();
+        let found = error.strip_prefix(&format!("{}: ", folder.file("compare.toml").display())).unwrap();
+        assert!(found.starts_with(problem) && !found.contains('\n'), "{found:?}, not {problem:?}");
+    }
+    folder.write("compare.toml", b"seeds = \xff").unwrap();
+    let error = ComparisonPlan::read(&folder).unwrap_err().to_string();
+    assert!(error.contains("is no text (invalid utf-8"), "{error}");
+}
+
+#[test]
 fn a_plan_is_read_back_as_it_was_written() {
     let outer = tempfile::tempdir().unwrap();
     let folder = RunFolder::create(Some(&outer.path().join("both")), "").unwrap();
