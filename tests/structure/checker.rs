@@ -55,6 +55,19 @@ fn inline_paths_count_and_modules_stand_for_what_is_used_through_them() {
 }
 
 #[test]
+fn the_shortest_of_several_circles_is_found_wherever_it_begins() {
+    let found = circle(&[
+        ("lib.rs", "mod a; mod b; mod c; mod d; mod e;"),
+        ("a.rs", "use crate::b::B; use crate::d::D; pub struct A;"),
+        ("b.rs", "use crate::c::C; pub struct B;"),
+        ("c.rs", "use crate::a::A; pub struct C;"),
+        ("d.rs", "use crate::e::E; pub struct D;"),
+        ("e.rs", "use crate::d::D; pub struct E;"),
+    ]);
+    assert_eq!(found, steps(&["d.rs:1 crate::e::E", "e.rs:1 crate::d::D"]));
+}
+
+#[test]
 fn a_parent_and_its_child_make_a_circle() {
     let parent = "mod child;\npub const SIDE: usize = 4;\nfn all() { child::one() }";
     let child = |text| circle(&[("lib.rs", "mod parent;"), ("parent.rs", parent), ("parent/child.rs", text)]);
