@@ -11,7 +11,6 @@ use toml::de::DeTable;
 use crate::data::Normalisation;
 use crate::nn::Model;
 use crate::runs::RunFolder;
-use crate::runs::reading::read;
 use crate::train::TrainError;
 use crate::train::options::{Choices, OptimizerName, Options};
 
@@ -119,8 +118,13 @@ pub(crate) struct TomlFile<'a> {
 
 impl<'a> TomlFile<'a> {
     pub fn read(path: &'a Path) -> Result<Self, TrainError> {
-        let text = String::from_utf8(read(path)?);
-        let text = text.map_err(|error| content(path, format!("is no text ({error})")))?;
+        let bytes = std::fs::read(path).map_err(|source| TrainError::File {
+            action: "read the configuration",
+            path: path.into(),
+            source,
+        })?;
+        let text = String::from_utf8(bytes);
+        let text = text.map_err(|error| content(path, format!("is not UTF-8 ({error})")))?;
         Ok(Self { path, text })
     }
 

@@ -138,7 +138,7 @@ fn a_mistake_in_a_plan_is_named_with_its_line() {
     }
     folder.write("compare.toml", b"seeds = \xff").unwrap();
     let error = ComparisonPlan::read(&folder).unwrap_err().to_string();
-    assert!(error.contains("is no text (invalid utf-8"), "{error}");
+    assert!(error.contains("is not UTF-8 (invalid utf-8"), "{error}");
 }
 
 #[test]
