@@ -112,7 +112,7 @@ pub enum ProgramStep {
 
 impl ProgramStep {
     /// Its operands.
-    pub(super) fn sources(self) -> impl Iterator<Item = Source> {
+    pub(super) fn sources(self) -> impl Iterator<Item = Source> + Clone {
         let (a, b) = match self {
             Self::Unary(_, a) => (a, None),
             Self::Binary(_, a, b) => (a, Some(b)),

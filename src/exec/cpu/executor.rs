@@ -189,9 +189,10 @@ impl PreparedPass {
 impl Executor for CpuExecutor {
     fn prepare(&mut self, pass: Pass<'_>) -> Result<PassId, ExecError> {
         assert!(self.arena.is_none(), "a pass is prepared before memory is taken");
-        let buffers = self.passes.first().map(|pass| pass.stages[0].buffers.count);
+        let buffers = self.passes.first().map(|pass| &pass.stages[0].buffers);
         let stage = |step: Step, batch: usize| {
-            Stage::new(&step, batch, buffers.unwrap_or(1 + step.inputs.state.len()))
+            let count = buffers.map_or(1 + step.inputs.state.len(), |buffers| buffers.count);
+            Stage::new(&step, batch, count, buffers)
         };
         let bytes = |stage: &Stage| {
             let values = (stage.plan.arena() - stage.buffers.reserved()) * size_of::<f32>();
@@ -236,13 +237,13 @@ impl Executor for CpuExecutor {
 
     fn write(&mut self, buffer: usize, values: &[f32]) -> Result<(), ExecError> {
         let buffers = self.buffers();
-        buffers.copy(values, &mut self.arena()[buffers.place(buffer)], true);
+        buffers.copy_in(values, &mut self.arena()[buffers.place(buffer)]);
         Ok(())
     }
 
     fn read(&mut self, buffer: usize, values: &mut [f32]) -> Result<(), ExecError> {
         let buffers = self.buffers();
-        buffers.copy(&self.arena()[buffers.place(buffer)], values, false);
+        buffers.copy_out(&self.arena()[buffers.place(buffer)], values);
         Ok(())
     }
 

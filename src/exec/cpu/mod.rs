@@ -9,6 +9,7 @@ mod elementwise;
 mod executor;
 mod interpreter;
 mod nonzeros;
+mod panels;
 mod places;
 mod plan;
 mod product;

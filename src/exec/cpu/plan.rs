@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::panels::{self, Layout};
 use super::{places, zeros};
 use crate::exec::instruction::{Instruction, Load, Program, ProgramStep, Source, Work};
 use crate::exec::update::Update;
@@ -22,6 +23,10 @@ pub struct Plan {
     pub(super) updates: Vec<Option<Update>>,
     pub(super) places: Vec<Option<Range<usize>>>,
     pub(super) arena: usize,
+    /// Whether a node's elements lie in panels.
+    pub(super) in_panels: Vec<bool>,
+    /// Residents in panels that some instruction takes as rows.
+    misread: Vec<NodeId>,
     /// For each node whose zeros are left out of products: its number among them.
     pub(super) zeros: Vec<Option<usize>>,
 }
@@ -45,7 +50,27 @@ impl Plan {
         let (places, arena) = places::places(graph, &instructions, wanted, mostly_zero);
         let update = |instruction: &Instruction| Update::of(instruction.program()?, wanted.stores);
         let updates = instructions.iter().map(update).collect();
-        Self { graph: graph.clone(), instructions, updates, places, arena, zeros }
+        let mut in_panels = vec![false; graph.len()];
+        for resident in wanted.residents {
+            in_panels[resident.node.index()] = resident.in_panels;
+        }
+        for store in wanted.stores {
+            in_panels[store.value.index()] = in_panels[store.into.index()];
+        }
+        let misread = panels::misread(graph, &instructions, wanted.outputs, wanted.stores, &in_panels);
+        Self { graph: graph.clone(), instructions, updates, places, arena, in_panels, misread, zeros }
+    }
+
+    /// The residents in panels, and what is stored into them, that some instruction would take as rows: the plan must not run.
+    /// Empty where second operands of products, sums of rows, and updates of parameters alone are in panels.
+    pub fn misread(&self) -> &[NodeId] {
+        &self.misread
+    }
+
+    /// How a matrix lies in memory.
+    pub(super) fn layout(&self, node: NodeId) -> Layout {
+        let layout = Layout::in_rows(self.shape(node).rows_and_columns());
+        Layout { in_panels: self.in_panels[node.index()], ..layout }
     }
 
     /// The number of elements the arena must have.

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use super::arena::{Arena, Rest};
 use super::nonzeros::{ListSize, Lists, Nonzeros};
+use super::panels::{Layout, PANEL};
 use super::plan::Plan;
-use super::product::{Consume, First, Product, Target, Tile};
+use super::product::{Consume, First, Product, Second, Target, Tile};
 use super::team::{TASK, for_each_pair, for_each_piece, for_each_piece_of};
 use super::vectorized::vectorized;
 use super::{elementwise, product};
@@ -57,9 +58,7 @@ impl Plan {
     pub fn scratch(&self) -> usize {
         let of = |instruction: &Instruction| match instruction.work {
             Work::Product { matmul, operands: [a, b], .. } => {
-                let extents = matmul.extents(self.shape(a), self.shape(b));
-                let leaves_out_zeros = self.zeros_left_out(matmul, [a, b]).is_some();
-                product::scratch(matmul, extents, leaves_out_zeros, instruction.stores)
+                product::scratch(matmul.extents(self.shape(a), self.shape(b)))
             }
             _ => 0,
         };
@@ -139,7 +138,12 @@ impl Plan {
                     None => First::Dense(self.tensor(*a, &rest)),
                 };
                 let start = start.map(|start| rest.get(self.place(start)));
-                let product = Product { matmul: *matmul, a, b: self.tensor(*b, &rest), start };
+                let b = Second {
+                    data: rest.get(self.place(*b)),
+                    layout: self.layout(*b),
+                    transposed: matmul.transpose_b,
+                };
+                let product = Product { matmul: *matmul, a, b, start };
                 let work = epilogue.as_ref().map(|program| elementwise::BoundProgram {
                     program,
                     plan: self,
@@ -152,7 +156,8 @@ impl Plan {
                             Some(update) => self.update_tile(update, &rest, tile, results),
                             None => work.run_tile_into(tile, results),
                         };
-                        product::run(&product, Target::Others(some(results), consume));
+                        let in_panels = self.in_panels[output.index()];
+                        product::run(&product, Target::Others { matrices: some(results), in_panels, consume });
                     }
                     (Some(work), _) => {
                         product::run(&product, Target::Memory(first(results), &|tile| work.run_tile(tile)));
@@ -179,7 +184,7 @@ impl Plan {
                 );
             }),
             Op::Reduction(Reduction::Sum { axes }) if inputs[0].shape.len() == 2 && axes[..] == [0] => {
-                sum_of_rows(inputs[0], output);
+                sum_of_rows(inputs[0].data, self.layout(node.inputs[0]), output);
             }
             op => op.evaluate(&inputs[..node.inputs.len()], draw, output),
         }
@@ -290,19 +295,17 @@ fn cross_entropy<T: Float>(
 /// A class of a row costs as much as so many elements of elementwise work: an exponential.
 const CLASS_WORK: usize = 16;
 
-/// Columns that one task sums up: a few cache lines of each row.
-const SUM_COLUMNS: usize = 128;
-
-/// The sum of a matrix's rows, each column from the first row to the last.
-fn sum_of_rows<T: Float>(matrix: Tensor<'_, T>, output: &mut [T]) {
-    let columns = output.len().max(1);
-    for_each_piece(output, SUM_COLUMNS, |task, sums| {
+/// The sum of a matrix's rows, each column from the first row to the last; a task sums up a panel's columns.
+fn sum_of_rows<T: Float>(matrix: &[T], layout: Layout, output: &mut [T]) {
+    for_each_piece(output, PANEL, |task, sums| {
+        let columns = task * PANEL..task * PANEL + sums.len();
         vectorized(
             #[inline(always)]
             || {
                 sums.fill(T::zero());
-                for row in matrix.data.chunks_exact(columns) {
-                    for (sum, &x) in sums.iter_mut().zip(&row[task * SUM_COLUMNS..]) {
+                for row in 0..layout.rows {
+                    let (first, _) = layout.rectangle(row, &columns);
+                    for (sum, &x) in sums.iter_mut().zip(&matrix[first..]) {
                         *sum += x;
                     }
                 }

@@ -4,19 +4,19 @@ use std::ops::Range;
 
 use super::arena::Arena;
 use super::nonzeros::{ListSize, Lists, Nonzeros};
+use super::panels::PANEL;
 use super::plan::Plan;
 use super::vectorized;
 use super::zeros::{self, Input, Rewritten, Sparse};
 use crate::data::Gather;
 use crate::exec::executor::Step;
 use crate::exec::{Resident, Wanted};
-use crate::graph::NodeId;
+use crate::graph::{NodeId, Shape};
 use crate::ops::{Draw, Tree};
 
-/// Where the buffers lie in the arena, and which parameters lie transposed.
+/// Where the buffers lie in the arena, and how the parameters lie in them.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Buffers {
-    /// For each parameter its first element in a buffer, rows and columns, and whether it lies transposed.
     pub parameters: Vec<ParameterPlace>,
     /// Elements of a buffer.
     pub size: usize,
@@ -27,22 +27,51 @@ pub(super) struct Buffers {
 /// A parameter in a buffer.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct ParameterPlace {
-    pub place: Range<usize>,
-    /// Outside, if it lies transposed in the arena.
-    pub transposed: Option<[usize; 2]>,
+    /// Outside, where parameters follow one another.
+    place: Range<usize>,
+    /// Its first element in the arena's buffer: each parameter begins with a cache line.
+    start: usize,
+    /// Its rows and columns outside, if it lies transposed in the arena.
+    transposed: Option<[usize; 2]>,
+    /// Whether its transpose lies in panels.
+    in_panels: bool,
 }
 
+/// Elements of a cache line.
+const LINE: usize = 64 / size_of::<f32>();
+
 impl Buffers {
-    /// From where a buffer begins to where the next does: all begin with a cache line.
+    /// Of these parameters: shapes in the arena, whether they lie transposed, and, if that is known, how the others' panels are.
+    fn of(parameters: &[(Shape, bool)], count: usize, like: Option<&Self>) -> Self {
+        let (mut size, mut start) = (0, 0);
+        let places = parameters.iter().enumerate().map(|(number, (shape, transposed))| {
+            let place = ParameterPlace {
+                place: size..size + shape.size(),
+                start,
+                // Transposed here, so rows are outside's columns.
+                transposed: transposed.then(|| [shape[1], shape[0]]),
+                in_panels: match like {
+                    Some(like) => like.parameters[number].in_panels,
+                    None => *transposed && shape[1] > PANEL,
+                },
+            };
+            size = place.place.end;
+            start += shape.size().next_multiple_of(LINE);
+            place
+        });
+        let parameters = places.collect();
+        Self { parameters, size, count }
+    }
+
+    /// From where a buffer begins in the arena to where the next does.
     fn stride(&self) -> usize {
-        const LINE: usize = 64 / size_of::<f32>();
-        self.size.next_multiple_of(LINE)
+        self.parameters.last().map_or(0, |last| last.start + last.place.len().next_multiple_of(LINE))
     }
 
     /// The place of a buffer in the arena.
     pub fn place(&self, buffer: usize) -> Range<usize> {
         assert!(buffer < self.count, "buffer {buffer} of {}", self.count);
-        buffer * self.stride()..buffer * self.stride() + self.size
+        buffer * self.stride()..(buffer + 1) * self.stride()
     }
 
     /// The elements in front of the arena that are theirs.
@@ -50,16 +79,50 @@ impl Buffers {
         self.count * self.stride()
     }
 
-    /// Copies a buffer from the arena's layout to the outside's, or, if `inwards`, the other way.
-    pub fn copy(&self, from: &[f32], to: &mut [f32], inwards: bool) {
-        assert!(from.len() == self.size && to.len() == self.size, "buffers of {} numbers", self.size);
-        for ParameterPlace { place, transposed } in &self.parameters {
-            let (from, to) = (&from[place.clone()], &mut to[place.clone()]);
-            match *transposed {
-                None => to.copy_from_slice(from),
-                Some([rows, columns]) if inwards => transpose(from, to, columns, rows),
-                Some([rows, columns]) => transpose(from, to, rows, columns),
-            }
+    /// Where the nodes of some parameters, or of their state, lie that are a buffer's.
+    fn residents<'a>(&'a self, buffer: usize, nodes: &'a [Input]) -> impl Iterator<Item = Resident> + 'a {
+        let start = self.place(buffer).start;
+        nodes.iter().zip(&self.parameters).map(move |(input, parameter)| Resident {
+            node: input.node,
+            offset: start + parameter.start,
+            in_panels: parameter.in_panels,
+        })
+    }
+
+    /// Copies a buffer from the arena to the outside.
+    pub fn copy_out(&self, from: &[f32], to: &mut [f32]) {
+        assert_eq!(to.len(), self.size, "numbers of a buffer");
+        for parameter in &self.parameters {
+            let (from, to) = (&from[parameter.start..], &mut to[parameter.place.clone()]);
+            parameter.for_each_panel(|panel, [rows, columns]| match parameter.transposed {
+                Some(_) => transpose(&from[panel.clone()], &mut to[panel], rows, columns),
+                None => to[panel.clone()].copy_from_slice(&from[panel]),
+            });
+        }
+    }
+
+    /// Copies a buffer from the outside to the arena.
+    pub fn copy_in(&self, from: &[f32], to: &mut [f32]) {
+        assert_eq!(from.len(), self.size, "numbers of a buffer");
+        for parameter in &self.parameters {
+            let (from, to) = (&from[parameter.place.clone()], &mut to[parameter.start..]);
+            parameter.for_each_panel(|panel, [rows, columns]| match parameter.transposed {
+                Some(_) => transpose(&from[panel.clone()], &mut to[panel], columns, rows),
+                None => to[panel.clone()].copy_from_slice(&from[panel]),
+            });
+        }
+    }
+}
+
+impl ParameterPlace {
+    /// Calls `work` for each panel's elements, with its rows and columns outside. A panel of the transpose is some rows outside,
+    /// so they are the same stretch of the parameter in both places.
+    fn for_each_panel(&self, mut work: impl FnMut(Range<usize>, [usize; 2])) {
+        let Some([rows, columns]) = self.transposed else { return work(0..self.place.len(), [1, self.place.len()]) };
+        let height = if self.in_panels { PANEL } else { rows.max(1) };
+        for first in (0..rows).step_by(height) {
+            let last = rows.min(first + height);
+            work(first * columns..last * columns, [last - first, columns]);
         }
     }
 }
@@ -164,8 +227,8 @@ fn write(gather: Gather<'_>, step: u64, indices: &[u32]) -> impl Fn(usize, &mut 
 }
 
 impl Stage {
-    /// Plans a step on so many examples.
-    pub fn new(step: &Step, batch: usize, buffers: usize) -> Self {
+    /// Plans a step on so many examples, with so many buffers, whose parameters lie as those of another stage, if there is one.
+    pub fn new(step: &Step, batch: usize, buffers: usize, like: Option<&Buffers>) -> Self {
         let inputs = step.inputs.clone().leaves();
         let outputs = [step.outputs.losses, step.outputs.logits];
         let Rewritten { graph, inputs, outputs, stores, sparse } =
@@ -177,36 +240,36 @@ impl Stage {
         let parameters = lie(&inputs.parameters);
         assert!(inputs.state.iter().all(|state| lie(state) == parameters), "state lies as its parameters do");
         let [losses, logits] = outputs[..] else { unreachable!("as many outputs as were given") };
-        let mut end = 0;
-        let parameters = inputs.parameters.iter().map(|input| {
-            let shape = &graph[input.node].shape;
-            let place = end..end + shape.size();
-            end = place.end;
-            // Transposed here, so rows are outside's columns.
-            ParameterPlace { place, transposed: input.transposed.then(|| [shape[1], shape[0]]) }
-        });
-        let parameters: Vec<ParameterPlace> = parameters.collect();
-        let buffers = Buffers { parameters, size: end, count: buffers };
-        let lists = std::iter::once(&inputs.parameters).chain(&inputs.state);
-        let residents: Vec<Resident> = lists
-            .enumerate()
-            .flat_map(|(buffer, nodes)| {
-                let start = buffers.place(buffer).start;
-                let places = buffers.parameters.iter().map(move |parameter| start + parameter.place.start);
-                nodes.iter().zip(places).map(|(input, offset)| Resident { node: input.node, offset })
-            })
-            .collect();
-        let wanted = Wanted {
-            outputs: &[losses, logits],
-            stores: &stores,
-            residents: &residents,
-            reserved: buffers.reserved(),
-        };
         let (examples, mostly_zero) = match sparse {
             Some(sparse) => (Slot::Sparse(sparse), Some(sparse.deviations)),
             None => (Slot::Dense(inputs.examples.node), None),
         };
-        let plan = Plan::with_zeros(&graph, wanted, mostly_zero.as_slice());
+        let shapes = inputs.parameters.iter().map(|input| (graph[input.node].shape.clone(), input.transposed));
+        let mut buffers = Buffers::of(&shapes.collect::<Vec<_>>(), buffers, like);
+        let lists: Vec<&Vec<Input>> = std::iter::once(&inputs.parameters).chain(&inputs.state).collect();
+        let plan = loop {
+            let of_list = |(buffer, nodes): (usize, &&Vec<Input>)| buffers.residents(buffer, nodes).collect::<Vec<_>>();
+            let residents: Vec<Resident> = lists.iter().enumerate().flat_map(of_list).collect();
+            let wanted = Wanted {
+                outputs: &[losses, logits],
+                stores: &stores,
+                residents: &residents,
+                reserved: buffers.reserved(),
+            };
+            let plan = Plan::with_zeros(&graph, wanted, mostly_zero.as_slice());
+            // What some instruction takes as rows must lie so, with all that belongs to the parameter.
+            let is_misread = |input: &Input| {
+                let stored = stores.iter().filter(|store| store.into == input.node).map(|store| store.value);
+                stored.chain([input.node]).any(|node| plan.misread().contains(&node))
+            };
+            let misread = (0..buffers.parameters.len()).filter(|&number| lists.iter().any(|list| is_misread(&list[number])));
+            let misread: Vec<usize> = misread.collect();
+            if misread.is_empty() {
+                break plan;
+            }
+            assert!(like.is_none(), "passes read the parameters {misread:?} in different ways");
+            misread.into_iter().for_each(|number| buffers.parameters[number].in_panels = false);
+        };
         let forwards = plan.instructions_until(losses);
         let labels = inputs.labels.node;
         let scalars = inputs.scalars.iter().map(|input| input.node).collect();

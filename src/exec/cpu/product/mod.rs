@@ -1,39 +1,135 @@
 //! Matrix products, cut into tiles by shape, each computed, finished and put away by one thread.
 //!
-//! A product is [`dense`], or, where the first operand is known to have many zeros, made by [`skipping`] them. Either
-//! way a tile's sums start from zero or from a row (a bias), and while it is in cache the epilogue changes it, or, if it is
-//! a gradient, moves the parameter whose gradient it is.
+//! C is cut into tiles of some bands of [`SIDE`] rows and of one panel's columns. For each band of [`SIDE`] summands a panel
+//! of B's rows is taken up ([`second`]), and each row of the tile adds up those rows of the panel for which A has an
+//! element, in registers ([`block`]): all where A is dense, few where its zeros are left out. A tile's sums start
+//! from zero or from a row (a bias), and while it is in cache the epilogue changes it, or, if it is a gradient, moves the
+//! parameter whose gradient it is.
+//!
+//! Every element's sum is a chain of multiply-adds in the order of its summands, whatever the tiles, the vectors and the zeros:
+//! so all of these choices are free, and change no bit but the sign of a zero.
 
-mod dense;
-mod skipping;
+mod block;
+mod second;
 mod tile;
 
-pub(super) use tile::{Consume, First, Product, Target, Tile};
+pub(super) use tile::{Consume, First, Product, Second, Target, Tile};
 
+use std::ops::Range;
+
+use super::nonzeros::SIDE;
+use super::panels::{Layout, PANEL};
+use super::scratch;
+use super::team::for_each;
 use crate::float::Float;
-use crate::ops::{Extents, MatMul};
+use crate::ops::Extents;
+use block::{AddBlock, Dense, Factors};
 use tile::Matrix;
 
-/// The most elements of scratch that a thread takes for a product: one that leaves out zeros, or one whose tiles
-/// go nowhere.
-pub(super) fn scratch(matmul: MatMul, extents: Extents, leaves_out_zeros: bool, stores: bool) -> usize {
-    match (leaves_out_zeros, stores) {
-        (true, _) => skipping::scratch(matmul.transpose_a, extents.m, extents.n),
-        (false, true) => dense::scratch(extents),
-        (false, false) => 0,
+/// Rows lie a multiple of this many elements apart: whole registers, whole cache lines.
+const GRAIN: usize = 16;
+
+/// The most rows of a tile: B is copied anew for each, and its sums stay in the second-level cache.
+const MOST_ROWS: usize = 8 * SIDE;
+
+/// As many tiles as there should be at least, for as many threads; fewer where B is copied, so that it is copied less often.
+const TILES: usize = 8;
+const TILES_COPYING: usize = 4;
+
+/// How C is cut.
+#[derive(Clone, Copy)]
+struct Tiling {
+    m: usize,
+    n: usize,
+    height: usize,
+}
+
+impl Tiling {
+    /// Into tiles as high as leaves enough of them.
+    fn of(Extents { m, n, .. }: Extents, copies: bool) -> Self {
+        let across = n.div_ceil(PANEL);
+        let least = if copies { TILES_COPYING } else { TILES };
+        let mut height = MOST_ROWS;
+        while height > SIDE && m.div_ceil(height) * across < least {
+            height /= 2;
+        }
+        Self { m, n, height }
     }
+
+    fn count(self) -> usize {
+        self.m.div_ceil(self.height) * self.n.div_ceil(PANEL)
+    }
+
+    /// The rows and the columns of a tile.
+    fn tile(self, number: usize) -> (Range<usize>, Range<usize>) {
+        let across = self.n.div_ceil(PANEL);
+        (piece(number / across, self.height, self.m), piece(number % across, PANEL, self.n))
+    }
+
+    /// The elements that the sums of a tile take.
+    fn sums(self) -> usize {
+        self.height.min(self.m) * self.n.min(PANEL).next_multiple_of(GRAIN)
+    }
+}
+
+/// Elements of a panel in scratch.
+const PANEL_SIZE: usize = SIDE * PANEL;
+
+/// The most elements of scratch that a thread takes for a product.
+pub(super) fn scratch(extents: Extents) -> usize {
+    PANEL_SIZE + Tiling::of(extents, true).sums()
 }
 
 /// Computes the product.
 pub(super) fn run<T: Float>(product: &Product<'_, T>, target: Target<'_, &mut [T], T>) {
-    let target = match target {
-        Target::Memory(memory, epilogue) => Target::Memory(Matrix::new(memory), epilogue),
-        Target::Others(others, epilogue) => {
-            Target::Others(others.map(|other| other.map(Matrix::new)), epilogue)
+    let Extents { m, n, k } = product.extents();
+    let transposed = product.matmul.transpose_a;
+    let tiling = Tiling::of(Extents { m, n, k }, !product.b.is_in_panels());
+    let target = target.map(|memory, in_panels| Matrix::new(memory, Layout { rows: m, columns: n, in_panels }));
+    for_each(if m * n == 0 { 0 } else { tiling.count() }, |number| {
+        let (rows, columns) = tiling.tile(number);
+        scratch::with(PANEL_SIZE + tiling.sums(), |memory| {
+            let (panel, sums) = memory.split_at_mut(PANEL_SIZE);
+            let stride = columns.len().next_multiple_of(GRAIN);
+            let sums = &mut sums[..rows.len() * stride];
+            begin(sums, stride, product.start.map(|start| &start[columns.clone()]));
+            for band in 0..k.div_ceil(SIDE) {
+                let summands = piece(band, SIDE, k);
+                let panel = product.b.panel(summands.clone(), columns.clone(), panel, stride);
+                for (i, sums) in sums.chunks_mut(SIDE * stride).enumerate() {
+                    let row_band = rows.start / SIDE + i;
+                    let factors = match product.a {
+                        First::Nonzeros(a) if transposed => Factors::ByColumn(a.block(band, row_band)),
+                        First::Nonzeros(a) => Factors::ByRow(a.block(row_band, band)),
+                        First::Dense(a) => {
+                            let (rows, summands) = (piece(row_band, SIDE, m), summands.clone());
+                            Factors::Dense(Dense { values: a.data, width: a.shape[1], transposed, rows, summands })
+                        }
+                    };
+                    pulp::Arch::new().dispatch(AddBlock { factors, panel, sums, stride });
+                }
+            }
+            // SAFETY: the tiles do not overlap: each has its own rows or its own columns.
+            unsafe { target.put(Tile::new(sums, stride, rows, columns)) };
+        });
+    });
+}
+
+/// The piece of this number when 0..end is cut into pieces of a length.
+fn piece(number: usize, length: usize, end: usize) -> Range<usize> {
+    number * length..((number + 1) * length).min(end)
+}
+
+/// Each row of sums starts from `start`, or from zero; what is beyond it, up to the stride, is zero.
+fn begin<T: Float>(sums: &mut [T], stride: usize, start: Option<&[T]>) {
+    match start {
+        None => sums.fill(T::zero()),
+        Some(start) => {
+            for row in sums.chunks_exact_mut(stride) {
+                let (row, beyond) = row.split_at_mut(start.len());
+                row.copy_from_slice(start);
+                beyond.fill(T::zero());
+            }
         }
-    };
-    match product.a {
-        First::Dense(a) => dense::run(product, a, &target),
-        First::Nonzeros(a) => skipping::run(product, a, &target),
     }
 }

@@ -4,15 +4,16 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use crate::exec::cpu::nonzeros::Nonzeros;
+use crate::exec::cpu::panels::Layout;
 use crate::exec::instruction::MOST_RESULTS;
 use crate::float::Float;
-use crate::ops::{MatMul, Tensor};
+use crate::ops::{Extents, MatMul, Tensor};
 
 /// A product to be computed.
 pub(in crate::exec::cpu) struct Product<'a, T> {
     pub matmul: MatMul,
     pub a: First<'a, T>,
-    pub b: Tensor<'a, T>,
+    pub b: Second<'a, T>,
     /// What each row's sums start from.
     pub start: Option<&'a [T]>,
 }
@@ -23,13 +24,40 @@ pub(in crate::exec::cpu) enum First<'a, T> {
     Nonzeros(&'a Nonzeros<T>),
 }
 
+/// The second operand.
+#[derive(Clone, Copy)]
+pub(in crate::exec::cpu) struct Second<'a, T> {
+    pub data: &'a [T],
+    /// Of the matrix as it lies in memory.
+    pub layout: Layout,
+    /// Whether it is the transpose of what lies in memory.
+    pub transposed: bool,
+}
+
+impl<T: Float> Product<'_, T> {
+    /// # Panics
+    /// When the operands do not fit.
+    pub(super) fn extents(&self) -> Extents {
+        let Self { matmul, a, b, .. } = self;
+        let (rows, columns) = match a {
+            First::Dense(a) => a.shape.rows_and_columns(),
+            First::Nonzeros(a) => a.extents(),
+        };
+        let (m, k) = if matmul.transpose_a { (columns, rows) } else { (rows, columns) };
+        let Layout { rows, columns, .. } = b.layout;
+        let (summands, n) = if b.transposed { (columns, rows) } else { (rows, columns) };
+        assert!(summands == k && b.data.len() == k * n, "operands of ({m}, {k}) and ({summands}, {n})");
+        Extents { m, n, k }
+    }
+}
+
 /// Where C goes, tile by tile.
 #[derive(Clone, Copy)]
 pub(in crate::exec::cpu) enum Target<'a, Memory, T> {
     /// Into memory of its size, when the epilogue has changed it in place.
     Memory(Memory, &'a Change<'a, T>),
-    /// Nowhere: the epilogue reads it, and changes the same tiles of other matrices of its size.
-    Others([Option<Memory>; MOST_RESULTS], &'a Consume<'a, T>),
+    /// Nowhere: the epilogue reads it, and changes the same tiles of other matrices of its size, which may lie in panels.
+    Others { matrices: [Option<Memory>; MOST_RESULTS], in_panels: bool, consume: &'a Consume<'a, T> },
 }
 
 /// Changes a tile in place.
@@ -88,7 +116,7 @@ impl<'a, T> Tile<'a, T> {
 /// Memory of C's size, of which several threads take disjoint tiles.
 pub(super) struct Matrix<'a, T> {
     memory: *mut T,
-    length: usize,
+    layout: Layout,
     owner: PhantomData<&'a mut [T]>,
 }
 
@@ -96,19 +124,35 @@ pub(super) struct Matrix<'a, T> {
 unsafe impl<T: Send> Sync for Matrix<'_, T> {}
 
 impl<'a, T> Matrix<'a, T> {
-    pub(super) fn new(memory: &'a mut [T]) -> Self {
-        Self { memory: memory.as_mut_ptr(), length: memory.len(), owner: PhantomData }
+    pub(super) fn new(memory: &'a mut [T], layout: Layout) -> Self {
+        assert_eq!(memory.len(), layout.rows * layout.columns, "elements of a matrix of {layout:?}");
+        Self { memory: memory.as_mut_ptr(), layout, owner: PhantomData }
     }
 
-    /// A tile of the matrix, whose rows are of `n` elements.
+    /// A tile of the matrix.
     ///
     /// # Safety
     /// No two tiles that live at the same time may overlap.
-    pub(super) unsafe fn tile(&self, n: usize, rows: Range<usize>, columns: Range<usize>) -> Tile<'_, T> {
-        assert!(rows.end * n <= self.length && columns.end <= n && rows.start <= rows.end);
-        // SAFETY: the element is within the memory, as was just checked; or the tile is empty.
-        let first = unsafe { self.memory.add((rows.start * n + columns.start).min(self.length)) };
-        Tile { first, stride: n, rows, columns, owner: PhantomData }
+    unsafe fn tile(&self, rows: Range<usize>, columns: Range<usize>) -> Tile<'_, T> {
+        assert!(rows.start < rows.end && rows.end <= self.layout.rows, "rows {rows:?} of {:?}", self.layout);
+        let (first, stride) = self.layout.rectangle(rows.start, &columns);
+        // SAFETY: the rows are the matrix's, as was just checked, and the columns are by `rectangle`, so the first element
+        // is within the memory.
+        let first = unsafe { self.memory.add(first) };
+        Tile { first, stride, rows, columns, owner: PhantomData }
+    }
+}
+
+impl<'a, Memory, T> Target<'a, Memory, T> {
+    /// The same with other memory, made of each and whether it lies in panels.
+    pub(super) fn map<Other>(self, other: impl Fn(Memory, bool) -> Other) -> Target<'a, Other, T> {
+        match self {
+            Self::Memory(memory, epilogue) => Target::Memory(other(memory, false), epilogue),
+            Self::Others { matrices, in_panels, consume } => {
+                let matrices = matrices.map(|memory| memory.map(|memory| other(memory, in_panels)));
+                Target::Others { matrices, in_panels, consume }
+            }
+        }
     }
 }
 
@@ -117,10 +161,10 @@ impl<T: Float> Target<'_, Matrix<'_, T>, T> {
     ///
     /// # Safety
     /// As of [`Matrix::tile`].
-    pub(super) unsafe fn put(&self, n: usize, mut tile: Tile<'_, T>) {
+    pub(super) unsafe fn put(&self, mut tile: Tile<'_, T>) {
         let (rows, columns) = (tile.rows(), tile.columns());
         // SAFETY: the caller's tiles do not overlap, so neither do these.
-        let part = unsafe { |matrix| Matrix::tile(matrix, n, rows.clone(), columns.clone()) };
+        let part = unsafe { |matrix| Matrix::tile(matrix, rows.clone(), columns.clone()) };
         match self {
             Self::Memory(matrix, epilogue) => {
                 epilogue(&mut tile);
@@ -128,8 +172,8 @@ impl<T: Float> Target<'_, Matrix<'_, T>, T> {
                     out.copy_from_slice(row);
                 }
             }
-            Self::Others(others, epilogue) => {
-                epilogue(tile, others.each_ref().map(|other| other.as_ref().map(part)));
+            Self::Others { matrices, consume, .. } => {
+                consume(tile, matrices.each_ref().map(|matrix| matrix.as_ref().map(part)));
             }
         }
     }

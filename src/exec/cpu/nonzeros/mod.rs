@@ -4,21 +4,27 @@
 //! is not zero has a third of the work, or less. The matrix is cut into blocks of [`SIDE`] rows and columns, and
 //! each lists its elements row by row, for products A B, and, where asked for, column by column, for products Aᵀ B. Blocks do
 //! not depend on one another, so threads fill them side by side.
+//!
+//! A block of few zeros lists these too: it is full. All its lists then name the same rows of the other operand, which a
+//! product loads once for several of them.
+
+mod fill;
 
 use std::ops::Range;
 
 use super::team::Pieces;
-use super::{scratch, team, vectorized};
+use super::{scratch, team};
 use crate::float::Float;
+use fill::{Filling, ListMut};
 
 /// Rows and columns of a block: so many rows of the other operand, of a panel's width, fit the first-level cache.
 pub(super) const SIDE: usize = 64;
 
-/// An element and where it stands in its row or column of a block.
-#[derive(Clone, Copy, bytemuck::Zeroable)]
-pub(super) struct Entry<T> {
-    pub index: u32,
-    pub value: T,
+/// Some elements of a row or a column of a block, and where they stand in it.
+#[derive(Clone, Copy)]
+pub(super) struct List<'a, T> {
+    pub indices: &'a [u8],
+    pub values: &'a [T],
 }
 
 /// Where the lists of a block end: each row's elements, and each column's.
@@ -26,7 +32,12 @@ pub(super) struct Entry<T> {
 struct Ends {
     rows: [u16; SIDE],
     columns: [u16; SIDE],
+    is_full: bool,
 }
+
+/// The part of a block from which on it is full. Walking through a list costs twice as much an element as several full ones
+/// together.
+const FULL: f64 = 0.5;
 
 /// Which products are to be made of a matrix A, and so how its elements are listed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,7 +63,9 @@ pub struct ListSize {
 pub struct Nonzeros<T> {
     size: ListSize,
     /// Block by block, row by row of blocks: room for each block's elements by row, then, if asked for, by column.
-    entries: Vec<Entry<T>>,
+    values: Vec<T>,
+    /// Beside the values: where they stand in their row or column.
+    indices: Vec<u8>,
     /// Of each block.
     ends: Vec<Ends>,
 }
@@ -60,17 +73,9 @@ pub struct Nonzeros<T> {
 /// What is not zero in a block.
 #[derive(Clone, Copy)]
 pub(super) struct Block<'a, T> {
-    by_row: &'a [Entry<T>],
-    by_column: &'a [Entry<T>],
+    by_row: List<'a, T>,
+    by_column: List<'a, T>,
     ends: &'a Ends,
-}
-
-/// A block that is being filled.
-struct Filling<'a, T> {
-    by_row: &'a mut [Entry<T>],
-    /// Empty where columns are not listed.
-    by_column: &'a mut [Entry<T>],
-    ends: &'a mut Ends,
 }
 
 impl Lists {
@@ -94,7 +99,7 @@ impl ListSize {
 
     /// The bytes that are set aside.
     pub fn bytes<T>(self) -> usize {
-        self.entries() * size_of::<Entry<T>>() + self.blocks() * size_of::<Ends>()
+        self.entries() * (size_of::<T>() + 1) + self.blocks() * size_of::<Ends>()
     }
 }
 
@@ -102,13 +107,13 @@ impl<T: Float> Nonzeros<T> {
     /// Those of a matrix of zeros.
     pub fn new(size: ListSize) -> Self {
         // Memory that is zero from the start costs nothing before it is written, and little of it is.
-        let (entries, ends) = (bytemuck::zeroed_vec(size.entries()), bytemuck::zeroed_vec(size.blocks()));
-        Self { size, entries, ends }
+        let (values, indices) = (bytemuck::zeroed_vec(size.entries()), bytemuck::zeroed_vec(size.entries()));
+        Self { size, values, indices, ends: bytemuck::zeroed_vec(size.blocks()) }
     }
 
     /// The bytes that it holds.
     pub fn allocated(&self) -> usize {
-        size_of_val(&self.entries[..]) + size_of_val(&self.ends[..])
+        size_of_val(&self.values[..]) + self.indices.len() + size_of_val(&self.ends[..])
     }
 
     /// The elements that [`Self::fill_beside`] takes on each thread, for the while.
@@ -122,6 +127,8 @@ impl<T: Float> Nonzeros<T> {
     }
 
     /// How many elements are not zero.
+    ///
+    /// All those of full blocks count.
     pub fn count(&self) -> usize {
         self.ends.iter().map(|ends| usize::from(ends.rows[SIDE - 1])).sum()
     }
@@ -182,8 +189,9 @@ impl<T: Float> Nonzeros<T> {
     /// The block in a band of rows and a band of columns.
     #[inline(always)]
     pub(super) fn block(&self, band: usize, column_band: usize) -> Block<'_, T> {
-        let Place { number, entries, by_row } = Place::of(self.size, band, column_band);
-        let (by_row, by_column) = self.entries[entries].split_at(by_row);
+        let Place { number, entries, by_row, .. } = Place::of(self.size, band, column_band);
+        let all = List { indices: &self.indices[entries.clone()], values: &self.values[entries] };
+        let (by_row, by_column) = all.split_at(by_row);
         Block { by_row, by_column, ends: &self.ends[number] }
     }
 }
@@ -199,6 +207,7 @@ fn dense_rows(columns: usize) -> usize {
 struct Place {
     /// Its number among the blocks.
     number: usize,
+    width: usize,
     entries: Range<usize>,
     /// How many of the entries are its elements by row.
     by_row: usize,
@@ -212,136 +221,85 @@ impl Place {
         let start = (first_row * columns + height * first_column) * lists.entries();
         let by_row = height * width;
         let number = band * columns.div_ceil(SIDE) + column_band;
-        Self { number, entries: start..start + by_row * lists.entries(), by_row }
+        Self { number, width, entries: start..start + by_row * lists.entries(), by_row }
     }
 }
 
 /// The blocks of a matrix, of which several threads fill different ones.
 struct Blocks<T> {
     size: ListSize,
-    entries: Pieces<Entry<T>>,
+    values: Pieces<T>,
+    indices: Pieces<u8>,
     ends: Pieces<Ends>,
 }
 
 impl<T: Float> Blocks<T> {
     fn of(matrix: &mut Nonzeros<T>) -> Self {
-        let Nonzeros { size, entries, ends } = matrix;
-        Self { size: *size, entries: Pieces::of(entries, 1), ends: Pieces::of(ends, 1) }
+        let Nonzeros { size, values, indices, ends } = matrix;
+        let (values, indices) = (Pieces::of(values, 1), Pieces::of(indices, 1));
+        Self { size: *size, values, indices, ends: Pieces::of(ends, 1) }
     }
 
     /// # Safety
     /// The matrix is still borrowed, and nobody else has this block.
     unsafe fn block(&self, band: usize, column_band: usize) -> Filling<'_, T> {
-        let Place { number, entries, by_row } = Place::of(self.size, band, column_band);
+        let Place { number, width, entries, by_row } = Place::of(self.size, band, column_band);
         // SAFETY: the caller has the block to itself, and no two blocks share entries or ends.
-        let (entries, ends) = unsafe { (self.entries.part(entries), self.ends.part(number..number + 1)) };
-        let (by_row, by_column) = entries.split_at_mut(by_row);
-        Filling { by_row, by_column, ends: &mut ends[0] }
+        let (values, indices, ends) = unsafe {
+            (self.values.part(entries.clone()), self.indices.part(entries), self.ends.part(number..number + 1))
+        };
+        let (by_row, by_column) = ListMut { indices, values }.split_at(by_row);
+        Filling { width, by_row, by_column, ends: &mut ends[0] }
     }
 }
 
-impl<T: Float> Filling<'_, T> {
-    /// Takes up some rows of at most [`SIDE`] elements; those before them are there already.
-    fn fill<'a>(&mut self, rows: Range<usize>, row: impl Fn(usize) -> &'a [T])
-    where
-        T: 'a,
-    {
-        vectorized(
-            #[inline(always)]
-            || self.fill_rows(rows, row),
-        );
+impl<'a, T: Copy> List<'a, T> {
+    #[inline(always)]
+    fn part(self, part: Range<usize>) -> Self {
+        Self { indices: &self.indices[part.clone()], values: &self.values[part] }
     }
 
     #[inline(always)]
-    fn fill_rows<'a>(&mut self, rows: Range<usize>, row: impl Fn(usize) -> &'a [T])
-    where
-        T: 'a,
-    {
-        // Until the block is finished, the columns' ends are counts.
-        let (mut end, mut counts) = match rows.start {
-            0 => (0, [0; SIDE]),
-            start => (usize::from(self.ends.rows[start - 1]), self.ends.columns),
-        };
-        for number in rows.clone() {
-            let values = row(number);
-            let mut left = bits_of_nonzeros(values);
-            while left != 0 {
-                let column = left.trailing_zeros() as usize;
-                self.by_row[end] = Entry { index: column as u32, value: values[column] };
-                counts[column] += 1;
-                end += 1;
-                left &= left - 1;
-            }
-            self.ends.rows[number] = end as u16;
-        }
-        self.ends.rows[rows.end..].fill(end as u16);
-        self.ends.columns = counts;
-    }
-
-    /// Lists the columns, when all rows are there.
-    fn finish(&mut self) {
-        let mut sum = 0;
-        for end in &mut self.ends.columns {
-            sum += *end;
-            *end = sum;
-        }
-        if self.by_column.is_empty() {
-            return;
-        }
-        let mut next = [0; SIDE];
-        next[1..].copy_from_slice(&self.ends.columns[..SIDE - 1]);
-        let mut start = 0;
-        for (row, &end) in self.ends.rows.iter().enumerate() {
-            for entry in &self.by_row[start..usize::from(end)] {
-                let place = &mut next[entry.index as usize % SIDE];
-                self.by_column[usize::from(*place)] = Entry { index: row as u32, value: entry.value };
-                *place += 1;
-            }
-            start = usize::from(end);
-        }
+    fn split_at(self, position: usize) -> (Self, Self) {
+        (self.part(0..position), self.part(position..self.values.len()))
     }
 }
 
 impl<'a, T: Float> Block<'a, T> {
+    /// Whether its lists hold zeros too, and so name all rows of the other operand.
+    #[inline(always)]
+    pub fn is_full(self) -> bool {
+        self.ends.is_full
+    }
+
+    /// The elements of a full block's rows, one row after another, and how many a row has.
+    #[inline(always)]
+    pub fn all_rows(self) -> (&'a [T], usize) {
+        let [row, .., all] = self.ends.rows;
+        (&self.by_row.values[..usize::from(all)], usize::from(row))
+    }
+
     /// The elements of each row, by column.
     #[inline(always)]
-    pub fn rows(self) -> impl Iterator<Item = &'a [Entry<T>]> {
+    pub fn rows(self) -> impl Iterator<Item = List<'a, T>> {
         stretches(self.by_row, &self.ends.rows)
     }
 
-    /// The elements of each column, by row.
-    ///
-    /// # Panics
-    /// When the matrix is listed [by row](Lists::ByRow) alone.
+    /// The elements of each column, by row: not of a full block, nor of a matrix that is listed [by row](Lists::ByRow) alone.
     #[inline(always)]
-    pub fn columns(self) -> impl Iterator<Item = &'a [Entry<T>]> {
+    pub fn columns(self) -> impl Iterator<Item = List<'a, T>> {
         stretches(self.by_column, &self.ends.columns)
     }
 }
 
 #[inline(always)]
-fn stretches<'a, T>(entries: &'a [Entry<T>], ends: &'a [u16]) -> impl Iterator<Item = &'a [Entry<T>]> {
+fn stretches<'a, T: Copy>(list: List<'a, T>, ends: &'a [u16]) -> impl Iterator<Item = List<'a, T>> {
     let mut start = 0;
     ends.iter().map(move |&end| {
-        let stretch = &entries[start..usize::from(end)];
+        let stretch = list.part(start..usize::from(end));
         start = usize::from(end);
         stretch
     })
-}
-
-/// Bit i says whether element i is other than zero: NaN is.
-#[inline(always)]
-fn bits_of_nonzeros<T: Float>(values: &[T]) -> u64 {
-    let mut flags = [0_u8; SIDE];
-    for (flag, &value) in flags.iter_mut().zip(values) {
-        *flag = u8::from(value != T::zero());
-    }
-    // Eight flags at a time: the product brings flag i to bit 56 + i, and no two terms meet in a bit.
-    let words = flags.as_chunks::<8>().0;
-    words
-        .iter()
-        .rev()
-        .fold(0, |bits, &word| bits << 8 | u64::from_le_bytes(word).wrapping_mul(0x0102_0408_1020_4080) >> 56)
 }
 
 #[cfg(test)]
@@ -371,13 +329,19 @@ mod tests {
                 let place = (band * SIDE + row) * columns + across * SIDE + column;
                 found[of][place] = if value.is_nan() { 0.5 } else { value };
             };
-            for (row, entries) in block.rows().enumerate() {
-                assert!(entries.is_sorted_by(|a, b| a.index < b.index));
-                entries.iter().for_each(|entry| put(0, row, entry.index as usize, entry.value));
+            for (row, List { indices, values }) in block.rows().enumerate() {
+                assert!(indices.is_sorted_by(|a, b| a < b));
+                indices.iter().zip(values).for_each(|(&column, &value)| put(0, row, column.into(), value));
             }
-            for (column, entries) in block.columns().enumerate() {
-                assert!(entries.is_sorted_by(|a, b| a.index < b.index));
-                entries.iter().for_each(|entry| put(1, entry.index as usize, column, entry.value));
+            if block.is_full() {
+                for (row, List { indices, values }) in block.rows().enumerate() {
+                    indices.iter().zip(values).for_each(|(&column, &value)| put(1, row, column.into(), value));
+                }
+                continue;
+            }
+            for (column, List { indices, values }) in block.columns().enumerate() {
+                assert!(indices.is_sorted_by(|a, b| a < b));
+                indices.iter().zip(values).for_each(|(&row, &value)| put(1, row.into(), column, value));
             }
         }
         found

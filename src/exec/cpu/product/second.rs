@@ -1,0 +1,76 @@
+//! The second operand, a panel at a time.
+
+use std::ops::Range;
+
+use super::GRAIN;
+use super::tile::Second;
+use crate::exec::cpu::vectorized::vectorized;
+use crate::float::Float;
+
+/// Bytes of the widest registers: rows of them begin at a multiple.
+const ALIGNMENT: usize = 64;
+
+impl<T: Float> Second<'_, T> {
+    /// Whether its panels are read where they lie, but perhaps for the last.
+    pub(super) fn is_in_panels(&self) -> bool {
+        self.layout.in_panels && !self.transposed
+    }
+
+    /// Some rows of one panel's columns, `stride` elements apart; what is beyond the columns, up to the stride, is zero. As they
+    /// lie, if they lie so; else copied into `memory`.
+    pub(super) fn panel<'m>(
+        &'m self,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        memory: &'m mut [T],
+        stride: usize,
+    ) -> &'m [T] {
+        let Self { data, layout, transposed } = *self;
+        if transposed {
+            // In memory, B's rows are columns.
+            let (first, apart) = layout.rectangle(columns.start, &rows);
+            transpose(&data[first..], apart, 0..columns.len(), 0..rows.len(), memory, stride);
+        } else {
+            let (first, apart) = layout.rectangle(rows.start, &columns);
+            let lies_so = apart == stride && columns.len() == stride;
+            if lies_so && data[first..].as_ptr().align_offset(ALIGNMENT) == 0 {
+                return &data[first..][..rows.len() * stride];
+            }
+            for (row, out) in memory.chunks_exact_mut(stride).take(rows.len()).enumerate() {
+                out[..columns.len()].copy_from_slice(&data[first + row * apart..][..columns.len()]);
+            }
+        }
+        let panel = &mut memory[..rows.len() * stride];
+        if columns.len() < stride {
+            panel.chunks_exact_mut(stride).for_each(|row| row[columns.len()..].fill(T::zero()));
+        }
+        panel
+    }
+}
+
+/// Copies a rectangle of a matrix, whose rows are `apart`, transposed: to rows that are `stride` apart.
+pub(super) fn transpose<T: Float>(
+    data: &[T],
+    apart: usize,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    out: &mut [T],
+    stride: usize,
+) {
+    vectorized(
+        #[inline(always)]
+        || {
+            // A few rows of the result at a time, whose cache lines are written to from every row.
+            for (i, first) in columns.clone().step_by(GRAIN).enumerate() {
+                let stretch = first..columns.end.min(first + GRAIN);
+                let out = &mut out[i * GRAIN * stride..];
+                for (j, row) in rows.clone().enumerate() {
+                    let values = &data[row * apart..][stretch.clone()];
+                    for (out, &x) in out[j..].iter_mut().step_by(stride).zip(values) {
+                        *out = x;
+                    }
+                }
+            }
+        },
+    );
+}
