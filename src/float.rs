@@ -52,6 +52,11 @@ pub trait Float:
     fn inverse_tanh(self) -> Self;
     /// ∛x, where C libraries' `cbrt` is up to four units in the last place off.
     fn cube_root(self) -> Self;
+    /// This number, or zero where it is subnormal.
+    #[inline(always)]
+    fn normal_or_zero(self) -> Self {
+        if self.abs() < Self::min_positive_value() { Self::zero() } else { self }
+    }
     /// This number in each lane.
     fn splat<S: Simd>(self, simd: S) -> Self::Lanes<S>;
     /// `a · b + c` in each lane: rounded once where the processor has such an instruction, as those with AVX2,
@@ -62,6 +67,8 @@ pub trait Float:
         b: Self::Lanes<S>,
         c: Self::Lanes<S>,
     ) -> Self::Lanes<S>;
+    /// The sum of the lanes, in halves: the upper ones are added to the lower until one is left.
+    fn reduce_sum<S: Simd>(simd: S, lanes: Self::Lanes<S>) -> Self;
 }
 
 impl Float for f32 {
@@ -111,6 +118,10 @@ impl Float for f32 {
     fn multiply_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
         simd.mul_add_e_f32s(a, b, c)
     }
+    #[inline(always)]
+    fn reduce_sum<S: Simd>(simd: S, lanes: S::f32s) -> Self {
+        simd.reduce_sum_f32s(lanes)
+    }
 }
 
 impl Float for f64 {
@@ -159,5 +170,9 @@ impl Float for f64 {
     #[inline(always)]
     fn multiply_add<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {
         simd.mul_add_e_f64s(a, b, c)
+    }
+    #[inline(always)]
+    fn reduce_sum<S: Simd>(simd: S, lanes: S::f64s) -> Self {
+        simd.reduce_sum_f64s(lanes)
     }
 }

@@ -59,6 +59,14 @@ impl<'a> Gather<'a> {
         self.shift
     }
 
+    /// The bytes of image `index`, for whoever wants them in cache before [`image`](Self::image) reads them.
+    ///
+    /// # Panics
+    /// If `index` is not an image of the split.
+    pub fn bytes(&self, index: u32) -> &'a [u8] {
+        self.split.image(index as usize)
+    }
+
     /// Writes image `index` to `out` (pixels) as it appears at `position` of the batch of `step`.
     ///
     /// `step` counts over the whole run; it and `position` matter only where images are shifted.

@@ -178,7 +178,7 @@ pub(super) trait Algorithm<const SCALARS: usize, const STATES: usize>: Copy {
                 let (theta, after) = rule.step(common.map(Lane), own.map(Lane), theta, g, before);
                 parameters[i] = theta.0;
                 for (state, Lane(value)) in state.iter_mut().zip(after) {
-                    state[i] = value;
+                    state[i] = value.normal_or_zero();
                 }
             }
         }

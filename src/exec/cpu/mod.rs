@@ -12,6 +12,7 @@ mod nonzeros;
 mod panels;
 mod places;
 mod plan;
+mod prefetch;
 mod product;
 mod run;
 mod scratch;

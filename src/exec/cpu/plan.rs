@@ -7,7 +7,8 @@
 use std::ops::Range;
 
 use super::panels::{self, Layout};
-use super::{places, zeros};
+use super::places;
+use super::zeros::{self, LeftOut};
 use crate::exec::instruction::{Instruction, Load, Program, ProgramStep, Source, Work};
 use crate::exec::update::Update;
 use crate::exec::{Wanted, fuse};
@@ -29,6 +30,9 @@ pub struct Plan {
     misread: Vec<NodeId>,
     /// For each node whose zeros are left out of products: its number among them.
     pub(super) zeros: Vec<Option<usize>>,
+    /// For each instruction the node with such a number, if it is a product of which only the elements are needed where that node's
+    /// are not zero.
+    pub(super) masks: Vec<Option<NodeId>>,
 }
 
 impl Plan {
@@ -46,7 +50,7 @@ impl Plan {
     pub fn with_zeros(graph: &Graph, wanted: Wanted<'_>, mostly_zero: &[NodeId]) -> Self {
         let mut instructions = fuse::instructions(graph, wanted, true);
         instructions.iter_mut().for_each(start_from_addend);
-        let zeros = zeros::numbers(graph, &instructions, mostly_zero);
+        let LeftOut { zeros, masks } = zeros::left_out(graph, &instructions, mostly_zero);
         let (places, arena) = places::places(graph, &instructions, wanted, mostly_zero);
         let update = |instruction: &Instruction| Update::of(instruction.program()?, wanted.stores);
         let updates = instructions.iter().map(update).collect();
@@ -58,7 +62,7 @@ impl Plan {
             in_panels[store.value.index()] = in_panels[store.into.index()];
         }
         let misread = panels::misread(graph, &instructions, wanted.outputs, wanted.stores, &in_panels);
-        Self { graph: graph.clone(), instructions, updates, places, arena, in_panels, misread, zeros }
+        Self { graph: graph.clone(), instructions, updates, places, arena, in_panels, misread, zeros, masks }
     }
 
     /// The residents in panels, and what is stored into them, that some instruction would take as rows: the plan must not run.

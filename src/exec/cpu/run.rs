@@ -16,7 +16,7 @@ use crate::exec::update::{Moved, Update};
 use crate::float::Float;
 use crate::graph::NodeId;
 use crate::ops::{
-    Draw, Extents, MAX_ARITY, MatMul, Op, Reduction, Rule, Tensor, cross_entropy_with_gradient,
+    Draw, Extents, MAX_ARITY, Op, Reduction, Rule, Tensor, cross_entropy_with_gradient,
 };
 use crate::optim::Piece;
 
@@ -40,8 +40,10 @@ impl Plan {
             self.graph.ids().filter_map(|id| Some((self.zeros[id.index()]?, id))).collect();
         numbered.sort_unstable();
         let mut lists = vec![Lists::ByRow; numbered.len()];
-        for (matmul, operands) in self.products() {
-            if let Some(number) = self.zeros_left_out(matmul, operands).filter(|_| matmul.transpose_a) {
+        for instruction in &self.instructions {
+            if let Work::Product { matmul, operands, .. } = instruction.work
+                && let Some(number) = self.zeros_left_out(matmul, operands).filter(|_| matmul.transpose_a)
+            {
                 lists[number] = Lists::Both;
             }
         }
@@ -65,22 +67,19 @@ impl Plan {
         self.instructions.iter().map(of).max().unwrap_or(0)
     }
 
-    /// The matrix products, with their operands.
-    fn products(&self) -> impl Iterator<Item = (MatMul, [NodeId; 2])> {
-        self.instructions.iter().filter_map(|instruction| match instruction.work {
-            Work::Product { matmul, operands, .. } => Some((matmul, operands)),
-            _ => None,
-        })
-    }
-
     /// The multiplications of the products: all, and those that were left in the last run, with zeros left out.
     pub fn multiplications<T: Float>(&self, nonzeros: &[Nonzeros<T>]) -> [u64; 2] {
         let mut sums = [0; 2];
-        for (matmul, [a, b]) in self.products() {
+        for (instruction, mask) in self.instructions.iter().zip(&self.masks) {
+            let Work::Product { matmul, operands: [a, b], .. } = instruction.work else { continue };
             let Extents { m, n, k } = matmul.extents(self.shape(a), self.shape(b));
-            let left = self.zeros_left_out(matmul, [a, b]).map_or(m * k, |number| nonzeros[number].count());
+            let left = match (mask, self.zeros_left_out(matmul, [a, b])) {
+                (Some(mask), _) => self.zeros[mask.index()].map_or(m * n, |number| nonzeros[number].count()) * k,
+                (None, Some(number)) => nonzeros[number].count() * n,
+                (None, None) => m * k * n,
+            };
             sums[0] += (m * n * k) as u64;
-            sums[1] += (left * n) as u64;
+            sums[1] += left as u64;
         }
         sums
     }
@@ -133,9 +132,11 @@ impl Plan {
                     .run(results),
             },
             Work::Product { matmul, operands: [a, b], start, epilogue } => {
-                let a = match self.zeros_left_out(*matmul, [*a, *b]) {
-                    Some(number) => First::Nonzeros(&nonzeros[number]),
-                    None => First::Dense(self.tensor(*a, &rest)),
+                let mask = self.masks[number].and_then(|mask| self.zeros[mask.index()]);
+                let a = match (mask, self.zeros_left_out(*matmul, [*a, *b])) {
+                    (Some(mask), _) => First::Masked(self.tensor(*a, &rest), &nonzeros[mask]),
+                    (None, Some(number)) => First::Nonzeros(&nonzeros[number]),
+                    (None, None) => First::Dense(self.tensor(*a, &rest)),
                 };
                 let start = start.map(|start| rest.get(self.place(start)));
                 let b = Second {

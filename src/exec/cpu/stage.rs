@@ -6,6 +6,7 @@ use super::arena::Arena;
 use super::nonzeros::{ListSize, Lists, Nonzeros};
 use super::panels::PANEL;
 use super::plan::Plan;
+use super::prefetch::prefetch;
 use super::vectorized;
 use super::zeros::{self, Input, Rewritten, Sparse};
 use crate::data::Gather;
@@ -216,9 +217,16 @@ impl Batch {
     }
 }
 
+/// So many examples before it is written, an example is asked for: they lie all over memory.
+const AHEAD: usize = 4;
+
 /// What writes an example of a batch.
 fn write(gather: Gather<'_>, step: u64, indices: &[u32]) -> impl Fn(usize, &mut [f32]) + Sync {
     move |position, image| {
+        if let Some(&index) = indices.get(position + AHEAD) {
+            let bytes = gather.bytes(index);
+            prefetch(bytes.as_ptr(), bytes.len());
+        }
         vectorized(
             #[inline(always)]
             || gather.image(step, position, indices[position], image),

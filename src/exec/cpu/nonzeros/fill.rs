@@ -47,14 +47,22 @@ impl<T: Float> Filling<'_, T> {
         self.ends.rows[rows.end..].fill(end as u16);
     }
 
-    /// When all rows are there: lists the zeros of a full block, or the columns of another.
-    pub fn finish(&mut self) {
+    /// When all rows are there: takes up the block once more if it is full, or lists the columns. Without `row`, all at once, no block
+    /// is full.
+    pub fn finish<'a>(&mut self, row: Option<impl Fn(usize) -> &'a [T]>)
+    where
+        T: 'a,
+    {
         let (count, size) = (usize::from(self.ends.rows[SIDE - 1]), self.by_row.values.len());
-        self.ends.is_full = count > 0 && count as f64 >= FULL * size as f64;
-        if self.ends.is_full {
-            return self.fill_up();
-        }
-        if !self.by_column.values.is_empty() {
+        let row = row.filter(|_| count > 0 && count as f64 >= FULL * size as f64);
+        self.ends.is_full = row.is_some();
+        if let Some(row) = row {
+            let height = size / self.width;
+            for (number, out) in self.by_row.values.chunks_exact_mut(self.width).enumerate() {
+                out.copy_from_slice(row(number));
+            }
+            self.ends.rows = std::array::from_fn(|row| ((row + 1).min(height) * self.width) as u16);
+        } else if !self.by_column.values.is_empty() {
             self.list_columns();
         }
     }
@@ -79,23 +87,6 @@ impl<T: Float> Filling<'_, T> {
             }
             start = usize::from(end);
         }
-    }
-
-    /// Puts zeros in between the elements of each row. From the back: an element is never behind where it goes.
-    fn fill_up(&mut self) {
-        let Self { width, by_row: ListMut { indices, values }, ends, .. } = self;
-        let (width, height) = (*width, values.len() / *width);
-        for row in (0..height).rev() {
-            let start = if row == 0 { 0 } else { usize::from(ends.rows[row - 1]) };
-            let mut left = usize::from(ends.rows[row]);
-            for column in (0..width).rev() {
-                let is_there = left > start && usize::from(indices[left - 1]) == column;
-                left -= usize::from(is_there);
-                let value = if is_there { values[left] } else { T::zero() };
-                (indices[row * width + column], values[row * width + column]) = (column as u8, value);
-            }
-        }
-        ends.rows = std::array::from_fn(|row| ((row + 1).min(height) * width) as u16);
     }
 }
 
@@ -141,7 +132,7 @@ mod avx512 {
     use std::any::TypeId;
     use std::arch::x86_64::*;
 
-    use super::SIDE;
+    use super::super::{NUMBERS, SIDE};
 
     /// The processor has the instructions.
     pub struct Avx512(());
@@ -186,7 +177,7 @@ mod avx512 {
         let out = &mut indices[..end];
         // SAFETY: 64 bytes and twice 32 words are read, as many bytes written as there is room for.
         unsafe {
-            let packed = _mm512_maskz_compress_epi8(bits, _mm512_loadu_epi8(NUMBERS.as_ptr()));
+            let packed = _mm512_maskz_compress_epi8(bits, _mm512_loadu_epi8(NUMBERS.as_ptr().cast()));
             _mm512_mask_storeu_epi8(out.as_mut_ptr().cast(), first(end), packed);
             for half in 0..2 {
                 let counts = counts[half * SIDE / 2..].as_mut_ptr().cast();
@@ -196,16 +187,6 @@ mod avx512 {
         }
         end
     }
-
-    static NUMBERS: [i8; SIDE] = {
-        let mut numbers = [0; SIDE];
-        let mut number = 0;
-        while number < SIDE {
-            numbers[number] = number as i8;
-            number += 1;
-        }
-        numbers
-    };
 
     /// A mask of the first few lanes.
     fn first(count: usize) -> u64 {

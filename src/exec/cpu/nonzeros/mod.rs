@@ -39,6 +39,17 @@ struct Ends {
 /// together.
 const FULL: f64 = 0.5;
 
+/// Where the elements of a full row stand.
+static NUMBERS: [u8; SIDE] = {
+    let mut numbers = [0; SIDE];
+    let mut number = 0;
+    while number < SIDE {
+        numbers[number] = number as u8;
+        number += 1;
+    }
+    numbers
+};
+
 /// Which products are to be made of a matrix A, and so how its elements are listed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lists {
@@ -148,8 +159,9 @@ impl<T: Float> Nonzeros<T> {
             let width = SIDE.min(columns - first_column);
             // SAFETY: each task has a block of its own, and the blocks are borrowed until all are done.
             let mut block = unsafe { blocks.block(number / across, number % across) };
-            block.fill(0..SIDE.min(rows - first_row), |row| &row_of(row)[first_column..][..width]);
-            block.finish();
+            let row = |row: usize| &row_of(row)[first_column..][..width];
+            block.fill(0..SIDE.min(rows - first_row), row);
+            block.finish(Some(row));
         });
     }
 
@@ -177,7 +189,7 @@ impl<T: Float> Nonzeros<T> {
                         let dense_row = |row| &dense[(row - first) * columns + first_column..][..width];
                         block.fill(filled.clone(), dense_row);
                         if filled.end == count {
-                            block.finish();
+                            block.finish((filled.start == 0).then_some(dense_row));
                         }
                     }
                 }
@@ -282,7 +294,11 @@ impl<'a, T: Float> Block<'a, T> {
     /// The elements of each row, by column.
     #[inline(always)]
     pub fn rows(self) -> impl Iterator<Item = List<'a, T>> {
-        stretches(self.by_row, &self.ends.rows)
+        let is_full = self.is_full();
+        stretches(self.by_row, &self.ends.rows).map(move |list| match is_full {
+            true => List { indices: &NUMBERS[..list.values.len()], ..list },
+            false => list,
+        })
     }
 
     /// The elements of each column, by row: not of a full block, nor of a matrix that is listed [by row](Lists::ByRow) alone.

@@ -10,9 +10,11 @@
 //! so all of these choices are free, and change no bit but the sign of a zero.
 
 mod block;
+mod masked;
 mod second;
 mod tile;
 
+pub(super) use masked::can_mask;
 pub(super) use tile::{Consume, First, Product, Second, Target, Tile};
 
 use std::ops::Range;
@@ -30,7 +32,7 @@ use tile::Matrix;
 const GRAIN: usize = 16;
 
 /// The most rows of a tile: B is copied anew for each, and its sums stay in the second-level cache.
-const MOST_ROWS: usize = 8 * SIDE;
+const MOST_ROWS: usize = 4 * SIDE;
 
 /// As many tiles as there should be at least, for as many threads; fewer where B is copied, so that it is copied less often.
 const TILES: usize = 8;
@@ -83,8 +85,7 @@ pub(super) fn scratch(extents: Extents) -> usize {
 /// Computes the product.
 pub(super) fn run<T: Float>(product: &Product<'_, T>, target: Target<'_, &mut [T], T>) {
     let Extents { m, n, k } = product.extents();
-    let transposed = product.matmul.transpose_a;
-    let tiling = Tiling::of(Extents { m, n, k }, !product.b.is_in_panels());
+    let tiling = Tiling::of(Extents { m, n, k }, product.copies());
     let target = target.map(|memory, in_panels| Matrix::new(memory, Layout { rows: m, columns: n, in_panels }));
     for_each(if m * n == 0 { 0 } else { tiling.count() }, |number| {
         let (rows, columns) = tiling.tile(number);
@@ -93,26 +94,44 @@ pub(super) fn run<T: Float>(product: &Product<'_, T>, target: Target<'_, &mut [T
             let stride = columns.len().next_multiple_of(GRAIN);
             let sums = &mut sums[..rows.len() * stride];
             begin(sums, stride, product.start.map(|start| &start[columns.clone()]));
-            for band in 0..k.div_ceil(SIDE) {
-                let summands = piece(band, SIDE, k);
-                let panel = product.b.panel(summands.clone(), columns.clone(), panel, stride);
-                for (i, sums) in sums.chunks_mut(SIDE * stride).enumerate() {
-                    let row_band = rows.start / SIDE + i;
-                    let factors = match product.a {
-                        First::Nonzeros(a) if transposed => Factors::ByColumn(a.block(band, row_band)),
-                        First::Nonzeros(a) => Factors::ByRow(a.block(row_band, band)),
-                        First::Dense(a) => {
-                            let (rows, summands) = (piece(row_band, SIDE, m), summands.clone());
-                            Factors::Dense(Dense { values: a.data, width: a.shape[1], transposed, rows, summands })
-                        }
-                    };
-                    pulp::Arch::new().dispatch(AddBlock { factors, panel, sums, stride });
+            match product.a {
+                First::Masked(a, only) => {
+                    masked::add(only, a, product.b, (rows.clone(), columns.clone()), sums, stride);
                 }
+                First::Dense(_) | First::Nonzeros(_) => add_bands(product, (&rows, &columns), panel, sums, stride),
             }
             // SAFETY: the tiles do not overlap: each has its own rows or its own columns.
             unsafe { target.put(Tile::new(sums, stride, rows, columns)) };
         });
     });
+}
+
+/// Adds all of a tile's products to its sums, band by band of summands.
+fn add_bands<T: Float>(
+    product: &Product<'_, T>,
+    (rows, columns): (&Range<usize>, &Range<usize>),
+    panel: &mut [T],
+    sums: &mut [T],
+    stride: usize,
+) {
+    let Extents { m, k, .. } = product.extents();
+    let transposed = product.matmul.transpose_a;
+    for band in 0..k.div_ceil(SIDE) {
+        let summands = piece(band, SIDE, k);
+        let panel = product.b.panel(summands.clone(), columns.clone(), panel, stride);
+        for (i, sums) in sums.chunks_mut(SIDE * stride).enumerate() {
+            let row_band = rows.start / SIDE + i;
+            let factors = match product.a {
+                First::Nonzeros(a) if transposed => Factors::ByColumn(a.block(band, row_band)),
+                First::Nonzeros(a) => Factors::ByRow(a.block(row_band, band)),
+                First::Dense(a) | First::Masked(a, _) => {
+                    let (rows, summands) = (piece(row_band, SIDE, m), summands.clone());
+                    Factors::Dense(Dense { values: a.data, width: a.shape[1], transposed, rows, summands })
+                }
+            };
+            pulp::Arch::new().dispatch(AddBlock { factors, panel, sums, stride });
+        }
+    }
 }
 
 /// The piece of this number when 0..end is cut into pieces of a length.

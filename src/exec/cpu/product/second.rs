@@ -11,11 +11,6 @@ use crate::float::Float;
 const ALIGNMENT: usize = 64;
 
 impl<T: Float> Second<'_, T> {
-    /// Whether its panels are read where they lie, but perhaps for the last.
-    pub(super) fn is_in_panels(&self) -> bool {
-        self.layout.in_panels && !self.transposed
-    }
-
     /// Some rows of one panel's columns, `stride` elements apart; what is beyond the columns, up to the stride, is zero. As they
     /// lie, if they lie so; else copied into `memory`.
     pub(super) fn panel<'m>(

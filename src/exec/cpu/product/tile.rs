@@ -22,6 +22,8 @@ pub(in crate::exec::cpu) struct Product<'a, T> {
 pub(in crate::exec::cpu) enum First<'a, T> {
     Dense(Tensor<'a, T>),
     Nonzeros(&'a Nonzeros<T>),
+    /// Of a product whose elements are needed only where another matrix is not zero.
+    Masked(Tensor<'a, T>, &'a Nonzeros<T>),
 }
 
 /// The second operand.
@@ -40,7 +42,7 @@ impl<T: Float> Product<'_, T> {
     pub(super) fn extents(&self) -> Extents {
         let Self { matmul, a, b, .. } = self;
         let (rows, columns) = match a {
-            First::Dense(a) => a.shape.rows_and_columns(),
+            First::Dense(a) | First::Masked(a, _) => a.shape.rows_and_columns(),
             First::Nonzeros(a) => a.extents(),
         };
         let (m, k) = if matmul.transpose_a { (columns, rows) } else { (rows, columns) };
@@ -48,6 +50,11 @@ impl<T: Float> Product<'_, T> {
         let (summands, n) = if b.transposed { (columns, rows) } else { (rows, columns) };
         assert!(summands == k && b.data.len() == k * n, "operands of ({m}, {k}) and ({summands}, {n})");
         Extents { m, n, k }
+    }
+
+    /// Whether panels of the second operand are copied, or rows read from far apart, and not only perhaps the last.
+    pub(super) fn copies(&self) -> bool {
+        self.b.transposed || !self.b.layout.in_panels
     }
 }
 

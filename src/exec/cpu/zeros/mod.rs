@@ -23,7 +23,7 @@ mod numbers;
 #[cfg(test)]
 mod tests;
 
-pub(in crate::exec) use numbers::{can_leave_out_zeros, numbers};
+pub(in crate::exec) use numbers::{LeftOut, can_leave_out_zeros, left_out};
 
 use copy::Copied;
 use given::Given;
