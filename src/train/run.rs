@@ -3,7 +3,9 @@
 //! After each epoch its row is on the disk, then a checkpoint; so whatever happens later, what was
 //! computed is kept, and a run that was cut off can go on with the same bits as if it never had been.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread;
 
 use super::engine::{Set, Snapshot};
 use super::hardware::Choice;
@@ -11,7 +13,7 @@ use super::monitor::Monitor;
 use super::setup::Setup;
 use super::{Options, TrainError};
 use crate::data::{Dataset, shuffled};
-use crate::exec::{Ended, Sums};
+use crate::exec::{Confusion, Ended, Sums};
 use crate::nn::Model;
 use crate::runs::figures;
 use crate::runs::files::{self, CHECKPOINT, Checkpoint, DIVERGED};
@@ -23,6 +25,15 @@ pub struct Run {
     setup: Setup,
     folder: RunFolder,
     rows: Vec<Row>,
+    /// None where the network has moved since.
+    evaluated: Option<Evaluated>,
+}
+
+/// What the evaluations of a network found.
+struct Evaluated {
+    test: Sums,
+    counts: Confusion,
+    validation: Option<Sums>,
 }
 
 /// How a run ended.
@@ -44,7 +55,7 @@ impl Outcome {
 impl Setup {
     /// A run from the beginning, in a folder of its own.
     pub fn begin(self, folder: RunFolder) -> Run {
-        Run { setup: self, folder, rows: Vec::new() }
+        Run { setup: self, folder, rows: Vec::new(), evaluated: None }
     }
 
     /// A run from where the folder's checkpoint stands: from the beginning, if there is none.
@@ -95,7 +106,7 @@ impl Setup {
         rows.truncate(checkpoint.epoch); // an epoch whose checkpoint was not written is run again
         let Checkpoint { parameters, state, step, .. } = &checkpoint;
         self.engine.restore(Snapshot { parameters, state, step: *step })?;
-        Ok(Run { setup: self, folder, rows })
+        Ok(Run { setup: self, folder, rows, evaluated: None })
     }
 }
 
@@ -146,21 +157,31 @@ impl Run {
         let mut metrics = Metrics::create(&self.folder, &self.rows, has_validation)?;
         let ended = self.epochs(&mut metrics, monitor);
         let diverged = matches!(ended, Err(TrainError::NotFinite(_)));
-        let Setup { options, job, .. } = &self.setup;
-        let drawn = match self.rows.is_empty() {
+        let (folder, rows, options) = (self.folder.clone(), self.rows.clone(), self.setup.options.clone());
+        let model = self.setup.job.model.clone();
+        let curves = || match rows.is_empty() {
             true => Ok(()),
-            false => figures::write_curves(&self.folder, options, &*job.model, &self.rows, diverged),
+            false => figures::write_curves(&folder, &options, &*model, &rows, diverged),
         };
-        let interrupted = ended?; // before what may have followed from it
-        drawn?;
-        let (test, counts) = self.setup.evaluate(Set::Test)?;
-        let Setup { options, job, engine, .. } = &mut self.setup;
-        files::write_model(&self.folder, &*job.model, engine.snapshot()?.parameters, job.normalisation)?;
-        let setting = figures::setting(options, &*job.model);
-        figures::write_confusion(&self.folder, format!("{}, {setting}", options.opt.name()), counts)?;
-        let validation = self.setup.validate()?;
+        let interrupted = match ended {
+            Ok(interrupted) => interrupted,
+            Err(error) => {
+                let _ = curves(); // an error of theirs may have followed from this one
+                return Err(error);
+            }
+        };
+        // Drawing curves takes longer than all else that is left to do.
+        let Evaluated { test, validation, .. } = thread::scope(|scope| {
+            let beside = thread::Builder::new().spawn_scoped(scope, curves);
+            let evaluated = self.write_model();
+            match beside {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic))?,
+                Err(_) => curves()?, // the system starts no more threads
+            }
+            evaluated
+        })?;
         let summary = self.summary(test, validation.map(|sums| sums.accuracy()), interrupted);
-        let Self { setup, folder, rows } = self;
+        let Self { setup, folder, rows, .. } = self;
         let learning = match rows.last() {
             Some(last) => setup.learning(last)?,
             None => None,
@@ -173,19 +194,38 @@ impl Run {
         Ok(Outcome { summary, rows })
     }
 
+    /// Writes the model and how its predictions are confused.
+    fn write_model(&mut self) -> Result<Evaluated, TrainError> {
+        let evaluated = match self.evaluated.take() {
+            Some(evaluated) => evaluated,
+            None => self.evaluate()?,
+        };
+        let Setup { options, job, engine, .. } = &mut self.setup;
+        files::write_model(&self.folder, &*job.model, engine.snapshot()?.parameters, job.normalisation)?;
+        let subtitle = format!("{}, {}", options.opt.name(), figures::setting(options, &*job.model));
+        figures::write_confusion(&self.folder, subtitle, evaluated.counts.clone())?;
+        Ok(evaluated)
+    }
+
+    fn evaluate(&mut self) -> Result<Evaluated, TrainError> {
+        let (test, counts) = self.setup.evaluate(Set::Test)?;
+        Ok(Evaluated { test, counts, validation: self.setup.validate()? })
+    }
+
     /// Runs epochs until the last, or until the monitor ends the run: then true.
     fn epochs(&mut self, metrics: &mut Metrics, monitor: &mut dyn Monitor) -> Result<bool, TrainError> {
         let mut order = vec![0; self.setup.job.data.train.len()];
         for epoch in self.rows.len() + 1..=self.setup.options.epochs {
             shuffled(self.setup.options.seed, epoch as u64, &mut order);
+            self.evaluated = None;
             let begin = std::time::Instant::now();
             let (sums, learning_rate, ended) = self.setup.epoch(epoch, &order, monitor)?;
             let seconds = begin.elapsed().as_secs_f64();
             if ended == Ended::Early {
                 return Ok(true);
             }
-            let (test, _) = self.setup.evaluate(Set::Test)?;
-            let validation = self.setup.validate()?;
+            let evaluated = self.evaluate()?;
+            let Evaluated { test, validation, .. } = &evaluated;
             let row = Row {
                 epoch,
                 objective: sums.objective(),
@@ -200,6 +240,7 @@ impl Run {
             };
             metrics.append(&row)?;
             self.rows.push(row.clone());
+            self.evaluated = Some(evaluated);
             Checkpoint::write(&self.folder, self.setup.engine.snapshot()?, epoch)?;
             monitor.epoch_done(&row);
             if monitor.stop() && epoch < self.setup.options.epochs {
