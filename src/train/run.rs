@@ -3,9 +3,7 @@
 //! After each epoch its row is on the disk, then a checkpoint; so whatever happens later, what was
 //! computed is kept, and a run that was cut off can go on with the same bits as if it never had been.
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::thread;
 
 use super::engine::{Set, Snapshot};
 use super::hardware::Choice;
@@ -156,55 +154,39 @@ impl Run {
         let has_validation = job.validation.is_some();
         let mut metrics = Metrics::create(&self.folder, &self.rows, has_validation)?;
         let ended = self.epochs(&mut metrics, monitor);
-        let diverged = matches!(ended, Err(TrainError::NotFinite(_)));
-        let (folder, rows, options) = (self.folder.clone(), self.rows.clone(), self.setup.options.clone());
-        let model = self.setup.job.model.clone();
-        let curves = || match rows.is_empty() {
-            true => Ok(()),
-            false => figures::write_curves(&folder, &options, &*model, &rows, diverged),
-        };
         let interrupted = match ended {
             Ok(interrupted) => interrupted,
             Err(error) => {
-                let _ = curves(); // an error of theirs may have followed from this one
+                let Setup { options, job, .. } = &self.setup;
+                let diverged = matches!(error, TrainError::NotFinite(_));
+                if !self.rows.is_empty() {
+                    // An error here may have followed from that one.
+                    let _ = figures::write_curves(&self.folder, options, &*job.model, &self.rows, diverged);
+                }
                 return Err(error);
             }
         };
-        // Drawing curves takes longer than all else that is left to do.
-        let Evaluated { test, validation, .. } = thread::scope(|scope| {
-            let beside = thread::Builder::new().spawn_scoped(scope, curves);
-            let evaluated = self.write_model();
-            match beside {
-                Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic))?,
-                Err(_) => curves()?, // the system starts no more threads
-            }
-            evaluated
-        })?;
+        let Evaluated { test, counts, validation } = match self.evaluated.take() {
+            Some(evaluated) => evaluated,
+            None => self.evaluate()?,
+        };
+        let Setup { job, engine, .. } = &mut self.setup;
+        files::write_model(&self.folder, &*job.model, engine.snapshot()?.parameters, job.normalisation)?;
+        let (options, model) = (self.setup.options.clone(), self.setup.job.model.clone());
         let summary = self.summary(test, validation.map(|sums| sums.accuracy()), interrupted);
         let Self { setup, folder, rows, .. } = self;
+        // The images go with the setup: figures are drawn in the memory that they leave.
         let learning = match rows.last() {
-            Some(last) => setup.learning(last)?,
-            None => None,
+            Some(last) => setup.learning(last),
+            None => Ok(None),
         };
-        let summary = Summary { learning, ..summary };
+        figures::write(&folder, &options, &*model, &rows, counts)?;
+        let summary = Summary { learning: learning?, ..summary };
         folder.write_json("summary.json", &summary)?;
         if !interrupted {
             folder.remove(CHECKPOINT)?;
         }
         Ok(Outcome { summary, rows })
-    }
-
-    /// Writes the model and how its predictions are confused.
-    fn write_model(&mut self) -> Result<Evaluated, TrainError> {
-        let evaluated = match self.evaluated.take() {
-            Some(evaluated) => evaluated,
-            None => self.evaluate()?,
-        };
-        let Setup { options, job, engine, .. } = &mut self.setup;
-        files::write_model(&self.folder, &*job.model, engine.snapshot()?.parameters, job.normalisation)?;
-        let subtitle = format!("{}, {}", options.opt.name(), figures::setting(options, &*job.model));
-        figures::write_confusion(&self.folder, subtitle, evaluated.counts.clone())?;
-        Ok(evaluated)
     }
 
     fn evaluate(&mut self) -> Result<Evaluated, TrainError> {
