@@ -1,10 +1,13 @@
-//! Compiles the CUDA kernels, where there is an nvcc, and writes the source file that embeds them.
+//! Packs MNIST's images for the program that embeds them; compiles the CUDA kernels, where there is an nvcc, and writes the
+//! source file that embeds those.
 //!
 //! The work is done in `build/`: what cargo and the machine say goes in as data, what cargo is to be
 //! told comes back as data, so that the test program runs the same code against compilers of its own.
 
 #[path = "build/mod.rs"]
 mod build;
+#[path = "build/mnist.rs"]
+mod mnist;
 
 use std::env;
 use std::path::PathBuf;
@@ -13,7 +16,11 @@ use std::process::ExitCode;
 use build::Environment;
 
 fn main() -> ExitCode {
-    match environment().and_then(|environment| build::run(&environment)) {
+    let work = |environment: Environment| {
+        let mnist = mnist::pack(&environment.root.join("data/mnist"), &environment.out)?;
+        Ok([mnist, build::run(&environment)?].concat())
+    };
+    match environment().and_then(work) {
         Ok(directives) => {
             directives.iter().for_each(|directive| println!("{directive}"));
             ExitCode::SUCCESS

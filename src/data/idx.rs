@@ -16,6 +16,7 @@ use std::path::Path;
 use super::DataError;
 use super::elements::{ElementType, IntensityScale};
 use super::gzip::{self, NotGzip};
+use super::unpack::Unpack;
 
 const IMAGES_MAGIC: u32 = 0x0000_0803;
 const LABELS_MAGIC: u32 = 0x0000_0801;
@@ -60,6 +61,8 @@ pub struct IdxSource<'a> {
     gzip: bool,
     /// How many unpacked bytes may be reserved before any has come.
     plausible: u64,
+    /// Whether that is what will come, which is then best asked for at once.
+    is_known: bool,
     taken: u64,
     input: Box<dyn Read + Send + 'a>,
 }
@@ -74,9 +77,12 @@ impl<'a> IdxSource<'a> {
         }
     }
 
-    /// Bytes in memory, raw or gzip; `file` is their name in messages.
+    /// Bytes in memory, raw, gzip or [packed](super::packed); `file` is their name in messages.
     pub fn in_memory(file: &str, bytes: &'a [u8]) -> Result<Self, DataError> {
-        Self::over(file.to_owned(), bytes, bytes.len() as u64)
+        let file = file.to_owned();
+        let Some(unpack) = Unpack::of(bytes) else { return Self::over(file, bytes, bytes.len() as u64) };
+        let plausible = unpack.length();
+        Ok(Self { file, gzip: false, plausible, is_known: true, taken: 0, input: Box::new(unpack) })
     }
 
     /// Any stream; `size` is its length in bytes as far as it is known; it only guides memory.
@@ -91,7 +97,7 @@ impl<'a> IdxSource<'a> {
                 let plausible = if gzip { size.saturating_mul(USUAL_GZIP_RATIO) } else { size };
                 let input: Box<dyn Read + Send + 'a> =
                     if gzip { Box::new(gzip::Streams::new(input)) } else { Box::new(input) };
-                Ok(Self { file, gzip, plausible, taken: 0, input })
+                Ok(Self { file, gzip, plausible, is_known: false, taken: 0, input })
             }
             Err(source) => Err(DataError::Unreadable { file, source }),
         }
@@ -126,8 +132,15 @@ impl<'a> IdxSource<'a> {
 
     /// The bytes of the elements, as they are: as many as the header promises, and then the end of the file.
     fn bytes(&mut self, promised: &Promised) -> Result<Vec<u8>, DataError> {
-        let mut bytes = Vec::new();
-        self.reserve(&mut bytes, promised.bytes.min(self.plausible()), promised)?;
+        let (mut bytes, expected) = (Vec::new(), promised.bytes.min(self.plausible()));
+        self.reserve(&mut bytes, expected, promised)?;
+        if self.is_known {
+            // Zeros that the system gives where a thread first writes: to write them here takes longer than all that follows.
+            drop(bytes);
+            bytes = vec![0; expected];
+            let came = self.fill(&mut bytes)?;
+            self.expect_all(promised, 0, came, promised.bytes)?;
+        }
         while bytes.len() < promised.bytes {
             let start = bytes.len();
             let end = promised.bytes.min(start.saturating_add(STEP));

@@ -18,10 +18,13 @@ mod hold_out;
 mod idx;
 mod names;
 mod normalisation;
+mod packed;
 mod shifts;
 mod split;
 #[cfg(test)]
 mod tests;
+mod threads;
+mod unpack;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -47,16 +50,16 @@ pub struct Dataset {
     pub classes: usize,
 }
 
-/// The content of the four IDX files, gzip (or raw: the content decides), such as a program embeds.
+/// The content of the four IDX files, such as a program embeds: gzip, raw, or packed as `build.rs` does it. The content decides.
 #[derive(Clone, Copy, Debug)]
-pub struct GzipFiles<'a> {
-    /// `train-images-idx3-ubyte.gz`.
+pub struct FilesInMemory<'a> {
+    /// `train-images-idx3-ubyte`.
     pub train_images: &'a [u8],
-    /// `train-labels-idx1-ubyte.gz`.
+    /// `train-labels-idx1-ubyte`.
     pub train_labels: &'a [u8],
-    /// `t10k-images-idx3-ubyte.gz`.
+    /// `t10k-images-idx3-ubyte`.
     pub test_images: &'a [u8],
-    /// `t10k-labels-idx1-ubyte.gz`.
+    /// `t10k-labels-idx1-ubyte`.
     pub test_labels: &'a [u8],
 }
 
@@ -90,9 +93,9 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`from_folder`](Self::from_folder), less those of the file system.
-    pub fn from_gzip(files: GzipFiles<'_>) -> Result<Self, DataError> {
+    pub fn from_memory(files: FilesInMemory<'_>) -> Result<Self, DataError> {
         let [images, labels, test_images, test_labels] =
-            FILE_NAMES.map(|name| format!("the embedded {name}.gz"));
+            FILE_NAMES.map(|name| format!("the embedded {name}"));
         Self::read([
             IdxSource::in_memory(&images, files.train_images)?,
             IdxSource::in_memory(&labels, files.train_labels)?,

@@ -1,5 +1,6 @@
 //! From SVG, or from the pixels themselves, to PNG, without asking the machine for fonts.
 
+use std::io::{self, Write};
 use std::sync::{Arc, OnceLock};
 
 use ::png::{BitDepth, ColorType, Encoder};
@@ -88,7 +89,24 @@ pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, DrawError> {
     // not `scale` twice: rounding to whole pixels must leave no transparent edge
     let transform = Transform::from_scale(w / width, h / height);
     resvg::render(&tree, transform, &mut pixmap.as_mut());
-    pixmap.encode_png().map_err(|error| DrawError::Encode(error.to_string()))
+    encode(w as usize, h as usize, &pixmap)
+}
+
+/// A picture without transparency as a PNG of three bytes a pixel; one with it as it is.
+fn encode(width: usize, height: usize, pixmap: &Pixmap) -> Result<Vec<u8>, DrawError> {
+    let (pixels, _) = pixmap.data().as_chunks::<4>();
+    if pixels.iter().any(|&[.., alpha]| alpha < u8::MAX) {
+        return pixmap.encode_png().map_err(|error| DrawError::Encode(error.to_string()));
+    }
+    let mut row: Vec<[u8; 3]> = Vec::with_capacity(width);
+    encoded(width, height, ColorType::Rgb, |rows| {
+        // Row by row, as another copy of the pixels is as much memory as the figures of a run may take.
+        pixels.chunks(width).try_for_each(|pixels| {
+            row.clear();
+            row.extend(pixels.iter().map(|&[red, green, blue, _]| [red, green, blue]));
+            rows.write_all(row.as_flattened())
+        })
+    })
 }
 
 /// Bytes as a PNG of one grey value a pixel, row by row: 0 is black, 255 white.
@@ -96,14 +114,26 @@ pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, DrawError> {
 /// # Errors
 /// [`DrawError::Encode`] when there are no pixels, or not as many as the size says.
 pub fn grayscale_png(width: usize, height: usize, pixels: &[u8]) -> Result<Vec<u8>, DrawError> {
+    encoded(width, height, ColorType::Grayscale, |rows| rows.write_all(pixels))
+}
+
+/// The pixels that `write` writes as a PNG, one byte for each part of their colour.
+fn encoded(
+    width: usize,
+    height: usize,
+    colour: ColorType,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<Vec<u8>, DrawError> {
     let failed = |error: &dyn std::fmt::Display| DrawError::Encode(error.to_string());
     let side = |side: usize| u32::try_from(side).map_err(|error| failed(&error));
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, side(width)?, side(height)?);
-    encoder.set_color(ColorType::Grayscale);
+    encoder.set_color(colour);
     encoder.set_depth(BitDepth::Eight);
     let mut writer = encoder.write_header().map_err(|error| failed(&error))?;
-    writer.write_image_data(pixels).map_err(|error| failed(&error))?;
+    let mut rows = writer.stream_writer().map_err(|error| failed(&error))?;
+    write(&mut rows).map_err(|error| failed(&error))?;
+    rows.finish().map_err(|error| failed(&error))?;
     writer.finish().map_err(|error| failed(&error))?;
     Ok(bytes)
 }

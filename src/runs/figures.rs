@@ -1,6 +1,8 @@
 //! The figures of a run: objective and accuracy against the epoch, and the confusion matrix.
 
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use super::log::GOAL;
 use super::reading::read;
@@ -26,6 +28,34 @@ pub fn setting(options: &Options, model: &dyn Model) -> String {
 /// As [`setting`], where the network is known by its text alone.
 pub fn setting_of(network: &str, options: &Options) -> String {
     format!("{network}, batch {}", options.batch_size)
+}
+
+/// All figures of a run that has ended: the curves of its rows, if there are any, and, beside them, how its last predictions
+/// were confused.
+///
+/// # Errors
+/// When one cannot be drawn or written.
+pub fn write(
+    folder: &RunFolder,
+    options: &Options,
+    model: &dyn Model,
+    rows: &[Row],
+    counts: Confusion,
+) -> Result<(), TrainError> {
+    let curves = || match rows {
+        [] => Ok(()),
+        rows => write_curves(folder, options, model, rows, false),
+    };
+    let subtitle = format!("{}, {}", options.opt.name(), setting(options, model));
+    thread::scope(|scope| {
+        let beside = thread::Builder::new().spawn_scoped(scope, curves);
+        let confusion = write_confusion(folder, subtitle, counts);
+        match beside {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic))?,
+            Err(_) => curves()?, // the system starts no more threads
+        }
+        confusion
+    })
 }
 
 /// `objective` and `accuracy` as `.svg` and `.png` from the rows so far; after them the run may have `diverged`.

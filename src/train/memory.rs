@@ -10,7 +10,7 @@ use crate::exec::Memory;
 use crate::graph::Shape;
 use crate::nn::Model;
 
-/// Figures are drawn while all else is there: their pixels, and what their text takes.
+/// Figures of a run that breaks off are drawn while all else is there: their pixels, and what their text takes.
 const FIGURES: usize = 16 << 20;
 
 /// Bytes of a float32.

@@ -11,7 +11,7 @@ use super::monitor::Monitor;
 use super::setup::Setup;
 use super::{Options, TrainError};
 use crate::data::{Dataset, shuffled};
-use crate::exec::{Ended, Sums};
+use crate::exec::{Confusion, Ended, Sums};
 use crate::nn::Model;
 use crate::runs::figures;
 use crate::runs::files::{self, CHECKPOINT, Checkpoint, DIVERGED};
@@ -23,6 +23,15 @@ pub struct Run {
     setup: Setup,
     folder: RunFolder,
     rows: Vec<Row>,
+    /// None where the network has moved since.
+    evaluated: Option<Evaluated>,
+}
+
+/// What the evaluations of a network found.
+struct Evaluated {
+    test: Sums,
+    counts: Confusion,
+    validation: Option<Sums>,
 }
 
 /// How a run ended.
@@ -44,7 +53,7 @@ impl Outcome {
 impl Setup {
     /// A run from the beginning, in a folder of its own.
     pub fn begin(self, folder: RunFolder) -> Run {
-        Run { setup: self, folder, rows: Vec::new() }
+        Run { setup: self, folder, rows: Vec::new(), evaluated: None }
     }
 
     /// A run from where the folder's checkpoint stands: from the beginning, if there is none.
@@ -95,7 +104,7 @@ impl Setup {
         rows.truncate(checkpoint.epoch); // an epoch whose checkpoint was not written is run again
         let Checkpoint { parameters, state, step, .. } = &checkpoint;
         self.engine.restore(Snapshot { parameters, state, step: *step })?;
-        Ok(Run { setup: self, folder, rows })
+        Ok(Run { setup: self, folder, rows, evaluated: None })
     }
 }
 
@@ -145,27 +154,34 @@ impl Run {
         let has_validation = job.validation.is_some();
         let mut metrics = Metrics::create(&self.folder, &self.rows, has_validation)?;
         let ended = self.epochs(&mut metrics, monitor);
-        let diverged = matches!(ended, Err(TrainError::NotFinite(_)));
-        let Setup { options, job, .. } = &self.setup;
-        let drawn = match self.rows.is_empty() {
-            true => Ok(()),
-            false => figures::write_curves(&self.folder, options, &*job.model, &self.rows, diverged),
+        let interrupted = match ended {
+            Ok(interrupted) => interrupted,
+            Err(error) => {
+                let Setup { options, job, .. } = &self.setup;
+                let diverged = matches!(error, TrainError::NotFinite(_));
+                if !self.rows.is_empty() {
+                    // An error here may have followed from that one.
+                    let _ = figures::write_curves(&self.folder, options, &*job.model, &self.rows, diverged);
+                }
+                return Err(error);
+            }
         };
-        let interrupted = ended?; // before what may have followed from it
-        drawn?;
-        let (test, counts) = self.setup.evaluate(Set::Test)?;
-        let Setup { options, job, engine, .. } = &mut self.setup;
+        let Evaluated { test, counts, validation } = match self.evaluated.take() {
+            Some(evaluated) => evaluated,
+            None => self.evaluate()?,
+        };
+        let Setup { job, engine, .. } = &mut self.setup;
         files::write_model(&self.folder, &*job.model, engine.snapshot()?.parameters, job.normalisation)?;
-        let setting = figures::setting(options, &*job.model);
-        figures::write_confusion(&self.folder, format!("{}, {setting}", options.opt.name()), counts)?;
-        let validation = self.setup.validate()?;
+        let (options, model) = (self.setup.options.clone(), self.setup.job.model.clone());
         let summary = self.summary(test, validation.map(|sums| sums.accuracy()), interrupted);
-        let Self { setup, folder, rows } = self;
+        let Self { setup, folder, rows, .. } = self;
+        // The images go with the setup: figures are drawn in the memory that they leave.
         let learning = match rows.last() {
-            Some(last) => setup.learning(last)?,
-            None => None,
+            Some(last) => setup.learning(last),
+            None => Ok(None),
         };
-        let summary = Summary { learning, ..summary };
+        figures::write(&folder, &options, &*model, &rows, counts)?;
+        let summary = Summary { learning: learning?, ..summary };
         folder.write_json("summary.json", &summary)?;
         if !interrupted {
             folder.remove(CHECKPOINT)?;
@@ -173,19 +189,25 @@ impl Run {
         Ok(Outcome { summary, rows })
     }
 
+    fn evaluate(&mut self) -> Result<Evaluated, TrainError> {
+        let (test, counts) = self.setup.evaluate(Set::Test)?;
+        Ok(Evaluated { test, counts, validation: self.setup.validate()? })
+    }
+
     /// Runs epochs until the last, or until the monitor ends the run: then true.
     fn epochs(&mut self, metrics: &mut Metrics, monitor: &mut dyn Monitor) -> Result<bool, TrainError> {
         let mut order = vec![0; self.setup.job.data.train.len()];
         for epoch in self.rows.len() + 1..=self.setup.options.epochs {
             shuffled(self.setup.options.seed, epoch as u64, &mut order);
+            self.evaluated = None;
             let begin = std::time::Instant::now();
             let (sums, learning_rate, ended) = self.setup.epoch(epoch, &order, monitor)?;
             let seconds = begin.elapsed().as_secs_f64();
             if ended == Ended::Early {
                 return Ok(true);
             }
-            let (test, _) = self.setup.evaluate(Set::Test)?;
-            let validation = self.setup.validate()?;
+            let evaluated = self.evaluate()?;
+            let Evaluated { test, validation, .. } = &evaluated;
             let row = Row {
                 epoch,
                 objective: sums.objective(),
@@ -200,6 +222,7 @@ impl Run {
             };
             metrics.append(&row)?;
             self.rows.push(row.clone());
+            self.evaluated = Some(evaluated);
             Checkpoint::write(&self.folder, self.setup.engine.snapshot()?, epoch)?;
             monitor.epoch_done(&row);
             if monitor.stop() && epoch < self.setup.options.epochs {

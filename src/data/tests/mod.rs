@@ -2,6 +2,7 @@
 
 mod gzip;
 mod names;
+mod packed;
 mod types;
 
 use std::fs;
@@ -43,7 +44,7 @@ fn four_files() -> [Vec<u8>; 4] {
 
 fn from_memory(files: &[Vec<u8>; 4]) -> Result<Dataset, DataError> {
     let [train_images, train_labels, test_images, test_labels] = files;
-    Dataset::from_gzip(GzipFiles { train_images, train_labels, test_images, test_labels })
+    Dataset::from_memory(FilesInMemory { train_images, train_labels, test_images, test_labels })
 }
 
 /// Reads four good files of which number `which` is replaced by `content`.
