@@ -251,10 +251,16 @@ pub(super) fn stages<S>(
 ) -> Result<Vec<S>, ExecError> {
     let Pass { step, count, batch, .. } = pass;
     let of = |batch: usize| -> Result<S, ExecError> { Ok(stage(step(batch)?, batch)) };
-    let most = batch.unwrap_or(usual).min(count).max(1);
-    let full = of(most)?;
-    let rows = if batch.is_some() { most } else { rows_worth(worth, bytes(&full), most) };
-    let full = if rows < most { of(rows)? } else { full };
+    let mut rows = batch.unwrap_or(usual).min(count).max(1);
+    let mut full = of(rows)?;
+    // Not all bytes are the rows', so a smaller stage may still be too large.
+    while let fewer = rows_worth(worth, bytes(&full), rows)
+        && fewer < rows
+        && batch.is_none()
+    {
+        rows = fewer;
+        full = of(rows)?;
+    }
     let last = (!count.is_multiple_of(rows)).then(|| of(count % rows)).transpose()?;
     Ok([full].into_iter().chain(last).collect())
 }

@@ -95,7 +95,7 @@ fn a_network_that_no_memory_holds_is_refused_with_its_size() {
     // Under a limit that this process is given, too: 14 GB do not fit into one.
     let limited =
         "ulimit -v 1000000; exec \"$0\" mnist --data data --threads 1 --hidden 20000,20000 --out run";
-    place.shell(limited).failed(1, &["144-20000-20000-3", "14.7 GB", "--hidden"]);
+    place.shell(limited).failed(1, &["144-20000-20000-3", "14.6 GB", "--hidden"]);
     assert!(!place.path("run").exists());
 }
 
@@ -117,7 +117,7 @@ fn large_images_take_what_their_plans_say_and_not_what_many_of_them_would() {
     let (megabytes, _) = rest.split_once(" MB of memory (").unwrap();
     let megabytes: f64 = megabytes.parse().unwrap();
     // Parameters and state of Adam, three times 4.2 MB each; the rest is images, of which a few are in memory at once.
-    assert!((100.0..200.0).contains(&megabytes), "{message}");
+    assert!((80.0..200.0).contains(&megabytes), "{message}");
     // With so much, and what the program itself takes, it runs: libraries, its own code, stacks.
     let kilobytes = megabytes as usize * 1000 + 150_000;
     place.shell(&format!("ulimit -v {kilobytes}; {run} run")).succeeded();

@@ -69,14 +69,18 @@ pub(super) fn misread(
                     // A tile tells rows from columns, so both layouts may meet in it; but an old value is read where
                     // the new one is written, and all of those lie alike.
                     let overwritten = |node: &NodeId| {
-                        program.results.iter().any(|&(_, value)| stores.contains(&Store { value, into: *node }))
+                        program
+                            .results
+                            .iter()
+                            .any(|&(_, value)| stores.contains(&Store { value, into: *node }))
                     };
                     misread.extend(elements(program).filter(|node| !overwritten(node)));
                     misread.extend(unlike(program.results.iter().map(|(_, node)| *node), in_panels));
                 }
             }
             Work::Elementwise(program) => {
-                let all: Vec<NodeId> = elements(program).chain(program.results.iter().map(|(_, node)| *node)).collect();
+                let all: Vec<NodeId> =
+                    elements(program).chain(program.results.iter().map(|(_, node)| *node)).collect();
                 misread.extend(if program.rows == 1 { unlike(all.into_iter(), in_panels) } else { all });
             }
             Work::Fill(_) | Work::Copy(_) | Work::CrossEntropy { .. } => {

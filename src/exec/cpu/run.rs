@@ -15,9 +15,7 @@ use crate::exec::instruction::{Instruction, MOST_RESULTS, Work};
 use crate::exec::update::{Moved, Update};
 use crate::float::Float;
 use crate::graph::NodeId;
-use crate::ops::{
-    Draw, Extents, MAX_ARITY, Op, Reduction, Rule, Tensor, cross_entropy_with_gradient,
-};
+use crate::ops::{Draw, Extents, MAX_ARITY, Op, Reduction, Rule, Tensor, cross_entropy_with_gradient};
 use crate::optim::Piece;
 
 impl Plan {
@@ -74,7 +72,9 @@ impl Plan {
             let Work::Product { matmul, operands: [a, b], .. } = instruction.work else { continue };
             let Extents { m, n, k } = matmul.extents(self.shape(a), self.shape(b));
             let left = match (mask, self.zeros_left_out(matmul, [a, b])) {
-                (Some(mask), _) => self.zeros[mask.index()].map_or(m * n, |number| nonzeros[number].count()) * k,
+                (Some(mask), _) => {
+                    self.zeros[mask.index()].map_or(m * n, |number| nonzeros[number].count()) * k
+                }
                 (None, Some(number)) => nonzeros[number].count() * n,
                 (None, None) => m * k * n,
             };
@@ -158,7 +158,10 @@ impl Plan {
                             None => work.run_tile_into(tile, results),
                         };
                         let in_panels = self.in_panels[output.index()];
-                        product::run(&product, Target::Others { matrices: some(results), in_panels, consume });
+                        product::run(
+                            &product,
+                            Target::Others { matrices: some(results), in_panels, consume },
+                        );
                     }
                     (Some(work), _) => {
                         product::run(&product, Target::Memory(first(results), &|tile| work.run_tile(tile)));

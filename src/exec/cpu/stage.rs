@@ -119,7 +119,9 @@ impl ParameterPlace {
     /// Calls `work` for each panel's elements, with its rows and columns outside. A panel of the transpose is some rows outside,
     /// so they are the same stretch of the parameter in both places.
     fn for_each_panel(&self, mut work: impl FnMut(Range<usize>, [usize; 2])) {
-        let Some([rows, columns]) = self.transposed else { return work(0..self.place.len(), [1, self.place.len()]) };
+        let Some([rows, columns]) = self.transposed else {
+            return work(0..self.place.len(), [1, self.place.len()]);
+        };
         let height = if self.in_panels { PANEL } else { rows.max(1) };
         for first in (0..rows).step_by(height) {
             let last = rows.min(first + height);
@@ -252,11 +254,13 @@ impl Stage {
             Some(sparse) => (Slot::Sparse(sparse), Some(sparse.deviations)),
             None => (Slot::Dense(inputs.examples.node), None),
         };
-        let shapes = inputs.parameters.iter().map(|input| (graph[input.node].shape.clone(), input.transposed));
+        let shapes =
+            inputs.parameters.iter().map(|input| (graph[input.node].shape.clone(), input.transposed));
         let mut buffers = Buffers::of(&shapes.collect::<Vec<_>>(), buffers, like);
         let lists: Vec<&Vec<Input>> = std::iter::once(&inputs.parameters).chain(&inputs.state).collect();
         let plan = loop {
-            let of_list = |(buffer, nodes): (usize, &&Vec<Input>)| buffers.residents(buffer, nodes).collect::<Vec<_>>();
+            let of_list =
+                |(buffer, nodes): (usize, &&Vec<Input>)| buffers.residents(buffer, nodes).collect::<Vec<_>>();
             let residents: Vec<Resident> = lists.iter().enumerate().flat_map(of_list).collect();
             let wanted = Wanted {
                 outputs: &[losses, logits],
@@ -270,7 +274,8 @@ impl Stage {
                 let stored = stores.iter().filter(|store| store.into == input.node).map(|store| store.value);
                 stored.chain([input.node]).any(|node| plan.misread().contains(&node))
             };
-            let misread = (0..buffers.parameters.len()).filter(|&number| lists.iter().any(|list| is_misread(&list[number])));
+            let misread = (0..buffers.parameters.len())
+                .filter(|&number| lists.iter().any(|list| is_misread(&list[number])));
             let misread: Vec<usize> = misread.collect();
             if misread.is_empty() {
                 break plan;

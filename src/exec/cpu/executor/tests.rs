@@ -87,9 +87,9 @@ fn passes_take_what_their_plans_say_and_no_more() {
 fn no_more_images_are_evaluated_at_once_than_memory_is_worth() {
     for (widths, rows) in [
         (&[784, 512, 256, 10][..], BATCH..BATCH + 1),
-        (&[1 << 20, 4, 10], 1..4),
+        (&[1 << 20, 4, 10], 2..8),
         (&[1 << 25, 4, 10], 1..2),
-        (&[784, 4096, 4096, 10], 100..BATCH),
+        (&[784, 8192, 8192, 10], 100..BATCH),
     ] {
         let (model, mut executor) = (perceptron(widths, Activation::Relu, 0.0), executor());
         evaluation(&mut executor, &model, (10_000, None), None);

@@ -2,9 +2,34 @@
 
 use std::ops::Range;
 
-use super::{Ends, FULL, SIDE};
 use crate::exec::cpu::vectorized::vectorized;
 use crate::float::Float;
+
+/// Rows and columns of a block: so many rows of the other operand, of a panel's width, fit the first-level cache.
+pub const SIDE: usize = 64;
+
+/// Where the lists of a block end: each row's elements, and each column's.
+#[derive(Clone, Copy, bytemuck::Zeroable)]
+pub(super) struct Ends {
+    pub rows: [u16; SIDE],
+    pub columns: [u16; SIDE],
+    pub is_full: bool,
+}
+
+/// The part of a block from which on it is full. Walking through a list costs twice as much an element as several full ones
+/// together.
+const FULL: f64 = 0.5;
+
+/// Where the elements of a full row stand.
+pub(super) static NUMBERS: [u8; SIDE] = {
+    let mut numbers = [0; SIDE];
+    let mut number = 0;
+    while number < SIDE {
+        numbers[number] = number as u8;
+        number += 1;
+    }
+    numbers
+};
 
 /// Room for elements and where they stand.
 pub(super) struct ListMut<'a, T> {
@@ -132,7 +157,7 @@ mod avx512 {
     use std::any::TypeId;
     use std::arch::x86_64::*;
 
-    use super::super::{NUMBERS, SIDE};
+    use super::{NUMBERS, SIDE};
 
     /// The processor has the instructions.
     pub struct Avx512(());
@@ -150,7 +175,13 @@ mod avx512 {
             (TypeId::of::<T>() == TypeId::of::<f32>() && has()).then_some(Self(()))
         }
 
-        pub fn pack(self, row: &[f32], indices: &mut [u8], values: &mut [f32], counts: &mut [u16; SIDE]) -> usize {
+        pub fn pack(
+            self,
+            row: &[f32],
+            indices: &mut [u8],
+            values: &mut [f32],
+            counts: &mut [u16; SIDE],
+        ) -> usize {
             // SAFETY: `of` has asked the processor.
             unsafe { pack(row, indices, values, counts) }
         }
@@ -204,18 +235,42 @@ mod avx512 {
             for width in [0, 1, 15, 16, 17, 40, 63, 64] {
                 for every in [1, 2, 3, 7, 1000] {
                     let special = [-0.0, f32::NAN, f32::INFINITY, 1e-45];
-                    let number = |i: usize| if i % every == 0 { i as f32 - 5.0 } else { special[i % 4] * 0.0_f32.max(1.0) };
+                    let number = |i: usize| {
+                        if i % every == 0 { i as f32 - 5.0 } else { special[i % 4] * 0.0_f32.max(1.0) }
+                    };
                     let row: Vec<f32> = (0..width).map(number).collect();
                     let (mut indices, mut values, mut counts) = ([99; SIDE], [9.0; SIDE], [3; SIDE]);
                     let count = Avx512(()).pack(&row, &mut indices, &mut values, &mut counts);
                     let expected: Vec<usize> = (0..width).filter(|&i| row[i] != 0.0).collect();
-                    assert_eq!(indices[..count].iter().map(|&i| usize::from(i)).collect::<Vec<_>>(), expected);
+                    assert_eq!(
+                        indices[..count].iter().map(|&i| usize::from(i)).collect::<Vec<_>>(),
+                        expected
+                    );
                     assert!(expected.iter().zip(&values).all(|(&i, x)| row[i].to_bits() == x.to_bits()));
-                    assert!(indices[count..].iter().all(|&i| i == 99) && values[count..].iter().all(|&x| x == 9.0));
+                    assert!(
+                        indices[count..].iter().all(|&i| i == 99)
+                            && values[count..].iter().all(|&x| x == 9.0)
+                    );
                     let bits = bits_of_nonzeros(&row);
                     assert!((0..SIDE).all(|i| counts[i] == 3 + (bits >> i & 1) as u16));
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bit_is_its_elements() {
+        for i in 0..SIDE {
+            let mut values = [0.0; SIDE];
+            values[i] = -1.0;
+            assert_eq!(bits_of_nonzeros(&values), 1 << i);
+            assert_eq!(bits_of_nonzeros(&values[..i]), 0);
+        }
+        assert_eq!(bits_of_nonzeros(&[1.0; SIDE]), u64::MAX);
     }
 }

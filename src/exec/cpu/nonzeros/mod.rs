@@ -15,10 +15,8 @@ use std::ops::Range;
 use super::team::Pieces;
 use super::{scratch, team};
 use crate::float::Float;
-use fill::{Filling, ListMut};
-
-/// Rows and columns of a block: so many rows of the other operand, of a panel's width, fit the first-level cache.
-pub(super) const SIDE: usize = 64;
+pub(super) use fill::SIDE;
+use fill::{Ends, Filling, ListMut, NUMBERS};
 
 /// Some elements of a row or a column of a block, and where they stand in it.
 #[derive(Clone, Copy)]
@@ -26,29 +24,6 @@ pub(super) struct List<'a, T> {
     pub indices: &'a [u8],
     pub values: &'a [T],
 }
-
-/// Where the lists of a block end: each row's elements, and each column's.
-#[derive(Clone, Copy, bytemuck::Zeroable)]
-struct Ends {
-    rows: [u16; SIDE],
-    columns: [u16; SIDE],
-    is_full: bool,
-}
-
-/// The part of a block from which on it is full. Walking through a list costs twice as much an element as several full ones
-/// together.
-const FULL: f64 = 0.5;
-
-/// Where the elements of a full row stand.
-static NUMBERS: [u8; SIDE] = {
-    let mut numbers = [0; SIDE];
-    let mut number = 0;
-    while number < SIDE {
-        numbers[number] = number as u8;
-        number += 1;
-    }
-    numbers
-};
 
 /// Which products are to be made of a matrix A, and so how its elements are listed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -258,7 +233,11 @@ impl<T: Float> Blocks<T> {
         let Place { number, width, entries, by_row } = Place::of(self.size, band, column_band);
         // SAFETY: the caller has the block to itself, and no two blocks share entries or ends.
         let (values, indices, ends) = unsafe {
-            (self.values.part(entries.clone()), self.indices.part(entries), self.ends.part(number..number + 1))
+            (
+                self.values.part(entries.clone()),
+                self.indices.part(entries),
+                self.ends.part(number..number + 1),
+            )
         };
         let (by_row, by_column) = ListMut { indices, values }.split_at(by_row);
         Filling { width, by_row, by_column, ends: &mut ends[0] }
@@ -351,7 +330,10 @@ mod tests {
             }
             if block.is_full() {
                 for (row, List { indices, values }) in block.rows().enumerate() {
-                    indices.iter().zip(values).for_each(|(&column, &value)| put(1, row, column.into(), value));
+                    indices
+                        .iter()
+                        .zip(values)
+                        .for_each(|(&column, &value)| put(1, row, column.into(), value));
                 }
                 continue;
             }
@@ -379,13 +361,12 @@ mod tests {
     }
 
     #[test]
-    fn every_bit_is_its_elements() {
-        for i in 0..SIDE {
-            let mut values = [0.0; SIDE];
-            values[i] = -1.0;
-            assert_eq!(bits_of_nonzeros(&values), 1 << i);
-            assert_eq!(bits_of_nonzeros(&values[..i]), 0);
-        }
-        assert_eq!(bits_of_nonzeros(&[1.0; SIDE]), u64::MAX);
+    fn blocks_of_few_zeros_are_full_of_their_elements_where_they_stand() {
+        let mut nonzeros = Nonzeros::new(ListSize { rows: 70, columns: 100, lists: Lists::Both });
+        let matrix: Vec<f32> = (0..7000).map(|i| if i % 3 == 0 { 0.0 } else { i as f32 }).collect();
+        nonzeros.fill(&matrix);
+        assert!(nonzeros.block(0, 0).is_full() && nonzeros.block(1, 1).is_full());
+        assert_eq!(back(&nonzeros), [matrix.clone(), matrix]);
+        assert_eq!(nonzeros.count(), 7000);
     }
 }

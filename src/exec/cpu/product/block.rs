@@ -47,13 +47,19 @@ impl<T: Float> WithSimd for AddBlock<'_, T> {
         let width = stride * size_of::<T>() / size_of::<T::Lanes<S>>();
         let (panel, sums) = (bytemuck::cast_slice(panel), bytemuck::cast_slice_mut(sums));
         match factors {
-            Factors::ByRow(block) if !block.is_full() => add_lists::<S, T, _>(simd, || block.rows(), panel, sums, width),
+            Factors::ByRow(block) if !block.is_full() => {
+                add_lists::<S, T, _>(simd, || block.rows(), panel, sums, width)
+            }
             Factors::ByColumn(block) if !block.is_full() => {
                 add_lists::<S, T, _>(simd, || block.columns(), panel, sums, width)
             }
             Factors::ByRow(block) => add_rows(simd, Dense::of(block, false), panel, sums, width),
-            Factors::ByColumn(block) => add_rows(simd, Transposed(Dense::of(block, true)), panel, sums, width),
-            Factors::Dense(dense) if dense.transposed => add_rows(simd, Transposed(dense), panel, sums, width),
+            Factors::ByColumn(block) => {
+                add_rows(simd, Transposed(Dense::of(block, true)), panel, sums, width)
+            }
+            Factors::Dense(dense) if dense.transposed => {
+                add_rows(simd, Transposed(dense), panel, sums, width)
+            }
             Factors::Dense(dense) => add_rows(simd, dense, panel, sums, width),
         }
     }
@@ -251,45 +257,54 @@ mod tests {
     use super::*;
     use crate::exec::cpu::nonzeros::{ListSize, Lists, Nonzeros, SIDE};
 
-    /// Sums of a block's lists over random numbers, as the instruction set computes them.
-    fn sums(transposed: bool, work_on: impl FnOnce(AddRows<'_, f32>)) -> Vec<u32> {
-        let number = |i: usize| (i * 7919 % 1009) as f32 / 1009.0 - 0.5;
-        let matrix: Vec<f32> = (0..SIDE * SIDE).map(|i| number(i).max(0.0)).collect();
-        let mut nonzeros = Nonzeros::new(ListSize { rows: SIDE, columns: SIDE, lists: Lists::Both });
-        nonzeros.fill(&matrix);
-        // A panel of 208 columns into sums of 240, from the 16th on: strips of eight registers and of fewer.
-        let (panel_stride, stride, first) = (208, 240, 16);
-        let panel: Vec<f32> = (0..SIDE * panel_stride).map(|i| number(i + 1)).collect();
+    fn number(i: usize) -> f32 {
+        (i * 7919 % 1009) as f32 / 1009.0 - 0.5
+    }
+
+    /// A matrix of which about so many elements are zero.
+    fn matrix(zeros: f32) -> Vec<f32> {
+        (0..SIDE * SIDE).map(|i| if number(i) + 0.5 < zeros { 0.0 } else { number(i + 3) }).collect()
+    }
+
+    /// Sums of a matrix's or its transpose's rows over random numbers, as an instruction set computes them.
+    fn sums(factors: Factors<'_, f32>, add: impl FnOnce(AddBlock<'_, f32>)) -> Vec<u32> {
+        // As wide as asks for strips of eight registers and of fewer.
+        let stride = 240;
+        let panel: Vec<f32> = (0..SIDE * stride).map(|i| number(i + 1)).collect();
         let mut sums: Vec<f32> = (0..SIDE * stride).map(|i| number(i + 2)).collect();
-        let block = nonzeros.block(0, 0);
-        let sums_of_block = &mut sums[..];
-        work_on(AddRows {
-            block,
-            transposed,
-            panel: &panel,
-            panel_stride,
-            sums: sums_of_block,
-            stride,
-            first,
-        });
+        add(AddBlock { factors, panel: &panel, sums: &mut sums, stride });
         sums.iter().map(|x| x.to_bits()).collect()
     }
 
     #[test]
-    fn avx2_and_avx512_give_the_same_bits() {
+    fn avx2_and_avx512_dense_full_and_listed_give_the_same_bits() {
         let (Some(avx2), Some(avx512)) = (V3::try_new(), V4::try_new()) else {
             return eprintln!("skipped: this processor has not both");
         };
-        for transposed in [false, true] {
-            let narrow = sums(transposed, |work| avx2.vectorize(Narrow(avx2, work)));
-            let wide = sums(transposed, |work| avx512.vectorize(Wide(avx512, work)));
-            assert!(narrow == wide);
-            assert!(narrow != sums(transposed, |_| {}), "nothing was added");
+        for (zeros, transposed) in [(0.7, false), (0.7, true), (0.2, false), (0.2, true)] {
+            let matrix = matrix(zeros);
+            let mut nonzeros = Nonzeros::new(ListSize { rows: SIDE, columns: SIDE, lists: Lists::Both });
+            nonzeros.fill(&matrix);
+            let block = nonzeros.block(0, 0);
+            assert_eq!(block.is_full(), zeros < 0.5);
+            let of_block = || if transposed { Factors::ByColumn(block) } else { Factors::ByRow(block) };
+            let (rows, summands) = (0..SIDE, 0..SIDE);
+            let dense = || {
+                let (rows, summands) = (rows.clone(), summands.clone());
+                Factors::Dense(Dense { values: &matrix, width: SIDE, transposed, rows, summands })
+            };
+            let narrow = |work: AddBlock<'_, f32>| avx2.vectorize(Narrow(avx2, work));
+            let wide = |work: AddBlock<'_, f32>| avx512.vectorize(Wide(avx512, work));
+            let expected = sums(of_block(), narrow);
+            assert!(expected == sums(of_block(), wide), "{zeros} {transposed}: listed");
+            assert!(expected == sums(dense(), narrow), "{zeros} {transposed}: dense, AVX2");
+            assert!(expected == sums(dense(), wide), "{zeros} {transposed}: dense, AVX-512");
+            assert!(expected != sums(dense(), |_| {}), "nothing was added");
         }
     }
 
-    struct Narrow<'a>(V3, AddRows<'a, f32>);
-    struct Wide<'a>(V4, AddRows<'a, f32>);
+    struct Narrow<'a>(V3, AddBlock<'a, f32>);
+    struct Wide<'a>(V4, AddBlock<'a, f32>);
 
     impl pulp::NullaryFnOnce for Narrow<'_> {
         type Output = ();

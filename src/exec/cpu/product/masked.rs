@@ -1,6 +1,6 @@
 //! Products of which only some elements are needed: adjoints of what ReLU let through.
 //!
-//! C = A Bᵀ is computed where a matrix of C's extents, what ReLU left, is not zero; elsewhere it stays zero. An element is then a
+//! C = A Bᵀ is computed where a matrix of C's extents, what ReLU left, is not zero; elsewhere it stays zero, but in blocks of few zeros. An element is then a
 //! dot product of two rows that lie in memory: no row of the other operand is a sum's neighbour, so the registers go
 //! along the summands, and B, which everybody else would have to transpose, is read as it lies.
 //!
@@ -12,7 +12,6 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::GRAIN;
 use super::tile::Second;
 use crate::exec::cpu::nonzeros::{Block, List, Nonzeros, SIDE};
 use crate::exec::cpu::panels::PANEL;
@@ -21,7 +20,7 @@ use crate::graph::Shape;
 use crate::ops::{MatMul, Tensor};
 
 /// The chains of a dot product.
-const LANES: usize = GRAIN;
+const LANES: usize = 16;
 
 /// Whether the products of some shape can be computed so: if `b` is a second operand's shape.
 pub(in crate::exec::cpu) fn can_mask(matmul: MatMul, b: &Shape) -> bool {
@@ -161,4 +160,75 @@ fn total<S: Simd, T: Float, const REGISTERS: usize>(simd: S, mut chains: [T::Lan
         half /= 2;
     }
     T::reduce_sum(simd, chains[0])
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use pulp::x86::{V3, V4};
+
+    use super::*;
+    use crate::exec::cpu::nonzeros::{ListSize, Lists};
+
+    fn number(i: usize) -> f32 {
+        (i * 7919 % 1009) as f32 / 1009.0 - 0.5
+    }
+
+    /// The elements of 20 rows and 50 columns, whose rows are dot products of so many summands, as an instruction set computes them.
+    fn elements(summands: usize, add: impl FnOnce(AddDots<'_, f32>)) -> (Vec<f32>, Vec<f32>) {
+        let (rows, columns) = (20, 50);
+        let mask: Vec<f32> = (0..rows * columns).map(|i| (number(i) - 0.2).max(0.0)).collect();
+        let mut only = Nonzeros::new(ListSize { rows, columns, lists: Lists::ByRow });
+        only.fill(&mask);
+        let [a, b] =
+            [rows, columns].map(|rows| (0..rows * summands).map(|i| number(i + rows)).collect::<Vec<f32>>());
+        let mut sums = vec![0.0; rows * columns];
+        add(AddDots {
+            only: only.block(0, 0),
+            a: &a,
+            a_apart: summands,
+            b: &b,
+            b_apart: summands,
+            summands,
+            sums: &mut sums,
+            stride: columns,
+        });
+        let expected = (0..rows * columns).map(|i| {
+            let [a, b] = [(&a, i / columns), (&b, i % columns)]
+                .map(|(matrix, row)| &matrix[row * summands..][..summands]);
+            let dot: f64 = a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum();
+            if mask[i] == 0.0 { 0.0 } else { dot as f32 }
+        });
+        (sums, expected.collect())
+    }
+
+    #[test]
+    fn avx2_and_avx512_give_the_same_bits_and_dot_products() {
+        for summands in [16, 48, PANEL] {
+            let (Some(avx2), Some(avx512)) = (V3::try_new(), V4::try_new()) else {
+                return eprintln!("skipped: this processor has not both");
+            };
+            let (narrow, expected) = elements(summands, |work| avx2.vectorize(Narrow(avx2, work)));
+            let (wide, _) = elements(summands, |work| avx512.vectorize(Wide(avx512, work)));
+            assert!(narrow.iter().zip(&wide).all(|(a, b)| a.to_bits() == b.to_bits()), "{summands}");
+            assert!(narrow.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= 1e-5), "{summands}");
+            assert!(expected.iter().any(|&x| x.abs() > 0.1));
+        }
+    }
+
+    struct Narrow<'a>(V3, AddDots<'a, f32>);
+    struct Wide<'a>(V4, AddDots<'a, f32>);
+
+    impl pulp::NullaryFnOnce for Narrow<'_> {
+        type Output = ();
+        fn call(self) {
+            self.1.with_simd(self.0);
+        }
+    }
+
+    impl pulp::NullaryFnOnce for Wide<'_> {
+        type Output = ();
+        fn call(self) {
+            self.1.with_simd(self.0);
+        }
+    }
 }

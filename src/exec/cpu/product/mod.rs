@@ -86,7 +86,8 @@ pub(super) fn scratch(extents: Extents) -> usize {
 pub(super) fn run<T: Float>(product: &Product<'_, T>, target: Target<'_, &mut [T], T>) {
     let Extents { m, n, k } = product.extents();
     let tiling = Tiling::of(Extents { m, n, k }, product.copies());
-    let target = target.map(|memory, in_panels| Matrix::new(memory, Layout { rows: m, columns: n, in_panels }));
+    let target =
+        target.map(|memory, in_panels| Matrix::new(memory, Layout { rows: m, columns: n, in_panels }));
     for_each(if m * n == 0 { 0 } else { tiling.count() }, |number| {
         let (rows, columns) = tiling.tile(number);
         scratch::with(PANEL_SIZE + tiling.sums(), |memory| {
@@ -98,7 +99,9 @@ pub(super) fn run<T: Float>(product: &Product<'_, T>, target: Target<'_, &mut [T
                 First::Masked(a, only) => {
                     masked::add(only, a, product.b, (rows.clone(), columns.clone()), sums, stride);
                 }
-                First::Dense(_) | First::Nonzeros(_) => add_bands(product, (&rows, &columns), panel, sums, stride),
+                First::Dense(_) | First::Nonzeros(_) => {
+                    add_bands(product, (&rows, &columns), panel, sums, stride)
+                }
             }
             // SAFETY: the tiles do not overlap: each has its own rows or its own columns.
             unsafe { target.put(Tile::new(sums, stride, rows, columns)) };
