@@ -236,7 +236,7 @@ mod avx512 {
                 for every in [1, 2, 3, 7, 1000] {
                     let special = [-0.0, f32::NAN, f32::INFINITY, 1e-45];
                     let number = |i: usize| {
-                        if i % every == 0 { i as f32 - 5.0 } else { special[i % 4] * 0.0_f32.max(1.0) }
+                        if i.is_multiple_of(every) { i as f32 - 5.0 } else { special[i % 4] }
                     };
                     let row: Vec<f32> = (0..width).map(number).collect();
                     let (mut indices, mut values, mut counts) = ([99; SIDE], [9.0; SIDE], [3; SIDE]);
