@@ -50,7 +50,9 @@ fn check(widths: &[usize], activation: Activation, dropout: f64, optimizer: Opti
 #[test]
 fn a_step_moves_parameters_and_state_as_its_nodes_do() {
     // Whole and begun blocks and panels, layers too narrow for them, and no hidden layer at all.
-    for widths in [&[324, 10][..], &[324, 40, 10], &[324, 130, 33, 7, 10], &[324, 1030, 64, 10]] {
+    for widths in
+        [&[324, 10][..], &[324, 40, 10], &[324, 130, 33, 7, 10], &[324, 1030, 64, 10], &[324, 200, 144, 10]]
+    {
         for optimizer in optimizers() {
             check(widths, Activation::Relu, 0.0, optimizer);
         }

@@ -31,7 +31,7 @@ pub fn usual(name: OptimizerName) -> Optimizer {
 /// Parameters, state and losses of two epochs of three batches, the last one smaller, as bits.
 fn run(optimizer: Optimizer, split: &Split, threads: usize) -> Vec<u64> {
     // Large enough that products are cut into tiles, and loops and updates into tasks.
-    let model: Arc<dyn Model> = Arc::new(perceptron(&[324, 200, 130, 10], Activation::Relu, 0.2));
+    let model: Arc<dyn Model> = Arc::new(perceptron(&[324, 200, 144, 10], Activation::Relu, 0.2));
     let executor = CpuExecutor::new(Team::new(threads).unwrap());
     let mut steps = Steps::new(executor, &model, optimizer, (split, 128));
     let (mut order, mut losses) = (vec![0; split.len()], Vec::new());

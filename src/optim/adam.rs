@@ -98,4 +98,16 @@ mod tests {
         assert!(formula.ends_with("/ (sqrt(v_hat) + 1.25e-1)"), "{formula}");
         assert_eq!(latex(&rule, 0.0)[3], r"\hat{v}_t = \frac{v_t}{1 - \left(3 \cdot 10^{-6}\right)^t}");
     }
+
+    #[test]
+    fn a_mean_that_decays_ends_at_zero_and_never_among_the_subnormal_numbers() {
+        let optimizer = crate::optim::Optimizer::Adam(Adam::default());
+        let scalars = optimizer.at::<f32>(1, 1e-3, 0.0);
+        let (mut theta, mut m, mut v) = ([1.0_f32], [1e-37_f32], [1.0_f32]);
+        for _ in 0..60 {
+            optimizer.run(&scalars, [crate::optim::Piece::new(&mut theta, &[0.0], &mut m, &mut v)]);
+            assert!(m[0] == 0.0 || m[0].is_normal(), "{:e}", m[0]);
+        }
+        assert_eq!(m, [0.0]);
+    }
 }

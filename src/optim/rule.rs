@@ -178,6 +178,8 @@ pub(super) trait Algorithm<const SCALARS: usize, const STATES: usize>: Copy {
                 let (theta, after) = rule.step(common.map(Lane), own.map(Lane), theta, g, before);
                 parameters[i] = theta.0;
                 for (state, Lane(value)) in state.iter_mut().zip(after) {
+                    // A mean of zeros decays into the subnormal numbers and, rounded to nearest, stays there: each step would cost
+                    // some processors a hundred cycles a number.
                     state[i] = value.normal_or_zero();
                 }
             }

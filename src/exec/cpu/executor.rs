@@ -12,7 +12,8 @@
 use std::ops::Range;
 
 use super::arena::Arena;
-use super::stage::{Batch, Buffers, Stage, largest};
+use super::buffers::Buffers;
+use super::stage::{Batch, Stage, largest};
 use super::team::Team;
 use crate::data::batches;
 use crate::exec::executor::{

@@ -4,6 +4,7 @@
 //! two and four threads give the same bits.
 
 mod arena;
+mod buffers;
 mod call;
 mod elementwise;
 mod executor;

@@ -133,10 +133,9 @@ impl Plan {
             },
             Work::Product { matmul, operands: [a, b], start, epilogue } => {
                 let mask = self.masks[number].and_then(|mask| self.zeros[mask.index()]);
-                let a = match (mask, self.zeros_left_out(*matmul, [*a, *b])) {
-                    (Some(mask), _) => First::Masked(self.tensor(*a, &rest), &nonzeros[mask]),
-                    (None, Some(number)) => First::Nonzeros(&nonzeros[number]),
-                    (None, None) => First::Dense(self.tensor(*a, &rest)),
+                let a = match self.zeros_left_out(*matmul, [*a, *b]).filter(|_| mask.is_none()) {
+                    Some(number) => First::Nonzeros(&nonzeros[number]),
+                    None => First::Dense(self.tensor(*a, &rest)),
                 };
                 let start = start.map(|start| rest.get(self.place(start)));
                 let b = Second {
@@ -144,7 +143,8 @@ impl Plan {
                     layout: self.layout(*b),
                     transposed: matmul.transpose_b,
                 };
-                let product = Product { matmul: *matmul, a, b, start };
+                let only = mask.map(|mask| &nonzeros[mask]);
+                let product = Product { matmul: *matmul, a, b, start, only };
                 let work = epilogue.as_ref().map(|program| elementwise::BoundProgram {
                     program,
                     plan: self,

@@ -293,30 +293,13 @@ mod tests {
                 let (rows, summands) = (rows.clone(), summands.clone());
                 Factors::Dense(Dense { values: &matrix, width: SIDE, transposed, rows, summands })
             };
-            let narrow = |work: AddBlock<'_, f32>| avx2.vectorize(Narrow(avx2, work));
-            let wide = |work: AddBlock<'_, f32>| avx512.vectorize(Wide(avx512, work));
+            let narrow = |work: AddBlock<'_, f32>| Simd::vectorize(avx2, work);
+            let wide = |work: AddBlock<'_, f32>| Simd::vectorize(avx512, work);
             let expected = sums(of_block(), narrow);
             assert!(expected == sums(of_block(), wide), "{zeros} {transposed}: listed");
             assert!(expected == sums(dense(), narrow), "{zeros} {transposed}: dense, AVX2");
             assert!(expected == sums(dense(), wide), "{zeros} {transposed}: dense, AVX-512");
             assert!(expected != sums(dense(), |_| {}), "nothing was added");
-        }
-    }
-
-    struct Narrow<'a>(V3, AddBlock<'a, f32>);
-    struct Wide<'a>(V4, AddBlock<'a, f32>);
-
-    impl pulp::NullaryFnOnce for Narrow<'_> {
-        type Output = ();
-        fn call(self) {
-            self.1.with_simd(self.0);
-        }
-    }
-
-    impl pulp::NullaryFnOnce for Wide<'_> {
-        type Output = ();
-        fn call(self) {
-            self.1.with_simd(self.0);
         }
     }
 }

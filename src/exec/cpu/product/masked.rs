@@ -1,8 +1,8 @@
 //! Products of which only some elements are needed: adjoints of what ReLU let through.
 //!
-//! C = A Bᵀ is computed where a matrix of C's extents, what ReLU left, is not zero; elsewhere it stays zero, but in blocks of few zeros. An element is then a
-//! dot product of two rows that lie in memory: no row of the other operand is a sum's neighbour, so the registers go
-//! along the summands, and B, which everybody else would have to transpose, is read as it lies.
+//! C = A Bᵀ is computed where a matrix of C's extents, what ReLU left, is not zero; elsewhere it stays zero, but in full
+//! blocks. An element is then a dot product of two rows that lie in memory: no row of the other operand is a sum's
+//! neighbour, so the registers go along the summands, and B, which everybody else would have to transpose, is read as it lies.
 //!
 //! A dot product runs over a panel's summands in [`LANES`] chains, one for each summand's number modulo that; the chains are added up
 //! in halves, and panel after panel to the sum. The order is the same whatever the vectors.
@@ -32,7 +32,7 @@ pub(super) fn add<T: Float>(
     only: &Nonzeros<T>,
     a: Tensor<'_, T>,
     b: Second<'_, T>,
-    (rows, columns): (Range<usize>, Range<usize>),
+    (rows, columns): (&Range<usize>, &Range<usize>),
     sums: &mut [T],
     stride: usize,
 ) {
@@ -207,28 +207,11 @@ mod tests {
             let (Some(avx2), Some(avx512)) = (V3::try_new(), V4::try_new()) else {
                 return eprintln!("skipped: this processor has not both");
             };
-            let (narrow, expected) = elements(summands, |work| avx2.vectorize(Narrow(avx2, work)));
-            let (wide, _) = elements(summands, |work| avx512.vectorize(Wide(avx512, work)));
+            let (narrow, expected) = elements(summands, |work| Simd::vectorize(avx2, work));
+            let (wide, _) = elements(summands, |work| Simd::vectorize(avx512, work));
             assert!(narrow.iter().zip(&wide).all(|(a, b)| a.to_bits() == b.to_bits()), "{summands}");
             assert!(narrow.iter().zip(&expected).all(|(a, b)| (a - b).abs() <= 1e-5), "{summands}");
             assert!(expected.iter().any(|&x| x.abs() > 0.1));
-        }
-    }
-
-    struct Narrow<'a>(V3, AddDots<'a, f32>);
-    struct Wide<'a>(V4, AddDots<'a, f32>);
-
-    impl pulp::NullaryFnOnce for Narrow<'_> {
-        type Output = ();
-        fn call(self) {
-            self.1.with_simd(self.0);
-        }
-    }
-
-    impl pulp::NullaryFnOnce for Wide<'_> {
-        type Output = ();
-        fn call(self) {
-            self.1.with_simd(self.0);
         }
     }
 }

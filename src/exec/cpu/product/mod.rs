@@ -7,7 +7,8 @@
 //! parameter whose gradient it is.
 //!
 //! Every element's sum is a chain of multiply-adds in the order of its summands, whatever the tiles, the vectors and the zeros:
-//! so all of these choices are free, and change no bit but the sign of a zero.
+//! so all of these choices are free, and change no bit but the sign of a zero. Products of which only some elements are needed
+//! ([`masked`]) have an order of their own.
 
 mod block;
 mod masked;
@@ -95,13 +96,11 @@ pub(super) fn run<T: Float>(product: &Product<'_, T>, target: Target<'_, &mut [T
             let stride = columns.len().next_multiple_of(GRAIN);
             let sums = &mut sums[..rows.len() * stride];
             begin(sums, stride, product.start.map(|start| &start[columns.clone()]));
-            match product.a {
-                First::Masked(a, only) => {
-                    masked::add(only, a, product.b, (rows.clone(), columns.clone()), sums, stride);
+            match (product.only, &product.a) {
+                (Some(only), First::Dense(a)) => {
+                    masked::add(only, *a, product.b, (&rows, &columns), sums, stride);
                 }
-                First::Dense(_) | First::Nonzeros(_) => {
-                    add_bands(product, (&rows, &columns), panel, sums, stride)
-                }
+                _ => add_bands(product, (&rows, &columns), panel, sums, stride),
             }
             // SAFETY: the tiles do not overlap: each has its own rows or its own columns.
             unsafe { target.put(Tile::new(sums, stride, rows, columns)) };
@@ -127,7 +126,7 @@ fn add_bands<T: Float>(
             let factors = match product.a {
                 First::Nonzeros(a) if transposed => Factors::ByColumn(a.block(band, row_band)),
                 First::Nonzeros(a) => Factors::ByRow(a.block(row_band, band)),
-                First::Dense(a) | First::Masked(a, _) => {
+                First::Dense(a) => {
                     let (rows, summands) = (piece(row_band, SIDE, m), summands.clone());
                     Factors::Dense(Dense { values: a.data, width: a.shape[1], transposed, rows, summands })
                 }

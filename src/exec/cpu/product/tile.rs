@@ -16,14 +16,14 @@ pub(in crate::exec::cpu) struct Product<'a, T> {
     pub b: Second<'a, T>,
     /// What each row's sums start from.
     pub start: Option<&'a [T]>,
+    /// Where elements of C are needed alone, where these are: then A is dense, and sums start from zero.
+    pub only: Option<&'a Nonzeros<T>>,
 }
 
 /// The first operand.
 pub(in crate::exec::cpu) enum First<'a, T> {
     Dense(Tensor<'a, T>),
     Nonzeros(&'a Nonzeros<T>),
-    /// Of a product whose elements are needed only where another matrix is not zero.
-    Masked(Tensor<'a, T>, &'a Nonzeros<T>),
 }
 
 /// The second operand.
@@ -42,7 +42,7 @@ impl<T: Float> Product<'_, T> {
     pub(super) fn extents(&self) -> Extents {
         let Self { matmul, a, b, .. } = self;
         let (rows, columns) = match a {
-            First::Dense(a) | First::Masked(a, _) => a.shape.rows_and_columns(),
+            First::Dense(a) => a.shape.rows_and_columns(),
             First::Nonzeros(a) => a.extents(),
         };
         let (m, k) = if matmul.transpose_a { (columns, rows) } else { (rows, columns) };
