@@ -30,6 +30,4 @@ pub struct Resident {
     pub node: NodeId,
     /// Where its elements begin in the arena.
     pub offset: usize,
-    /// Whether they lie in panels ([`Plan::misread`](super::Plan::misread)), not in rows.
-    pub in_panels: bool,
 }

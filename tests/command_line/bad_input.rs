@@ -104,7 +104,7 @@ fn large_images_take_what_their_plans_say_and_not_what_many_of_them_would() {
     let place = Workplace::new();
     write_data(&place.path("large"), [512, 512], 3, [20, 10]);
     let run = "exec \"$0\" mnist --data large --threads 1 --hidden 4 --epochs 1 --batch-size 4 --out";
-    let message = place.shell(&format!("ulimit -v 130000; {run} refused")).failed(
+    let message = place.shell(&format!("ulimit -v 110000; {run} refused")).failed(
         1,
         &[
             "262144-4-3 with batches of 4 images",

@@ -29,7 +29,7 @@ fn a_step_is_as_many_tasks_with_every_rule_and_one_moves_all_parameters() {
         let inputs = &training.inputs;
         let (mut residents, mut offset) = (Vec::new(), 0);
         for &node in [&inputs.parameters].into_iter().chain(&inputs.state).flatten() {
-            residents.push(Resident { node, offset, in_panels: false });
+            residents.push(Resident { node, offset });
             offset += training.graph[node].shape.size();
         }
         let outputs = [training.outputs.losses, training.outputs.logits];
@@ -66,7 +66,7 @@ fn storing_tasks(sizes: &[usize], momenta: &[f64], offsets: &[usize]) -> usize {
     let (_, _, theta, state) = &function.inputs;
     let nodes = theta.iter().chain(state).copied();
     let residents: Vec<Resident> =
-        nodes.zip(offsets).map(|(node, &offset)| Resident { node, offset, in_panels: false }).collect();
+        nodes.zip(offsets).map(|(node, &offset)| Resident { node, offset }).collect();
     let wanted =
         Wanted { stores: &function.stores, residents: &residents, reserved: 256, ..Wanted::default() };
     let plan = CudaPlan::new(&function.graph, wanted, Products::F32, device(0).tuning());

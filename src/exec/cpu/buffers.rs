@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::panels::PANEL;
 use super::zeros::Input;
 use crate::exec::Resident;
-use crate::graph::Shape;
+use crate::graph::{NodeId, Shape};
 
 /// Where the buffers lie in the arena, and how the parameters lie in them.
 #[derive(Clone, PartialEq, Debug)]
@@ -84,11 +84,15 @@ impl Buffers {
     /// Where the nodes of some parameters, or of their state, lie that are a buffer's.
     pub fn residents<'a>(&'a self, buffer: usize, nodes: &'a [Input]) -> impl Iterator<Item = Resident> + 'a {
         let start = self.place(buffer).start;
-        nodes.iter().zip(&self.parameters).map(move |(input, parameter)| Resident {
-            node: input.node,
-            offset: start + parameter.start,
-            in_panels: parameter.in_panels,
-        })
+        let parameters = nodes.iter().zip(&self.parameters);
+        parameters
+            .map(move |(input, parameter)| Resident { node: input.node, offset: start + parameter.start })
+    }
+
+    /// Which of the parameters' nodes, or of those of their state, lie in panels.
+    pub fn in_panels<'a>(&'a self, nodes: &'a [Input]) -> impl Iterator<Item = NodeId> + 'a {
+        let parameters = nodes.iter().zip(&self.parameters);
+        parameters.filter(|(_, parameter)| parameter.in_panels).map(|(input, _)| input.node)
     }
 
     /// Copies a buffer from the arena to the outside.

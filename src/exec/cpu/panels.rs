@@ -48,7 +48,7 @@ impl Layout {
     }
 }
 
-/// The nodes in panels that an instruction would take as rows, or an output shows. Nothing else may lie in panels.
+/// The inputs in panels that an instruction would take as rows, or store rows into, or an output shows.
 pub(super) fn misread(
     graph: &Graph,
     instructions: &[Instruction],
@@ -89,7 +89,8 @@ pub(super) fn misread(
         }
     }
     misread.retain(|node| in_panels[node.index()]);
-    misread
+    let input = |node| stores.iter().find(|store| store.value == node).map_or(node, |store| store.into);
+    misread.into_iter().map(input).collect()
 }
 
 /// The nodes of a program's size that it reads.

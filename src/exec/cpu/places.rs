@@ -28,7 +28,7 @@ pub(super) fn places(
             last_use[node.index()] = time;
         }
     }
-    for &Resident { node, offset, .. } in wanted.residents {
+    for &Resident { node, offset } in wanted.residents {
         places[node.index()] = Some(offset..offset + graph[node].shape.size());
         last_use[node.index()] = usize::MAX;
     }

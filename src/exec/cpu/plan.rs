@@ -48,26 +48,33 @@ impl Plan {
     /// The same with inputs that are mostly zero, (rows, columns), neither residents nor outputs. Their values are given as
     /// [`Nonzeros`](super::Nonzeros) and nowhere else, so nothing may read them but products, as their first operand.
     pub fn with_zeros(graph: &Graph, wanted: Wanted<'_>, mostly_zero: &[NodeId]) -> Self {
+        Self::laid_out(graph, wanted, mostly_zero, &[])
+    }
+
+    /// The same with residents that lie in panels, as far as [`Self::misread`] allows.
+    pub(super) fn laid_out(
+        graph: &Graph,
+        wanted: Wanted<'_>,
+        mostly_zero: &[NodeId],
+        in_panels: &[NodeId],
+    ) -> Self {
         let mut instructions = fuse::instructions(graph, wanted, true);
         instructions.iter_mut().for_each(start_from_addend);
         let LeftOut { zeros, masks } = zeros::left_out(graph, &instructions, mostly_zero);
         let (places, arena) = places::places(graph, &instructions, wanted, mostly_zero);
         let update = |instruction: &Instruction| Update::of(instruction.program()?, wanted.stores);
         let updates = instructions.iter().map(update).collect();
-        let mut in_panels = vec![false; graph.len()];
-        for resident in wanted.residents {
-            in_panels[resident.node.index()] = resident.in_panels;
-        }
-        for store in wanted.stores {
-            in_panels[store.value.index()] = in_panels[store.into.index()];
-        }
+        let stored =
+            wanted.stores.iter().filter(|store| in_panels.contains(&store.into)).map(|store| store.value);
+        let lie_so: Vec<NodeId> = stored.chain(in_panels.iter().copied()).collect();
+        let in_panels: Vec<bool> = graph.ids().map(|id| lie_so.contains(&id)).collect();
         let misread = panels::misread(graph, &instructions, wanted.outputs, wanted.stores, &in_panels);
         Self { graph: graph.clone(), instructions, updates, places, arena, in_panels, misread, zeros, masks }
     }
 
-    /// The residents in panels, and what is stored into them, that some instruction would take as rows: the plan must not run.
-    /// Empty where second operands of products, sums of rows, and updates of parameters alone are in panels.
-    pub fn misread(&self) -> &[NodeId] {
+    /// The residents in panels that some instruction would take as rows, or store rows into: with such the plan must not run.
+    /// There are none where second operands of products, sums of rows, and updates of parameters alone are in panels.
+    pub(super) fn misread(&self) -> &[NodeId] {
         &self.misread
     }
 

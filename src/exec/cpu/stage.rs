@@ -8,9 +8,9 @@ use super::prefetch::prefetch;
 use super::vectorized;
 use super::zeros::{self, Input, Rewritten, Sparse};
 use crate::data::Gather;
+use crate::exec::Wanted;
 use crate::exec::executor::Step;
-use crate::exec::{Resident, Wanted};
-use crate::graph::{NodeId, Shape};
+use crate::graph::NodeId;
 use crate::ops::{Draw, Tree};
 
 /// A step on batches of one size, planned.
@@ -123,30 +123,27 @@ impl Stage {
             Some(sparse) => (Slot::Sparse(sparse), Some(sparse.deviations)),
             None => (Slot::Dense(inputs.examples.node), None),
         };
+        let shapes = inputs.parameters.iter();
         let shapes =
-            inputs.parameters.iter().map(|input| (graph[input.node].shape.clone(), input.transposed));
-        let shapes: Vec<(Shape, bool)> = shapes.collect();
+            shapes.map(|input| (graph[input.node].shape.clone(), input.transposed)).collect::<Vec<_>>();
         let mut buffers = Buffers::of(&shapes, buffers, like);
         let lists: Vec<&Vec<Input>> = std::iter::once(&inputs.parameters).chain(&inputs.state).collect();
         let plan = loop {
-            let of_list =
-                |(buffer, nodes): (usize, &&Vec<Input>)| buffers.residents(buffer, nodes).collect::<Vec<_>>();
-            let residents: Vec<Resident> = lists.iter().enumerate().flat_map(of_list).collect();
+            let numbered = || lists.iter().enumerate();
+            let residents =
+                numbered().flat_map(|(buffer, nodes)| buffers.residents(buffer, nodes)).collect::<Vec<_>>();
+            let in_panels = lists.iter().flat_map(|nodes| buffers.in_panels(nodes)).collect::<Vec<_>>();
             let wanted = Wanted {
                 outputs: &[losses, logits],
                 stores: &stores,
                 residents: &residents,
                 reserved: buffers.reserved(),
             };
-            let plan = Plan::with_zeros(&graph, wanted, mostly_zero.as_slice());
+            let plan = Plan::laid_out(&graph, wanted, mostly_zero.as_slice(), &in_panels);
             // What some instruction takes as rows must lie so, with all that belongs to the parameter.
-            let is_misread = |input: &Input| {
-                let stored = stores.iter().filter(|store| store.into == input.node).map(|store| store.value);
-                stored.chain([input.node]).any(|node| plan.misread().contains(&node))
-            };
-            let misread =
-                (0..shapes.len()).filter(|&number| lists.iter().any(|list| is_misread(&list[number])));
-            let misread: Vec<usize> = misread.collect();
+            let is_misread =
+                |&number: &usize| lists.iter().any(|nodes| plan.misread().contains(&nodes[number].node));
+            let misread: Vec<usize> = (0..shapes.len()).filter(is_misread).collect();
             if misread.is_empty() {
                 break plan;
             }

@@ -97,7 +97,7 @@ impl Stage {
         let mut residents = Vec::new();
         let mut place = |nodes: &[NodeId], mut offset: usize| {
             for node in nodes {
-                residents.push(Resident { node: *node, offset, in_panels: false });
+                residents.push(Resident { node: *node, offset });
                 offset += size(node);
             }
             offset

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::autodiff::vjp;
 use crate::data::{Normalisation, Split};
-use crate::exec::executor::Step;
+use crate::exec::Interpreter;
+use crate::exec::executor::{Inputs, Outputs, Step};
 use crate::nn::{Activation, Model, Sequential, perceptron};
-use crate::ops::GraphError;
+use crate::ops::{Builder, GraphError};
 use crate::optim::{Adam, Optimizer, Sgd};
 use crate::random::{Purpose, below, chacha};
 use crate::step;
@@ -180,4 +182,50 @@ fn an_epoch_ends_early_when_it_is_told_to_and_goes_on_from_there() {
     assert_eq!(run(2), (2, 16, Ended::Early));
     assert_eq!(run(3), (3, 20, Ended::Whole), "told so after the last step");
     assert_eq!(run(9), (3, 20, Ended::Whole));
+}
+
+/// A step whose logits are products with a matrix, and the sums of its squares besides: which reads it as no product does.
+fn squares_too(batch: usize) -> Result<Step, GraphError> {
+    let builder = Builder::new();
+    let (examples, labels) = (builder.input("images", [batch, 5]), builder.input("labels", [batch]));
+    let weights = builder.input("weights", [200, 5]);
+    let logits = examples.matmul_nt(weights) + (weights * weights).sum_axes(&[1]);
+    let losses = logits.softmax_cross_entropy(labels);
+    let gradient = vjp(losses.mean(), builder.constant(1.0), &[weights]).get(weights);
+    builder.store(weights - 0.5 * gradient, weights);
+    let (parameters, scalars, state) = (vec![weights], Vec::new(), Vec::new());
+    builder.finish(Inputs { examples, labels, scalars, parameters, state }, Outputs { losses, logits })
+}
+
+#[test]
+fn a_parameter_that_something_reads_as_rows_lies_in_rows() {
+    let lies_in_panels = |executor: &CpuExecutor| executor.passes[0].stages[0].plan.in_panels.contains(&true);
+    let mut usual = executor();
+    evaluation(&mut usual, &perceptron(&[5, 200, 10], Activation::Relu, 0.0), (6, None), None);
+    assert!(lies_in_panels(&usual));
+
+    let mut executor = executor();
+    let pass = executor.prepare(Pass { step: &squares_too, count: 6, batch: Some(6), seed: 0 }).unwrap();
+    assert!(!lies_in_panels(&executor));
+    let examples = examples(images(6, 5));
+    executor.load(pass, examples.clone()).unwrap();
+    let weights: Vec<f32> = (0..1000).map(|i| (i * 7919 % 1009) as f32 / 1009.0 - 0.5).collect();
+    executor.write(0, &weights).unwrap();
+    executor
+        .run(pass, Some(Epoch { order: &[0, 1, 2, 3, 4, 5], scalars: &[], updates: 0 }), &mut |_| true)
+        .unwrap();
+    let mut found = vec![0.0; 1000];
+    executor.read(0, &mut found).unwrap();
+
+    let step = squares_too(6).unwrap();
+    let (mut batch, mut labels) = (vec![0.0; 30], vec![0.0; 6]);
+    examples.gather().batch(0, &[0, 1, 2, 3, 4, 5], &mut batch, &mut labels);
+    let mut values = Interpreter::<f32>::new(&step.graph);
+    values.set(step.inputs.examples, &batch);
+    values.set(step.inputs.labels, &labels);
+    values.set(step.inputs.parameters[0], &weights);
+    values.run(0..step.graph.len(), Draw::default());
+    let expected = values.get(step.stores[0].value);
+    assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-5));
+    assert!(found.iter().zip(&weights).any(|(a, b)| (a - b).abs() > 1e-3), "nothing moved");
 }
