@@ -40,7 +40,10 @@ pub fn interrupted() -> bool {
 /// What computes, and why.
 pub fn device_line(choice: &Choice, options: &Options) -> String {
     let what = match &choice.hardware {
-        Hardware::Cpu => format!("cpu with {}", count(options.threads, "thread")),
+        Hardware::Cpu(bf16) => {
+            let products = bf16.map_or(String::new(), |unit| format!(", products in bf16 by {}", unit.name()));
+            format!("cpu with {}{products}", count(options.threads, "thread"))
+        }
         Hardware::Cuda(device) => {
             let plan =
                 if options.plan == LaunchPlan::Launches { "one kernel at a time" } else { "captured graphs" };

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::options::{DeviceChoice as Asked, LaunchPlan, Options, Precision};
 use super::{TrainError, options::OptionError};
+use crate::exec::Bf16Unit;
 use crate::exec::cuda::{CudaError, Device, Factor, Launching, Products, driver};
 
 /// What a run computes on.
 #[derive(Clone)]
 pub enum Hardware {
-    /// The processor.
-    Cpu,
+    /// The processor, and what computes its products if they are in bfloat16.
+    Cpu(Option<Bf16Unit>),
     /// An open CUDA device.
     Cuda(Arc<Device>),
 }
@@ -39,7 +40,11 @@ impl Choice {
             Ok(Hardware::Cuda(Arc::new(device)))
         };
         match options.device {
-            Asked::Cpu => Ok(Self { hardware: Hardware::Cpu, why: "as asked for".into() }),
+            Asked::Cpu => {
+                let refused = |lacks: String| OptionError::new("--precision", options.precision.name(), lacks);
+                let bf16 = bf16_unit(options.precision).map_err(refused)?;
+                Ok(Self { hardware: Hardware::Cpu(bf16), why: "as asked for".into() })
+            }
             Asked::Cuda(ordinal) => match open(ordinal) {
                 Ok(hardware) => Ok(Self { hardware, why: "as asked for".into() }),
                 Err(source) => Err(TrainError::Unusable { asked: options.device.to_string(), source }),
@@ -54,7 +59,7 @@ impl Choice {
     /// The device as options name it.
     pub fn device(&self) -> Asked {
         match &self.hardware {
-            Hardware::Cpu => Asked::Cpu,
+            Hardware::Cpu(_) => Asked::Cpu,
             Hardware::Cuda(device) => Asked::Cuda(device.ordinal()),
         }
     }
@@ -72,18 +77,32 @@ pub fn first<T>(open: impl Fn(usize) -> Result<T, CudaError>) -> Result<T, CudaE
 
 /// The processor, where nobody asked for a device, if it can do what the options ask.
 fn on_cpu(options: &Options, why_not: &CudaError) -> Result<Choice, TrainError> {
-    let refused = |option, value: &str| {
-        let rule = format!("needs CUDA, and {}; see cotangent doctor", why_not.reason());
-        Err(OptionError::new(option, value, rule).into())
-    };
-    match (options.precision, options.plan) {
-        (Precision::F32, LaunchPlan::Auto) => {
-            let why = format!("chosen automatically: {}", why_not.reason());
-            Ok(Choice { hardware: Hardware::Cpu, why })
+    let no_cuda = why_not.reason();
+    let refused = |option, value: &str, rule| Err(OptionError::new(option, value, rule).into());
+    if options.plan != LaunchPlan::Auto {
+        let rule = format!("needs CUDA, and {no_cuda}; see cotangent doctor");
+        return refused("--plan", options.plan.name(), rule);
+    }
+    match bf16_unit(options.precision) {
+        Ok(bf16) => {
+            let why = format!("chosen automatically: {no_cuda}");
+            Ok(Choice { hardware: Hardware::Cpu(bf16), why })
         }
-        (Precision::F32, LaunchPlan::Graph) => refused("--plan", "graph"),
-        (Precision::F32, LaunchPlan::Launches) => refused("--plan", "launches"),
-        (precision, _) => refused("--precision", precision.name()),
+        Err(lacks) => {
+            let rule = format!("{lacks}; CUDA could do it, but {no_cuda}: see cotangent doctor");
+            refused("--precision", options.precision.name(), rule)
+        }
+    }
+}
+
+/// What computes a precision's products on the processor, if they are in bfloat16; or what is missing.
+fn bf16_unit(precision: Precision) -> Result<Option<Bf16Unit>, String> {
+    match precision {
+        Precision::F32 | Precision::Tf32 => Ok(None),
+        Precision::Bf16 => match Bf16Unit::of_machine() {
+            Some(unit) => Ok(Some(unit)),
+            None => Err("this processor has neither AMX nor AVX-512 BF16: use f32".into()),
+        },
     }
 }
 

@@ -67,9 +67,9 @@ impl Setup {
         let model = options.model(data.train.pixels(), data.classes);
         memory::check_size(&model, options, counts)?;
         let (executor, device): (Box<dyn Executor>, _) = match &choice.hardware {
-            Hardware::Cpu => {
+            Hardware::Cpu(bf16) => {
                 let team = Team::new(threads).map_err(|source| TrainError::Threads { threads, source })?;
-                (Box::new(CpuExecutor::new(team)), None)
+                (Box::new(CpuExecutor::new(team).in_bf16(*bf16)), None)
             }
             Hardware::Cuda(device) => {
                 let mode = CudaMode {
@@ -107,7 +107,7 @@ impl Setup {
         // Before images are held out, which takes memory already.
         let plans = Self::plan(&options, &data, choice, shared, options.threads)?;
         let card = match &choice.hardware {
-            Hardware::Cpu => None,
+            Hardware::Cpu(_) => None,
             Hardware::Cuda(device) => {
                 Some(format!("{}, compute capability {}", device.name(), device.capability()))
             }

@@ -14,8 +14,8 @@ pub struct Arena<T> {
     size: usize,
 }
 
-/// The most places that are lent for writing at once: the results of a program.
-const MAX_LENT: usize = MOST_RESULTS;
+/// The most places that are lent for writing at once: the results of a program, and memory to work in.
+const MAX_LENT: usize = MOST_RESULTS + 1;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;

@@ -12,6 +12,7 @@
 use std::ops::Range;
 
 use super::arena::Arena;
+use super::bf16::Bf16Unit;
 use super::buffers::Buffers;
 use super::stage::{Batch, Stage, largest};
 use super::team::Team;
@@ -34,6 +35,7 @@ const ADDED_UP: usize = 500;
 /// The processor's threads at work.
 pub struct CpuExecutor {
     team: Team,
+    bf16: Option<Bf16Unit>,
     passes: Vec<PreparedPass>,
     /// None before it is first needed.
     arena: Option<Arena<f32>>,
@@ -63,7 +65,13 @@ struct Done<'a> {
 impl CpuExecutor {
     /// An executor whose work runs on the team.
     pub fn new(team: Team) -> Self {
-        Self { team, passes: Vec::new(), arena: None }
+        Self { team, bf16: None, passes: Vec::new(), arena: None }
+    }
+
+    /// The same with products of operands that are rounded to bfloat16, if there is a unit to compute them; sums, and everything
+    /// else, are float32.
+    pub fn in_bf16(self, unit: Option<Bf16Unit>) -> Self {
+        Self { bf16: unit, ..self }
     }
 
     /// The threads, for other work between passes.
@@ -114,7 +122,7 @@ impl CpuExecutor {
         mut done: impl FnMut(Done<'_>) -> bool,
     ) -> Option<usize> {
         self.arena();
-        let Self { team, passes, arena: Some(arena) } = self else { return None };
+        let Self { team, passes, arena: Some(arena), .. } = self else { return None };
         let PreparedPass { stages, batch: size, count, seed, examples: Some(examples), spare } =
             &mut passes[pass.0]
         else {
@@ -193,7 +201,7 @@ impl Executor for CpuExecutor {
         let buffers = self.passes.first().map(|pass| &pass.stages[0].buffers);
         let stage = |step: Step, batch: usize| {
             let count = buffers.map_or(1 + step.inputs.state.len(), |buffers| buffers.count);
-            Stage::new(&step, batch, count, buffers)
+            Stage::new(&step, batch, count, buffers, self.bf16)
         };
         let bytes = |stage: &Stage| {
             let values = (stage.plan.arena() - stage.buffers.reserved()) * size_of::<f32>();

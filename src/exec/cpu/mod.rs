@@ -4,6 +4,7 @@
 //! two and four threads give the same bits.
 
 mod arena;
+mod bf16;
 mod buffers;
 mod call;
 mod elementwise;
@@ -23,6 +24,7 @@ mod vectorized;
 mod zeros;
 
 pub use arena::Arena;
+pub use bf16::Bf16Unit;
 pub use executor::CpuExecutor;
 pub use interpreter::Interpreter;
 pub use nonzeros::{ListSize, Lists, Nonzeros};

@@ -12,7 +12,7 @@ use crate::graph::NodeId;
 use crate::ops::Graph;
 
 /// Places begin at multiples of this many elements: 64 bytes in float32, a cache line.
-const ALIGNMENT: usize = 16;
+pub(super) const ALIGNMENT: usize = 16;
 
 /// A place for every value, and the size of the arena. Inputs that are mostly zero have none.
 pub(super) fn places(

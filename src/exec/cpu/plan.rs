@@ -6,8 +6,9 @@
 
 use std::ops::Range;
 
+use super::bf16::Bf16Unit;
 use super::panels::{self, Layout};
-use super::places;
+use super::{places, product};
 use super::zeros::{self, LeftOut};
 use crate::exec::instruction::{Instruction, Load, Program, ProgramStep, Source, Work};
 use crate::exec::update::Update;
@@ -33,6 +34,10 @@ pub struct Plan {
     /// For each instruction the node with such a number, if it is a product of which only the elements are needed where that node's
     /// are not zero.
     pub(super) masks: Vec<Option<NodeId>>,
+    /// What computes products, if they are of operands rounded to bfloat16: then no zeros are left out.
+    pub(super) bf16: Option<Bf16Unit>,
+    /// Where products pack their operands then.
+    pub(super) workspace: Range<usize>,
 }
 
 impl Plan {
@@ -48,20 +53,34 @@ impl Plan {
     /// The same with inputs that are mostly zero, (rows, columns), neither residents nor outputs. Their values are given as
     /// [`Nonzeros`](super::Nonzeros) and nowhere else, so nothing may read them but products, as their first operand.
     pub fn with_zeros(graph: &Graph, wanted: Wanted<'_>, mostly_zero: &[NodeId]) -> Self {
-        Self::laid_out(graph, wanted, mostly_zero, &[])
+        Self::laid_out(graph, wanted, mostly_zero, &[], None)
     }
 
-    /// The same with residents that lie in panels, as far as [`Self::misread`] allows.
+    /// The same with residents that lie in panels, as far as [`Self::misread`] allows, or with products in bfloat16, which have neither
+    /// these nor inputs that are mostly zero.
     pub(super) fn laid_out(
         graph: &Graph,
         wanted: Wanted<'_>,
         mostly_zero: &[NodeId],
         in_panels: &[NodeId],
+        bf16: Option<Bf16Unit>,
     ) -> Self {
+        assert!(bf16.is_none() || mostly_zero.is_empty() && in_panels.is_empty(), "bfloat16 is dense, in rows");
         let mut instructions = fuse::instructions(graph, wanted, true);
         instructions.iter_mut().for_each(start_from_addend);
-        let LeftOut { zeros, masks } = zeros::left_out(graph, &instructions, mostly_zero);
-        let (places, arena) = places::places(graph, &instructions, wanted, mostly_zero);
+        let LeftOut { zeros, masks } = match bf16 {
+            None => zeros::left_out(graph, &instructions, mostly_zero),
+            Some(_) => LeftOut { zeros: vec![None; graph.len()], masks: vec![None; instructions.len()] },
+        };
+        let (places, values) = places::places(graph, &instructions, wanted, mostly_zero);
+        let workspace = |instruction: &Instruction| match instruction.work {
+            Work::Product { matmul, operands: [a, b], .. } if bf16.is_some() => {
+                product::workspace(matmul.extents(&graph[a].shape, &graph[b].shape))
+            }
+            _ => 0,
+        };
+        let values = values.next_multiple_of(places::ALIGNMENT);
+        let workspace = values..values + instructions.iter().map(workspace).max().unwrap_or(0);
         let update = |instruction: &Instruction| Update::of(instruction.program()?, wanted.stores);
         let updates = instructions.iter().map(update).collect();
         let stored =
@@ -69,7 +88,19 @@ impl Plan {
         let lie_so: Vec<NodeId> = stored.chain(in_panels.iter().copied()).collect();
         let in_panels: Vec<bool> = graph.ids().map(|id| lie_so.contains(&id)).collect();
         let misread = panels::misread(graph, &instructions, wanted.outputs, wanted.stores, &in_panels);
-        Self { graph: graph.clone(), instructions, updates, places, arena, in_panels, misread, zeros, masks }
+        Self {
+            graph: graph.clone(),
+            instructions,
+            updates,
+            places,
+            arena: workspace.end,
+            in_panels,
+            misread,
+            zeros,
+            masks,
+            bf16,
+            workspace,
+        }
     }
 
     /// The residents in panels that some instruction would take as rows, or store rows into: with such the plan must not run.

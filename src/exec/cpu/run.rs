@@ -58,7 +58,7 @@ impl Plan {
     pub fn scratch(&self) -> usize {
         let of = |instruction: &Instruction| match instruction.work {
             Work::Product { matmul, operands: [a, b], .. } => {
-                product::scratch(matmul.extents(self.shape(a), self.shape(b)))
+                product::scratch(matmul.extents(self.shape(a), self.shape(b)), self.bf16)
             }
             _ => 0,
         };
@@ -116,11 +116,12 @@ impl Plan {
             let operands = (self.tensor(logits, &rest), self.tensor(labels, &rest));
             return cross_entropy(operands, T::of(scale), losses, gradients);
         }
-        let mut places: [Range<usize>; MOST_RESULTS] = Default::default();
+        let mut places: [Range<usize>; MOST_RESULTS + 1] = Default::default();
         for (place, node) in places.iter_mut().zip(self.instructions[number].writes()) {
             *place = self.place(node);
         }
-        let (rest, results) = arena.lend(places);
+        places[MOST_RESULTS] = self.workspace.clone();
+        let (rest, [results @ .., workspace]) = arena.lend(places);
         let update = self.updates[number].as_ref();
         match work {
             Work::Operation => self.run_operation(*output, &rest, draw, first(results)),
@@ -151,22 +152,21 @@ impl Plan {
                     rest: &rest,
                     stores: *stores,
                 });
-                match (work, update) {
-                    (Some(work), _) if *stores => {
+                let mut run = |target: Target<'_, &mut [T], T>| match self.bf16 {
+                    None => product::run(&product, target),
+                    Some(unit) => product::run_rounded(&product, unit, workspace, target),
+                };
+                match work {
+                    Some(work) if *stores => {
                         let consume: &Consume<'_, T> = &|tile, results| match update {
                             Some(update) => self.update_tile(update, &rest, tile, results),
                             None => work.run_tile_into(tile, results),
                         };
                         let in_panels = self.in_panels[output.index()];
-                        product::run(
-                            &product,
-                            Target::Others { matrices: some(results), in_panels, consume },
-                        );
+                        run(Target::Others { matrices: some(results), in_panels, consume });
                     }
-                    (Some(work), _) => {
-                        product::run(&product, Target::Memory(first(results), &|tile| work.run_tile(tile)));
-                    }
-                    (None, _) => product::run(&product, Target::Memory(first(results), &|_| {})),
+                    Some(work) => run(Target::Memory(first(results), &|tile| work.run_tile(tile))),
+                    None => run(Target::Memory(first(results), &|_| {})),
                 }
             }
             Work::CrossEntropy { .. } => {} // above

@@ -1,10 +1,12 @@
 //! A step on batches of one size, planned for the processor, and the batches that it runs on.
 
 use super::arena::Arena;
+use super::bf16::Bf16Unit;
 use super::buffers::Buffers;
 use super::nonzeros::{ListSize, Lists, Nonzeros};
 use super::plan::Plan;
 use super::prefetch::prefetch;
+use super::team::{TASK, pieces_beside};
 use super::vectorized;
 use super::zeros::{self, Input, Rewritten, Sparse};
 use crate::data::Gather;
@@ -66,13 +68,14 @@ impl Batch {
         match &mut self.values {
             Values::Sparse(nonzeros) => nonzeros.fill_beside(write(gather.deviations(), step, indices), work),
             Values::Dense(values) => {
-                let row = values.len() / self.labels.len().max(1);
+                let row = (values.len() / self.labels.len().max(1)).max(1);
                 let write = write(*gather, step, indices);
-                values
-                    .chunks_exact_mut(row.max(1))
-                    .enumerate()
-                    .for_each(|(position, out)| write(position, out));
-                work()
+                let rows = (TASK / row).max(1);
+                pieces_beside(values, rows * row, |task, piece| {
+                    for (out, position) in piece.chunks_exact_mut(row).zip(task * rows..) {
+                        write(position, out);
+                    }
+                }, work)
             }
         }
     }
@@ -107,11 +110,20 @@ fn write(gather: Gather<'_>, step: u64, indices: &[u32]) -> impl Fn(usize, &mut 
 
 impl Stage {
     /// Plans a step on so many examples, with so many buffers, whose parameters lie as those of another stage, if there is one.
-    pub fn new(step: &Step, batch: usize, buffers: usize, like: Option<&Buffers>) -> Self {
+    /// Products are in bfloat16 if there is a unit for them; then the graph stays as it is.
+    pub fn new(
+        step: &Step,
+        batch: usize,
+        buffers: usize,
+        like: Option<&Buffers>,
+        bf16: Option<Bf16Unit>,
+    ) -> Self {
         let inputs = step.inputs.clone().leaves();
         let outputs = [step.outputs.losses, step.outputs.logits];
-        let Rewritten { graph, inputs, outputs, stores, sparse } =
-            zeros::rewrite(&step.graph, &inputs, &outputs, &step.stores, step.inputs.examples);
+        let Rewritten { graph, inputs, outputs, stores, sparse } = match bf16 {
+            None => zeros::rewrite(&step.graph, &inputs, &outputs, &step.stores, step.inputs.examples),
+            Some(_) => Rewritten::unchanged(&step.graph, &inputs, &outputs, &step.stores),
+        };
         let mut inputs = inputs.into_iter();
         let inputs =
             step.inputs.clone().map(&mut |node| inputs.next().unwrap_or(Input { node, transposed: false }));
@@ -139,7 +151,7 @@ impl Stage {
                 residents: &residents,
                 reserved: buffers.reserved(),
             };
-            let plan = Plan::laid_out(&graph, wanted, mostly_zero.as_slice(), &in_panels);
+            let plan = Plan::laid_out(&graph, wanted, mostly_zero.as_slice(), &in_panels, bf16);
             // What some instruction takes as rows must lie so, with all that belongs to the parameter.
             let is_misread =
                 |&number: &usize| lists.iter().any(|nodes| plan.misread().contains(&nodes[number].node));

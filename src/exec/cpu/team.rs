@@ -165,6 +165,18 @@ pub(super) fn beside<R>(count: usize, task: &Task<'_>, work: impl FnOnce() -> R)
     result
 }
 
+/// As [`beside`], for pieces of `size` elements, the last perhaps smaller: each gets its number and itself.
+pub(super) fn pieces_beside<T: Send, R>(
+    data: &mut [T],
+    size: usize,
+    task: impl Fn(usize, &mut [T]) + Sync,
+    work: impl FnOnce() -> R,
+) -> R {
+    let pieces = Pieces::of(data, size);
+    // SAFETY: each task has a piece of its own, and the slice is borrowed until all are done.
+    beside(pieces.count(), &|number| task(number, unsafe { pieces.piece(number) }), work)
+}
+
 /// As [`for_each`], for pieces of `size` elements, the last perhaps smaller: each gets its number and itself.
 pub(super) fn for_each_piece<T: Send>(data: &mut [T], size: usize, task: impl Fn(usize, &mut [T]) + Sync) {
     for_each_piece_of([data], size, |number, [piece]| task(number, piece));

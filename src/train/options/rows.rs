@@ -109,16 +109,12 @@ options! {
         default: DeviceChoice::Auto,
         decides: Decides::Rounding, // each kind sums in an order of its own
     }
-    /// Number format of matrix products: f32, or bf16 on CUDA with float32 weights
+    /// Number format of matrix products: f32, or bf16 with float32 sums and weights, on CUDA or a processor with AMX or
+    /// AVX-512 BF16
     precision: Precision {
         value: "NAME",
         default: Precision::F32,
-        check: |&precision, options| {
-            let rule = "has no kernels yet: use f32, or bf16 on CUDA";
-            met(precision != Precision::Tf32, precision, rule)?;
-            let is_met = options.device != DeviceChoice::Cpu || precision == Precision::F32;
-            met(is_met, precision, "needs CUDA: the CPU computes in f32")
-        },
+        check: |&precision, _| met(precision != Precision::Tf32, precision, "has no kernels yet: use f32 or bf16"),
     }
     /// How a step reaches a CUDA device: auto, graph (captured once) or launches (one kernel at a
     /// time, to name a culprit)

@@ -32,7 +32,6 @@ fn what_makes_no_sense_is_refused_with_option_value_and_rule() {
         change(&mut choices);
         choices.resolve(OptimizerName::Adam).unwrap_err().to_string()
     };
-    assert!(on_cpu(|c| c.precision = Some(Precision::Bf16)).contains("needs CUDA"));
     assert!(on_cpu(|c| c.plan = Some(LaunchPlan::Launches)).starts_with("--plan launches: is for CUDA"));
     assert!(refused(|c| c.precision = Some(Precision::Tf32)).contains("has no kernels yet"));
 }
@@ -181,8 +180,8 @@ fn what_is_said_anew_takes_the_place_of_what_held_and_is_checked_with_it() {
     let threads = Choices { threads: Some(5), ..Choices::default() };
     assert_eq!(options.clone().with(threads).unwrap(), Options { threads: 5, ..options.clone() });
     let device = Choices { device: Some("cpu".into()), ..Choices::default() };
-    let error = Options { precision: Precision::Bf16, ..options }.with(device).unwrap_err().to_string();
-    assert_eq!(error, "--precision bf16: needs CUDA: the CPU computes in f32");
+    let error = Options { plan: LaunchPlan::Graph, ..options }.with(device).unwrap_err().to_string();
+    assert_eq!(error, "--plan graph: is for CUDA: leave it out on the CPU");
 }
 
 #[test]

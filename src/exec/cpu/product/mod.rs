@@ -12,14 +12,17 @@
 
 mod block;
 mod masked;
+mod rounded;
 mod second;
 mod tile;
 
 pub(super) use masked::can_mask;
+pub(super) use rounded::workspace;
 pub(super) use tile::{Consume, First, Product, Second, Target, Tile};
 
 use std::ops::Range;
 
+use super::bf16::Bf16Unit;
 use super::nonzeros::SIDE;
 use super::panels::{Layout, PANEL};
 use super::scratch;
@@ -45,6 +48,8 @@ struct Tiling {
     m: usize,
     n: usize,
     height: usize,
+    /// Rows and columns in memory are multiples of these.
+    grain: [usize; 2],
 }
 
 impl Tiling {
@@ -56,7 +61,7 @@ impl Tiling {
         while height > SIDE && m.div_ceil(height) * across < least {
             height /= 2;
         }
-        Self { m, n, height }
+        Self { m, n, height, grain: [1, GRAIN] }
     }
 
     fn count(self) -> usize {
@@ -71,41 +76,81 @@ impl Tiling {
 
     /// The elements that the sums of a tile take.
     fn sums(self) -> usize {
-        self.height.min(self.m) * self.n.min(PANEL).next_multiple_of(GRAIN)
+        self.height.min(self.m).next_multiple_of(self.grain[0]) * self.n.min(PANEL).next_multiple_of(self.grain[1])
     }
+
+    /// Has `add` compute each tile's sums, from what each row starts from on, and puts the tile away. A tile gets so much
+    /// more scratch.
+    fn for_each_tile<T: Float>(
+        self,
+        start: Option<&[T]>,
+        more: usize,
+        target: Target<'_, &mut [T], T>,
+        add: impl Fn(Sums<'_, T>, &mut [T]) + Sync,
+    ) {
+        let Self { m, n, grain, .. } = self;
+        let target =
+            target.map(|memory, in_panels| Matrix::new(memory, Layout { rows: m, columns: n, in_panels }));
+        for_each(if m * n == 0 { 0 } else { self.count() }, |number| {
+            let (rows, columns) = self.tile(number);
+            scratch::with(more + self.sums(), |memory| {
+                let (more, sums) = memory.split_at_mut(more);
+                let stride = columns.len().next_multiple_of(grain[1]);
+                let sums = &mut sums[..rows.len().next_multiple_of(grain[0]) * stride];
+                let start = start.map(|start| &start[columns.clone()]);
+                add(Sums { memory: sums, stride, rows: rows.clone(), columns: columns.clone(), start }, more);
+                // SAFETY: the tiles do not overlap: each has its own rows or its own columns.
+                unsafe { target.put(Tile::new(sums, stride, rows, columns)) };
+            });
+        });
+    }
+}
+
+/// The sums of a tile, to be computed.
+struct Sums<'a, T> {
+    memory: &'a mut [T],
+    /// From row to row.
+    stride: usize,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    /// What each row's start from, if not from zero.
+    start: Option<&'a [T]>,
 }
 
 /// Elements of a panel in scratch.
 const PANEL_SIZE: usize = SIDE * PANEL;
 
 /// The most elements of scratch that a thread takes for a product.
-pub(super) fn scratch(extents: Extents) -> usize {
-    PANEL_SIZE + Tiling::of(extents, true).sums()
+pub(super) fn scratch(extents: Extents, unit: Option<Bf16Unit>) -> usize {
+    match unit {
+        Some(_) => rounded::tiling(extents).sums(),
+        None => PANEL_SIZE + Tiling::of(extents, true).sums(),
+    }
 }
 
 /// Computes the product.
 pub(super) fn run<T: Float>(product: &Product<'_, T>, target: Target<'_, &mut [T], T>) {
-    let Extents { m, n, k } = product.extents();
-    let tiling = Tiling::of(Extents { m, n, k }, product.copies());
-    let target =
-        target.map(|memory, in_panels| Matrix::new(memory, Layout { rows: m, columns: n, in_panels }));
-    for_each(if m * n == 0 { 0 } else { tiling.count() }, |number| {
-        let (rows, columns) = tiling.tile(number);
-        scratch::with(PANEL_SIZE + tiling.sums(), |memory| {
-            let (panel, sums) = memory.split_at_mut(PANEL_SIZE);
-            let stride = columns.len().next_multiple_of(GRAIN);
-            let sums = &mut sums[..rows.len() * stride];
-            begin(sums, stride, product.start.map(|start| &start[columns.clone()]));
-            match (product.only, &product.a) {
-                (Some(only), First::Dense(a)) => {
-                    masked::add(only, *a, product.b, (&rows, &columns), sums, stride);
-                }
-                _ => add_bands(product, (&rows, &columns), panel, sums, stride),
+    let tiling = Tiling::of(product.extents(), product.copies());
+    tiling.for_each_tile(product.start, PANEL_SIZE, target, |sums, panel| {
+        let Sums { memory: sums, stride, rows, columns, start } = sums;
+        begin(sums, stride, start);
+        match (product.only, &product.a) {
+            (Some(only), First::Dense(a)) => {
+                masked::add(only, *a, product.b, (&rows, &columns), sums, stride);
             }
-            // SAFETY: the tiles do not overlap: each has its own rows or its own columns.
-            unsafe { target.put(Tile::new(sums, stride, rows, columns)) };
-        });
+            _ => add_bands(product, (&rows, &columns), panel, sums, stride),
+        }
     });
+}
+
+/// Computes the product of dense operands, both rounded to bfloat16, as a unit does. The memory is [`workspace`].
+pub(super) fn run_rounded<T: Float>(
+    product: &Product<'_, T>,
+    unit: Bf16Unit,
+    memory: &mut [T],
+    target: Target<'_, &mut [T], T>,
+) {
+    rounded::run(product, unit, memory, target);
 }
 
 /// Adds all of a tile's products to its sums, band by band of summands.
@@ -154,3 +199,4 @@ fn begin<T: Float>(sums: &mut [T], stride: usize, start: Option<&[T]>) {
         }
     }
 }
+

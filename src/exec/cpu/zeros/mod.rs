@@ -82,13 +82,20 @@ pub(in crate::exec) fn rewrite(
         needed[input.index()] = true;
     }
     let given = Given { graph, inputs, outputs, stores, wanted, needed };
-    written(&given, examples).unwrap_or_else(|| Rewritten {
-        graph: graph.clone(),
-        inputs: inputs.iter().map(|&node| Input { node, transposed: false }).collect(),
-        outputs: outputs.to_vec(),
-        stores: stores.to_vec(),
-        sparse: None,
-    })
+    written(&given, examples).unwrap_or_else(|| Rewritten::unchanged(graph, inputs, outputs, stores))
+}
+
+impl Rewritten {
+    /// The graph as it is.
+    pub fn unchanged(graph: &Graph, inputs: &[NodeId], outputs: &[NodeId], stores: &[Store]) -> Self {
+        Self {
+            graph: graph.clone(),
+            inputs: inputs.iter().map(|&node| Input { node, transposed: false }).collect(),
+            outputs: outputs.to_vec(),
+            stores: stores.to_vec(),
+            sparse: None,
+        }
+    }
 }
 
 /// The graph written anew; nothing where it cannot be.
