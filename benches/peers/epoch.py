@@ -3,6 +3,8 @@
     python benches/peers/epoch.py                         # the default network, batch 128, 2 threads and 1
     python benches/peers/epoch.py --widths 128,512,2048 --batch-sizes 32,128,512,1024 --images 6000 --rounds 3
     python benches/peers/epoch.py --peers eager --threads 1 --opt rmsprop
+    python benches/peers/epoch.py --peers eager,compiled --precision bf16
+    python benches/peers/epoch.py --peers eager --activations relu,tanh,sigmoid --widths 128,1024 --images 6000
 
 Peers: `eager` and `compiled` are PyTorch without and with torch.compile, `candle` is the program in candle/, which this
 script builds. Each round runs one program after the other, each in a process of its own, so that a machine which grows
@@ -43,6 +45,7 @@ class Work:
 
     threads: int
     hidden: str
+    activation: str
     batch_size: int
 
 
@@ -75,6 +78,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch-sizes", type=numbers, default=[128])
     parser.add_argument("--hidden", default="512,256", help="widths of the hidden layers")
     parser.add_argument("--widths", type=numbers, help="instead of --hidden: a table over networks")
+    parser.add_argument("--activations", default="relu", help="any of relu, tanh, sigmoid, each measured by itself")
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="bf16 is autocast for PyTorch")
     parser.add_argument("--opt", choices=["adam", "rmsprop", "adagrad"], default="adam", help="candle has Adam only")
     parser.add_argument("--lr", default="1e-3")
     parser.add_argument("--images", type=int, help="train on the first IMAGES images only")
@@ -82,12 +87,16 @@ def parse_arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     arguments.binary = arguments.binary.resolve()  # a bare name would be looked up in PATH
     arguments.peers = arguments.peers.split(",")
+    arguments.activations = arguments.activations.split(",")
     if unknown := set(arguments.peers) - set(PEERS):
         parser.error(f"--peers: {', '.join(unknown)} is none of {', '.join(PEERS)}")
     if arguments.epochs < 2:
         parser.error("--epochs must be 2 or more: the first warms up and does not count")
     if arguments.rounds < 1:
         parser.error("--rounds must be 1 or more")
+    candle_can = arguments.activations == ["relu"] and arguments.precision == "f32"
+    if not candle_can and "candle" in arguments.peers:
+        parser.error("candle's side has relu and f32 only: leave it out, as in --peers eager,compiled")
     if arguments.opt != "adam" and "candle" in arguments.peers:
         parser.error(f"candle has no {arguments.opt}: leave it out, as in --peers eager,compiled")
     return arguments
@@ -156,7 +165,7 @@ def run_cotangent(a: argparse.Namespace, work: Work) -> Run:
         execute([
             str(a.binary), "mnist", "--opt", a.opt, "--lr", a.lr, "--schedule", "constant",
             "--epochs", str(a.epochs), "--batch-size", str(work.batch_size), "--hidden", work.hidden,
-            "--threads", str(work.threads), "--dropout", "0", "--augment", "none", "--device", "cpu", "--seed", "0",
+            "--activation", work.activation, "--precision", a.precision, "--threads", str(work.threads), "--dropout", "0", "--augment", "none", "--device", "cpu", "--seed", "0",
             "--quiet", "--data", str(a.data), "--out", str(out),
         ])
         return read_run((out / "metrics.csv").read_text(), str(out / "metrics.csv"), a.epochs)
@@ -170,6 +179,7 @@ def run_peer(a: argparse.Namespace, peer: str, work: Work) -> Run:
         output = execute([
             sys.executable, str(HERE / "torch_mnist.py"), str(a.data), "--opt", a.opt, "--lr", a.lr,
             "--epochs", str(a.epochs), "--batch-size", str(work.batch_size), "--hidden", work.hidden,
+            "--activation", work.activation, "--precision", a.precision,
             "--threads", str(work.threads), "--device", "cpu", "--seed", "0",
             *(["--compile"] if peer == "compiled" else []),
         ])
@@ -202,7 +212,7 @@ def row(work: Work, runs: dict[str, list[Run]]) -> list[str]:
     times = [spread(run.seconds for run in done) for done in runs.values()]
     ends = [f"{median(run.accuracy for run in done):.4f}" for done in runs.values()]
     return [
-        str(work.threads), work.hidden, str(work.batch_size), *times, f"**{ratio(TORCH)}**", ratio(["candle"]),
+        str(work.threads), work.hidden, work.activation, str(work.batch_size), *times, f"**{ratio(TORCH)}**", ratio(["candle"]),
         " / ".join(ends),
     ]
 
@@ -231,9 +241,9 @@ def main() -> None:
     require_peers(a)
     warn_if_busy()
     networks = [f"{width},{max(width // 2, 1)}" for width in a.widths] if a.widths else [a.hidden]
-    works = [Work(*work) for work in itertools.product(a.threads, networks, a.batch_sizes)]
+    works = [Work(*work) for work in itertools.product(a.threads, networks, a.activations, a.batch_sizes)]
     rows = [[
-        "threads", "hidden", "batch", *(f"{name}, s an epoch" for name in ("cotangent", *a.peers)),
+        "threads", "hidden", "activation", "batch", *(f"{name}, s an epoch" for name in ("cotangent", *a.peers)),
         "ratio to PyTorch's best", "ratio to candle", "test accuracy, each",
     ]]
     with tempfile.TemporaryDirectory() as folder:
@@ -242,7 +252,7 @@ def main() -> None:
         rows += [row(work, measure(a, work)) for work in works]
 
     images = f"the first {a.images} images" if a.images else "all images"
-    print(f"MNIST, {images}, {a.opt} at {a.lr}, {a.epochs} epochs a process, the first left out; medians and ranges over "
+    print(f"MNIST, {images}, {a.opt} at {a.lr}, products in {a.precision}, {a.epochs} epochs a process, the first left out; medians and ranges over "
           f"{a.rounds} rounds\n")
     print(table(rows))
     torch = f"torch {version('torch')}, " if set(TORCH) & set(a.peers) else ""

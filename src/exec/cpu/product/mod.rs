@@ -48,6 +48,7 @@ struct Tiling {
     m: usize,
     n: usize,
     height: usize,
+    width: usize,
     /// Rows and columns in memory are multiples of these.
     grain: [usize; 2],
 }
@@ -61,22 +62,22 @@ impl Tiling {
         while height > SIDE && m.div_ceil(height) * across < least {
             height /= 2;
         }
-        Self { m, n, height, grain: [1, GRAIN] }
+        Self { m, n, height, width: PANEL, grain: [1, GRAIN] }
     }
 
     fn count(self) -> usize {
-        self.m.div_ceil(self.height) * self.n.div_ceil(PANEL)
+        self.m.div_ceil(self.height) * self.n.div_ceil(self.width)
     }
 
     /// The rows and the columns of a tile.
     fn tile(self, number: usize) -> (Range<usize>, Range<usize>) {
-        let across = self.n.div_ceil(PANEL);
-        (piece(number / across, self.height, self.m), piece(number % across, PANEL, self.n))
+        let across = self.n.div_ceil(self.width);
+        (piece(number / across, self.height, self.m), piece(number % across, self.width, self.n))
     }
 
     /// The elements that the sums of a tile take.
     fn sums(self) -> usize {
-        self.height.min(self.m).next_multiple_of(self.grain[0]) * self.n.min(PANEL).next_multiple_of(self.grain[1])
+        self.height.min(self.m).next_multiple_of(self.grain[0]) * self.n.min(self.width).next_multiple_of(self.grain[1])
     }
 
     /// Has `add` compute each tile's sums, from what each row starts from on, and puts the tile away. A tile gets so much

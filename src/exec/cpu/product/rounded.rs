@@ -5,16 +5,23 @@ use std::ops::Range;
 
 use half::bf16;
 
-use super::{First, Product, Sums, Target, Tiling};
+use super::{First, Product, Sums, TILES, Target, Tiling};
 use crate::exec::cpu::bf16::{BLOCK, Bf16Unit, Operand, TILE, Window, band_size};
-use crate::exec::cpu::panels::PANEL;
 use crate::exec::cpu::team::{TASK, for_each_piece};
 use crate::float::Float;
 use crate::ops::Extents;
 
-/// How C is cut: tiles of whole blocks.
-pub(super) fn tiling(extents: Extents) -> Tiling {
-    Tiling { grain: [BLOCK; 2], ..Tiling::of(extents, false) }
+/// Columns of the widest tile: its sums, and the parameters that they move, are long stretches of memory.
+const WIDEST: usize = 1024;
+
+/// How C is cut: tiles of whole blocks, as wide as leaves enough of them.
+pub(super) fn tiling(Extents { m, n, .. }: Extents) -> Tiling {
+    let height = if m >= TILES * 2 * BLOCK { 2 * BLOCK } else { BLOCK };
+    let mut width = WIDEST;
+    while width > 2 * BLOCK && m.div_ceil(height) * n.div_ceil(width) < TILES {
+        width /= 2;
+    }
+    Tiling { m, n, height, width, grain: [BLOCK; 2] }
 }
 
 /// The elements of float32 that the packed operands of a product take.
@@ -47,7 +54,7 @@ pub(super) fn run<T: Float>(
     tiling(extents).for_each_tile(*start, 0, target, |sums, _| {
         let Sums { memory, stride, rows, columns, start } = sums;
         let (sums, start) = (float32_mut(memory), start.map(float32));
-        let mut row_of_starts = [0.0; PANEL];
+        let mut row_of_starts = [0.0; WIDEST];
         if let Some(start) = start {
             row_of_starts[..start.len()].copy_from_slice(start);
         }
