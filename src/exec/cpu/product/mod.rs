@@ -69,10 +69,10 @@ impl Tiling {
         self.m.div_ceil(self.height) * self.n.div_ceil(self.width)
     }
 
-    /// The rows and the columns of a tile.
+    /// The rows and the columns of a tile: those of the same columns follow one another, as they read the same part of B.
     fn tile(self, number: usize) -> (Range<usize>, Range<usize>) {
-        let across = self.n.div_ceil(self.width);
-        (piece(number / across, self.height, self.m), piece(number % across, self.width, self.n))
+        let down = self.m.div_ceil(self.height);
+        (piece(number % down, self.height, self.m), piece(number / down, self.width, self.n))
     }
 
     /// The elements that the sums of a tile take.

@@ -14,14 +14,17 @@ use crate::ops::Extents;
 /// Columns of the widest tile: its sums, and the parameters that they move, are long stretches of memory.
 const WIDEST: usize = 1024;
 
-/// How C is cut: tiles of whole blocks, as wide as leaves enough of them.
-pub(super) fn tiling(Extents { m, n, .. }: Extents) -> Tiling {
-    let height = if m >= TILES * 2 * BLOCK { 2 * BLOCK } else { BLOCK };
+/// Elements of B that tiles below one another read: 1 MiB, half of the second-level cache, so that they are still there for the
+/// next of them.
+const PART: usize = 1 << 19;
+
+/// How C is cut: tiles of whole blocks, as wide as leaves enough of them. A tile is a block high: more were not faster.
+pub(super) fn tiling(Extents { m, n, k }: Extents) -> Tiling {
     let mut width = WIDEST;
-    while width > 2 * BLOCK && m.div_ceil(height) * n.div_ceil(width) < TILES {
+    while width > 2 * BLOCK && (m.div_ceil(BLOCK) * n.div_ceil(width) < TILES || width * k > PART) {
         width /= 2;
     }
-    Tiling { m, n, height, width, grain: [BLOCK; 2] }
+    Tiling { m, n, height: BLOCK, width, grain: [BLOCK; 2] }
 }
 
 /// The elements of float32 that the packed operands of a product take.
