@@ -41,7 +41,8 @@ pub fn interrupted() -> bool {
 pub fn device_line(choice: &Choice, options: &Options) -> String {
     let what = match &choice.hardware {
         Hardware::Cpu(bf16) => {
-            let products = bf16.map_or(String::new(), |unit| format!(", products in bf16 by {}", unit.name()));
+            let products =
+                bf16.map_or(String::new(), |unit| format!(", products in bf16 by {}", unit.name()));
             format!("cpu with {}{products}", count(options.threads, "thread"))
         }
         Hardware::Cuda(device) => {

@@ -41,7 +41,8 @@ impl Choice {
         };
         match options.device {
             Asked::Cpu => {
-                let refused = |lacks: String| OptionError::new("--precision", options.precision.name(), lacks);
+                let refused =
+                    |lacks: String| OptionError::new("--precision", options.precision.name(), lacks);
                 let bf16 = bf16_unit(options.precision).map_err(refused)?;
                 Ok(Self { hardware: Hardware::Cpu(bf16), why: "as asked for".into() })
             }

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use super::bf16::Bf16Unit;
 use super::panels::{self, Layout};
-use super::{places, product};
 use super::zeros::{self, LeftOut};
+use super::{places, product};
 use crate::exec::instruction::{Instruction, Load, Program, ProgramStep, Source, Work};
 use crate::exec::update::Update;
 use crate::exec::{Wanted, fuse};
@@ -65,7 +65,10 @@ impl Plan {
         in_panels: &[NodeId],
         bf16: Option<Bf16Unit>,
     ) -> Self {
-        assert!(bf16.is_none() || mostly_zero.is_empty() && in_panels.is_empty(), "bfloat16 is dense, in rows");
+        assert!(
+            bf16.is_none() || mostly_zero.is_empty() && in_panels.is_empty(),
+            "bfloat16 is dense, in rows"
+        );
         let mut instructions = fuse::instructions(graph, wanted, true);
         instructions.iter_mut().for_each(start_from_addend);
         let LeftOut { zeros, masks } = match bf16 {

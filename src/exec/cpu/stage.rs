@@ -71,11 +71,16 @@ impl Batch {
                 let row = (values.len() / self.labels.len().max(1)).max(1);
                 let write = write(*gather, step, indices);
                 let rows = (TASK / row).max(1);
-                pieces_beside(values, rows * row, |task, piece| {
-                    for (out, position) in piece.chunks_exact_mut(row).zip(task * rows..) {
-                        write(position, out);
-                    }
-                }, work)
+                pieces_beside(
+                    values,
+                    rows * row,
+                    |task, piece| {
+                        for (out, position) in piece.chunks_exact_mut(row).zip(task * rows..) {
+                            write(position, out);
+                        }
+                    },
+                    work,
+                )
             }
         }
     }

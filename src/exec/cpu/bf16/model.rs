@@ -72,7 +72,8 @@ fn two(elements: &[bf16]) -> [f32; 2] {
     [elements[0].to_f32(), elements[1].to_f32()]
 }
 
-fn flush(x: f32) -> f32 {
+/// A subnormal number as the units read it: zero, with its sign.
+pub(super) fn flush(x: f32) -> f32 {
     if x.is_subnormal() { 0.0_f32.copysign(x) } else { x }
 }
 

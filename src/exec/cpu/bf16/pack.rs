@@ -1,23 +1,28 @@
-//! Packing: float32 matrices into tiles of bfloat16, rounded to nearest even as `bf16::from_f32` does.
+//! Packing: float32 matrices into tiles of bfloat16, rounded to nearest even; subnormal numbers become zero, as which the units
+//! would read them.
 //!
 //! A tile is 16 lines of 16 pairs along k. In A's tile a line is a row, in B's it is a pair of rows of k, so the
 //! tile of a transposed matrix is the other operand's tile with lines and pairs exchanged. Two ways to read the source
 //! (`along` its rows, `across` two of them) and one transposition of 16×16 words make all four packers.
 //!
-//! The rounding is integer arithmetic, which the compiler vectorizes: the same bits on every processor.
-//! VCVTNEPS2BF16 would be one instruction for six, but flushes subnormal numbers.
+//! Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, VCVTNE2PS2BF16.
 
+use std::array::from_fn;
 use std::ops::Range;
 
 use half::bf16;
 
 use super::block::{STEP, TILE, TILE_SIZE};
+use super::model::flush;
 
 /// Pairs along k in a line of a tile, and lines in a tile.
 const PAIRS: usize = STEP / 2;
 
 /// A tile as words: each a pair along k, the first in the low half.
 type Words = [[u32; PAIRS]; TILE];
+
+/// A tile's place among others.
+type Tile = [bf16; TILE_SIZE];
 
 /// A row-major matrix of float32, `stride` elements from row to row.
 #[derive(Clone, Copy)]
@@ -76,7 +81,9 @@ impl<'a> Operand<'a> {
         let extent = if self.reading == Reading::Along { rows } else { columns };
         let along = (bands.start * TILE).min(extent)..(bands.end * TILE).min(extent);
         let part = match self.reading {
-            Reading::Along => Rows { data: &data[along.start * stride..], rows: along.len(), stride, columns },
+            Reading::Along => {
+                Rows { data: &data[along.start * stride..], rows: along.len(), stride, columns }
+            }
             Reading::Across => {
                 let data = data.get(along.start..).unwrap_or_default(); // none of no rows
                 Rows { data, columns: along.len(), stride, rows }
@@ -109,7 +116,7 @@ fn pack(source: Rows<'_>, reading: Reading, transposed: bool, out: &mut [bf16]) 
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512bf16")
     {
         // SAFETY: the features were just found.
         unsafe { avx512::pack(source, reading, transposed, out) };
@@ -119,126 +126,132 @@ fn pack(source: Rows<'_>, reading: Reading, transposed: bool, out: &mut [bf16]) 
 }
 
 fn portable(source: Rows<'_>, reading: Reading, transposed: bool, out: &mut [bf16]) {
-    each_tile(source, reading, out, |words| {
+    each_tile(source, reading, out, |part, tile| {
+        let mut words: Words = match reading {
+            Reading::Along => from_fn(|line| {
+                let row = part.row(line);
+                from_fn(|pair| word_of(row[2 * pair], row[2 * pair + 1]))
+            }),
+            Reading::Across => from_fn(|line| {
+                let (first, second) = (part.row(2 * line), part.row(2 * line + 1));
+                from_fn(|pair| word_of(first[pair], second[pair]))
+            }),
+        };
         if transposed {
-            transpose(words);
+            words = from_fn(|line| from_fn(|pair| words[pair][line]));
+        }
+        for (pair, word) in tile.as_chunks_mut().0.iter_mut().zip(words.as_flattened()) {
+            *pair = [*word as u16, (word >> 16) as u16].map(bf16::from_bits);
         }
     });
 }
 
-/// Reads tile after tile, in the source's order, and puts it in its place when `finish` has changed it.
+/// Calls `pack` for each tile's part of the source, in the source's order, with the tile's place. Beyond the source's edge there
+/// are zeros.
 #[inline(always)]
-fn each_tile(source: Rows<'_>, reading: Reading, out: &mut [bf16], finish: impl Fn(&mut Words)) {
-    let steps = match reading {
-        Reading::Along => source.columns.div_ceil(STEP),
-        Reading::Across => source.rows.div_ceil(STEP),
+fn each_tile(source: Rows<'_>, reading: Reading, out: &mut [bf16], pack: impl Fn(Rows<'_>, &mut Tile)) {
+    let (steps, rows, columns) = match reading {
+        Reading::Along => (source.columns.div_ceil(STEP), TILE, STEP),
+        Reading::Across => (source.rows.div_ceil(STEP), STEP, TILE),
     };
-    let (tile_rows, tile_columns) = match reading {
-        Reading::Along => (TILE, STEP),
-        Reading::Across => (STEP, TILE),
-    };
-    let mut words = [[0; PAIRS]; TILE];
-    for (i, row) in (0..source.rows).step_by(tile_rows).enumerate() {
-        for (j, column) in (0..source.columns).step_by(tile_columns).enumerate() {
+    let tiles = out.as_chunks_mut().0;
+    for (i, row) in (0..source.rows).step_by(rows).enumerate() {
+        for (j, column) in (0..source.columns).step_by(columns).enumerate() {
             let (band, step) = if reading == Reading::Along { (i, j) } else { (j, i) };
-            let whole = row + tile_rows <= source.rows && column + tile_columns <= source.columns;
-            match reading {
-                Reading::Along if whole => along(|line| &source.row(row + line)[column..], &mut words),
-                Reading::Across if whole => across(|line| &source.row(row + line)[column..], &mut words),
-                Reading::Along => {
-                    let padded = padded::<TILE, STEP>(source, row, column);
-                    along(|line| &padded[line], &mut words);
-                }
-                Reading::Across => {
-                    let padded = padded::<STEP, TILE>(source, row, column);
-                    across(|line| &padded[line], &mut words);
-                }
+            let tile = &mut tiles[band * steps + step];
+            if row + rows <= source.rows && column + columns <= source.columns {
+                let data = &source.data[row * source.stride + column..];
+                pack(Rows { data, stride: source.stride, rows, columns }, tile);
+            } else {
+                let data = &padded(source, [row, column], columns);
+                pack(Rows { data, stride: columns, rows, columns }, tile);
             }
-            finish(&mut words);
-            put(&words, &mut out[(band * steps + step) * TILE_SIZE..][..TILE_SIZE]);
         }
     }
 }
 
-/// A line is 32 elements of a row.
-#[inline(always)]
-fn along<'a>(row: impl Fn(usize) -> &'a [f32], words: &mut Words) {
-    for (line, words) in words.iter_mut().enumerate() {
-        let row = &row(line)[..STEP];
-        for (pair, word) in words.iter_mut().enumerate() {
-            *word = word_of(row[2 * pair], row[2 * pair + 1]);
-        }
-    }
-}
-
-/// A line is 16 elements each of two rows.
-#[inline(always)]
-fn across<'a>(row: impl Fn(usize) -> &'a [f32], words: &mut Words) {
-    for (line, words) in words.iter_mut().enumerate() {
-        let (first, second) = (&row(2 * line)[..TILE], &row(2 * line + 1)[..TILE]);
-        for (pair, word) in words.iter_mut().enumerate() {
-            *word = word_of(first[pair], second[pair]);
-        }
-    }
-}
-
-/// A tile's part of the source at its edge, with zeros beyond.
-fn padded<const ROWS: usize, const COLUMNS: usize>(
-    source: Rows<'_>,
-    row: usize,
-    column: usize,
-) -> [[f32; COLUMNS]; ROWS] {
-    let mut padded = [[0.0; COLUMNS]; ROWS];
-    let columns = (source.columns - column).min(COLUMNS);
-    for (padded, row) in padded.iter_mut().zip(row..source.rows) {
-        padded[..columns].copy_from_slice(&source.row(row)[column..][..columns]);
+/// A tile's part of the source at its edge, of so many columns, with zeros beyond.
+fn padded(source: Rows<'_>, [row, column]: [usize; 2], columns: usize) -> [f32; TILE_SIZE] {
+    let mut padded = [0.0; TILE_SIZE];
+    let there = (source.columns - column).min(columns);
+    for (padded, row) in padded.chunks_exact_mut(columns).zip(row..source.rows) {
+        padded[..there].copy_from_slice(&source.row(row)[column..][..there]);
     }
     padded
 }
 
-#[inline(always)]
 fn word_of(first: f32, second: f32) -> u32 {
-    round(first) >> 16 | round(second) & 0xffff_0000
-}
-
-/// `x` as bfloat16 in the upper half; the lower is of no use.
-#[inline(always)]
-fn round(x: f32) -> u32 {
-    let bits = x.to_bits();
-    // Half of the last place that stays, less one if that place is even: a tie carries into odd ones only.
-    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
-    // A NaN must not be carried into infinity; it is made quiet, and keeps what payload fits.
-    if x.is_nan() { bits | 0x0040_0000 } else { rounded }
-}
-
-#[inline(always)]
-fn put(words: &Words, out: &mut [bf16]) {
-    for (out, word) in out.chunks_exact_mut(2).zip(words.as_flattened()) {
-        out[0] = bf16::from_bits(*word as u16);
-        out[1] = bf16::from_bits((*word >> 16) as u16);
-    }
-}
-
-fn transpose(words: &mut Words) {
-    *words = std::array::from_fn(|line| std::array::from_fn(|pair| words[pair][line]));
+    let [first, second] = [first, second].map(|x| bf16::from_f32(flush(x)).to_bits());
+    u32::from(first) | u32::from(second) << 16
 }
 
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use std::arch::x86_64::*;
+    use std::array::from_fn;
+    use std::mem::transmute;
 
     use half::bf16;
 
-    use super::{Reading, Rows, TILE, Words, each_tile};
+    use super::{Reading, Rows, STEP, TILE, Tile, each_tile};
 
-    /// The same code, which the compiler vectorizes for these features; only the transposition it would not find.
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     pub fn pack(source: Rows<'_>, reading: Reading, transposed: bool, out: &mut [bf16]) {
+        // Each its own, so that none asks tile by tile.
         match (reading, transposed) {
-            (Reading::Along, false) => each_tile(source, Reading::Along, out, |_| {}),
-            (Reading::Across, false) => each_tile(source, Reading::Across, out, |_| {}),
-            (Reading::Along, true) => each_tile(source, Reading::Along, out, |words| transpose(words)),
-            (Reading::Across, true) => each_tile(source, Reading::Across, out, |words| transpose(words)),
+            (Reading::Along, false) => each_tile(source, Reading::Along, out, |part, tile| {
+                put(from_fn(|line| along(part, line)), tile)
+            }),
+            (Reading::Across, false) => each_tile(source, Reading::Across, out, |part, tile| {
+                put(from_fn(|line| across(part, line)), tile)
+            }),
+            (Reading::Along, true) => each_tile(source, Reading::Along, out, |part, tile| {
+                put(transposed_lines(from_fn(|line| along(part, line))), tile)
+            }),
+            (Reading::Across, true) => each_tile(source, Reading::Across, out, |part, tile| {
+                put(transposed_lines(from_fn(|line| across(part, line))), tile)
+            }),
+        }
+    }
+
+    /// 32 elements of a row.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn along(part: Rows<'_>, line: usize) -> __m512i {
+        let row = part.row(line)[..STEP].as_ptr();
+        // SAFETY: 32 elements are two vectors.
+        unsafe { rounded(_mm512_loadu_ps(row), _mm512_loadu_ps(row.add(TILE))) }
+    }
+
+    /// 16 elements each of two rows.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    fn across(part: Rows<'_>, line: usize) -> __m512i {
+        let rows = [part.row(2 * line), part.row(2 * line + 1)].map(|row| row[..TILE].as_ptr());
+        // SAFETY: 16 elements are a vector.
+        let [first, second] = rows.map(|row| unsafe { _mm512_loadu_ps(row) });
+        let alternate: [u16; STEP] = from_fn(|i| (i / 2 + i % 2 * TILE) as u16);
+        // SAFETY: both types are 64 bytes of which any pattern is a value.
+        _mm512_permutexvar_epi16(
+            unsafe { transmute::<[u16; STEP], __m512i>(alternate) },
+            rounded(first, second),
+        )
+    }
+
+    /// The elements of two vectors, one after the other.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn rounded(first: __m512, second: __m512) -> __m512i {
+        // SAFETY: both types are 64 bytes of which any pattern is a value.
+        unsafe { transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first)) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn put(lines: [__m512i; TILE], tile: &mut Tile) {
+        for (line, out) in lines.into_iter().zip(tile.as_chunks_mut::<STEP>().0) {
+            // SAFETY: a line of the tile is a vector.
+            unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), line) };
         }
     }
 
@@ -246,17 +259,12 @@ mod avx512 {
     /// halves of the pairs that differ in it.
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn transpose(words: &mut Words) {
-        // SAFETY: a line is 64 bytes: one vector.
-        let mut lines = words.each_ref().map(|line| unsafe { _mm512_loadu_si512(line.as_ptr().cast()) });
+    fn transposed_lines(mut lines: [__m512i; TILE]) -> [__m512i; TILE] {
         exchange::<1>(&mut lines);
         exchange::<2>(&mut lines);
         exchange::<4>(&mut lines);
         exchange::<8>(&mut lines);
-        for (line, words) in lines.into_iter().zip(words) {
-            // SAFETY: likewise.
-            unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), line) };
-        }
+        lines
     }
 
     #[inline]
@@ -289,3 +297,24 @@ mod avx512 {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_pack_the_same_bits_as_the_portable_code() {
+        let (rows, columns) = (71, 85);
+        let data: Vec<f32> =
+            (0..rows * columns).map(|i| f32::from_bits((i as u32).wrapping_mul(0x9e37_79b9))).collect();
+        let source = Rows { data: &data, stride: columns, rows, columns };
+        for (reading, extent, k) in [(Reading::Along, rows, columns), (Reading::Across, columns, rows)] {
+            for transposed in [false, true] {
+                let mut out = [(); 2].map(|()| vec![bf16::NAN; extent.div_ceil(TILE) * band_size(k)]);
+                pack(source, reading, transposed, &mut out[0]);
+                portable(source, reading, transposed, &mut out[1]);
+                let [chosen, portable] = out.map(|out| out.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
+                assert!(chosen == portable, "{reading:?}, transposed: {transposed}");
+            }
+        }
+    }
+}

@@ -77,7 +77,8 @@ impl Tiling {
 
     /// The elements that the sums of a tile take.
     fn sums(self) -> usize {
-        self.height.min(self.m).next_multiple_of(self.grain[0]) * self.n.min(self.width).next_multiple_of(self.grain[1])
+        self.height.min(self.m).next_multiple_of(self.grain[0])
+            * self.n.min(self.width).next_multiple_of(self.grain[1])
     }
 
     /// Has `add` compute each tile's sums, from what each row starts from on, and puts the tile away. A tile gets so much
@@ -200,4 +201,3 @@ fn begin<T: Float>(sums: &mut [T], stride: usize, start: Option<&[T]>) {
         }
     }
 }
-

@@ -85,8 +85,8 @@ fn pack([first, second]: [Operand<'_>; 2], k: usize, packed: &mut [bf16]) {
     for_each_piece(packed, at_once * size, |task, piece| {
         let bands = task * at_once..task * at_once + piece.len() / size;
         let of_first = bands.start.min(first.bands())..bands.end.min(first.bands());
-        let of_second: Range<usize> = bands.start.max(first.bands()) - first.bands()
-            ..bands.end.max(first.bands()) - first.bands();
+        let of_second: Range<usize> =
+            bands.start.max(first.bands()) - first.bands()..bands.end.max(first.bands()) - first.bands();
         let (a, b) = piece.split_at_mut(of_first.len() * size);
         first.pack(of_first, a);
         second.pack(of_second, b);
