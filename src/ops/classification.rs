@@ -115,7 +115,7 @@ fn softmax_minus_one_hot<'g>(at: At<'_, 'g>) -> Var<'g> {
 pub fn softmax<T: Float>(row: &[T], output: &mut [T]) {
     let max = maximum(row);
     for (out, &z) in output.iter_mut().zip(row) {
-        *out = (z - max).exp();
+        *out = (z - max).exponential();
     }
     let sum = sum_in_lanes(output);
     for out in output {
@@ -126,7 +126,7 @@ pub fn softmax<T: Float>(row: &[T], output: &mut [T]) {
 /// One row's loss: `ln Σ exp(z − max) − (z[label] − max)`.
 pub fn cross_entropy<T: Float>(row: &[T], label: T) -> T {
     let max = maximum(row);
-    let sum: T = row.iter().map(|&z| (z - max).exp()).sum();
+    let sum: T = row.iter().map(|&z| (z - max).exponential()).sum();
     match class_of(label, row.len()) {
         Some(class) => sum.ln() - (row[class] - max),
         None => T::nan(),
@@ -138,7 +138,7 @@ pub fn cross_entropy<T: Float>(row: &[T], label: T) -> T {
 pub fn cross_entropy_with_gradient<T: Float>(row: &[T], label: T, scale: T, gradient: &mut [T]) -> T {
     let max = maximum(row);
     for (out, &z) in gradient.iter_mut().zip(row) {
-        *out = (z - max).exp();
+        *out = (z - max).exponential();
     }
     let sum = sum_in_lanes(gradient);
     let factor = scale / sum;

@@ -77,7 +77,7 @@ macro_rules! unary_operations {
 unary_operations! {
     //  t: what flows through, x: the operand, y: the result
     Neg     negate  "-x"                         |x| -x,                       |t, _, _| Some(-t);
-    Exp     exp     "eˣ"                         |x| x.exp(),                  |t, _, y| Some(t * y);
+    Exp     exp     "eˣ"                         |x| x.exponential(),          |t, _, y| Some(t * y);
     Ln      ln      "The natural logarithm."     |x| x.ln(),                   |t, x, _| Some(t / x);
     Log10   log10   "The logarithm to base 10."  |x| x.log10(),                |t, x, _| Some(t / std::f64::consts::LN_10 / x);
     Sin     sin     "The sine of radians."       |x| x.sin(),                  |t, x, _| Some(t * x.cos());
@@ -91,7 +91,7 @@ unary_operations! {
                                                  |x| x.atan(),                 |t, x, _| Some(t * x.inversion(1.0));
     Sinh    sinh    "The hyperbolic sine."       |x| x.sinh(),                 |t, x, _| Some(t * x.cosh());
     Cosh    cosh    "The hyperbolic cosine."     |x| x.cosh(),                 |t, x, _| Some(t * x.sinh());
-    Tanh    tanh    "The hyperbolic tangent."    |x| x.tanh(),                 |t, x, _| Some(t * x.sech2());
+    Tanh    tanh    "The hyperbolic tangent."    |x| x.hyperbolic_tangent(),   |t, x, _| Some(t * x.sech2());
     Sigmoid sigmoid "1 / (1 + e⁻ˣ)"              |x| sigmoid(x),               |t, x, _| Some(t * x.sigmoid_slope());
     Relu    relu    "max(x, 0), NaN where x is." |x| if x <= T::zero() { T::zero() } else { x },
                                                                                |t, _, y| Some(t * y.step());

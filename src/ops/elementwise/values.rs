@@ -7,7 +7,7 @@ use crate::float::Float;
 /// The logistic function without overflow: `exp` is only ever taken of a number ≤ 0.
 #[inline(always)]
 pub(super) fn sigmoid<T: Float>(x: T) -> T {
-    let e = (-x.abs()).exp();
+    let e = (-x.abs()).exponential();
     let denominator = T::one() + e;
     if x >= T::zero() { T::one() / denominator } else { e / denominator }
 }
@@ -51,14 +51,14 @@ pub(super) fn above<T: Float>(a: T, b: T) -> T {
 /// ln(1 + eˣ) without overflow.
 #[inline(always)]
 pub(super) fn softplus<T: Float>(x: T) -> T {
-    x.max(T::zero()) + (-x.abs()).exp().ln_1p()
+    x.max(T::zero()) + (-x.abs()).exponential().ln_1p()
 }
 
 /// e^(-x²). The exponential turns an absolute error into a relative one, so what x² loses in rounding is put back.
 #[inline(always)]
 pub(super) fn gaussian<T: Float>(x: T) -> T {
     let square = x * x;
-    let value = (-square).exp();
+    let value = (-square).exponential();
     if value == T::zero() { value } else { value - value * x.mul_add(x, -square) }
 }
 
@@ -71,7 +71,7 @@ pub(super) fn cbrt_slope<T: Float>(x: T) -> T {
 /// 1 / cosh² x = 4e / (1 + e)² with e = e^(-2|x|), without overflow. What 1 + e loses in rounding is put into the square.
 #[inline(always)]
 pub(super) fn sech2<T: Float>(x: T) -> T {
-    let e = (T::of(-2.0) * x.abs()).exp();
+    let e = (T::of(-2.0) * x.abs()).exponential();
     let sum = T::one() + e;
     let lost = e - (sum - T::one());
     T::of(4.0) * e / sum.mul_add(sum, T::of(2.0) * sum * lost)
