@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::panels::PANEL;
+use super::transpose::transpose;
 use super::zeros::Input;
 use crate::exec::Resident;
 use crate::graph::{NodeId, Shape};
@@ -101,7 +102,9 @@ impl Buffers {
         for parameter in &self.parameters {
             let (from, to) = (&from[parameter.start..], &mut to[parameter.place.clone()]);
             parameter.for_each_panel(|panel, [rows, columns]| match parameter.transposed {
-                Some(_) => transpose(&from[panel.clone()], &mut to[panel], rows, columns),
+                Some(_) => {
+                    transpose(&from[panel.clone()], rows, 0..columns, 0..rows, &mut to[panel], columns)
+                }
                 None => to[panel.clone()].copy_from_slice(&from[panel]),
             });
         }
@@ -113,7 +116,9 @@ impl Buffers {
         for parameter in &self.parameters {
             let (from, to) = (&from[parameter.place.clone()], &mut to[parameter.start..]);
             parameter.for_each_panel(|panel, [rows, columns]| match parameter.transposed {
-                Some(_) => transpose(&from[panel.clone()], &mut to[panel], columns, rows),
+                Some(_) => {
+                    transpose(&from[panel.clone()], columns, 0..rows, 0..columns, &mut to[panel], rows)
+                }
                 None => to[panel.clone()].copy_from_slice(&from[panel]),
             });
         }
@@ -131,20 +136,6 @@ impl ParameterPlace {
         for first in (0..rows).step_by(height) {
             let last = rows.min(first + height);
             work(first * columns..last * columns, [last - first, columns]);
-        }
-    }
-}
-
-/// Writes `to` (rows, columns), the transpose of `from`, in squares that fit the first-level cache.
-fn transpose(from: &[f32], to: &mut [f32], rows: usize, columns: usize) {
-    const SIDE: usize = 32;
-    for (row, column) in
-        (0..rows).step_by(SIDE).flat_map(|row| (0..columns).step_by(SIDE).map(move |column| (row, column)))
-    {
-        for i in row..rows.min(row + SIDE) {
-            for j in column..columns.min(column + SIDE) {
-                to[i * columns + j] = from[j * rows + i];
-            }
         }
     }
 }

@@ -20,6 +20,7 @@ mod run;
 mod scratch;
 mod stage;
 pub mod team;
+mod transpose;
 mod vectorized;
 mod zeros;
 

@@ -194,6 +194,7 @@ mod avx512 {
     use half::bf16;
 
     use super::{Reading, Rows, STEP, TILE, Tile, each_tile};
+    use crate::exec::cpu::transpose::avx512::exchanged;
 
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     pub fn pack(source: Rows<'_>, reading: Reading, transposed: bool, out: &mut [bf16]) {
@@ -206,10 +207,10 @@ mod avx512 {
                 put(from_fn(|line| across(part, line)), tile)
             }),
             (Reading::Along, true) => each_tile(source, Reading::Along, out, |part, tile| {
-                put(transposed_lines(from_fn(|line| along(part, line))), tile)
+                put(exchanged(from_fn(|line| along(part, line))), tile)
             }),
             (Reading::Across, true) => each_tile(source, Reading::Across, out, |part, tile| {
-                put(transposed_lines(from_fn(|line| across(part, line))), tile)
+                put(exchanged(from_fn(|line| across(part, line))), tile)
             }),
         }
     }
@@ -253,47 +254,6 @@ mod avx512 {
             // SAFETY: a line of the tile is a vector.
             unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), line) };
         }
-    }
-
-    /// Exchanges lines and pairs bit by bit of their numbers: between two lines that differ in one bit, the
-    /// halves of the pairs that differ in it.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn transposed_lines(mut lines: [__m512i; TILE]) -> [__m512i; TILE] {
-        exchange::<1>(&mut lines);
-        exchange::<2>(&mut lines);
-        exchange::<4>(&mut lines);
-        exchange::<8>(&mut lines);
-        lines
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn exchange<const BIT: usize>(lines: &mut [__m512i; TILE]) {
-        // SAFETY: 16 words are one vector.
-        let [low, high] = const { &chosen(BIT) }
-            .each_ref()
-            .map(|words| unsafe { _mm512_loadu_si512(words.as_ptr().cast()) });
-        for pair in 0..TILE / 2 {
-            // The numbers without the bit, counted: the compiler unrolls this loop, and keeps the lines in registers.
-            let line = pair / BIT * 2 * BIT + pair % BIT;
-            let (first, second) = (lines[line], lines[line | BIT]);
-            lines[line] = _mm512_permutex2var_epi32(first, low, second);
-            lines[line | BIT] = _mm512_permutex2var_epi32(first, high, second);
-        }
-    }
-
-    /// Which of the 32 words of two lines each of them gets; those of the second are numbered from 16.
-    const fn chosen(bit: usize) -> [[i32; TILE]; 2] {
-        let mut chosen = [[0; TILE]; 2];
-        let mut pair = 0;
-        while pair < TILE {
-            let word = if pair & bit == 0 { pair } else { TILE + pair - bit };
-            chosen[0][pair] = word as i32;
-            chosen[1][pair] = (word + bit) as i32;
-            pair += 1;
-        }
-        chosen
     }
 }
 

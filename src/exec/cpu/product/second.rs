@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use super::GRAIN;
 use super::tile::Second;
-use crate::exec::cpu::vectorized::vectorized;
+use crate::exec::cpu::transpose::transpose;
 use crate::float::Float;
 
 /// Bytes of the widest registers: rows of them begin at a multiple.
@@ -41,31 +40,4 @@ impl<T: Float> Second<'_, T> {
         }
         panel
     }
-}
-
-/// Copies a rectangle of a matrix, whose rows are `apart`, transposed: to rows that are `stride` apart.
-pub(super) fn transpose<T: Float>(
-    data: &[T],
-    apart: usize,
-    rows: Range<usize>,
-    columns: Range<usize>,
-    out: &mut [T],
-    stride: usize,
-) {
-    vectorized(
-        #[inline(always)]
-        || {
-            // A few rows of the result at a time, whose cache lines are written to from every row.
-            for (i, first) in columns.clone().step_by(GRAIN).enumerate() {
-                let stretch = first..columns.end.min(first + GRAIN);
-                let out = &mut out[i * GRAIN * stride..];
-                for (j, row) in rows.clone().enumerate() {
-                    let values = &data[row * apart..][stretch.clone()];
-                    for (out, &x) in out[j..].iter_mut().step_by(stride).zip(values) {
-                        *out = x;
-                    }
-                }
-            }
-        },
-    );
 }
