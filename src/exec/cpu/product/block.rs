@@ -146,7 +146,13 @@ impl<T: Float> All<T> for Dense<'_, T> {
         let first = (self.rows.start + first) * self.width + self.summands.start;
         let rows: [&[T]; ROWS] =
             from_fn(|row| &self.values[first + row * self.width..][..self.summands.len()]);
-        move |summand| from_fn(|row| rows[row][summand])
+        move |summand| {
+            let mut factors = [T::zero(); ROWS];
+            for row in 0..ROWS {
+                factors[row] = rows[row][summand];
+            }
+            factors
+        }
     }
 }
 
@@ -164,8 +170,9 @@ impl<T: Float> All<T> for Transposed<'_, T> {
         let Dense { values, width, rows, summands, .. } = &self.0;
         let values = &values[summands.start * width + rows.start + first..];
         move |summand| {
-            let row = &values[summand * width..][..ROWS];
-            from_fn(|number| row[number])
+            let mut factors = [T::zero(); ROWS];
+            factors.copy_from_slice(&values[summand * width..][..ROWS]);
+            factors
         }
     }
 }
@@ -233,15 +240,22 @@ fn add_some<S: Simd, T: Float, const ROWS: usize, const REGISTERS: usize>(
     sums: &mut [T::Lanes<S>],
     width: usize,
 ) {
-    let mut registers: [[T::Lanes<S>; REGISTERS]; ROWS] =
-        from_fn(|row| from_fn(|register| sums[row * width + register]));
+    let mut registers = [[T::zero().splat(simd); REGISTERS]; ROWS];
+    for (row, registers) in registers.iter_mut().enumerate() {
+        registers.copy_from_slice(&sums[row * width..][..REGISTERS]);
+    }
     for summand in 0..summands {
         let panel = &panel[summand * width..][..REGISTERS];
-        let factors = factors(summand).map(|factor| factor.splat(simd));
+        // By number, as above: `map` and `from_fn` over many are calls.
+        let factors = factors(summand);
+        let mut splats = [T::zero().splat(simd); ROWS];
+        for row in 0..ROWS {
+            splats[row] = factors[row].splat(simd);
+        }
         for register in 0..REGISTERS {
             for row in 0..ROWS {
                 registers[row][register] =
-                    T::multiply_add(simd, factors[row], panel[register], registers[row][register]);
+                    T::multiply_add(simd, splats[row], panel[register], registers[row][register]);
             }
         }
     }
