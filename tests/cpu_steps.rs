@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use cotangent::exec::{CpuExecutor, Team};
+use cotangent::exec::{Bf16Unit, CpuExecutor, Team};
 use cotangent::nn::{Activation, Model, perceptron};
-use cotangent::optim::Optimizer;
+use cotangent::optim::{Optimizer, OptimizerName};
 
-use crate::determinism::{images, optimizers};
+use crate::determinism::{images, optimizers, usual};
 use crate::support::steps::Steps;
 
 /// The largest distance, as a share of the largest number; NaN where something is.
@@ -55,6 +55,39 @@ fn a_step_moves_parameters_and_state_as_its_nodes_do() {
     {
         for optimizer in optimizers() {
             check(widths, Activation::Relu, 0.0, optimizer);
+        }
+    }
+}
+
+#[test]
+fn a_step_in_bfloat16_does_so_within_what_is_rounded() {
+    // The models, so that every processor has the same numbers; that units have theirs is tested beside them.
+    for unit in [Bf16Unit::tile_model(), Bf16Unit::vector_model()] {
+        for (widths, activation, dropout) in [
+            (&[324, 130, 33, 7, 10][..], Activation::Relu, 0.0),
+            (&[324, 200, 10], Activation::Tanh, 0.0),
+            (&[324, 40, 10], Activation::Relu, 0.3),
+        ] {
+            let model: Arc<dyn Model> = Arc::new(perceptron(widths, activation, dropout));
+            let split = images(70 + 33);
+            let executor = CpuExecutor::new(Team::new(1).unwrap()).in_bf16(Some(unit));
+            let mut steps = Steps::new(executor, &model, usual(OptimizerName::Adagrad), (&split, 70));
+            let order: Vec<u32> = (0..split.len() as u32).rev().collect();
+            let before = steps.buffers();
+            let (loss, plain) = steps.plain_epoch(&order, before.clone());
+            let sums = steps.epoch(&order).sums;
+            // bfloat16 has 8 bits: numbers are off by 2⁻⁹ of themselves at most, and sums of them by less.
+            assert!(
+                (sums.loss - loss).abs() <= loss / 256.0,
+                "{widths:?}: a loss of {}, not {loss}",
+                sums.loss
+            );
+            assert!(sums.loss != loss, "nothing was rounded");
+            let found = steps.buffers();
+            // Adagrad's state is the sum of squared gradients.
+            let state = distance(&found[1], &plain[1]);
+            assert!(state <= 0.05, "{widths:?}: the state differs by {state}");
+            assert!(distance(&found[0], &before[0]) > 1e-4, "{widths:?}: nothing moved");
         }
     }
 }

@@ -69,7 +69,7 @@ fn values_that_make_no_sense_are_refused_with_the_rule() {
         ("--opt adam --momentum 0.5", &["--momentum 0.5", "no constant of adam"]),
         ("--device tpu", &["--device tpu", "auto, cpu, cuda or cuda:N"]),
         ("--device cuda:-1", &["--device cuda:-1", "auto, cpu, cuda or cuda:N"]),
-        ("--device cpu --precision bf16", &["--precision bf16", "needs CUDA"]),
+        ("--device cpu --precision tf32", &["--precision tf32", "no kernels yet"]),
         ("--device cpu --plan graph", &["--plan graph", "CUDA"]),
     ] {
         refused(&place, arguments, 2, words);

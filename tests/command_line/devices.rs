@@ -1,5 +1,6 @@
 //! `--device` where there is no device: each situation has its message and its next step, `auto` goes on.
 
+use cotangent::exec::Bf16Unit;
 use cotangent::exec::cuda::NVCC;
 
 use super::*;
@@ -156,10 +157,25 @@ fn what_only_cuda_can_do_is_refused_under_auto_with_why_there_is_none() {
     let place = Workplace::new();
     for situation in situations() {
         let Some(reason) = situation.reason else { continue };
-        for option in ["--precision bf16", "--plan graph", "--plan launches"] {
+        for option in ["--plan graph", "--plan launches"] {
             let words = [option, "needs CUDA, and ", reason, "cotangent doctor"];
             situation.mnist(&place, option).failed(2, &words);
             assert!(!place.path("run").exists(), "{}: a folder was made", situation.name);
+        }
+        let run = situation.mnist(&place, "--epochs 1 --precision bf16 --device auto");
+        match Bf16Unit::of_machine() {
+            Some(unit) => {
+                let line =
+                    format!("device: cpu with 1 thread, products in bf16 by {} (chosen auto", unit.name());
+                let run = run.succeeded();
+                assert!(run.stdout.contains(&line), "{}", run.stdout);
+                fs::remove_dir_all(place.path("run")).unwrap();
+            }
+            None => {
+                let words = ["--precision bf16", "neither AMX nor AVX-512 BF16", reason, "cotangent doctor"];
+                run.failed(2, &words);
+                assert!(!place.path("run").exists(), "{}: a folder was made", situation.name);
+            }
         }
     }
 }

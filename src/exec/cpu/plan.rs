@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::bf16::Bf16Unit;
+use super::bf16::{Bf16Unit, Way};
 use super::panels::{self, Layout};
 use super::zeros::{self, LeftOut};
 use super::{places, product};
@@ -36,6 +36,8 @@ pub struct Plan {
     pub(super) masks: Vec<Option<NodeId>>,
     /// What computes products, if they are of operands rounded to bfloat16: then no zeros are left out.
     pub(super) bf16: Option<Bf16Unit>,
+    /// The input that is given packed then, if one is, and how it is read.
+    packed: Option<(NodeId, Vec<Way>)>,
     /// Where products pack their operands then.
     pub(super) workspace: Range<usize>,
 }
@@ -56,8 +58,8 @@ impl Plan {
         Self::laid_out(graph, wanted, mostly_zero, &[], None)
     }
 
-    /// The same with residents that lie in panels, as far as [`Self::misread`] allows, or with products in bfloat16, which have neither
-    /// these nor inputs that are mostly zero.
+    /// The same with residents that lie in panels, as far as [`Self::misread`] allows; or with products in bfloat16, which have no
+    /// such, and whose one such input is given packed, mostly zero or not ([`Self::packed`]).
     pub(super) fn laid_out(
         graph: &Graph,
         wanted: Wanted<'_>,
@@ -65,17 +67,17 @@ impl Plan {
         in_panels: &[NodeId],
         bf16: Option<Bf16Unit>,
     ) -> Self {
-        assert!(
-            bf16.is_none() || mostly_zero.is_empty() && in_panels.is_empty(),
-            "bfloat16 is dense, in rows"
-        );
+        assert!(bf16.is_none() || in_panels.is_empty(), "products in bfloat16 are of matrices in rows");
         let mut instructions = fuse::instructions(graph, wanted, true);
         instructions.iter_mut().for_each(start_from_addend);
         let LeftOut { zeros, masks } = match bf16 {
             None => zeros::left_out(graph, &instructions, mostly_zero),
             Some(_) => LeftOut { zeros: vec![None; graph.len()], masks: vec![None; instructions.len()] },
         };
-        let (places, values) = places::places(graph, &instructions, wanted, mostly_zero);
+        let packed = mostly_zero.first().filter(|_| bf16.is_some());
+        let packed = packed.and_then(|&given| Some((given, ways_of(graph, &instructions, given)?)));
+        let elsewhere = if bf16.is_some() && packed.is_none() { &[] } else { mostly_zero };
+        let (places, values) = places::places(graph, &instructions, wanted, elsewhere);
         let workspace = |instruction: &Instruction| match instruction.work {
             Work::Product { matmul, operands: [a, b], .. } if bf16.is_some() => {
                 product::workspace(matmul.extents(&graph[a].shape, &graph[b].shape))
@@ -102,8 +104,14 @@ impl Plan {
             zeros,
             masks,
             bf16,
+            packed,
             workspace,
         }
+    }
+
+    /// The input whose values are given as [`Packed`](super::bf16::Packed) and nowhere else, if one is, and how it is read.
+    pub(super) fn packed(&self) -> Option<(NodeId, &[Way])> {
+        self.packed.as_ref().map(|(given, ways)| (*given, &ways[..]))
     }
 
     /// The residents in panels that some instruction would take as rows, or store rows into: with such the plan must not run.
@@ -165,6 +173,34 @@ impl Plan {
         self.zeros[a.index()]
             .filter(|_| !self.has_place(a) || zeros::can_leave_out_zeros(matmul, self.shape(b)))
     }
+}
+
+/// How a product reads its operands.
+pub(super) fn ways(matmul: MatMul) -> [Way; 2] {
+    [
+        Way { is_first: true, transposed: matmul.transpose_a },
+        Way { is_first: false, transposed: matmul.transpose_b },
+    ]
+}
+
+/// How products read a node, each way once, if nothing else reads it.
+fn ways_of(graph: &Graph, instructions: &[Instruction], node: NodeId) -> Option<Vec<Way>> {
+    let mut found: Vec<Way> = Vec::new();
+    for instruction in instructions {
+        let mut reads = instruction.reads(graph).iter().filter(|read| **read == node).count();
+        if let Work::Product { matmul, operands, .. } = instruction.work {
+            for (_, way) in operands.into_iter().zip(ways(matmul)).filter(|(operand, _)| *operand == node) {
+                reads -= 1;
+                if !found.contains(&way) {
+                    found.push(way);
+                }
+            }
+        }
+        if reads > 0 {
+            return None;
+        }
+    }
+    Some(found)
 }
 
 /// If all that first happens to a product is that the same row is added to each of its rows, as a bias is, lets the

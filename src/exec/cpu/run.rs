@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use super::arena::{Arena, Rest};
+use super::bf16::{Packed, Way};
 use super::nonzeros::{ListSize, Lists, Nonzeros};
 use super::panels::{Layout, PANEL};
-use super::plan::Plan;
-use super::product::{Consume, First, Product, Second, Target, Tile};
+use super::plan::{Plan, ways};
+use super::product::{Consume, Factor, First, Product, Rounded, Second, Target, Tile};
 use super::team::{TASK, for_each_pair, for_each_piece, for_each_piece_of};
 use super::vectorized::vectorized;
 use super::{elementwise, product};
@@ -93,8 +94,20 @@ impl Plan {
         nonzeros: &mut [Nonzeros<T>],
         draw: Draw,
     ) {
+        self.run_part_with(part, arena, nonzeros, None, draw);
+    }
+
+    /// The same with the input that [`Self::packed`] names.
+    pub(super) fn run_part_with<T: Float>(
+        &self,
+        part: Range<usize>,
+        arena: &mut Arena<T>,
+        nonzeros: &mut [Nonzeros<T>],
+        packed: Option<&Packed>,
+        draw: Draw,
+    ) {
         for number in part {
-            self.run_instruction(number, arena, nonzeros, draw);
+            self.run_instruction(number, arena, nonzeros, packed, draw);
             for node in self.instructions[number].writes() {
                 if let Some(number) = self.zeros[node.index()] {
                     nonzeros[number].fill(&arena[self.place(node)]);
@@ -108,6 +121,7 @@ impl Plan {
         number: usize,
         arena: &mut Arena<T>,
         nonzeros: &[Nonzeros<T>],
+        packed: Option<&Packed>,
         draw: Draw,
     ) {
         let Instruction { work, output, stores } = &self.instructions[number];
@@ -132,29 +146,15 @@ impl Plan {
                 None => elementwise::BoundProgram { program, plan: self, rest: &rest, stores: *stores }
                     .run(results),
             },
-            Work::Product { matmul, operands: [a, b], start, epilogue } => {
-                let mask = self.masks[number].and_then(|mask| self.zeros[mask.index()]);
-                let a = match self.zeros_left_out(*matmul, [*a, *b]).filter(|_| mask.is_none()) {
-                    Some(number) => First::Nonzeros(&nonzeros[number]),
-                    None => First::Dense(self.tensor(*a, &rest)),
-                };
-                let start = start.map(|start| rest.get(self.place(start)));
-                let b = Second {
-                    data: rest.get(self.place(*b)),
-                    layout: self.layout(*b),
-                    transposed: matmul.transpose_b,
-                };
-                let only = mask.map(|mask| &nonzeros[mask]);
-                let product = Product { matmul: *matmul, a, b, start, only };
+            Work::Product { epilogue, .. } => {
                 let work = epilogue.as_ref().map(|program| elementwise::BoundProgram {
                     program,
                     plan: self,
                     rest: &rest,
                     stores: *stores,
                 });
-                let mut run = |target: Target<'_, &mut [T], T>| match self.bf16 {
-                    None => product::run(&product, target),
-                    Some(unit) => product::run_rounded(&product, unit, workspace, target),
+                let mut run = |target: Target<'_, &mut [T], T>| {
+                    self.run_product(number, &rest, nonzeros, packed, workspace, target)
                 };
                 match work {
                     Some(work) if *stores => {
@@ -171,6 +171,41 @@ impl Plan {
             }
             Work::CrossEntropy { .. } => {} // above
         }
+    }
+
+    /// Computes the matrix product of an instruction.
+    fn run_product<T: Float>(
+        &self,
+        number: usize,
+        rest: &Rest<'_, T>,
+        nonzeros: &[Nonzeros<T>],
+        packed: Option<&Packed>,
+        workspace: &mut [T],
+        target: Target<'_, &mut [T], T>,
+    ) {
+        let Work::Product { matmul, operands: [a, b], start, .. } = self.instructions[number].work else {
+            unreachable!("the instruction is a product");
+        };
+        let start = start.map(|start| rest.get(self.place(start)));
+        if let Some(unit) = self.bf16 {
+            let factor = |node, way: Way| match packed {
+                Some(packed) if !self.has_place(node) => Factor::Packed(packed.bands(way)),
+                _ => Factor::new(self.tensor(node, rest), way),
+            };
+            let [first, second] = ways(matmul);
+            let extents = matmul.extents(self.shape(a), self.shape(b));
+            let product = Rounded { unit, extents, operands: [factor(a, first), factor(b, second)], start };
+            return product.run(workspace, target);
+        }
+        let mask = self.masks[number].and_then(|mask| self.zeros[mask.index()]);
+        let first = match self.zeros_left_out(matmul, [a, b]).filter(|_| mask.is_none()) {
+            Some(number) => First::Nonzeros(&nonzeros[number]),
+            None => First::Dense(self.tensor(a, rest)),
+        };
+        let second =
+            Second { data: rest.get(self.place(b)), layout: self.layout(b), transposed: matmul.transpose_b };
+        let only = mask.map(|mask| &nonzeros[mask]);
+        product::run(&Product { matmul, a: first, b: second, start, only }, target);
     }
 
     fn run_operation<T: Float>(&self, node: NodeId, rest: &Rest<'_, T>, draw: Draw, output: &mut [T]) {

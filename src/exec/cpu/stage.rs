@@ -1,7 +1,7 @@
 //! A step on batches of one size, planned for the processor, and the batches that it runs on.
 
 use super::arena::Arena;
-use super::bf16::Bf16Unit;
+use super::bf16::{Bf16Unit, Packed, Way};
 use super::buffers::Buffers;
 use super::nonzeros::{ListSize, Lists, Nonzeros};
 use super::plan::Plan;
@@ -29,6 +29,8 @@ pub(super) struct Stage {
     forwards: usize,
     /// Made at the first batch. Those of the examples come with each batch and go with it.
     pub nonzeros: Vec<Nonzeros<f32>>,
+    /// What examples come as if they come packed.
+    packed: Option<Packed>,
 }
 
 /// How a step takes its examples.
@@ -36,6 +38,8 @@ pub(super) struct Stage {
 enum Slot {
     /// As they are, in the arena.
     Dense(NodeId),
+    /// As products in bfloat16 read them.
+    Packed(NodeId),
     /// As what is not zero in how far they are from the background, which is an input of its own.
     Sparse(Sparse),
 }
@@ -49,6 +53,7 @@ pub(super) struct Batch {
 
 pub(super) enum Values {
     Dense(Vec<f32>),
+    Packed(Packed),
     Sparse(Nonzeros<f32>),
 }
 
@@ -67,6 +72,7 @@ impl Batch {
         }
         match &mut self.values {
             Values::Sparse(nonzeros) => nonzeros.fill_beside(write(gather.deviations(), step, indices), work),
+            Values::Packed(packed) => packed.fill_beside(write(*gather, step, indices), work),
             Values::Dense(values) => {
                 let row = (values.len() / self.labels.len().max(1)).max(1);
                 let write = write(*gather, step, indices);
@@ -90,11 +96,15 @@ impl Batch {
     pub fn allocated(&self) -> usize {
         let values = match &self.values {
             Values::Dense(values) => size_of_val(&values[..]),
+            Values::Packed(packed) => packed.allocated(),
             Values::Sparse(nonzeros) => nonzeros.allocated(),
         };
         values + size_of_val(&self.labels[..])
     }
 }
+
+/// The most elements of the examples that are written before they are packed: as many as stay in the second-level cache.
+const MOST_UNPACKED: usize = 1 << 18;
 
 /// So many examples before it is written, an example is asked for: they lie all over memory.
 const AHEAD: usize = 4;
@@ -136,9 +146,11 @@ impl Stage {
         let parameters = lie(&inputs.parameters);
         assert!(inputs.state.iter().all(|state| lie(state) == parameters), "state lies as its parameters do");
         let [losses, logits] = outputs[..] else { unreachable!("as many outputs as were given") };
-        let (examples, mostly_zero) = match sparse {
-            Some(sparse) => (Slot::Sparse(sparse), Some(sparse.deviations)),
-            None => (Slot::Dense(inputs.examples.node), None),
+        let examples = inputs.examples.node;
+        let fits = Packed::scratch(batch, graph[examples].shape.size() / batch.max(1)) <= MOST_UNPACKED;
+        let given = match sparse {
+            Some(sparse) => Some(sparse.deviations),
+            None => Some(examples).filter(|_| bf16.is_some() && fits),
         };
         let shapes = inputs.parameters.iter();
         let shapes =
@@ -156,7 +168,7 @@ impl Stage {
                 residents: &residents,
                 reserved: buffers.reserved(),
             };
-            let plan = Plan::laid_out(&graph, wanted, mostly_zero.as_slice(), &in_panels, bf16);
+            let plan = Plan::laid_out(&graph, wanted, given.as_slice(), &in_panels, bf16);
             // What some instruction takes as rows must lie so, with all that belongs to the parameter.
             let is_misread =
                 |&number: &usize| lists.iter().any(|nodes| plan.misread().contains(&nodes[number].node));
@@ -166,6 +178,10 @@ impl Stage {
             }
             assert!(like.is_none(), "passes read the parameters {misread:?} in different ways");
             misread.into_iter().for_each(|number| buffers.lay_in_rows(number));
+        };
+        let examples = match sparse {
+            Some(sparse) => Slot::Sparse(sparse),
+            None => plan.packed().map_or(Slot::Dense(examples), |(given, _)| Slot::Packed(given)),
         };
         let forwards = plan.instructions_until(losses);
         let labels = inputs.labels.node;
@@ -181,6 +197,7 @@ impl Stage {
             logits,
             forwards,
             nonzeros: Vec::new(),
+            packed: None,
         }
     }
 
@@ -197,7 +214,7 @@ impl Stage {
     /// Numbers of an example.
     pub fn features(&self) -> usize {
         let examples = match self.examples {
-            Slot::Dense(node) => node,
+            Slot::Dense(node) | Slot::Packed(node) => node,
             Slot::Sparse(sparse) => sparse.deviations,
         };
         self.plan.shape(examples).size() / self.batch
@@ -219,6 +236,7 @@ impl Stage {
     fn new_batch(&self) -> Batch {
         let values = match self.examples {
             Slot::Dense(node) => Values::Dense(vec![0.0; self.plan.shape(node).size()]),
+            Slot::Packed(_) => Values::Packed(Packed::new(self.batch, self.features(), self.ways())),
             Slot::Sparse(_) => {
                 Values::Sparse(self.plan.list_sizes().into_iter().next().map_or_else(nothing, Nonzeros::new))
             }
@@ -230,9 +248,15 @@ impl Stage {
     pub fn batch_bytes(&self) -> usize {
         let values = match self.examples {
             Slot::Dense(node) => self.plan.shape(node).size() * size_of::<f32>(),
+            Slot::Packed(_) => Packed::bytes(self.batch, self.features(), self.ways()),
             Slot::Sparse(_) => self.plan.list_sizes().first().map_or(0, |size| size.bytes::<f32>()),
         };
         values + self.batch * size_of::<f32>()
+    }
+
+    /// How the examples are read if they come packed.
+    fn ways(&self) -> &[Way] {
+        self.plan.packed().map_or(&[], |(_, ways)| ways)
     }
 
     /// The sizes of the lists that are the stage's own.
@@ -250,6 +274,7 @@ impl Stage {
     pub fn scratch_bytes(&self) -> usize {
         let filled = match self.examples {
             Slot::Dense(_) => 0,
+            Slot::Packed(_) => Packed::scratch(self.batch, self.features()),
             Slot::Sparse(sparse) => {
                 Nonzeros::<f32>::scratch(self.batch, self.plan.shape(sparse.deviations)[1])
             }
@@ -263,11 +288,11 @@ impl Stage {
         for (&node, &scalar) in self.scalars.iter().zip(scalars) {
             arena[self.plan.place(node)].fill(scalar as f32);
         }
-        self.plan.run_part(0..self.forwards, arena, &mut self.nonzeros, draw);
+        self.plan.run_part_with(0..self.forwards, arena, &mut self.nonzeros, self.packed.as_ref(), draw);
         let is_finite = self.rows(arena).map(|(_, loss)| f64::from(loss)).sum::<f64>().is_finite();
         if is_finite {
             let rest = self.forwards..self.plan.instructions().len();
-            self.plan.run_part(rest, arena, &mut self.nonzeros, draw);
+            self.plan.run_part_with(rest, arena, &mut self.nonzeros, self.packed.as_ref(), draw);
         }
         self.give_back(batch);
         is_finite
@@ -284,6 +309,10 @@ impl Stage {
             (Values::Dense(values), Slot::Dense(node)) => {
                 arena[self.plan.place(node)].copy_from_slice(values)
             }
+            (Values::Packed(packed), Slot::Packed(_)) => {
+                let empty = || Packed::new(0, 0, &[]);
+                std::mem::swap(self.packed.get_or_insert_with(empty), packed);
+            }
             (Values::Sparse(nonzeros), Slot::Sparse(sparse)) => {
                 std::mem::swap(&mut self.nonzeros[0], nonzeros);
                 arena[self.plan.place(sparse.background)].fill(batch.background);
@@ -294,8 +323,10 @@ impl Stage {
     }
 
     fn give_back(&mut self, batch: &mut Batch) {
-        if let Values::Sparse(nonzeros) = &mut batch.values {
-            std::mem::swap(&mut self.nonzeros[0], nonzeros);
+        match (&mut batch.values, &mut self.packed) {
+            (Values::Sparse(nonzeros), _) => std::mem::swap(&mut self.nonzeros[0], nonzeros),
+            (Values::Packed(packed), Some(own)) => std::mem::swap(own, packed),
+            _ => {}
         }
     }
 

@@ -13,7 +13,7 @@ mod tiles;
 mod vectors;
 
 pub(super) use block::{BLOCK, MicroKernel, TILE, Window};
-pub(super) use pack::{Operand, band_size};
+pub(super) use pack::{Operand, Packed, Way, band_size};
 
 use model::{TileModel, VectorModel};
 

@@ -10,10 +10,13 @@
 use std::array::from_fn;
 use std::ops::Range;
 
+use bytemuck::{Pod, Zeroable};
 use half::bf16;
 
 use super::block::{STEP, TILE, TILE_SIZE};
 use super::model::flush;
+use crate::exec::cpu::scratch;
+use crate::exec::cpu::team::{Pieces, beside};
 
 /// Pairs along k in a line of a tile, and lines in a tile.
 const PAIRS: usize = STEP / 2;
@@ -22,10 +25,10 @@ const PAIRS: usize = STEP / 2;
 type Words = [[u32; PAIRS]; TILE];
 
 /// A tile's place among others.
-type Tile = [bf16; TILE_SIZE];
+type Tile = [bf16];
 
 /// A row-major matrix of float32, `stride` elements from row to row.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Rows<'a> {
     data: &'a [f32],
     stride: usize,
@@ -40,7 +43,7 @@ impl<'a> Rows<'a> {
 }
 
 /// An operand as it lies in memory, and which it is of a product A (m×k) · B (k×n).
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::exec::cpu) struct Operand<'a> {
     matrix: Rows<'a>,
     reading: Reading,
@@ -49,19 +52,11 @@ pub(in crate::exec::cpu) struct Operand<'a> {
 }
 
 impl<'a> Operand<'a> {
-    /// A, or the matrix (rows, columns) whose transpose it is.
-    pub fn first(data: &'a [f32], extents: (usize, usize), transposed: bool) -> Self {
-        Self::new(data, extents, transposed, if transposed { Reading::Across } else { Reading::Along })
-    }
-
-    /// B, or the matrix (rows, columns) whose transpose it is.
-    pub fn second(data: &'a [f32], extents: (usize, usize), transposed: bool) -> Self {
-        Self::new(data, extents, transposed, if transposed { Reading::Along } else { Reading::Across })
-    }
-
-    fn new(data: &'a [f32], (rows, columns): (usize, usize), transposed: bool, reading: Reading) -> Self {
+    /// A matrix (rows, columns), or its transpose.
+    pub fn new(data: &'a [f32], (rows, columns): (usize, usize), way: Way) -> Self {
         assert_eq!(data.len(), rows * columns, "elements of a matrix of {rows} rows and {columns} columns");
-        Self { matrix: Rows { data, stride: columns, rows, columns }, reading, transposed }
+        let matrix = Rows { data, stride: columns, rows, columns };
+        Self { matrix, reading: way.reading(), transposed: way.transposed }
     }
 
     /// Its bands: of 16 rows of A, or of 16 columns of B, the last padded.
@@ -89,7 +84,118 @@ impl<'a> Operand<'a> {
                 Rows { data, columns: along.len(), stride, rows }
             }
         };
-        pack(part, self.reading, self.transposed, out);
+        let k = if self.reading == Reading::Along { columns } else { rows };
+        assert_eq!(out.len(), along.len().div_ceil(TILE) * band_size(k), "bands {bands:?} of {self:?}");
+        let tiles = Pieces::of(out, TILE_SIZE);
+        // SAFETY: all of `out` is lent for this.
+        let places = unsafe { Places::new(&tiles, k.div_ceil(STEP), 0, 0) };
+        pack(part, self.reading, self.transposed, places);
+    }
+}
+
+/// A way in which a product reads an operand: as its first, and as its transpose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::exec::cpu) struct Way {
+    pub is_first: bool,
+    pub transposed: bool,
+}
+
+impl Way {
+    fn reading(self) -> Reading {
+        if self.is_first == self.transposed { Reading::Across } else { Reading::Along }
+    }
+
+    /// Bands, and tiles in a band, of a matrix that is read so.
+    fn tiles(self, rows: usize, columns: usize) -> [usize; 2] {
+        match self.reading() {
+            Reading::Along => [rows.div_ceil(TILE), columns.div_ceil(STEP)],
+            Reading::Across => [columns.div_ceil(TILE), rows.div_ceil(STEP)],
+        }
+    }
+}
+
+/// A matrix that is nowhere but packed, once for each way in which products read it.
+pub(in crate::exec::cpu) struct Packed {
+    rows: usize,
+    columns: usize,
+    copies: Vec<(Way, Vec<Line>)>,
+}
+
+/// A line of a tile, and of the cache.
+#[derive(Clone, Copy, Zeroable, Pod)]
+#[repr(C, align(64))]
+struct Line([u16; STEP]);
+
+impl Packed {
+    /// A matrix of zeros.
+    pub fn new(rows: usize, columns: usize, ways: &[Way]) -> Self {
+        let lines =
+            |way: Way| vec![Line::zeroed(); way.tiles(rows, columns).iter().product::<usize>() * TILE];
+        Self { rows, columns, copies: ways.iter().map(|&way| (way, lines(way))).collect() }
+    }
+
+    /// The bytes that one takes.
+    pub fn bytes(rows: usize, columns: usize, ways: &[Way]) -> usize {
+        let tiles = |way: &Way| way.tiles(rows, columns).iter().product::<usize>();
+        ways.iter().map(tiles).sum::<usize>() * TILE_SIZE * size_of::<bf16>()
+    }
+
+    /// The elements that [`Self::fill_beside`] takes on each thread, for the while.
+    pub fn scratch(rows: usize, columns: usize) -> usize {
+        STEP.min(rows) * columns
+    }
+
+    /// Takes up the matrix, whose rows are written by `write(row, out)`, 32 in a task, beside some other work of this thread's team.
+    pub fn fill_beside<R>(
+        &mut self,
+        write: impl Fn(usize, &mut [f32]) + Sync,
+        work: impl FnOnce() -> R,
+    ) -> R {
+        let Self { rows, columns, .. } = *self;
+        let tiles = |lines: &mut Vec<Line>| Pieces::of(bytemuck::cast_slice_mut(lines), TILE_SIZE);
+        let copies: Vec<(Way, Pieces<bf16>)> =
+            self.copies.iter_mut().map(|(way, lines)| (*way, tiles(lines))).collect();
+        let task = |number: usize| {
+            let first = number * STEP;
+            let count = STEP.min(rows - first);
+            scratch::with(count * columns, |data: &mut [f32]| {
+                for (row, out) in data.chunks_exact_mut(columns).enumerate() {
+                    write(first + row, out);
+                }
+                let part = Rows { data, stride: columns, rows: count, columns };
+                for (way, tiles) in &copies {
+                    let [_, steps] = way.tiles(rows, columns);
+                    let (band, step) = match way.reading() {
+                        Reading::Along => (first / TILE, 0),
+                        Reading::Across => (0, number),
+                    };
+                    // SAFETY: bands, or steps, of 32 rows are this task's alone, and the memory is borrowed until all are done.
+                    let places = unsafe { Places::new(tiles, steps, band, step) };
+                    pack(part, way.reading(), way.transposed, places);
+                }
+            });
+        };
+        beside(if columns == 0 { 0 } else { rows.div_ceil(STEP) }, &task, work)
+    }
+
+    /// The bytes that it takes.
+    #[cfg(test)]
+    pub fn allocated(&self) -> usize {
+        self.copies.iter().map(|(_, lines)| size_of_val(&lines[..])).sum()
+    }
+
+    /// All bands, as they are read in one of its ways.
+    ///
+    /// # Panics
+    /// When it is in none.
+    pub fn bands(&self, way: Way) -> &[bf16] {
+        match self.copies.iter().find(|(other, _)| *other == way) {
+            Some((_, lines)) => bytemuck::cast_slice(lines),
+            None => panic!(
+                "a matrix packed in the ways {:?}",
+                self.copies.iter().map(|(way, _)| way).collect::<Vec<_>>()
+            ),
+        }
     }
 }
 
@@ -107,26 +213,48 @@ enum Reading {
     Across,
 }
 
-fn pack(source: Rows<'_>, reading: Reading, transposed: bool, out: &mut [bf16]) {
-    let (extent, k) = match reading {
-        Reading::Along => (source.rows, source.columns),
-        Reading::Across => (source.columns, source.rows),
-    };
-    assert_eq!(out.len(), extent.div_ceil(TILE) * band_size(k), "a packed operand of {extent} by {k}");
+/// Where the tiles of a packed matrix go that are of some of its rows.
+#[derive(Clone, Copy)]
+struct Places<'a> {
+    tiles: &'a Pieces<bf16>,
+    /// From band to band.
+    steps: usize,
+    first_band: usize,
+    first_step: usize,
+}
+
+impl<'a> Places<'a> {
+    /// # Safety
+    /// The tiles from these on are nobody else's for as long as this is used.
+    unsafe fn new(tiles: &'a Pieces<bf16>, steps: usize, first_band: usize, first_step: usize) -> Self {
+        Self { tiles, steps, first_band, first_step }
+    }
+
+    /// # Safety
+    /// No reference to this tile is in use.
+    #[expect(clippy::mut_from_ref, reason = "see the safety section")]
+    unsafe fn tile(&self, band: usize, step: usize) -> &mut Tile {
+        let number = (self.first_band + band) * self.steps + self.first_step + step;
+        // SAFETY: the tile is the caller's, as `new` says.
+        unsafe { self.tiles.piece(number) }
+    }
+}
+
+fn pack(source: Rows<'_>, reading: Reading, transposed: bool, places: Places<'_>) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512bf16")
     {
         // SAFETY: the features were just found.
-        unsafe { avx512::pack(source, reading, transposed, out) };
+        unsafe { avx512::pack(source, reading, transposed, places) };
         return;
     }
-    portable(source, reading, transposed, out);
+    portable(source, reading, transposed, places);
 }
 
-fn portable(source: Rows<'_>, reading: Reading, transposed: bool, out: &mut [bf16]) {
-    each_tile(source, reading, out, |part, tile| {
+fn portable(source: Rows<'_>, reading: Reading, transposed: bool, places: Places<'_>) {
+    each_tile(source, reading, places, |part, tile| {
         let mut words: Words = match reading {
             Reading::Along => from_fn(|line| {
                 let row = part.row(line);
@@ -146,19 +274,19 @@ fn portable(source: Rows<'_>, reading: Reading, transposed: bool, out: &mut [bf1
     });
 }
 
-/// Calls `pack` for each tile's part of the source, in the source's order, with the tile's place. Beyond the source's edge there
-/// are zeros.
+/// Calls `pack` for each tile's part of the source, in the source's order, with the tile's place by its band and step. Beyond the
+/// source's edge there are zeros.
 #[inline(always)]
-fn each_tile(source: Rows<'_>, reading: Reading, out: &mut [bf16], pack: impl Fn(Rows<'_>, &mut Tile)) {
-    let (steps, rows, columns) = match reading {
-        Reading::Along => (source.columns.div_ceil(STEP), TILE, STEP),
-        Reading::Across => (source.rows.div_ceil(STEP), STEP, TILE),
+fn each_tile(source: Rows<'_>, reading: Reading, places: Places<'_>, pack: impl Fn(Rows<'_>, &mut Tile)) {
+    let (rows, columns) = match reading {
+        Reading::Along => (TILE, STEP),
+        Reading::Across => (STEP, TILE),
     };
-    let tiles = out.as_chunks_mut().0;
     for (i, row) in (0..source.rows).step_by(rows).enumerate() {
         for (j, column) in (0..source.columns).step_by(columns).enumerate() {
             let (band, step) = if reading == Reading::Along { (i, j) } else { (j, i) };
-            let tile = &mut tiles[band * steps + step];
+            // SAFETY: one tile after another is packed.
+            let tile = unsafe { places.tile(band, step) };
             if row + rows <= source.rows && column + columns <= source.columns {
                 let data = &source.data[row * source.stride + column..];
                 pack(Rows { data, stride: source.stride, rows, columns }, tile);
@@ -191,25 +319,23 @@ mod avx512 {
     use std::array::from_fn;
     use std::mem::transmute;
 
-    use half::bf16;
-
-    use super::{Reading, Rows, STEP, TILE, Tile, each_tile};
+    use super::{Places, Reading, Rows, STEP, TILE, Tile, each_tile};
     use crate::exec::cpu::transpose::avx512::exchanged;
 
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    pub fn pack(source: Rows<'_>, reading: Reading, transposed: bool, out: &mut [bf16]) {
+    pub fn pack(source: Rows<'_>, reading: Reading, transposed: bool, places: Places<'_>) {
         // Each its own, so that none asks tile by tile.
         match (reading, transposed) {
-            (Reading::Along, false) => each_tile(source, Reading::Along, out, |part, tile| {
+            (Reading::Along, false) => each_tile(source, Reading::Along, places, |part, tile| {
                 put(from_fn(|line| along(part, line)), tile)
             }),
-            (Reading::Across, false) => each_tile(source, Reading::Across, out, |part, tile| {
+            (Reading::Across, false) => each_tile(source, Reading::Across, places, |part, tile| {
                 put(from_fn(|line| across(part, line)), tile)
             }),
-            (Reading::Along, true) => each_tile(source, Reading::Along, out, |part, tile| {
+            (Reading::Along, true) => each_tile(source, Reading::Along, places, |part, tile| {
                 put(exchanged(from_fn(|line| along(part, line))), tile)
             }),
-            (Reading::Across, true) => each_tile(source, Reading::Across, out, |part, tile| {
+            (Reading::Across, true) => each_tile(source, Reading::Across, places, |part, tile| {
                 put(exchanged(from_fn(|line| across(part, line))), tile)
             }),
         }
@@ -250,7 +376,7 @@ mod avx512 {
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn put(lines: [__m512i; TILE], tile: &mut Tile) {
-        for (line, out) in lines.into_iter().zip(tile.as_chunks_mut::<STEP>().0) {
+        for (line, out) in lines.into_iter().zip(tile.chunks_exact_mut(STEP)) {
             // SAFETY: a line of the tile is a vector.
             unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), line) };
         }
@@ -270,8 +396,17 @@ mod tests {
         for (reading, extent, k) in [(Reading::Along, rows, columns), (Reading::Across, columns, rows)] {
             for transposed in [false, true] {
                 let mut out = [(); 2].map(|()| vec![bf16::NAN; extent.div_ceil(TILE) * band_size(k)]);
-                pack(source, reading, transposed, &mut out[0]);
-                portable(source, reading, transposed, &mut out[1]);
+                for (out, pack) in out.iter_mut().zip([pack, portable]) {
+                    // SAFETY: all of `out` is lent for this.
+                    unsafe {
+                        pack(
+                            source,
+                            reading,
+                            transposed,
+                            Places::new(&Pieces::of(out, TILE_SIZE), k.div_ceil(STEP), 0, 0),
+                        )
+                    };
+                }
                 let [chosen, portable] = out.map(|out| out.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
                 assert!(chosen == portable, "{reading:?}, transposed: {transposed}");
             }

@@ -102,8 +102,8 @@ fn packing_puts_every_element_in_its_place_and_zeros_elsewhere() {
         for (is_first, transposed) in [(true, false), (true, true), (false, false), (false, true)] {
             let (rows, columns) = if is_first == transposed { (k, extent) } else { (extent, k) };
             let source = random.values(Kind::Bits, rows * columns);
-            let operand = if is_first { Operand::first } else { Operand::second };
-            let operand = operand(&source, (rows, columns), transposed);
+            let way = Way { is_first, transposed };
+            let operand = Operand::new(&source, (rows, columns), way);
             let steps = k.div_ceil(STEP);
             let mut expected = vec![bf16::ZERO; operand.bands() * band_size(k)];
             for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
@@ -117,8 +117,17 @@ fn packing_puts_every_element_in_its_place_and_zeros_elsewhere() {
                 operand.pack(0..cut, first);
                 operand.pack(cut..operand.bands(), second);
                 let bits = |x: &[bf16]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-                assert!(bits(&out) == bits(&expected), "{is_first}, {transposed}, {extent}, {k}");
+                assert!(bits(&out) == bits(&expected), "{way:?}, {extent}, {k}");
             }
+            // Row by row, as a batch is filled; what it held before goes.
+            let mut packed = Packed::new(rows, columns, &[way]);
+            for source in [&vec![1.0; source.len()], &source] {
+                packed
+                    .fill_beside(|row, out| out.copy_from_slice(&source[row * columns..][..columns]), || ());
+            }
+            let bits = |x: &[bf16]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert!(bits(packed.bands(way)) == bits(&expected), "row by row: {way:?}, {extent}, {k}");
+            assert_eq!(Packed::bytes(rows, columns, &[way]), size_of_val(packed.bands(way)));
         }
     }
 }
@@ -131,7 +140,8 @@ fn packing_rounds_ties_to_even_and_subnormal_numbers_to_zero() {
         .collect();
     let k = source.len();
     let mut out = vec![bf16::ZERO; band_size(k)];
-    Operand::first(&source, (1, k), false).pack(0..1, &mut out);
+    let way = Way { is_first: true, transposed: false };
+    Operand::new(&source, (1, k), way).pack(0..1, &mut out);
     for (at, &x) in source.iter().enumerate() {
         assert_eq!(out[place(true, 0, at, k.div_ceil(STEP))].to_bits(), rounded(x).to_bits(), "{x:e}");
     }

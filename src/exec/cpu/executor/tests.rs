@@ -44,12 +44,16 @@ fn evaluation(
 
 #[test]
 fn passes_take_what_their_plans_say_and_no_more() {
-    for (widths, batch, optimizer) in [
-        (&[144, 10][..], 7, Optimizer::Adam(Adam::default())),
-        (&[144, 64, 32, 10], 128, Optimizer::Sgd(Sgd::default())),
-        (&[30_000, 4, 10], 4, Optimizer::Adam(Adam::default())),
+    let bf16 = Some(Bf16Unit::tile_model());
+    for (widths, batch, optimizer, bf16) in [
+        (&[144, 10][..], 7, Optimizer::Adam(Adam::default()), None),
+        (&[144, 64, 32, 10], 128, Optimizer::Sgd(Sgd::default()), None),
+        (&[144, 64, 32, 10], 128, Optimizer::Sgd(Sgd::default()), bf16),
+        (&[30_000, 4, 10], 4, Optimizer::Adam(Adam::default()), None),
+        (&[30_000, 4, 10], 4, Optimizer::Adam(Adam::default()), bf16),
+        (&[3_000, 4, 10], 40, Optimizer::Adam(Adam::default()), bf16),
     ] {
-        let (model, mut executor) = (perceptron(widths, Activation::Relu, 0.0), executor());
+        let (model, mut executor) = (perceptron(widths, Activation::Relu, 0.0), executor().in_bf16(bf16));
         let trains = |batch: usize| step::training(&model, &optimizer, batch);
         let pass = Pass { step: &trains, count: 301, batch: Some(batch), seed: 0 };
         let training = executor.prepare(pass).unwrap();

@@ -17,7 +17,7 @@ mod second;
 mod tile;
 
 pub(super) use masked::can_mask;
-pub(super) use rounded::workspace;
+pub(super) use rounded::{Factor, Rounded, workspace};
 pub(super) use tile::{Consume, First, Product, Second, Target, Tile};
 
 use std::ops::Range;
@@ -143,16 +143,6 @@ pub(super) fn run<T: Float>(product: &Product<'_, T>, target: Target<'_, &mut [T
             _ => add_bands(product, (&rows, &columns), panel, sums, stride),
         }
     });
-}
-
-/// Computes the product of dense operands, both rounded to bfloat16, as a unit does. The memory is [`workspace`].
-pub(super) fn run_rounded<T: Float>(
-    product: &Product<'_, T>,
-    unit: Bf16Unit,
-    memory: &mut [T],
-    target: Target<'_, &mut [T], T>,
-) {
-    rounded::run(product, unit, memory, target);
 }
 
 /// Adds all of a tile's products to its sums, band by band of summands.

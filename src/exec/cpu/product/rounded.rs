@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use half::bf16;
 
-use super::{First, Product, Sums, TILES, Target, Tiling};
-use crate::exec::cpu::bf16::{BLOCK, Bf16Unit, Operand, TILE, Window, band_size};
+use super::{Sums, TILES, Target, Tiling};
+use crate::exec::cpu::bf16::{BLOCK, Bf16Unit, Operand, TILE, Way, Window, band_size};
 use crate::exec::cpu::team::{TASK, for_each_piece};
 use crate::float::Float;
-use crate::ops::Extents;
+use crate::ops::{Extents, Tensor};
 
 /// Columns of the widest tile: its sums, and the parameters that they move, are long stretches of memory.
 const WIDEST: usize = 1024;
@@ -32,52 +32,90 @@ pub(in crate::exec::cpu) fn workspace(Extents { m, n, k }: Extents) -> usize {
     (m.div_ceil(TILE) + n.div_ceil(TILE)) * band_size(k) * size_of::<bf16>() / size_of::<f32>()
 }
 
-/// Computes the product, as a unit does. The memory is [`workspace`].
-///
-/// # Panics
-/// When the numbers are not float32, or an operand is given as what is not zero in it, or in panels.
-pub(super) fn run<T: Float>(
-    product: &Product<'_, T>,
-    unit: Bf16Unit,
-    memory: &mut [T],
-    target: Target<'_, &mut [T], T>,
-) {
-    let Product { matmul, a: First::Dense(a), b, start, only: None } = product else {
-        panic!("products in bfloat16 are of all elements");
-    };
-    assert!(!b.layout.in_panels, "products in bfloat16 are of matrices in rows");
-    let extents = product.extents();
-    let first = Operand::first(float32(a.data), a.shape.rows_and_columns(), matmul.transpose_a);
-    let second = Operand::second(float32(b.data), (b.layout.rows, b.layout.columns), b.transposed);
-    let packed: &mut [bf16] = bytemuck::cast_slice_mut(float32_mut(memory));
-    let packed = &mut packed[..(first.bands() + second.bands()) * band_size(extents.k)];
-    pack([first, second], extents.k, packed);
-    let (a, b) = packed.split_at(first.bands() * band_size(extents.k));
-    let band = |bands, number: usize| bands_of(bands, number, extents.k);
-    tiling(extents).for_each_tile(*start, 0, target, |sums, _| {
-        let Sums { memory, stride, rows, columns, start } = sums;
-        let (sums, start) = (float32_mut(memory), start.map(float32));
-        let mut row_of_starts = [0.0; WIDEST];
-        if let Some(start) = start {
-            row_of_starts[..start.len()].copy_from_slice(start);
-        }
-        let starts = row_of_starts.as_chunks::<BLOCK>().0;
-        unit.with(|kernel| {
-            for row in (0..rows.len()).step_by(BLOCK) {
-                let a = pair(rows.start + row, extents.m).map(|number| band(a, number));
-                for (column, start) in (0..columns.len()).step_by(BLOCK).zip(starts) {
-                    let b = pair(columns.start + column, extents.n).map(|number| band(b, number));
-                    let block = Window::new(&mut sums[row * stride + column..], stride);
-                    kernel.multiply(a, b, start, block);
-                }
-            }
-        });
-    });
+/// A product of operands rounded to bfloat16.
+pub(in crate::exec::cpu) struct Rounded<'a, T> {
+    pub unit: Bf16Unit,
+    pub extents: Extents,
+    pub operands: [Factor<'a>; 2],
+    /// What each row's sums start from.
+    pub start: Option<&'a [T]>,
 }
 
-/// Packs both operands, one behind the other, some bands in a task.
-fn pack([first, second]: [Operand<'_>; 2], k: usize, packed: &mut [bf16]) {
-    let size = band_size(k);
+/// An operand.
+pub(in crate::exec::cpu) enum Factor<'a> {
+    /// All its bands.
+    Packed(&'a [bf16]),
+    /// To be packed.
+    Matrix(Operand<'a>),
+}
+
+impl<'a> Factor<'a> {
+    /// A matrix of float32, in the way that a product reads it.
+    ///
+    /// # Panics
+    /// When the numbers are not float32.
+    pub fn new<T: Float>(matrix: Tensor<'a, T>, way: Way) -> Self {
+        Self::Matrix(Operand::new(float32(matrix.data), matrix.shape.rows_and_columns(), way))
+    }
+
+    /// The bands that are to be packed.
+    fn bands(&self) -> usize {
+        match self {
+            Self::Packed(_) => 0,
+            Self::Matrix(operand) => operand.bands(),
+        }
+    }
+
+    /// All bands, when those that were to be are packed.
+    fn all<'p>(&'p self, packed: &'p [bf16]) -> &'p [bf16] {
+        match *self {
+            Self::Packed(bands) => bands,
+            Self::Matrix(_) => packed,
+        }
+    }
+
+    fn pack(&self, bands: Range<usize>, out: &mut [bf16]) {
+        if let Self::Matrix(operand) = self {
+            operand.pack(bands, out);
+        }
+    }
+}
+
+impl<T: Float> Rounded<'_, T> {
+    /// Computes the product, as the unit does. The memory is [`workspace`].
+    pub fn run(&self, memory: &mut [T], target: Target<'_, &mut [T], T>) {
+        let Self { unit, extents, operands: [first, second], start } = self;
+        let size = band_size(extents.k);
+        let packed: &mut [bf16] = bytemuck::cast_slice_mut(float32_mut(memory));
+        let packed = &mut packed[..(first.bands() + second.bands()) * size];
+        pack([first, second], size, packed);
+        let (of_first, of_second) = packed.split_at(first.bands() * size);
+        let (a, b) = (first.all(of_first), second.all(of_second));
+        tiling(*extents).for_each_tile(*start, 0, target, |sums, _| {
+            let Sums { memory, stride, rows, columns, start } = sums;
+            let (sums, start) = (float32_mut(memory), start.map(float32));
+            let mut row_of_starts = [0.0; WIDEST];
+            if let Some(start) = start {
+                row_of_starts[..start.len()].copy_from_slice(start);
+            }
+            let starts = row_of_starts.as_chunks::<BLOCK>().0;
+            unit.with(|kernel| {
+                for row in (0..rows.len()).step_by(BLOCK) {
+                    let a = pair(rows.start + row, extents.m).map(|number| &a[number * size..][..size]);
+                    for (column, start) in (0..columns.len()).step_by(BLOCK).zip(starts) {
+                        let b =
+                            pair(columns.start + column, extents.n).map(|number| &b[number * size..][..size]);
+                        let block = Window::new(&mut sums[row * stride + column..], stride);
+                        kernel.multiply(a, b, start, block);
+                    }
+                }
+            });
+        });
+    }
+}
+
+/// Packs what is to be packed of both operands, one behind the other, some bands of this size in a task.
+fn pack([first, second]: [&Factor<'_>; 2], size: usize, packed: &mut [bf16]) {
     if size == 0 {
         return;
     }
@@ -91,12 +129,6 @@ fn pack([first, second]: [Operand<'_>; 2], k: usize, packed: &mut [bf16]) {
         first.pack(of_first, a);
         second.pack(of_second, b);
     });
-}
-
-/// A band of a packed operand.
-fn bands_of(bands: &[bf16], number: usize, k: usize) -> &[bf16] {
-    let size = band_size(k);
-    &bands[number * size..][..size]
 }
 
 /// The numbers of the two bands from a row of A, or a column of B, on. Where the second is beyond the edge it is the first again:
