@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use half::bf16;
 
-use super::{Sums, TILES, Target, Tiling};
+use super::tile::Target;
+use super::tiling::{Sums, TILES, Tiling};
 use crate::exec::cpu::bf16::{BLOCK, Bf16Unit, Operand, TILE, Way, Window, band_size};
 use crate::exec::cpu::team::{TASK, for_each_piece};
 use crate::float::Float;
