@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cotangent::exec::{Bf16Unit, CpuExecutor, Team};
+use cotangent::exec::{Bf16Unit, CpuExecutor, CpuProducts, Team};
 use cotangent::nn::{Activation, Model, perceptron};
 use cotangent::optim::{Optimizer, OptimizerName};
 
@@ -70,7 +70,7 @@ fn a_step_in_bfloat16_does_so_within_what_is_rounded() {
         ] {
             let model: Arc<dyn Model> = Arc::new(perceptron(widths, activation, dropout));
             let split = images(70 + 33);
-            let executor = CpuExecutor::new(Team::new(1).unwrap()).in_bf16(Some(unit));
+            let executor = CpuExecutor::new(Team::new(1).unwrap()).with_products(CpuProducts::Bf16(unit));
             let mut steps = Steps::new(executor, &model, usual(OptimizerName::Adagrad), (&split, 70));
             let order: Vec<u32> = (0..split.len() as u32).rev().collect();
             let before = steps.buffers();

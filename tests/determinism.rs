@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cotangent::data::{Split, shuffled};
-use cotangent::exec::{Bf16Unit, CpuExecutor, Team};
+use cotangent::exec::{Bf16Unit, CpuExecutor, CpuProducts, Team};
 use cotangent::nn::{Activation, Model, perceptron};
 use cotangent::optim::{Constant, Optimizer, OptimizerName};
 
@@ -29,10 +29,10 @@ pub fn usual(name: OptimizerName) -> Optimizer {
 }
 
 /// Parameters, state and losses of two epochs of three batches, the last one smaller, as bits.
-fn run(optimizer: Optimizer, split: &Split, threads: usize, bf16: Option<Bf16Unit>) -> Vec<u64> {
+fn run(optimizer: Optimizer, split: &Split, threads: usize, products: CpuProducts) -> Vec<u64> {
     // Large enough that products are cut into tiles, and loops and updates into tasks.
     let model: Arc<dyn Model> = Arc::new(perceptron(&[324, 200, 144, 10], Activation::Relu, 0.2));
-    let executor = CpuExecutor::new(Team::new(threads).unwrap()).in_bf16(bf16);
+    let executor = CpuExecutor::new(Team::new(threads).unwrap()).with_products(products);
     let mut steps = Steps::new(executor, &model, optimizer, (split, 128));
     let (mut order, mut losses) = (vec![0; split.len()], Vec::new());
     for epoch in 0..2 {
@@ -47,13 +47,15 @@ fn run(optimizer: Optimizer, split: &Split, threads: usize, bf16: Option<Bf16Uni
 fn one_two_and_four_threads_train_to_the_same_bits() {
     let split = images(2 * 128 + 50);
     let unit = Bf16Unit::of_machine().unwrap_or(Bf16Unit::tile_model());
-    let in_bf16 = (usual(OptimizerName::Adam), Some(unit));
-    for (optimizer, bf16) in optimizers().into_iter().map(|optimizer| (optimizer, None)).chain([in_bf16]) {
-        let one = run(optimizer, &split, 1, bf16);
+    let dense = (usual(OptimizerName::Adam), CpuProducts::Dense);
+    let in_bf16 = (usual(OptimizerName::Adam), CpuProducts::Bf16(unit));
+    let skipping = optimizers().into_iter().map(|optimizer| (optimizer, CpuProducts::Skipping));
+    for (optimizer, products) in skipping.chain([dense, in_bf16]) {
+        let one = run(optimizer, &split, 1, products);
         assert!(one[2..].iter().any(|bits| *bits != 0));
         for threads in [2, 4] {
             assert!(
-                one == run(optimizer, &split, threads, bf16),
+                one == run(optimizer, &split, threads, products),
                 "{} on {threads} threads",
                 optimizer.formula(0.0)
             );

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use cotangent::exec::CpuProducts;
 use cotangent::names;
 use cotangent::runs::{Row, RunFolder};
 use cotangent::train::options::LaunchPlan;
@@ -40,9 +41,11 @@ pub fn interrupted() -> bool {
 /// What computes, and why.
 pub fn device_line(choice: &Choice, options: &Options) -> String {
     let what = match &choice.hardware {
-        Hardware::Cpu(bf16) => {
-            let products =
-                bf16.map_or(String::new(), |unit| format!(", products in bf16 by {}", unit.name()));
+        Hardware::Cpu(products) => {
+            let products = match products {
+                Some(CpuProducts::Bf16(unit)) => format!(", products in bf16 by {}", unit.name()),
+                _ => String::new(),
+            };
             format!("cpu with {}{products}", count(options.threads, "thread"))
         }
         Hardware::Cuda(device) => {

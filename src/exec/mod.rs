@@ -9,7 +9,9 @@ pub mod instruction;
 mod update;
 mod wanted;
 
-pub use cpu::{Arena, Bf16Unit, CpuExecutor, Interpreter, ListSize, Lists, Nonzeros, Plan, Team, vectorized};
+pub use cpu::{
+    Arena, Bf16Unit, CpuExecutor, CpuProducts, Interpreter, ListSize, Lists, Nonzeros, Plan, Team, vectorized,
+};
 pub use executor::{
     Confusion, Ended, Epoch, Examples, ExecError, Executor, Inputs, Memory, Outputs, Pass, PassId, Step,
     Sums, Totals, Watch,

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use super::options::{DeviceChoice as Asked, LaunchPlan, Options, Precision};
+use super::options::{DeviceChoice as Asked, Kernels, LaunchPlan, Options, Precision};
 use super::{TrainError, options::OptionError};
-use crate::exec::Bf16Unit;
+use crate::data::Split;
 use crate::exec::cuda::{CudaError, Device, Factor, Launching, Products, driver};
+use crate::exec::{Bf16Unit, CpuProducts};
 
 /// What a run computes on.
 #[derive(Clone)]
 pub enum Hardware {
-    /// The processor, and what computes its products if they are in bfloat16.
-    Cpu(Option<Bf16Unit>),
+    /// The processor, and how it computes products; nothing where the images decide.
+    Cpu(Option<CpuProducts>),
     /// An open CUDA device.
     Cuda(Arc<Device>),
 }
@@ -41,10 +42,9 @@ impl Choice {
         };
         match options.device {
             Asked::Cpu => {
-                let refused =
-                    |lacks: String| OptionError::new("--precision", options.precision.name(), lacks);
-                let bf16 = bf16_unit(options.precision).map_err(refused)?;
-                Ok(Self { hardware: Hardware::Cpu(bf16), why: "as asked for".into() })
+                let products = cpu_products(options)
+                    .map_err(|Lacking { option, value, what }| OptionError::new(option, value, what))?;
+                Ok(Self { hardware: Hardware::Cpu(products), why: "as asked for".into() })
             }
             Asked::Cuda(ordinal) => match open(ordinal) {
                 Ok(hardware) => Ok(Self { hardware, why: "as asked for".into() }),
@@ -54,6 +54,25 @@ impl Choice {
                 Ok(hardware) => Ok(Self { hardware, why: "chosen automatically".into() }),
                 Err(error) => on_cpu(options, &error),
             },
+        }
+    }
+
+    /// How the processor computes products with these images, if it is what computes.
+    pub(super) fn products(&self, images: &Split) -> Option<CpuProducts> {
+        match self.hardware {
+            Hardware::Cpu(products) => Some(products.unwrap_or_else(|| products_for(images))),
+            Hardware::Cuda(_) => None,
+        }
+    }
+
+    /// The same as options name it.
+    pub(super) fn kernels(&self, images: &Split) -> Kernels {
+        match self.products(images) {
+            None => Kernels::Auto,
+            Some(CpuProducts::Skipping) => Kernels::Skipping,
+            Some(CpuProducts::Dense) => Kernels::Dense,
+            Some(CpuProducts::Bf16(unit)) if Some(unit) == Bf16Unit::vectors() => Kernels::Avx512Bf16,
+            Some(CpuProducts::Bf16(_)) => Kernels::Amx,
         }
     }
 
@@ -84,27 +103,58 @@ fn on_cpu(options: &Options, why_not: &CudaError) -> Result<Choice, TrainError> 
         let rule = format!("needs CUDA, and {no_cuda}; see cotangent doctor");
         return refused("--plan", options.plan.name(), rule);
     }
-    match bf16_unit(options.precision) {
-        Ok(bf16) => {
+    match cpu_products(options) {
+        Ok(products) => {
             let why = format!("chosen automatically: {no_cuda}");
-            Ok(Choice { hardware: Hardware::Cpu(bf16), why })
+            Ok(Choice { hardware: Hardware::Cpu(products), why })
         }
-        Err(lacks) => {
-            let rule = format!("{lacks}; CUDA could do it, but {no_cuda}: see cotangent doctor");
-            refused("--precision", options.precision.name(), rule)
+        Err(Lacking { option, value, what }) => {
+            let rule = format!("{what}; CUDA could do it, but {no_cuda}: see cotangent doctor");
+            refused(option, value, rule)
         }
     }
 }
 
-/// What computes a precision's products on the processor, if they are in bfloat16; or what is missing.
-fn bf16_unit(precision: Precision) -> Result<Option<Bf16Unit>, String> {
-    match precision {
-        Precision::F32 | Precision::Tf32 => Ok(None),
-        Precision::Bf16 => match Bf16Unit::of_machine() {
-            Some(unit) => Ok(Some(unit)),
-            None => Err("this processor has neither AMX nor AVX-512 BF16: use f32".into()),
-        },
+/// An option that asks for what the processor lacks.
+struct Lacking {
+    option: &'static str,
+    value: &'static str,
+    what: &'static str,
+}
+
+/// How the processor computes the products that options ask for; nothing where the images decide.
+fn cpu_products(options: &Options) -> Result<Option<CpuProducts>, Lacking> {
+    let &Options { kernels, precision, .. } = options;
+    let unit = |found: Option<Bf16Unit>, [option, value, what]: [&'static str; 3]| {
+        found.map(|unit| Some(CpuProducts::Bf16(unit))).ok_or(Lacking { option, value, what })
+    };
+    match (kernels, precision) {
+        (Kernels::Skipping, _) => Ok(Some(CpuProducts::Skipping)),
+        (Kernels::Dense, _) => Ok(Some(CpuProducts::Dense)),
+        (Kernels::Auto, Precision::F32 | Precision::Tf32) => Ok(None),
+        (Kernels::Auto, Precision::Bf16) => {
+            let what = "this processor has neither AMX nor AVX-512 BF16: use f32";
+            unit(Bf16Unit::of_machine(), ["--precision", precision.name(), what])
+        }
+        (Kernels::Amx, _) => {
+            let what = "this processor, or its system, has no AMX: use auto, which may round in another way";
+            unit(Bf16Unit::tiles(), ["--kernels", kernels.name(), what])
+        }
+        (Kernels::Avx512Bf16, _) => {
+            let what = "this processor has no AVX-512 BF16: use auto, which may round in another way";
+            unit(Bf16Unit::vectors(), ["--kernels", kernels.name(), what])
+        }
     }
+}
+
+/// Images that are looked at to see how many of their pixels are background.
+const LOOKED_AT: usize = 1000;
+
+/// How products with these images are computed where the images decide.
+fn products_for(images: &Split) -> CpuProducts {
+    let bytes = &images.images[..images.pixels() * images.len().min(LOOKED_AT)];
+    let count = bytes.iter().filter(|&&byte| byte != 0).count();
+    CpuProducts::in_float32(count as f64 / bytes.len().max(1) as f64)
 }
 
 fn check_precision(device: &Device, precision: Precision) -> Result<(), CudaError> {

@@ -10,7 +10,7 @@ use super::options::{Augment, Init, OptionError};
 use super::{Options, TrainError};
 use crate::data::{DataError, Dataset, Normalisation, Shifts, batches};
 use crate::exec::cuda::{CudaExecutor, CudaMode};
-use crate::exec::{Confusion, CpuExecutor, Ended, Executor, Sums, Team};
+use crate::exec::{Confusion, CpuExecutor, CpuProducts, Ended, Executor, Sums, Team};
 use crate::nn::Model;
 use crate::runs::files::TrainedModel;
 use crate::runs::{Divergence, Learning, Row};
@@ -67,9 +67,11 @@ impl Setup {
         let model = options.model(data.train.pixels(), data.classes);
         memory::check_size(&model, options, counts)?;
         let (executor, device): (Box<dyn Executor>, _) = match &choice.hardware {
-            Hardware::Cpu(bf16) => {
+            Hardware::Cpu(_) => {
                 let team = Team::new(threads).map_err(|source| TrainError::Threads { threads, source })?;
-                (Box::new(CpuExecutor::new(team).in_bf16(*bf16)), None)
+                let executor = CpuExecutor::new(team);
+                let products = choice.products(&data.train).unwrap_or(CpuProducts::Skipping);
+                (Box::new(executor.with_products(products)), None)
             }
             Hardware::Cuda(device) => {
                 let mode = CudaMode {
@@ -112,7 +114,8 @@ impl Setup {
                 Some(format!("{}, compute capability {}", device.name(), device.capability()))
             }
         };
-        let options = Options { device: choice.device(), ..options };
+        let kernels = choice.kernels(&data.train);
+        let options = Options { device: choice.device(), kernels, ..options };
         let job = job(&options, data)?;
         let engine = Engine::new(job.clone(), plans)?;
         Ok(Self { options, job, engine, card })

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use cotangent::exec::Bf16Unit;
 use safetensors::SafeTensors;
 
 use super::*;
@@ -345,4 +346,39 @@ fn a_recipe_gives_the_options_that_are_not_said() {
         &run("--opt sgd --hidden 8", "other"),
         &["opt = \"sgd\"", "hidden = \"8\"", "batch-size = 256", "lr = 0.1"],
     );
+}
+
+#[test]
+fn the_kernels_that_auto_took_are_in_the_configuration_and_a_run_again_takes_them() {
+    let place = Workplace::new();
+    let kernels = |run: &str| {
+        let table: toml::Table = toml::from_str(&place.read(&format!("{run}/config.toml"))).unwrap();
+        table["kernels"].as_str().unwrap().to_owned()
+    };
+    let weights = |run: &str| fs::read(place.path(format!("{run}/model.safetensors"))).unwrap();
+    place.mnist("--opt sgd --epochs 1 --device cpu --out auto").succeeded();
+    // The images are noise, all pixels of which are something.
+    assert_eq!(kernels("auto"), "dense");
+    place.mnist("--opt sgd --epochs 1 --device cpu --kernels skipping --out skipping").succeeded();
+    assert_eq!(kernels("skipping"), "skipping");
+    assert!(weights("skipping") != weights("auto"), "both round alike");
+    for run in ["auto", "skipping"] {
+        place.run(&format!("mnist --config {run}/config.toml --out {run}-again")).succeeded();
+        assert_eq!(
+            place.read(&format!("{run}-again/config.toml")),
+            place.read(&format!("{run}/config.toml"))
+        );
+        assert!(weights(&format!("{run}-again")) == weights(run), "{run}");
+    }
+    place.mnist("--device cpu --kernels amx --out none").failed(2, &["--kernels amx", "--precision bf16"]);
+    let amx = place.mnist("--epochs 1 --device cpu --precision bf16 --kernels amx --out amx");
+    match Bf16Unit::tiles() {
+        Some(_) => {
+            amx.succeeded();
+            assert_eq!(kernels("amx"), "amx");
+        }
+        None => {
+            amx.failed(2, &["--kernels amx", "no AMX", "use auto"]);
+        }
+    }
 }

@@ -12,8 +12,8 @@
 use std::ops::Range;
 
 use super::arena::Arena;
-use super::bf16::Bf16Unit;
 use super::buffers::Buffers;
+use super::products::CpuProducts;
 use super::stage::{Batch, Stage, largest};
 use super::team::Team;
 use crate::data::batches;
@@ -35,7 +35,7 @@ const ADDED_UP: usize = 500;
 /// The processor's threads at work.
 pub struct CpuExecutor {
     team: Team,
-    bf16: Option<Bf16Unit>,
+    products: CpuProducts,
     passes: Vec<PreparedPass>,
     /// None before it is first needed.
     arena: Option<Arena<f32>>,
@@ -63,15 +63,14 @@ struct Done<'a> {
 }
 
 impl CpuExecutor {
-    /// An executor whose work runs on the team.
+    /// An executor whose work runs on the team, with products that leave out the zeros of images.
     pub fn new(team: Team) -> Self {
-        Self { team, bf16: None, passes: Vec::new(), arena: None }
+        Self { team, products: CpuProducts::Skipping, passes: Vec::new(), arena: None }
     }
 
-    /// The same with products of operands that are rounded to bfloat16, if there is a unit to compute them; sums, and everything
-    /// else, are float32.
-    pub fn in_bf16(self, unit: Option<Bf16Unit>) -> Self {
-        Self { bf16: unit, ..self }
+    /// The same with products that are computed so.
+    pub fn with_products(self, products: CpuProducts) -> Self {
+        Self { products, ..self }
     }
 
     /// The threads, for other work between passes.
@@ -201,7 +200,7 @@ impl Executor for CpuExecutor {
         let buffers = self.passes.first().map(|pass| &pass.stages[0].buffers);
         let stage = |step: Step, batch: usize| {
             let count = buffers.map_or(1 + step.inputs.state.len(), |buffers| buffers.count);
-            Stage::new(&step, batch, count, buffers, self.bf16)
+            Stage::new(&step, batch, count, buffers, self.products)
         };
         let bytes = |stage: &Stage| {
             let values = (stage.plan.arena() - stage.buffers.reserved()) * size_of::<f32>();

@@ -1,11 +1,12 @@
 //! A step on batches of one size, planned for the processor, and the batches that it runs on.
 
 use super::arena::Arena;
-use super::bf16::{Bf16Unit, Packed, Way};
+use super::bf16::{Packed, Way};
 use super::buffers::Buffers;
 use super::nonzeros::{ListSize, Lists, Nonzeros};
 use super::plan::Plan;
 use super::prefetch::prefetch;
+use super::products::CpuProducts;
 use super::team::{TASK, pieces_beside};
 use super::vectorized;
 use super::zeros::{self, Input, Rewritten, Sparse};
@@ -125,20 +126,23 @@ fn write(gather: Gather<'_>, step: u64, indices: &[u32]) -> impl Fn(usize, &mut 
 
 impl Stage {
     /// Plans a step on so many examples, with so many buffers, whose parameters lie as those of another stage, if there is one.
-    /// Products are in bfloat16 if there is a unit for them; then the graph stays as it is.
     pub fn new(
         step: &Step,
         batch: usize,
         buffers: usize,
         like: Option<&Buffers>,
-        bf16: Option<Bf16Unit>,
+        products: CpuProducts,
     ) -> Self {
         let inputs = step.inputs.clone().leaves();
         let outputs = [step.outputs.losses, step.outputs.logits];
-        let Rewritten { graph, inputs, outputs, stores, sparse } = match bf16 {
-            None => zeros::rewrite(&step.graph, &inputs, &outputs, &step.stores, step.inputs.examples),
-            Some(_) => Rewritten::unchanged(&step.graph, &inputs, &outputs, &step.stores),
+        let Rewritten { graph, inputs, outputs, stores, sparse } = match products {
+            CpuProducts::Skipping | CpuProducts::Dense => {
+                let skipping = products == CpuProducts::Skipping;
+                zeros::rewrite(&step.graph, &inputs, &outputs, &step.stores, (step.inputs.examples, skipping))
+            }
+            CpuProducts::Bf16(_) => Rewritten::unchanged(&step.graph, &inputs, &outputs, &step.stores),
         };
+        let bf16 = products.bf16();
         let mut inputs = inputs.into_iter();
         let inputs =
             step.inputs.clone().map(&mut |node| inputs.next().unwrap_or(Input { node, transposed: false }));

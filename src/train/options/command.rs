@@ -51,15 +51,20 @@ impl Options {
     }
 
     /// The command that trains with these options: those that are not the defaults, and the seed. What decides no result is
-    /// left out; the device is said unless it is the processor, which is there for all.
+    /// left out; the device is said unless it is the processor, which is there for all, and its kernels unless images
+    /// decide them.
     pub fn command(&self) -> String {
         let default =
             Choices::default().resolve(self.opt).map(|options| options.by_name()).unwrap_or_default();
         let mut command = format!("cotangent mnist --opt {} --seed {}", self.opt.name(), self.seed);
         for (name, value) in self.deciding() {
             let is_said = ["opt", "seed"].contains(&&name[..]);
-            let is_processor = name == "device" && value == "cpu";
-            if !is_said && !is_processor && default.get(&name) != Some(&value) {
+            let is_usual = match &name[..] {
+                "device" => value == "cpu",
+                "kernels" => value == "skipping" || value == "dense",
+                _ => false,
+            };
+            if !is_said && !is_usual && default.get(&name) != Some(&value) {
                 command += &format!(" --{name} {}", quoted(&said(&value)));
             }
         }

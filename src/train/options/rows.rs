@@ -9,7 +9,7 @@ use super::error::{OptionError, Refused, whole_path};
 use super::init::Init;
 use super::learning_rates::{LearningRates, default_rates};
 use super::table::{held, options, shown, taken};
-use super::values::{Augment, DeviceChoice, Hidden, LaunchPlan, Precision, number, whole_number};
+use super::values::{Augment, DeviceChoice, Hidden, Kernels, LaunchPlan, Precision, number, whole_number};
 use crate::nn::Activation;
 use crate::optim::OptimizerName;
 use crate::train::schedule::Schedule;
@@ -115,6 +115,22 @@ options! {
         value: "NAME",
         default: Precision::F32,
         check: |&precision, _| met(precision != Precision::Tf32, precision, "has no kernels yet: use f32 or bf16"),
+    }
+    /// What computes products on the CPU: auto; skipping (leaves out the zeros of images) or dense; for 16 bits amx or
+    /// avx512-bf16. Each rounds in its own way, so a run's config.toml holds what auto took
+    kernels: Kernels {
+        value: "NAME",
+        default: Kernels::Auto,
+        check: |&kernels, options| {
+            let (of, other) = match kernels {
+                Kernels::Auto => return Ok(()),
+                Kernels::Skipping | Kernels::Dense => (Precision::F32, "amx or avx512-bf16"),
+                Kernels::Amx | Kernels::Avx512Bf16 => (Precision::Bf16, "skipping or dense"),
+            };
+            let rule = format!("is for --precision {}: use auto, {other}", of.name());
+            met(options.precision == of, kernels, rule)
+        },
+        decides: Decides::Rounding,
     }
     /// How a step reaches a CUDA device: auto, graph (captured once) or launches (one kernel at a
     /// time, to name a culprit)

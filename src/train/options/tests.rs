@@ -33,6 +33,9 @@ fn what_makes_no_sense_is_refused_with_option_value_and_rule() {
         choices.resolve(OptimizerName::Adam).unwrap_err().to_string()
     };
     assert!(on_cpu(|c| c.plan = Some(LaunchPlan::Launches)).starts_with("--plan launches: is for CUDA"));
+    assert!(
+        on_cpu(|c| c.kernels = Some(Kernels::Amx)).contains("is for --precision bf16: use auto, skipping")
+    );
     assert!(refused(|c| c.precision = Some(Precision::Tf32)).contains("has no kernels yet"));
 }
 
@@ -91,6 +94,7 @@ fn all_said(opt: OptimizerName) -> Choices {
         augment = "none"
         device = "cuda:1"
         precision = "bf16"
+        kernels = "amx"
         plan = "launches"
         data = "/images"
         validation = 5
@@ -186,15 +190,15 @@ fn what_is_said_anew_takes_the_place_of_what_held_and_is_checked_with_it() {
 
 #[test]
 fn what_may_stand_beside_resume_decides_no_result() {
-    assert_eq!(said_beside_resume(), "--threads, --device, --plan and --quiet");
-    let free = ["threads", "device", "plan"];
+    assert_eq!(said_beside_resume(), "--threads, --device, --kernels, --plan and --quiet");
+    let free = ["threads", "device", "kernels", "plan"];
     let (one, other) = (all_said(OptimizerName::Sgd), Choices::default());
     for name in one.said().keys() {
         assert_eq!(decides(name) != Decides::Result, free.contains(&&name[..]), "{name}");
     }
     let deciding = other.resolve(OptimizerName::Sgd).unwrap().deciding();
     assert!(
-        deciding.contains_key("device")
+        ["device", "kernels"].iter().all(|&name| deciding.contains_key(name))
             && !deciding.contains_key("threads")
             && !deciding.contains_key("plan")
     );

@@ -95,6 +95,27 @@ named! {
     }
 }
 
+/// What computes products on the CPU.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kernels {
+    /// What fits precision, images and processor.
+    Auto,
+    /// float32, without the zeros of images.
+    Skipping,
+    /// float32, with all pixels.
+    Dense,
+    /// bfloat16, by Intel's tile unit.
+    Amx,
+    /// bfloat16, by AVX512_BF16.
+    Avx512Bf16,
+}
+
+named! {
+    Kernels {
+        Auto = "auto", Skipping = "skipping", Dense = "dense", Amx = "amx", Avx512Bf16 = "avx512-bf16"
+    }
+}
+
 /// The widths of the hidden layers, written `512,256`, or `none`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hidden(pub Vec<usize>);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::autodiff::vjp;
 use crate::data::{Normalisation, Split};
+use crate::exec::Bf16Unit;
 use crate::exec::Interpreter;
 use crate::exec::executor::{Inputs, Outputs, Step};
 use crate::nn::{Activation, Model, Sequential, perceptron};
@@ -44,16 +45,19 @@ fn evaluation(
 
 #[test]
 fn passes_take_what_their_plans_say_and_no_more() {
-    let bf16 = Some(Bf16Unit::tile_model());
-    for (widths, batch, optimizer, bf16) in [
-        (&[144, 10][..], 7, Optimizer::Adam(Adam::default()), None),
-        (&[144, 64, 32, 10], 128, Optimizer::Sgd(Sgd::default()), None),
+    let (skipping, dense) = (CpuProducts::Skipping, CpuProducts::Dense);
+    let bf16 = CpuProducts::Bf16(Bf16Unit::tile_model());
+    for (widths, batch, optimizer, products) in [
+        (&[144, 10][..], 7, Optimizer::Adam(Adam::default()), skipping),
+        (&[144, 64, 32, 10], 128, Optimizer::Sgd(Sgd::default()), skipping),
+        (&[144, 64, 32, 10], 128, Optimizer::Sgd(Sgd::default()), dense),
         (&[144, 64, 32, 10], 128, Optimizer::Sgd(Sgd::default()), bf16),
-        (&[30_000, 4, 10], 4, Optimizer::Adam(Adam::default()), None),
+        (&[30_000, 4, 10], 4, Optimizer::Adam(Adam::default()), skipping),
         (&[30_000, 4, 10], 4, Optimizer::Adam(Adam::default()), bf16),
         (&[3_000, 4, 10], 40, Optimizer::Adam(Adam::default()), bf16),
     ] {
-        let (model, mut executor) = (perceptron(widths, Activation::Relu, 0.0), executor().in_bf16(bf16));
+        let (model, mut executor) =
+            (perceptron(widths, Activation::Relu, 0.0), executor().with_products(products));
         let trains = |batch: usize| step::training(&model, &optimizer, batch);
         let pass = Pass { step: &trains, count: 301, batch: Some(batch), seed: 0 };
         let training = executor.prepare(pass).unwrap();

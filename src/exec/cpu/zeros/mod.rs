@@ -64,8 +64,8 @@ pub(in crate::exec) struct Sparse {
     pub background: NodeId,
 }
 
-/// Writes the computation of `outputs` and `stores` anew. `examples` is the input that holds images, most of whose
-/// values are one number.
+/// Writes the computation of `outputs` and `stores` anew. `examples` is the input that holds images, and whether they are to be
+/// given by how far they are from their background.
 ///
 /// Whether an input lies transposed depends on the first product that reads it, so graphs that begin with the same
 /// layers, a training step and an evaluation say, agree on their parameters.
@@ -74,7 +74,7 @@ pub(in crate::exec) fn rewrite(
     inputs: &[NodeId],
     outputs: &[NodeId],
     stores: &[Store],
-    examples: NodeId,
+    examples: (NodeId, bool),
 ) -> Rewritten {
     let wanted: Vec<NodeId> = outputs.iter().copied().chain(stores.iter().map(|store| store.value)).collect();
     let mut needed = graph.ancestors(&wanted);
@@ -99,9 +99,9 @@ impl Rewritten {
 }
 
 /// The graph written anew; nothing where it cannot be.
-fn written(given: &Given<'_>, examples: NodeId) -> Option<Rewritten> {
+fn written(given: &Given<'_>, (examples, skipping): (NodeId, bool)) -> Option<Rewritten> {
     let layouts = Layouts::of(given, examples);
-    let examples = layouts.are_first_operands(given, examples).then_some(examples);
+    let examples = (skipping && layouts.are_first_operands(given, examples)).then_some(examples);
     let builder = Builder::new();
     let mut copied = Copied::new(given, &layouts, examples, &builder);
     copied.copy()?;

@@ -38,7 +38,7 @@ impl Random {
 /// Rewrites a function of images, in front, and other inputs.
 fn rewritten(function: &Function<Vec<NodeId>, Vec<NodeId>>) -> Rewritten {
     let Function { graph, inputs, outputs, stores } = function;
-    rewrite(graph, inputs, outputs, stores, inputs[0])
+    rewrite(graph, inputs, outputs, stores, (inputs[0], true))
 }
 
 fn transposed(rewritten: &Rewritten) -> Vec<bool> {
