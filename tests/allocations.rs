@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 use cotangent::exec::cpu::team::for_each;
-use cotangent::exec::{CpuExecutor, Team};
+use cotangent::exec::{Bf16Unit, CpuExecutor, CpuProducts, Team};
 use cotangent::nn::{Activation, Model, perceptron};
 
 use crate::determinism::{images, optimizers};
@@ -80,12 +80,12 @@ fn total(team: &mut Team) -> u64 {
 
 /// The allocations of three training steps on two threads with each optimizer: of an epoch of four, less those of an epoch
 /// of one.
-fn allocations_of_three_steps(widths: &[usize], batch: usize) -> Vec<u64> {
+fn allocations_of_three_steps(widths: &[usize], batch: usize, products: CpuProducts) -> Vec<u64> {
     let model: Arc<dyn Model> = Arc::new(perceptron(widths, Activation::Relu, 0.2));
     let of_epoch = |optimizer, count: usize| {
         let split = images(count);
         let order: Vec<u32> = (0..count as u32).collect();
-        let executor = CpuExecutor::new(Team::new(2).unwrap());
+        let executor = CpuExecutor::new(Team::new(2).unwrap()).with_products(products);
         let mut steps = Steps::new(executor, &model, optimizer, (&split, batch));
         let scalars = optimizer.at::<f64>(1, 1e-3, 0.0).repeat(count / batch);
         let mut once = || {
@@ -102,9 +102,17 @@ fn allocations_of_three_steps(widths: &[usize], batch: usize) -> Vec<u64> {
 #[test]
 fn a_training_step_allocates_nothing() {
     // One tile and one task each; many; products that leave out zeros, elements, and neither.
-    for (widths, batch) in [(&[324, 64, 32, 10][..], 32), (&[324, 200, 144, 10], 128)] {
-        for (steps, optimizer) in allocations_of_three_steps(widths, batch).into_iter().zip(optimizers()) {
-            assert_eq!(steps, 0, "{widths:?}, {}", optimizer.name());
+    let (small, large) = (&[324, 64, 32, 10][..], &[324, 200, 144, 10][..]);
+    let bf16 = CpuProducts::Bf16(Bf16Unit::of_machine().unwrap_or(Bf16Unit::tile_model()));
+    for (widths, batch, products) in [
+        (small, 32, CpuProducts::Skipping),
+        (large, 128, CpuProducts::Skipping),
+        (small, 32, CpuProducts::Dense),
+        (small, 32, bf16),
+    ] {
+        let steps = allocations_of_three_steps(widths, batch, products);
+        for (steps, optimizer) in steps.into_iter().zip(optimizers()) {
+            assert_eq!(steps, 0, "{widths:?}, {products:?}, {}", optimizer.name());
         }
     }
 }

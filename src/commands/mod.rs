@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use cotangent::errors::with_causes;
 use cotangent::runs::files::read_configuration;
 use cotangent::train::options::{
-    Decides, DeviceChoice, LaunchPlan, LearningRates, Recipe, decides, said_beside_resume,
+    Decides, DeviceChoice, Kernels, LaunchPlan, LearningRates, Recipe, decides, said_beside_resume,
 };
 use cotangent::train::{Choice, Choices, OptimizerName, Options, TrainError};
 
@@ -89,7 +89,7 @@ impl<'a> Request<'a> {
 struct Beside(Choices);
 
 impl Beside {
-    /// What decides no result, and the device: what was trained on one that is gone can go on on another.
+    /// What decides no result, and the device and the CPU's kernels: what was trained on some that are gone can go on on others.
     fn of(choices: &Choices) -> Result<Self, Failure> {
         match choices.said().keys().all(|name| decides(name) != Decides::Result) {
             true => Ok(Self(choices.clone())),
@@ -101,9 +101,11 @@ impl Beside {
     }
 
     /// The options to go on with where there were these. How a step reached the device decides nothing: it is not gone
-    /// on with.
+    /// on with; nor are the CPU's kernels on another device.
     fn options(&self, before: Options) -> Result<Options, Failure> {
-        let before = Options { plan: LaunchPlan::Auto, ..before };
+        let elsewhere = self.0.device.as_deref().is_some_and(|device| device != "cpu");
+        let kernels = if elsewhere { Kernels::Auto } else { before.kernels };
+        let before = Options { plan: LaunchPlan::Auto, kernels, ..before };
         before.with(self.0.clone()).map_err(|error| TrainError::from(error).into())
     }
 

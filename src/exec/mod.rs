@@ -1,5 +1,5 @@
 //! Running graphs: [`Plan::new`] decides what runs in which order in which buffer, once, before anything
-//! runs; an executor carries a plan out, as often as asked, and cuts its work into tasks by shape.
+//! runs; an executor carries a plan out, as often as asked, and cuts its work into tasks.
 
 pub mod cpu;
 pub mod cuda;

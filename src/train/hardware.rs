@@ -40,11 +40,17 @@ impl Choice {
             check_precision(&device, options.precision)?;
             Ok(Hardware::Cuda(Arc::new(device)))
         };
+        let on_cpu_as = |why: &str| -> Result<Self, TrainError> {
+            let products = cpu_products(options)
+                .map_err(|Lacking { option, value, what }| OptionError::new(option, value, what))?;
+            Ok(Self { hardware: Hardware::Cpu(products), why: why.into() })
+        };
         match options.device {
-            Asked::Cpu => {
-                let products = cpu_products(options)
-                    .map_err(|Lacking { option, value, what }| OptionError::new(option, value, what))?;
-                Ok(Self { hardware: Hardware::Cpu(products), why: "as asked for".into() })
+            Asked::Cpu => on_cpu_as("as asked for"),
+            Asked::Auto if options.kernels != Kernels::Auto => on_cpu_as("its kernels were asked for"),
+            Asked::Cuda(_) if options.kernels != Kernels::Auto => {
+                let rule = "is for the CPU: leave it out, or use auto, with CUDA";
+                Err(OptionError::new("--kernels", options.kernels.name(), rule).into())
             }
             Asked::Cuda(ordinal) => match open(ordinal) {
                 Ok(hardware) => Ok(Self { hardware, why: "as asked for".into() }),
@@ -66,12 +72,12 @@ impl Choice {
     }
 
     /// The same as options name it.
-    pub(super) fn kernels(&self, images: &Split) -> Kernels {
+    pub fn kernels(&self, images: &Split) -> Kernels {
         match self.products(images) {
             None => Kernels::Auto,
             Some(CpuProducts::Skipping) => Kernels::Skipping,
             Some(CpuProducts::Dense) => Kernels::Dense,
-            Some(CpuProducts::Bf16(unit)) if Some(unit) == Bf16Unit::vectors() => Kernels::Avx512Bf16,
+            Some(CpuProducts::Bf16(unit)) if unit.is_vectors() => Kernels::Avx512Bf16,
             Some(CpuProducts::Bf16(_)) => Kernels::Amx,
         }
     }
@@ -109,7 +115,10 @@ fn on_cpu(options: &Options, why_not: &CudaError) -> Result<Choice, TrainError> 
             Ok(Choice { hardware: Hardware::Cpu(products), why })
         }
         Err(Lacking { option, value, what }) => {
-            let rule = format!("{what}; CUDA could do it, but {no_cuda}: see cotangent doctor");
+            let rule = match option {
+                "--precision" => format!("{what}; CUDA could do it, but {no_cuda}: see cotangent doctor"),
+                _ => what.into(),
+            };
             refused(option, value, rule)
         }
     }

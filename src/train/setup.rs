@@ -10,7 +10,7 @@ use super::options::{Augment, Init, OptionError};
 use super::{Options, TrainError};
 use crate::data::{DataError, Dataset, Normalisation, Shifts, batches};
 use crate::exec::cuda::{CudaExecutor, CudaMode};
-use crate::exec::{Confusion, CpuExecutor, CpuProducts, Ended, Executor, Sums, Team};
+use crate::exec::{Confusion, CpuExecutor, Ended, Executor, Sums, Team};
 use crate::nn::Model;
 use crate::runs::files::TrainedModel;
 use crate::runs::{Divergence, Learning, Row};
@@ -70,8 +70,8 @@ impl Setup {
             Hardware::Cpu(_) => {
                 let team = Team::new(threads).map_err(|source| TrainError::Threads { threads, source })?;
                 let executor = CpuExecutor::new(team);
-                let products = choice.products(&data.train).unwrap_or(CpuProducts::Skipping);
-                (Box::new(executor.with_products(products)), None)
+                let products = choice.products(&data.train);
+                (Box::new(products.into_iter().fold(executor, CpuExecutor::with_products)), None)
             }
             Hardware::Cuda(device) => {
                 let mode = CudaMode {

@@ -78,6 +78,7 @@ impl PendingComparison {
         let runs = checked(&plan, &data, &choice)?;
         for options in &mut plan.optimizers {
             options.device = choice.device();
+            options.kernels = choice.kernels(&data.train);
         }
         let folder = RunFolder::create(place.out.as_deref(), what)?;
         plan.write(&folder)?;

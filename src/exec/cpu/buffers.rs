@@ -1,7 +1,8 @@
 //! Where parameters and their optimizer's state lie in the arena, and how they get in and out.
 //!
 //! Outside, a buffer is the parameters one after another, as PyTorch has them. Here each begins with a cache line, weights lie
-//! transposed ([`zeros`](super::zeros)), and in panels ([`panels`](super::panels)) where every instruction can read them so.
+//! transposed ([`zeros`](super::zeros)), and in panels ([`panels`](super::panels)) where every instruction can read them so; for
+//! products in bfloat16, in rows.
 
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! The CPU executor: carries a plan out on the threads of a team.
 //!
-//! Work is cut by shape, never by the number of threads, and no sum is split between them, so one,
-//! two and four threads give the same bits.
+//! No sum is split between threads, nor does its order depend on how work is cut, so one, two and four threads give the same
+//! bits.
 
 mod arena;
 mod bf16;

@@ -132,12 +132,20 @@ impl Drop for Team {
     }
 }
 
+/// The threads of the team that this thread works for.
+pub(super) fn threads() -> usize {
+    // SAFETY: the team is borrowed for as long as it is the thread's current one.
+    CURRENT.get().map_or(1, |team| unsafe { &*team }.shares.len())
+}
+
 /// Does every task 0..count, on the threads of the team that this thread works for, and returns when all are done. Within
 /// a task, or without a team, one after another on this thread.
 pub fn for_each(count: usize, task: impl Fn(usize) + Sync) {
     let Some(team) = CURRENT.get() else { return (0..count).for_each(task) };
     // SAFETY: the team is borrowed for as long as it is the thread's current one.
     let team = unsafe { &*team };
+    #[cfg(test)]
+    counting::count();
     match BESIDE.take() {
         None => team.round(count, &task),
         Some(Work { task: other, count: others }) => {
@@ -395,6 +403,26 @@ impl<T: Copy> Set<T> {
 impl<T: Copy> Drop for Set<T> {
     fn drop(&mut self) {
         self.cell.set(self.before);
+    }
+}
+
+#[cfg(test)]
+pub(super) mod counting {
+    use std::cell::Cell;
+
+    thread_local! {
+        static ROUNDS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count() {
+        ROUNDS.set(ROUNDS.get() + 1);
+    }
+
+    /// How often this thread met its team during some work.
+    pub fn rounds(work: impl FnOnce()) -> usize {
+        let before = ROUNDS.get();
+        work();
+        ROUNDS.get() - before
     }
 }
 

@@ -14,8 +14,8 @@ impl Choices {
     }
 }
 
-/// The options of training that may stand beside --resume, with their hyphens, and --quiet: what decides no result, and the
-/// device, as what was trained on one that is gone can go on on another.
+/// The options of training that may stand beside --resume, with their hyphens, and --quiet: what decides no result, and
+/// device and kernels, as what was trained on one that is gone can go on on another.
 pub fn said_beside_resume() -> String {
     let free = names().filter(|name| decides(name) != Decides::Result).map(|name| format!("--{name}"));
     let free: Vec<String> = free.chain(["--quiet".into()]).collect();
@@ -52,7 +52,7 @@ impl Options {
 
     /// The command that trains with these options: those that are not the defaults, and the seed. What decides no result is
     /// left out; the device is said unless it is the processor, which is there for all, and its kernels unless images
-    /// decide them.
+    /// can decide them, so the command is the run's but for rounding.
     pub fn command(&self) -> String {
         let default =
             Choices::default().resolve(self.opt).map(|options| options.by_name()).unwrap_or_default();

@@ -12,8 +12,11 @@ use crate::optim::{Optimizer, OptimizerName};
 
 impl Choices {
     /// These choices, and where they say nothing, `others`. A network that these start from takes the place of one that
-    /// the others describe.
+    /// the others describe; what computes products is theirs only for the precision and the device that are theirs.
     pub fn or(self, mut others: Self) -> Self {
+        if self.precision.is_some() || self.device.as_deref().is_some_and(|device| device != "cpu") {
+            others.kernels = None;
+        }
         if self.init.is_some() {
             (others.hidden, others.activation) = (None, None);
         }

@@ -203,3 +203,20 @@ fn what_may_stand_beside_resume_decides_no_result() {
             && !deciding.contains_key("plan")
     );
 }
+
+#[test]
+fn kernels_of_a_file_are_for_its_precision_and_its_device() {
+    let file = || Choices {
+        precision: Some(Precision::Bf16),
+        kernels: Some(Kernels::Amx),
+        device: Some("cpu".into()),
+        ..Choices::default()
+    };
+    let kernels = |said: Choices| said.or(file()).resolve(OptimizerName::Adam).map(|options| options.kernels);
+    assert_eq!(kernels(Choices { threads: Some(3), ..Choices::default() }).unwrap(), Kernels::Amx);
+    assert_eq!(kernels(Choices { device: Some("cpu".into()), ..Choices::default() }).unwrap(), Kernels::Amx);
+    let f32 = Choices { precision: Some(Precision::F32), ..Choices::default() };
+    assert_eq!(kernels(f32).unwrap(), Kernels::Auto);
+    let cuda = Choices { device: Some("cuda".into()), ..Choices::default() };
+    assert_eq!(kernels(cuda).unwrap(), Kernels::Auto);
+}

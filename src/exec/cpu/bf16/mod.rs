@@ -55,6 +55,11 @@ impl Bf16Unit {
         Self(Kind::VectorModel)
     }
 
+    /// Whether it is AVX512_BF16, not AMX.
+    pub fn is_vectors(self) -> bool {
+        matches!(self.0, Kind::Vectors(_) | Kind::VectorModel)
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self.0 {

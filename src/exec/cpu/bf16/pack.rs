@@ -100,6 +100,9 @@ pub(in crate::exec::cpu) struct Way {
     pub transposed: bool,
 }
 
+/// As many as there are.
+const WAYS: usize = 4;
+
 impl Way {
     fn reading(self) -> Reading {
         if self.is_first == self.transposed { Reading::Across } else { Reading::Along }
@@ -153,8 +156,10 @@ impl Packed {
     ) -> R {
         let Self { rows, columns, .. } = *self;
         let tiles = |lines: &mut Vec<Line>| Pieces::of(bytemuck::cast_slice_mut(lines), TILE_SIZE);
-        let copies: Vec<(Way, Pieces<bf16>)> =
-            self.copies.iter_mut().map(|(way, lines)| (*way, tiles(lines))).collect();
+        let mut copies: [Option<(Way, Pieces<bf16>)>; WAYS] = Default::default();
+        for (copy, (way, lines)) in copies.iter_mut().zip(&mut self.copies) {
+            *copy = Some((*way, tiles(lines)));
+        }
         let task = |number: usize| {
             let first = number * STEP;
             let count = STEP.min(rows - first);
@@ -163,7 +168,7 @@ impl Packed {
                     write(first + row, out);
                 }
                 let part = Rows { data, stride: columns, rows: count, columns };
-                for (way, tiles) in &copies {
+                for (way, tiles) in copies.iter().flatten() {
                     let [_, steps] = way.tiles(rows, columns);
                     let (band, step) = match way.reading() {
                         Reading::Along => (first / TILE, 0),

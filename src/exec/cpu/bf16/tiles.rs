@@ -117,10 +117,12 @@ mod linux {
         const OSXSAVE: u32 = 1 << 27;
         const AMX_BF16: u32 = 1 << 22;
         const AMX_TILE: u32 = 1 << 24;
-        if __cpuid(0).eax < 7 || __cpuid(1).ecx & OSXSAVE == 0 {
+        #[allow(unused_unsafe, reason = "unsafe before Rust 1.94")]
+        // SAFETY: every processor of 64 bits has CPUID.
+        let [leaves, system, features] = unsafe { [__cpuid(0).eax, __cpuid(1).ecx, __cpuid_count(7, 0).edx] };
+        if leaves < 7 || system & OSXSAVE == 0 {
             return false;
         }
-        let features = __cpuid_count(7, 0).edx;
         let both = 1 << XTILECFG | 1 << XTILEDATA;
         features & AMX_BF16 != 0 && features & AMX_TILE != 0 && xcr0() & both == both
     }

@@ -26,6 +26,7 @@ use std::ops::Range;
 use super::bf16::Bf16Unit;
 use super::nonzeros::SIDE;
 use super::panels::PANEL;
+use super::team::threads;
 use crate::float::Float;
 use crate::ops::Extents;
 use block::{AddBlock, Dense, Factors};
@@ -34,17 +35,17 @@ use tiling::{Sums, Tiling, piece};
 /// Elements of a panel in scratch.
 const PANEL_SIZE: usize = SIDE * PANEL;
 
-/// The most elements of scratch that a thread takes for a product.
+/// The most elements of scratch that a thread takes for a product: one thread has the largest tiles.
 pub(super) fn scratch(extents: Extents, unit: Option<Bf16Unit>) -> usize {
     match unit {
-        Some(_) => rounded::tiling(extents).sums(),
-        None => PANEL_SIZE + Tiling::of(extents, true).sums(),
+        Some(_) => rounded::tiling(extents, 1).sums(),
+        None => PANEL_SIZE + Tiling::of(extents, true, 1).sums(),
     }
 }
 
 /// Computes the product.
 pub(super) fn run<T: Float>(product: &Product<'_, T>, target: Target<'_, &mut [T], T>) {
-    let tiling = Tiling::of(product.extents(), product.copies());
+    let tiling = Tiling::of(product.extents(), product.copies(), threads());
     tiling.for_each_tile(product.start, PANEL_SIZE, target, |sums, panel| {
         let Sums { memory: sums, stride, rows, columns, start } = sums;
         begin(sums, stride, start);

@@ -6,9 +6,9 @@ use std::ops::Range;
 use half::bf16;
 
 use super::tile::Target;
-use super::tiling::{Sums, TILES, Tiling};
+use super::tiling::{Sums, Tiling, least_tiles};
 use crate::exec::cpu::bf16::{BLOCK, Bf16Unit, Operand, TILE, Way, Window, band_size};
-use crate::exec::cpu::team::{TASK, for_each_piece};
+use crate::exec::cpu::team::{TASK, for_each_piece, threads};
 use crate::float::Float;
 use crate::ops::{Extents, Tensor};
 
@@ -20,9 +20,10 @@ const WIDEST: usize = 1024;
 const PART: usize = 1 << 19;
 
 /// How C is cut: tiles of whole blocks, as wide as leaves enough of them. A tile is a block high: more were not faster.
-pub(super) fn tiling(Extents { m, n, k }: Extents) -> Tiling {
+pub(super) fn tiling(Extents { m, n, k }: Extents, threads: usize) -> Tiling {
+    let least = least_tiles(false, threads);
     let mut width = WIDEST;
-    while width > 2 * BLOCK && (m.div_ceil(BLOCK) * n.div_ceil(width) < TILES || width * k > PART) {
+    while width > 2 * BLOCK && (m.div_ceil(BLOCK) * n.div_ceil(width) < least || width * k > PART) {
         width /= 2;
     }
     Tiling { m, n, height: BLOCK, width, grain: [BLOCK; 2] }
@@ -92,7 +93,7 @@ impl<T: Float> Rounded<'_, T> {
         pack([first, second], size, packed);
         let (of_first, of_second) = packed.split_at(first.bands() * size);
         let (a, b) = (first.all(of_first), second.all(of_second));
-        tiling(*extents).for_each_tile(*start, 0, target, |sums, _| {
+        tiling(*extents, threads()).for_each_tile(*start, 0, target, |sums, _| {
             let Sums { memory, stride, rows, columns, start } = sums;
             let (sums, start) = (float32_mut(memory), start.map(float32));
             let mut row_of_starts = [0.0; WIDEST];
