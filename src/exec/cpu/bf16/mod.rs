@@ -1,7 +1,7 @@
 //! Products of matrices in bfloat16, with float32 sums, on the unit that a processor has for them.
 //!
 //! Both operands are [packed](pack) into tiles of 1 KiB, rounded on the way. A [`MicroKernel`] computes a block of 32×32 sums
-//! over all of k: the [tile unit](tiles) of Intel's processors, the [vectors](vectors) of AVX512_BF16, or a [`model`] of either
+//! over all of k: the tile unit ([`tiles`]) of Intel's processors, [`vectors`] of AVX512_BF16, or a [`model`] of either
 //! in plain Rust, which gives the same bits.
 
 mod block;
