@@ -58,6 +58,14 @@ pub trait Float:
     fn inverse_tanh(self) -> Self;
     /// ∛x, where C libraries' `cbrt` is up to four units in the last place off.
     fn cube_root(self) -> Self;
+    /// The same numbers, where these are float32; for code that is written for their bits.
+    fn as_float32(_numbers: &[Self]) -> Option<&[f32]> {
+        None
+    }
+    /// As [`as_float32`](Self::as_float32).
+    fn as_float32_mut(_numbers: &mut [Self]) -> Option<&mut [f32]> {
+        None
+    }
     /// This number, or zero where it is subnormal.
     #[inline(always)]
     fn normal_or_zero(self) -> Self {
@@ -95,6 +103,12 @@ impl Float for f32 {
     #[inline(always)]
     fn wide(self) -> f64 {
         f64::from(self)
+    }
+    fn as_float32(numbers: &[Self]) -> Option<&[f32]> {
+        Some(numbers)
+    }
+    fn as_float32_mut(numbers: &mut [Self]) -> Option<&mut [f32]> {
+        Some(numbers)
     }
     #[inline(always)]
     fn exponential(self) -> Self {

@@ -29,6 +29,13 @@ impl Split {
         self.rows * self.columns
     }
 
+    /// The share of pixels, 0 to 1, that are not background, in the first thousand images.
+    pub fn density(&self) -> f64 {
+        const IMAGES: usize = 1000;
+        let pixels = &self.images[..self.pixels() * self.len().min(IMAGES)];
+        pixels.iter().filter(|&&byte| byte != 0).count() as f64 / pixels.len().max(1) as f64
+    }
+
     /// Image `i`, (rows, columns) row-major.
     ///
     /// # Panics

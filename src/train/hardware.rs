@@ -41,13 +41,17 @@ impl Choice {
             Ok(Hardware::Cuda(Arc::new(device)))
         };
         let on_cpu_as = |why: &str| -> Result<Self, TrainError> {
-            let products = cpu_products(options)
-                .map_err(|Lacking { option, value, what }| OptionError::new(option, value, what))?;
-            Ok(Self { hardware: Hardware::Cpu(products), why: why.into() })
+            Ok(Self { hardware: Hardware::Cpu(cpu_products(options, "")?), why: why.into() })
         };
         match options.device {
             Asked::Cpu => on_cpu_as("as asked for"),
-            Asked::Auto if options.kernels != Kernels::Auto => on_cpu_as("its kernels were asked for"),
+            Asked::Auto if options.kernels != Kernels::Auto => match options.plan {
+                LaunchPlan::Auto => on_cpu_as("its kernels were asked for"),
+                plan => {
+                    let rule = "is for CUDA, and --kernels for the CPU: leave out one of them";
+                    Err(OptionError::new("--plan", plan.name(), rule).into())
+                }
+            },
             Asked::Cuda(_) if options.kernels != Kernels::Auto => {
                 let rule = "is for the CPU: leave it out, or use auto, with CUDA";
                 Err(OptionError::new("--kernels", options.kernels.name(), rule).into())
@@ -66,7 +70,9 @@ impl Choice {
     /// How the processor computes products with these images, if it is what computes.
     pub(super) fn products(&self, images: &Split) -> Option<CpuProducts> {
         match self.hardware {
-            Hardware::Cpu(products) => Some(products.unwrap_or_else(|| products_for(images))),
+            Hardware::Cpu(products) => {
+                Some(products.unwrap_or_else(|| CpuProducts::in_float32(images.density())))
+            }
             Hardware::Cuda(_) => None,
         }
     }
@@ -104,66 +110,38 @@ pub fn first<T>(open: impl Fn(usize) -> Result<T, CudaError>) -> Result<T, CudaE
 /// The processor, where nobody asked for a device, if it can do what the options ask.
 fn on_cpu(options: &Options, why_not: &CudaError) -> Result<Choice, TrainError> {
     let no_cuda = why_not.reason();
-    let refused = |option, value: &str, rule| Err(OptionError::new(option, value, rule).into());
     if options.plan != LaunchPlan::Auto {
         let rule = format!("needs CUDA, and {no_cuda}; see cotangent doctor");
-        return refused("--plan", options.plan.name(), rule);
+        return Err(OptionError::new("--plan", options.plan.name(), rule).into());
     }
-    match cpu_products(options) {
-        Ok(products) => {
-            let why = format!("chosen automatically: {no_cuda}");
-            Ok(Choice { hardware: Hardware::Cpu(products), why })
-        }
-        Err(Lacking { option, value, what }) => {
-            let rule = match option {
-                "--precision" => format!("{what}; CUDA could do it, but {no_cuda}: see cotangent doctor"),
-                _ => what.into(),
-            };
-            refused(option, value, rule)
-        }
-    }
+    let or_else = format!("; CUDA could do it, but {no_cuda}: see cotangent doctor");
+    let products = cpu_products(options, &or_else)?;
+    Ok(Choice { hardware: Hardware::Cpu(products), why: format!("chosen automatically: {no_cuda}") })
 }
 
-/// An option that asks for what the processor lacks.
-struct Lacking {
-    option: &'static str,
-    value: &'static str,
-    what: &'static str,
-}
-
-/// How the processor computes the products that options ask for; nothing where the images decide.
-fn cpu_products(options: &Options) -> Result<Option<CpuProducts>, Lacking> {
+/// How the processor computes the products that options ask for; nothing where the images decide. `or_else` is added to what
+/// is said where it has no unit for the precision.
+fn cpu_products(options: &Options, or_else: &str) -> Result<Option<CpuProducts>, OptionError> {
     let &Options { kernels, precision, .. } = options;
-    let unit = |found: Option<Bf16Unit>, [option, value, what]: [&'static str; 3]| {
-        found.map(|unit| Some(CpuProducts::Bf16(unit))).ok_or(Lacking { option, value, what })
+    let unit = |unit: Option<Bf16Unit>, name: &str| {
+        let rule =
+            format!("this processor, or its system, has no {name}: use auto, which may round in another way");
+        unit.map(CpuProducts::Bf16).ok_or_else(|| OptionError::new("--kernels", kernels.name(), rule))
     };
     match (kernels, precision) {
         (Kernels::Skipping, _) => Ok(Some(CpuProducts::Skipping)),
         (Kernels::Dense, _) => Ok(Some(CpuProducts::Dense)),
+        (Kernels::Amx, _) => unit(Bf16Unit::tiles(), "AMX").map(Some),
+        (Kernels::Avx512Bf16, _) => unit(Bf16Unit::vectors(), "AVX-512 BF16").map(Some),
         (Kernels::Auto, Precision::F32 | Precision::Tf32) => Ok(None),
-        (Kernels::Auto, Precision::Bf16) => {
-            let what = "this processor has neither AMX nor AVX-512 BF16: use f32";
-            unit(Bf16Unit::of_machine(), ["--precision", precision.name(), what])
-        }
-        (Kernels::Amx, _) => {
-            let what = "this processor, or its system, has no AMX: use auto, which may round in another way";
-            unit(Bf16Unit::tiles(), ["--kernels", kernels.name(), what])
-        }
-        (Kernels::Avx512Bf16, _) => {
-            let what = "this processor has no AVX-512 BF16: use auto, which may round in another way";
-            unit(Bf16Unit::vectors(), ["--kernels", kernels.name(), what])
-        }
+        (Kernels::Auto, Precision::Bf16) => match Bf16Unit::of_machine() {
+            Some(unit) => Ok(Some(CpuProducts::Bf16(unit))),
+            None => {
+                let rule = format!("this processor has neither AMX nor AVX-512 BF16: use f32{or_else}");
+                Err(OptionError::new("--precision", precision.name(), rule))
+            }
+        },
     }
-}
-
-/// Images that are looked at to see how many of their pixels are background.
-const LOOKED_AT: usize = 1000;
-
-/// How products with these images are computed where the images decide.
-fn products_for(images: &Split) -> CpuProducts {
-    let bytes = &images.images[..images.pixels() * images.len().min(LOOKED_AT)];
-    let count = bytes.iter().filter(|&&byte| byte != 0).count();
-    CpuProducts::in_float32(count as f64 / bytes.len().max(1) as f64)
 }
 
 fn check_precision(device: &Device, precision: Precision) -> Result<(), CudaError> {

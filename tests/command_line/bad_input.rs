@@ -69,6 +69,7 @@ fn values_that_make_no_sense_are_refused_with_the_rule() {
         ("--opt adam --momentum 0.5", &["--momentum 0.5", "no constant of adam"]),
         ("--device tpu", &["--device tpu", "auto, cpu, cuda or cuda:N"]),
         ("--device cuda:-1", &["--device cuda:-1", "auto, cpu, cuda or cuda:N"]),
+        ("--kernels dense --plan graph", &["--plan graph", "--kernels", "leave out one"]),
         ("--device cuda --kernels dense", &["--kernels dense", "is for the CPU"]),
         ("--device cpu --precision tf32", &["--precision tf32", "no kernels yet"]),
         ("--device cpu --plan graph", &["--plan graph", "CUDA"]),

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::panels::PANEL;
-use super::transpose::transpose;
+use super::transpose::{Rectangle, transpose};
 use super::zeros::Input;
 use crate::exec::Resident;
 use crate::graph::{NodeId, Shape};
@@ -104,7 +104,7 @@ impl Buffers {
             let (from, to) = (&from[parameter.start..], &mut to[parameter.place.clone()]);
             parameter.for_each_panel(|panel, [rows, columns]| match parameter.transposed {
                 Some(_) => {
-                    transpose(&from[panel.clone()], rows, 0..columns, 0..rows, &mut to[panel], columns)
+                    transpose(Rectangle::of(&from[panel.clone()], [columns, rows]), &mut to[panel], columns)
                 }
                 None => to[panel.clone()].copy_from_slice(&from[panel]),
             });
@@ -118,7 +118,7 @@ impl Buffers {
             let (from, to) = (&from[parameter.place.clone()], &mut to[parameter.start..]);
             parameter.for_each_panel(|panel, [rows, columns]| match parameter.transposed {
                 Some(_) => {
-                    transpose(&from[panel.clone()], columns, 0..rows, 0..columns, &mut to[panel], rows)
+                    transpose(Rectangle::of(&from[panel.clone()], [rows, columns]), &mut to[panel], rows)
                 }
                 None => to[panel.clone()].copy_from_slice(&from[panel]),
             });

@@ -58,29 +58,32 @@ impl Plan {
         Self::laid_out(graph, wanted, mostly_zero, &[], None)
     }
 
-    /// The same with residents that lie in panels, as far as [`Self::misread`] allows; or with products in bfloat16, which have no
-    /// such, and whose one such input is given packed, mostly zero or not ([`Self::packed`]).
+    /// The same with inputs that are given elsewhere than in the arena, and residents that lie in panels, as far as [`Self::misread`]
+    /// allows. With products in bfloat16 one input at most is given so, packed, if nothing but products reads it
+    /// ([`Self::packed`]), and all residents lie in rows.
     pub(super) fn laid_out(
         graph: &Graph,
         wanted: Wanted<'_>,
-        mostly_zero: &[NodeId],
+        given: &[NodeId],
         in_panels: &[NodeId],
         bf16: Option<Bf16Unit>,
     ) -> Self {
         assert!(bf16.is_none() || in_panels.is_empty(), "products in bfloat16 are of matrices in rows");
+        assert!(bf16.is_none() || given.len() <= 1, "{} inputs are given packed", given.len());
         let mut instructions = fuse::instructions(graph, wanted, true);
         instructions.iter_mut().for_each(start_from_addend);
         let LeftOut { zeros, masks } = match bf16 {
-            None => zeros::left_out(graph, &instructions, mostly_zero),
+            None => zeros::left_out(graph, &instructions, given),
             Some(_) => LeftOut { zeros: vec![None; graph.len()], masks: vec![None; instructions.len()] },
         };
-        let packed = mostly_zero.first().filter(|_| bf16.is_some());
+        let packed = given.first().filter(|_| bf16.is_some());
         let packed = packed.and_then(|&given| Some((given, ways_of(graph, &instructions, given)?)));
-        let elsewhere = if bf16.is_some() && packed.is_none() { &[] } else { mostly_zero };
+        let elsewhere = if bf16.is_some() && packed.is_none() { &[] } else { given };
         let (places, values) = places::places(graph, &instructions, wanted, elsewhere);
         let workspace = |instruction: &Instruction| match instruction.work {
             Work::Product { matmul, operands: [a, b], .. } if bf16.is_some() => {
-                product::workspace(matmul.extents(&graph[a].shape, &graph[b].shape))
+                let is_packed = |node| packed.as_ref().is_some_and(|(given, _)| *given == node);
+                product::workspace(matmul.extents(&graph[a].shape, &graph[b].shape), [a, b].map(is_packed))
             }
             _ => 0,
         };

@@ -1,6 +1,5 @@
 //! Transposed copies of rectangles, 16×16 elements at a time in registers where there is AVX-512.
 
-use std::any::TypeId;
 use std::ops::Range;
 
 use super::vectorized::vectorized;
@@ -9,33 +8,39 @@ use crate::float::Float;
 /// Rows and columns of a square.
 const SIDE: usize = 16;
 
-/// Copies a rectangle of a matrix, whose rows are `apart`, transposed: to rows that are `stride` apart.
-pub(super) fn transpose<T: Float>(
-    data: &[T],
-    apart: usize,
-    rows: Range<usize>,
-    columns: Range<usize>,
-    out: &mut [T],
-    stride: usize,
-) {
-    #[cfg(target_arch = "x86_64")]
-    if TypeId::of::<T>() == TypeId::of::<f32>() && is_x86_feature_detected!("avx512f") {
-        let (data, out) = (bytemuck::cast_slice(data), bytemuck::cast_slice_mut(out));
-        // SAFETY: the feature was just found.
-        return unsafe { avx512::transpose(data, apart, rows, columns, out, stride) };
+/// Some rows and columns of a matrix.
+#[derive(Clone)]
+pub(super) struct Rectangle<'a, T> {
+    pub data: &'a [T],
+    /// From row to row of the matrix.
+    pub apart: usize,
+    pub rows: Range<usize>,
+    pub columns: Range<usize>,
+}
+
+impl<'a, T> Rectangle<'a, T> {
+    /// A whole matrix.
+    pub fn of(data: &'a [T], [rows, columns]: [usize; 2]) -> Self {
+        Self { data, apart: columns, rows: 0..rows, columns: 0..columns }
     }
-    element_by_element(data, apart, rows, columns, out, stride);
+}
+
+/// Copies a rectangle transposed: to rows that are `stride` apart.
+pub(super) fn transpose<T: Float>(from: Rectangle<'_, T>, out: &mut [T], stride: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512f")
+        && let (Some(data), Some(out)) = (T::as_float32(from.data), T::as_float32_mut(out))
+    {
+        let Rectangle { apart, rows, columns, .. } = from;
+        // SAFETY: the feature was just found.
+        return unsafe { avx512::transpose(Rectangle { data, apart, rows, columns }, out, stride) };
+    }
+    element_by_element(from, out, stride);
 }
 
 /// The same on any processor.
-fn element_by_element<T: Float>(
-    data: &[T],
-    apart: usize,
-    rows: Range<usize>,
-    columns: Range<usize>,
-    out: &mut [T],
-    stride: usize,
-) {
+fn element_by_element<T: Float>(from: Rectangle<'_, T>, out: &mut [T], stride: usize) {
+    let Rectangle { data, apart, rows, columns } = from;
     vectorized(
         #[inline(always)]
         || {
@@ -56,20 +61,12 @@ fn element_by_element<T: Float>(
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx512 {
+    use super::{Rectangle, SIDE, element_by_element};
     use std::arch::x86_64::*;
-    use std::ops::Range;
-
-    use super::{SIDE, element_by_element};
 
     #[target_feature(enable = "avx512f")]
-    pub(super) fn transpose(
-        data: &[f32],
-        apart: usize,
-        rows: Range<usize>,
-        columns: Range<usize>,
-        out: &mut [f32],
-        stride: usize,
-    ) {
+    pub(super) fn transpose(from: Rectangle<'_, f32>, out: &mut [f32], stride: usize) {
+        let Rectangle { data, apart, rows, columns } = from;
         for (i, row) in rows.clone().step_by(SIDE).enumerate() {
             for (j, column) in columns.clone().step_by(SIDE).enumerate() {
                 let out = &mut out[j * SIDE * stride + i * SIDE..];
@@ -87,7 +84,7 @@ pub(super) mod avx512 {
                 } else {
                     let (rows, columns) =
                         (row..rows.end.min(row + SIDE), column..columns.end.min(column + SIDE));
-                    element_by_element(data, apart, rows, columns, out, stride);
+                    element_by_element(Rectangle { data, apart, rows, columns }, out, stride);
                 }
             }
         }
@@ -146,7 +143,8 @@ mod tests {
             let (apart, stride) = (61, 43);
             let data: Vec<f32> = (0..60 * apart).map(|i| i as f32).collect();
             let mut out = vec![-1.0; 60 * stride];
-            transpose(&data, apart, rows.clone(), columns.clone(), &mut out, stride);
+            let from = Rectangle { data: &data[..], apart, rows: rows.clone(), columns: columns.clone() };
+            transpose(from, &mut out, stride);
             for (i, &found) in out.iter().enumerate() {
                 let (row, column) = (i / stride, i % stride);
                 let is_inside = row < columns.len() && column < rows.len();
@@ -155,7 +153,7 @@ mod tests {
             }
             let wide: Vec<f64> = data.iter().map(|&x| x.into()).collect();
             let mut plain = vec![-1.0; out.len()];
-            transpose(&wide, apart, rows, columns, &mut plain, stride);
+            transpose(Rectangle { data: &wide[..], apart, rows, columns }, &mut plain, stride);
             assert!(out.iter().zip(plain).all(|(&x, y)| f64::from(x) == y));
         }
     }

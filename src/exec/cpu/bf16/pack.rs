@@ -46,9 +46,7 @@ impl<'a> Rows<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::exec::cpu) struct Operand<'a> {
     matrix: Rows<'a>,
-    reading: Reading,
-    /// Whether memory holds its transpose.
-    transposed: bool,
+    way: Way,
 }
 
 impl<'a> Operand<'a> {
@@ -56,13 +54,13 @@ impl<'a> Operand<'a> {
     pub fn new(data: &'a [f32], (rows, columns): (usize, usize), way: Way) -> Self {
         assert_eq!(data.len(), rows * columns, "elements of a matrix of {rows} rows and {columns} columns");
         let matrix = Rows { data, stride: columns, rows, columns };
-        Self { matrix, reading: way.reading(), transposed: way.transposed }
+        Self { matrix, way }
     }
 
     /// Its bands: of 16 rows of A, or of 16 columns of B, the last padded.
     pub fn bands(&self) -> usize {
-        let Rows { rows, columns, .. } = self.matrix;
-        if self.reading == Reading::Along { rows } else { columns }.div_ceil(TILE)
+        let [bands, _] = self.way.tiles(self.matrix.rows, self.matrix.columns);
+        bands
     }
 
     /// Packs some of the bands, one behind the other, each tile after tile along k.
@@ -73,9 +71,10 @@ impl<'a> Operand<'a> {
     /// When `out` is not as long as they are.
     pub fn pack(&self, bands: Range<usize>, out: &mut [bf16]) {
         let Rows { data, stride, rows, columns } = self.matrix;
-        let extent = if self.reading == Reading::Along { rows } else { columns };
+        let reading = self.way.reading();
+        let extent = if reading == Reading::Along { rows } else { columns };
         let along = (bands.start * TILE).min(extent)..(bands.end * TILE).min(extent);
-        let part = match self.reading {
+        let part = match reading {
             Reading::Along => {
                 Rows { data: &data[along.start * stride..], rows: along.len(), stride, columns }
             }
@@ -84,12 +83,12 @@ impl<'a> Operand<'a> {
                 Rows { data, columns: along.len(), stride, rows }
             }
         };
-        let k = if self.reading == Reading::Along { columns } else { rows };
-        assert_eq!(out.len(), along.len().div_ceil(TILE) * band_size(k), "bands {bands:?} of {self:?}");
+        let [count, steps] = self.way.tiles(part.rows, part.columns);
+        assert_eq!(out.len(), count * steps * TILE_SIZE, "bands {bands:?} of {self:?}");
         let tiles = Pieces::of(out, TILE_SIZE);
         // SAFETY: all of `out` is lent for this.
-        let places = unsafe { Places::new(&tiles, k.div_ceil(STEP), 0, 0) };
-        pack(part, self.reading, self.transposed, places);
+        let places = unsafe { Places::new(&tiles, steps, 0, 0) };
+        pack(part, self.way, places);
     }
 }
 
@@ -176,7 +175,7 @@ impl Packed {
                     };
                     // SAFETY: bands, or steps, of 32 rows are this task's alone, and the memory is borrowed until all are done.
                     let places = unsafe { Places::new(tiles, steps, band, step) };
-                    pack(part, way.reading(), way.transposed, places);
+                    pack(part, *way, places);
                 }
             });
         };
@@ -245,20 +244,21 @@ impl<'a> Places<'a> {
     }
 }
 
-fn pack(source: Rows<'_>, reading: Reading, transposed: bool, places: Places<'_>) {
+fn pack(source: Rows<'_>, way: Way, places: Places<'_>) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512bf16")
     {
         // SAFETY: the features were just found.
-        unsafe { avx512::pack(source, reading, transposed, places) };
+        unsafe { avx512::pack(source, way, places) };
         return;
     }
-    portable(source, reading, transposed, places);
+    portable(source, way, places);
 }
 
-fn portable(source: Rows<'_>, reading: Reading, transposed: bool, places: Places<'_>) {
+fn portable(source: Rows<'_>, way: Way, places: Places<'_>) {
+    let reading = way.reading();
     each_tile(source, reading, places, |part, tile| {
         let mut words: Words = match reading {
             Reading::Along => from_fn(|line| {
@@ -270,7 +270,7 @@ fn portable(source: Rows<'_>, reading: Reading, transposed: bool, places: Places
                 from_fn(|pair| word_of(first[pair], second[pair]))
             }),
         };
-        if transposed {
+        if way.transposed {
             words = from_fn(|line| from_fn(|pair| words[pair][line]));
         }
         for (pair, word) in tile.as_chunks_mut().0.iter_mut().zip(words.as_flattened()) {
@@ -324,13 +324,13 @@ mod avx512 {
     use std::array::from_fn;
     use std::mem::transmute;
 
-    use super::{Places, Reading, Rows, STEP, TILE, Tile, each_tile};
+    use super::{Places, Reading, Rows, STEP, TILE, Tile, Way, each_tile};
     use crate::exec::cpu::transpose::avx512::exchanged;
 
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    pub fn pack(source: Rows<'_>, reading: Reading, transposed: bool, places: Places<'_>) {
+    pub fn pack(source: Rows<'_>, way: Way, places: Places<'_>) {
         // Each its own, so that none asks tile by tile.
-        match (reading, transposed) {
+        match (way.reading(), way.transposed) {
             (Reading::Along, false) => each_tile(source, Reading::Along, places, |part, tile| {
                 put(from_fn(|line| along(part, line)), tile)
             }),
@@ -398,23 +398,16 @@ mod tests {
         let data: Vec<f32> =
             (0..rows * columns).map(|i| f32::from_bits((i as u32).wrapping_mul(0x9e37_79b9))).collect();
         let source = Rows { data: &data, stride: columns, rows, columns };
-        for (reading, extent, k) in [(Reading::Along, rows, columns), (Reading::Across, columns, rows)] {
-            for transposed in [false, true] {
-                let mut out = [(); 2].map(|()| vec![bf16::NAN; extent.div_ceil(TILE) * band_size(k)]);
-                for (out, pack) in out.iter_mut().zip([pack, portable]) {
-                    // SAFETY: all of `out` is lent for this.
-                    unsafe {
-                        pack(
-                            source,
-                            reading,
-                            transposed,
-                            Places::new(&Pieces::of(out, TILE_SIZE), k.div_ceil(STEP), 0, 0),
-                        )
-                    };
-                }
-                let [chosen, portable] = out.map(|out| out.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
-                assert!(chosen == portable, "{reading:?}, transposed: {transposed}");
+        for (is_first, transposed) in [(true, false), (true, true), (false, false), (false, true)] {
+            let way = Way { is_first, transposed };
+            let [bands, steps] = way.tiles(rows, columns);
+            let mut out = [(); 2].map(|()| vec![bf16::NAN; bands * steps * TILE_SIZE]);
+            for (out, pack) in out.iter_mut().zip([pack, portable]) {
+                // SAFETY: all of `out` is lent for this.
+                unsafe { pack(source, way, Places::new(&Pieces::of(out, TILE_SIZE), steps, 0, 0)) };
             }
+            let [chosen, portable] = out.map(|out| out.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
+            assert!(chosen == portable, "{way:?}");
         }
     }
 }

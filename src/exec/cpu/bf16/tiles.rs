@@ -179,11 +179,10 @@ mod linux {
         c: &mut Window<'_>,
     ) {
         let (first, stride) = (c.first(), c.stride());
-        // SAFETY: the reads and writes are those that the caller and the window vouch for. All registers that
-        // change are named: no tile is live before or after. The stack is not used.
-        //
         // A stride of zero loads the same row 16 times. tmm0..3 are the sums, row by row of tiles; tmm4 and 5 are of A, tmm6 and 7 of B. A product takes 16 cycles and a
         // load from the first cache 8, so loads hide behind products while operands are near.
+        // SAFETY: the reads and writes are those that the caller and the window vouch for. All registers that
+        // change are named: no tile is live before or after. The stack is not used.
         unsafe {
             asm!(
                 "tileloadd tmm0, [{start} + {none}*1]",
@@ -246,12 +245,18 @@ mod linux {
         false
     }
 
+    /// # Safety
+    /// None: it is never called.
     pub unsafe fn configure(_: &Shapes) {
         unreachable!("a tile unit is never found here")
     }
 
+    /// # Safety
+    /// None: it is never called.
     pub unsafe fn release() {}
 
+    /// # Safety
+    /// None: it is never called.
     pub unsafe fn multiply(
         _: [*const bf16; 2],
         _: [*const bf16; 2],

@@ -1,6 +1,5 @@
 //! Products of operands rounded to bfloat16: both are packed, then each tile is computed block by block.
 
-use std::any::TypeId;
 use std::ops::Range;
 
 use half::bf16;
@@ -29,9 +28,11 @@ pub(super) fn tiling(Extents { m, n, k }: Extents, threads: usize) -> Tiling {
     Tiling { m, n, height: BLOCK, width, grain: [BLOCK; 2] }
 }
 
-/// The elements of float32 that the packed operands of a product take.
-pub(in crate::exec::cpu) fn workspace(Extents { m, n, k }: Extents) -> usize {
-    (m.div_ceil(TILE) + n.div_ceil(TILE)) * band_size(k) * size_of::<bf16>() / size_of::<f32>()
+/// The elements of float32 that the operands of a product take when they are packed; `are` says which come so.
+pub(in crate::exec::cpu) fn workspace(Extents { m, n, k }: Extents, are: [bool; 2]) -> usize {
+    let bands = |(extent, is_packed): (usize, bool)| if is_packed { 0 } else { extent.div_ceil(TILE) };
+    let bands: usize = [m, n].into_iter().zip(are).map(bands).sum();
+    bands * band_size(k) * size_of::<bf16>() / size_of::<f32>()
 }
 
 /// A product of operands rounded to bfloat16.
@@ -141,15 +142,11 @@ fn pair(first: usize, extent: usize) -> [usize; 2] {
 }
 
 fn float32<T: Float>(numbers: &[T]) -> &[f32] {
-    assert_float32::<T>();
-    bytemuck::cast_slice(numbers)
+    T::as_float32(numbers).unwrap_or_else(|| panic!("{OTHERS}"))
 }
 
 fn float32_mut<T: Float>(numbers: &mut [T]) -> &mut [f32] {
-    assert_float32::<T>();
-    bytemuck::cast_slice_mut(numbers)
+    T::as_float32_mut(numbers).unwrap_or_else(|| panic!("{OTHERS}"))
 }
 
-fn assert_float32<T: Float>() {
-    assert!(TypeId::of::<T>() == TypeId::of::<f32>(), "products in bfloat16 are of float32");
-}
+const OTHERS: &str = "products in bfloat16 are of float32";

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::tile::Second;
-use crate::exec::cpu::transpose::transpose;
+use crate::exec::cpu::transpose::{Rectangle, transpose};
 use crate::float::Float;
 
 /// Bytes of the widest registers: rows of them begin at a multiple.
@@ -23,7 +23,9 @@ impl<T: Float> Second<'_, T> {
         if transposed {
             // In memory, B's rows are columns.
             let (first, apart) = layout.rectangle(columns.start, &rows);
-            transpose(&data[first..], apart, 0..columns.len(), 0..rows.len(), memory, stride);
+            let from =
+                Rectangle { data: &data[first..], apart, rows: 0..columns.len(), columns: 0..rows.len() };
+            transpose(from, memory, stride);
         } else {
             let (first, apart) = layout.rectangle(rows.start, &columns);
             let lies_so = apart == stride && columns.len() == stride;
