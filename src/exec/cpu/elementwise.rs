@@ -4,9 +4,10 @@
 use std::ops::Range;
 
 use super::arena::Rest;
+use super::pieces::for_each_piece_of;
 use super::plan::Plan;
 use super::product::Tile;
-use super::team::{TASK, for_each_piece_of};
+use super::team::TASK;
 use super::vectorized::vectorized;
 use crate::exec::instruction::{Load, MAX_REGISTERS, MOST_RESULTS, MOST_STEPS, Program, ProgramStep, Source};
 use crate::float::Float;

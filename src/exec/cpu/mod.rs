@@ -12,6 +12,7 @@ mod executor;
 mod interpreter;
 mod nonzeros;
 mod panels;
+mod pieces;
 mod places;
 mod plan;
 mod prefetch;

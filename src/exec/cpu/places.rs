@@ -14,12 +14,12 @@ use crate::ops::Graph;
 /// Places begin at multiples of this many elements: 64 bytes in float32, a cache line.
 pub(super) const ALIGNMENT: usize = 16;
 
-/// A place for every value, and the size of the arena. Inputs that are mostly zero have none.
+/// A place for every value, and the size of the arena. Inputs that are given elsewhere have none.
 pub(super) fn places(
     graph: &Graph,
     instructions: &[Instruction],
     wanted: Wanted<'_>,
-    mostly_zero: &[NodeId],
+    given: &[NodeId],
 ) -> (Vec<Option<Range<usize>>>, usize) {
     let mut places: Vec<Option<Range<usize>>> = vec![None; graph.len()];
     let mut last_use = vec![0; graph.len()];
@@ -33,7 +33,7 @@ pub(super) fn places(
         last_use[node.index()] = usize::MAX;
     }
     let mut arena = FreeList { end: wanted.reserved.next_multiple_of(ALIGNMENT), free: BTreeMap::new() };
-    for id in graph.inputs().filter(|id| !mostly_zero.contains(id)) {
+    for id in graph.inputs().filter(|id| !given.contains(id)) {
         places[id.index()].get_or_insert_with(|| arena.take(graph[id].shape.size()));
     }
     let stores = instructions.iter().filter(|instruction| instruction.stores);

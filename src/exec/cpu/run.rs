@@ -6,9 +6,10 @@ use super::arena::{Arena, Rest};
 use super::bf16::{Packed, Way};
 use super::nonzeros::{ListSize, Lists, Nonzeros};
 use super::panels::{Layout, PANEL};
+use super::pieces::{for_each_pair, for_each_piece, for_each_piece_of};
 use super::plan::{Plan, ways};
 use super::product::{Consume, Factor, First, Product, Rounded, Second, Target, Tile};
-use super::team::{TASK, for_each_pair, for_each_piece, for_each_piece_of};
+use super::team::TASK;
 use super::vectorized::vectorized;
 use super::{elementwise, product};
 

@@ -15,8 +15,9 @@ use half::bf16;
 
 use super::block::{STEP, TILE, TILE_SIZE};
 use super::model::flush;
+use crate::exec::cpu::pieces::Pieces;
 use crate::exec::cpu::scratch;
-use crate::exec::cpu::team::{Pieces, beside};
+use crate::exec::cpu::team::beside;
 
 /// Pairs along k in a line of a tile, and lines in a tile.
 const PAIRS: usize = STEP / 2;

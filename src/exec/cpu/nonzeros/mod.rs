@@ -12,7 +12,7 @@ mod fill;
 
 use std::ops::Range;
 
-use super::team::Pieces;
+use super::pieces::Pieces;
 use super::{scratch, team};
 use crate::float::Float;
 pub(super) use fill::SIDE;

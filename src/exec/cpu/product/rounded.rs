@@ -7,7 +7,8 @@ use half::bf16;
 use super::tile::Target;
 use super::tiling::{Sums, Tiling, least_tiles};
 use crate::exec::cpu::bf16::{BLOCK, Bf16Unit, Operand, TILE, Way, Window, band_size};
-use crate::exec::cpu::team::{TASK, for_each_piece, threads};
+use crate::exec::cpu::pieces::for_each_piece;
+use crate::exec::cpu::team::{TASK, threads};
 use crate::float::Float;
 use crate::ops::{Extents, Tensor};
 
