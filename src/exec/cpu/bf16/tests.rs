@@ -4,6 +4,7 @@ use half::bf16;
 
 use super::block::{STEP, TILE};
 use super::*;
+use crate::exec::instruction::{Instruction, Work};
 use crate::exec::{Arena, Plan, Wanted};
 use crate::ops::{Builder, Draw, Function, MatMul, Op, Unary};
 
@@ -172,8 +173,12 @@ impl Case {
         }
     }
 
-    /// A B, then relu of A B + 1 rowᵀ, as a plan computes them.
+    /// A B, then relu of A B + 1 rowᵀ, as plans compute them: apart, so that the latter's sums start from the row.
     fn run(&self, unit: Bf16Unit) -> [Vec<f32>; 2] {
+        [false, true].map(|shifted| self.run_one(unit, shifted))
+    }
+
+    fn run_one(&self, unit: Bf16Unit, shifted: bool) -> Vec<f32> {
         let [m, n, k] = self.extents;
         let MatMul { transpose_a, transpose_b } = self.matmul;
         let builder = Builder::new();
@@ -181,17 +186,18 @@ impl Case {
         let b = builder.input("b", if transpose_b { [n, k] } else { [k, n] });
         let row = builder.input("row", [n]);
         let product = builder.apply(Op::MatMul(self.matmul), &[a, b]);
-        let shifted = builder.apply(Op::MatMul(self.matmul), &[a, b]) + row;
-        let shifted = builder.apply(Op::Unary(Unary::Relu), &[shifted]);
-        let Function { graph, inputs, outputs, .. } =
-            builder.finish([a, b, row], [product, shifted]).unwrap();
-        let plan = Plan::laid_out(&graph, Wanted::outputs(&outputs), &[], &[], Some(unit));
+        let output = if shifted { builder.apply(Op::Unary(Unary::Relu), &[product + row]) } else { product };
+        let Function { graph, inputs, outputs: output, .. } = builder.finish([a, b, row], output).unwrap();
+        let plan = Plan::laid_out(&graph, Wanted::outputs(&[output]), &[], &[], Some(unit));
+        let starts =
+            |instruction: &Instruction| matches!(instruction.work, Work::Product { start: Some(_), .. });
+        assert_eq!(plan.instructions().iter().any(starts), shifted, "a row that sums start from");
         let mut arena = Arena::new(plan.arena());
         for (input, values) in inputs.into_iter().zip([&self.a, &self.b, &self.row]) {
             arena[plan.place(input)].copy_from_slice(values);
         }
         plan.run(&mut arena, Draw::default());
-        outputs.map(|output| arena[plan.place(output)].to_vec())
+        arena[plan.place(output)].to_vec()
     }
 
     /// An element of A, or of B, as memory has them.
