@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::arena::Rest;
 use super::pieces::for_each_piece_of;
 use super::plan::Plan;
-use super::product::Tile;
+use super::product::{Tile, Tiles};
 use super::team::TASK;
 use super::vectorized::vectorized;
 use crate::exec::instruction::{Load, MAX_REGISTERS, MOST_RESULTS, MOST_STEPS, Program, ProgramStep, Source};
@@ -14,6 +14,9 @@ use crate::float::Float;
 
 /// Elements of a register: sixteen of them fill half of a 32 KiB first-level cache in float32.
 const STRETCH: usize = 256;
+
+/// The registers of what is done to a layer's products: so few that a small tile does not wait for them to be cleared.
+const FEW_REGISTERS: usize = 4;
 
 /// The registers of the largest programs, which store.
 const MOST_REGISTERS: usize = MOST_STEPS + MAX_REGISTERS;
@@ -29,15 +32,6 @@ pub(super) struct BoundProgram<'a, T> {
     pub rest: &'a Rest<'a, T>,
     /// Whether results lie where the program reads: old values, which are read from there until new ones are written.
     pub stores: bool,
-}
-
-/// Where the matrix product is whose epilogue a program is.
-#[derive(Clone, Copy)]
-enum Product<'a, T> {
-    /// In the memory of the result.
-    InPlace,
-    /// In memory of its own: this stretch of a row.
-    Row(&'a [T]),
 }
 
 impl<T: Float> BoundProgram<'_, T> {
@@ -57,39 +51,40 @@ impl<T: Float> BoundProgram<'_, T> {
             if rows == 1 {
                 let first = task * size;
                 let end = first + pieces[0].len();
-                interpreter.run_row(0, first..end, Product::InPlace, pieces);
+                let mut pieces = pieces;
+                interpreter.run_row(0, first..end, &[], &mut pieces);
             } else {
                 let first = task * (size / columns);
                 let mut pieces = pieces.map(|piece| piece.chunks_exact_mut(columns));
                 for row in first..rows.min(first + size / columns) {
-                    let pieces = pieces.each_mut().map(|rows| rows.next().unwrap_or_default());
-                    interpreter.run_row(row, 0..columns, Product::InPlace, pieces);
+                    let mut results = Results::default();
+                    for (result, rows) in results.iter_mut().zip(&mut pieces) {
+                        *result = rows.next().unwrap_or_default();
+                    }
+                    interpreter.run_row(row, 0..columns, &[], &mut results);
                 }
             }
         });
     }
 
-    /// Runs a program of one result over one tile of a matrix product, in place.
-    pub fn run_tile(&self, tile: &mut Tile<'_, T>) {
-        let mut interpreter = Interpreter::<T, MAX_REGISTERS>::new(self);
-        let columns = tile.columns();
-        for row in tile.rows() {
-            let mut results = Results::default();
-            results[0] = tile.row_mut(row);
-            interpreter.run_row(row, columns.clone(), Product::InPlace, results);
+    /// Runs a program over one tile of a matrix product, into the same tile of each result.
+    pub fn run_tile(&self, tile: Tile<'_, T>, results: Tiles<'_, T>) {
+        match self.program.loads.len() + self.program.steps.len() {
+            0..=FEW_REGISTERS => self.run_tile_in::<FEW_REGISTERS>(tile, results),
+            0..=MAX_REGISTERS => self.run_tile_in::<MAX_REGISTERS>(tile, results),
+            _ => self.run_tile_in::<MOST_REGISTERS>(tile, results),
         }
     }
 
-    /// Runs a program over one tile of a matrix product, into the same tile of each result.
-    pub fn run_tile_into(&self, mut tile: Tile<'_, T>, mut results: [Option<Tile<'_, T>>; MOST_RESULTS]) {
-        let mut interpreter = Interpreter::<T, MOST_REGISTERS>::new(self);
+    fn run_tile_in<const REGISTERS: usize>(&self, mut tile: Tile<'_, T>, mut results: Tiles<'_, T>) {
+        let mut interpreter = Interpreter::<T, REGISTERS>::new(self);
         let columns = tile.columns();
         for row in tile.rows() {
-            let results = results
-                .each_mut()
-                .map(|tile| tile.as_mut().map_or(Default::default(), |tile| tile.row_mut(row)));
-            let product = Product::Row(tile.row_mut(row));
-            interpreter.run_row(row, columns.clone(), product, results);
+            let mut rows = Results::default();
+            for (result, tile) in rows.iter_mut().zip(&mut results) {
+                *result = tile.as_mut().map_or(Default::default(), |tile| tile.row_mut(row));
+            }
+            interpreter.run_row(row, columns.clone(), tile.row_mut(row), &mut rows);
         }
     }
 }
@@ -112,13 +107,13 @@ impl<'a, T: Float, const REGISTERS: usize> Interpreter<'a, T, REGISTERS> {
         Self { work: *work, registers }
     }
 
-    /// Computes the given columns of a row.
+    /// Computes the given columns of a row. `product` is the row of the matrix product whose epilogue the program is, if it is one.
     fn run_row(
         &mut self,
         row: usize,
         columns: Range<usize>,
-        product: Product<'_, T>,
-        mut results: Results<'_, T>,
+        product: &[T],
+        results: &mut Results<'_, T>,
     ) {
         let BoundProgram { program, plan, rest, .. } = self.work;
         for (register, load) in self.registers.iter_mut().zip(&program.loads) {
@@ -128,14 +123,16 @@ impl<'a, T: Float, const REGISTERS: usize> Interpreter<'a, T, REGISTERS> {
         }
         for column in columns.clone().step_by(STRETCH) {
             let stretch = column - columns.start..(column + STRETCH).min(columns.end) - columns.start;
-            let product = match product {
-                Product::Row(row) => Product::Row(&row[stretch.clone()]),
-                Product::InPlace => Product::InPlace,
-            };
-            let results = results.each_mut().map(|row| row.get_mut(stretch.clone()).unwrap_or_default());
+            let product = product.get(stretch.clone()).unwrap_or_default();
+            // One by one, and from here on by reference: as one value they would be copied by a load wider than the stores
+            // before it, for which a processor waits.
+            let mut parts = Results::default();
+            for (part, result) in parts.iter_mut().zip(&mut *results) {
+                *part = result.get_mut(stretch.clone()).unwrap_or_default();
+            }
             vectorized(
                 #[inline(always)]
-                || self.run_stretch(row, column, product, results),
+                || self.run_stretch(row, column, product, &mut parts),
             );
         }
     }
@@ -145,23 +142,16 @@ impl<'a, T: Float, const REGISTERS: usize> Interpreter<'a, T, REGISTERS> {
         &mut self,
         row: usize,
         column: usize,
-        product: Product<'_, T>,
-        mut results: Results<'_, T>,
+        product: &[T],
+        results: &mut Results<'_, T>,
     ) {
         let BoundProgram { program, plan, rest, stores } = self.work;
         let length = results[0].len();
-        for (register, load) in self.registers.iter_mut().zip(&program.loads) {
-            if *load == Load::Product {
-                register[..length].copy_from_slice(match product {
-                    Product::InPlace => &*results[0],
-                    Product::Row(row) => row,
-                });
-            }
-        }
         // Where nothing is overwritten, a single result is written by its step.
-        let (mut direct, old): (Option<&mut [T]>, &[&mut [T]]) = match &mut results {
-            [result, ..] if program.results.len() == 1 && !stores => (Some(result), &[]),
-            results => (None, &*results),
+        let is_direct = program.results.len() == 1 && !stores;
+        let (mut direct, old): (Option<&mut [T]>, &[&mut [T]]) = match is_direct {
+            true => (Some(&mut *results[0]), &[]),
+            false => (None, &*results),
         };
         let overwritten = |node| {
             let place = plan.place(node);
@@ -173,7 +163,10 @@ impl<'a, T: Float, const REGISTERS: usize> Interpreter<'a, T, REGISTERS> {
             let (below, from) = self.registers.split_at_mut(program.loads.len() + index);
             let read = |source: Source| -> &[T] {
                 match source {
-                    Source::Register(register) => &below[register][..length],
+                    Source::Register(register) => match program.loads.get(register) {
+                        Some(Load::Product) => product,
+                        _ => &below[register][..length],
+                    },
                     Source::PerColumn(node) => &rest.get(plan.place(node))[column..column + length],
                     Source::Full(node) => match overwritten(node) {
                         Some(result) => &old[result][..length],
@@ -193,7 +186,7 @@ impl<'a, T: Float, const REGISTERS: usize> Interpreter<'a, T, REGISTERS> {
                 ProgramStep::Binary(binary, a, b) => binary.map(read(a), read(b), result),
             }
         }
-        if direct.is_none() {
+        if !is_direct {
             for ((step, _), result) in program.results.iter().zip(results) {
                 result.copy_from_slice(&self.registers[program.loads.len() + step][..length]);
             }

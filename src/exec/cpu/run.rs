@@ -8,7 +8,7 @@ use super::nonzeros::{ListSize, Lists, Nonzeros};
 use super::panels::{Layout, PANEL};
 use super::pieces::{for_each_pair, for_each_piece, for_each_piece_of};
 use super::plan::{Plan, ways};
-use super::product::{Consume, Factor, First, Product, Rounded, Second, Target, Tile};
+use super::product::{Factor, Finish, First, Product, Rounded, Second, Target, Tile, Tiles};
 use super::team::TASK;
 use super::vectorized::vectorized;
 use super::{elementwise, product};
@@ -148,27 +148,17 @@ impl Plan {
                     .run(results),
             },
             Work::Product { epilogue, .. } => {
-                let work = epilogue.as_ref().map(|program| elementwise::BoundProgram {
-                    program,
-                    plan: self,
-                    rest: &rest,
-                    stores: *stores,
-                });
-                let mut run = |target: Target<'_, &mut [T], T>| {
-                    self.run_product(number, &rest, nonzeros, packed, workspace, target)
-                };
-                match work {
-                    Some(work) if *stores => {
-                        let consume: &Consume<'_, T> = &|tile, results| match update {
-                            Some(update) => self.update_tile(update, &rest, tile, results),
-                            None => work.run_tile_into(tile, results),
-                        };
-                        let in_panels = self.in_panels[output.index()];
-                        run(Target::Others { matrices: some(results), in_panels, consume });
+                let finish: &Finish<'_, T> = &|tile, results| match (update, epilogue) {
+                    (Some(update), _) => self.update_tile(update, &rest, tile, results),
+                    (None, Some(program)) => {
+                        elementwise::BoundProgram { program, plan: self, rest: &rest, stores: *stores }
+                            .run_tile(tile, results);
                     }
-                    Some(work) => run(Target::Memory(first(results), &|tile| work.run_tile(tile))),
-                    None => run(Target::Memory(first(results), &|_| {})),
-                }
+                    (None, None) => copy_tile(tile, results),
+                };
+                let in_panels = self.in_panels[output.index()];
+                let target = Target { matrices: some(results), in_panels, finish };
+                self.run_product(number, &rest, nonzeros, packed, workspace, target);
             }
             Work::CrossEntropy { .. } => {} // above
         }
@@ -254,7 +244,7 @@ impl Plan {
         update: &Update,
         rest: &Rest<'_, T>,
         gradients: Tile<'_, T>,
-        results: [Option<Tile<'_, T>>; MOST_RESULTS],
+        results: Tiles<'_, T>,
     ) {
         let scalars = self.scalars(update, rest);
         let mut moved = update.moved(results).map(|tile| tile.map(Tile::into_rows));
@@ -301,6 +291,12 @@ impl Update {
 /// Results, none of them empty.
 fn some<T>(results: elementwise::Results<'_, T>) -> [Option<&mut [T]>; MOST_RESULTS] {
     results.map(|result| (!result.is_empty()).then_some(result))
+}
+
+/// A tile as it is.
+fn copy_tile<T: Float>(tile: Tile<'_, T>, [result, ..]: Tiles<'_, T>) {
+    let rows = result.into_iter().flat_map(Tile::into_rows);
+    rows.zip(tile.into_rows()).for_each(|(result, row)| result.copy_from_slice(row));
 }
 
 /// The first result, where there is one alone.

@@ -1,9 +1,9 @@
-//! Matrix products, cut into tiles by shape, each computed, finished and put away by one thread.
+//! Matrix products, cut into tiles by shape, each computed and finished by one thread.
 //!
 //! C is cut into tiles of some bands of [`SIDE`] rows and of one panel's columns. For each band of [`SIDE`] summands a panel
 //! of B's rows is taken up ([`second`]), and each row of the tile adds up those rows of the panel for which A has an
 //! element, in registers ([`block`]): all where A is dense, few where its zeros are left out. A tile's sums start
-//! from zero or from a row (a bias), and while it is in cache the epilogue changes it, or, if it is a gradient, moves the
+//! from zero or from a row (a bias), and while it is in cache it is finished: the epilogue makes the result of it, or, if it is a gradient, moves the
 //! parameter whose gradient it is.
 //!
 //! Every element's sum is a chain of multiply-adds in the order of its summands, whatever the tiles, the vectors and the zeros:
@@ -19,7 +19,7 @@ mod tiling;
 
 pub(super) use masked::can_mask;
 pub(super) use rounded::{Factor, Rounded, workspace};
-pub(super) use tile::{Consume, First, Product, Second, Target, Tile};
+pub(super) use tile::{Finish, First, Product, Second, Target, Tile, Tiles};
 
 use std::ops::Range;
 

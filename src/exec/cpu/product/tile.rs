@@ -58,21 +58,19 @@ impl<T: Float> Product<'_, T> {
     }
 }
 
-/// Where C goes, tile by tile.
+/// Where C goes, tile by tile: `finish` reads a tile and writes the same tile of matrices of C's size, which may lie in panels.
 #[derive(Clone, Copy)]
-pub(in crate::exec::cpu) enum Target<'a, Memory, T> {
-    /// Into memory of its size, when the epilogue has changed it in place.
-    Memory(Memory, &'a Change<'a, T>),
-    /// Nowhere: the epilogue reads it, and changes the same tiles of other matrices of its size, which may lie in panels.
-    Others { matrices: [Option<Memory>; MOST_RESULTS], in_panels: bool, consume: &'a Consume<'a, T> },
+pub(in crate::exec::cpu) struct Target<'a, Memory, T> {
+    pub matrices: [Option<Memory>; MOST_RESULTS],
+    pub in_panels: bool,
+    pub finish: &'a Finish<'a, T>,
 }
 
-/// Changes a tile in place.
-pub(in crate::exec::cpu) type Change<'a, T> = dyn Fn(&mut Tile<'_, T>) + Sync + 'a;
+/// Reads a tile of C and writes the same tiles of other matrices.
+pub(in crate::exec::cpu) type Finish<'a, T> = dyn Fn(Tile<'_, T>, Tiles<'_, T>) + Sync + 'a;
 
-/// Reads a tile and changes the same tiles of other matrices.
-pub(in crate::exec::cpu) type Consume<'a, T> =
-    dyn Fn(Tile<'_, T>, [Option<Tile<'_, T>>; MOST_RESULTS]) + Sync + 'a;
+/// The same tile of several matrices.
+pub(in crate::exec::cpu) type Tiles<'a, T> = [Option<Tile<'a, T>>; MOST_RESULTS];
 
 /// A rectangle of C that one thread owns.
 pub(in crate::exec::cpu) struct Tile<'a, T> {
@@ -153,35 +151,21 @@ impl<'a, T> Matrix<'a, T> {
 impl<'a, Memory, T> Target<'a, Memory, T> {
     /// The same with other memory, made of each and whether it lies in panels.
     pub(super) fn map<Other>(self, other: impl Fn(Memory, bool) -> Other) -> Target<'a, Other, T> {
-        match self {
-            Self::Memory(memory, epilogue) => Target::Memory(other(memory, false), epilogue),
-            Self::Others { matrices, in_panels, consume } => {
-                let matrices = matrices.map(|memory| memory.map(|memory| other(memory, in_panels)));
-                Target::Others { matrices, in_panels, consume }
-            }
-        }
+        let Self { matrices, in_panels, finish } = self;
+        let matrices = matrices.map(|memory| memory.map(|memory| other(memory, in_panels)));
+        Target { matrices, in_panels, finish }
     }
 }
 
 impl<T: Float> Target<'_, Matrix<'_, T>, T> {
-    /// Finishes a tile that stands in memory of its own, and puts it away.
+    /// Finishes a tile that stands in memory of its own.
     ///
     /// # Safety
     /// As of [`Matrix::tile`].
-    pub(super) unsafe fn put(&self, mut tile: Tile<'_, T>) {
+    pub(super) unsafe fn finish(&self, tile: Tile<'_, T>) {
         let (rows, columns) = (tile.rows(), tile.columns());
         // SAFETY: the caller's tiles do not overlap, so neither do these.
         let part = unsafe { |matrix| Matrix::tile(matrix, rows.clone(), columns.clone()) };
-        match self {
-            Self::Memory(matrix, epilogue) => {
-                epilogue(&mut tile);
-                for (out, row) in part(matrix).into_rows().zip(tile.into_rows()) {
-                    out.copy_from_slice(row);
-                }
-            }
-            Self::Others { matrices, consume, .. } => {
-                consume(tile, matrices.each_ref().map(|matrix| matrix.as_ref().map(part)));
-            }
-        }
+        (self.finish)(tile, self.matrices.each_ref().map(|matrix| matrix.as_ref().map(part)));
     }
 }

@@ -1,4 +1,4 @@
-//! How the result of a product is cut into tiles, each of which one thread computes, finishes and puts away.
+//! How the result of a product is cut into tiles, each of which one thread computes and finishes.
 
 use std::ops::Range;
 
@@ -66,7 +66,7 @@ impl Tiling {
             * self.n.min(self.width).next_multiple_of(self.grain[1])
     }
 
-    /// Has `add` compute each tile's sums, from what each row starts from on, and puts the tile away. A tile gets so much
+    /// Has `add` compute each tile's sums, from what each row starts from on, and has the tile finished. A tile gets so much
     /// more scratch.
     pub fn for_each_tile<T: Float>(
         self,
@@ -87,7 +87,7 @@ impl Tiling {
                 let start = start.map(|start| &start[columns.clone()]);
                 add(Sums { memory: sums, stride, rows: rows.clone(), columns: columns.clone(), start }, more);
                 // SAFETY: the tiles do not overlap: each has its own rows or its own columns.
-                unsafe { target.put(Tile::new(sums, stride, rows, columns)) };
+                unsafe { target.finish(Tile::new(sums, stride, rows, columns)) };
             });
         });
     }
