@@ -108,13 +108,7 @@ impl<'a, T: Float, const REGISTERS: usize> Interpreter<'a, T, REGISTERS> {
     }
 
     /// Computes the given columns of a row. `product` is the row of the matrix product whose epilogue the program is, if it is one.
-    fn run_row(
-        &mut self,
-        row: usize,
-        columns: Range<usize>,
-        product: &[T],
-        results: &mut Results<'_, T>,
-    ) {
+    fn run_row(&mut self, row: usize, columns: Range<usize>, product: &[T], results: &mut Results<'_, T>) {
         let BoundProgram { program, plan, rest, .. } = self.work;
         for (register, load) in self.registers.iter_mut().zip(&program.loads) {
             if let Load::PerRow(node) = *load {
@@ -138,13 +132,7 @@ impl<'a, T: Float, const REGISTERS: usize> Interpreter<'a, T, REGISTERS> {
     }
 
     #[inline(always)]
-    fn run_stretch(
-        &mut self,
-        row: usize,
-        column: usize,
-        product: &[T],
-        results: &mut Results<'_, T>,
-    ) {
+    fn run_stretch(&mut self, row: usize, column: usize, product: &[T], results: &mut Results<'_, T>) {
         let BoundProgram { program, plan, rest, stores } = self.work;
         let length = results[0].len();
         // Where nothing is overwritten, a single result is written by its step.
