@@ -1,6 +1,5 @@
 //! What a block of A adds to the sums of a tile: rows of a panel, times the block's elements.
 
-use std::array::from_fn;
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
@@ -144,8 +143,11 @@ impl<T: Float> All<T> for Dense<'_, T> {
     #[inline(always)]
     fn of_rows<const ROWS: usize>(&self, first: usize) -> impl Fn(usize) -> [T; ROWS] {
         let first = (self.rows.start + first) * self.width + self.summands.start;
-        let rows: [&[T]; ROWS] =
-            from_fn(|row| &self.values[first + row * self.width..][..self.summands.len()]);
+        // By number, as above; so all are seen to be equally long.
+        let mut rows = [&self.values[..0]; ROWS];
+        for (row, factors) in rows.iter_mut().enumerate() {
+            *factors = &self.values[first + row * self.width..][..self.summands.len()];
+        }
         move |summand| {
             let mut factors = [T::zero(); ROWS];
             for row in 0..ROWS {
@@ -190,18 +192,19 @@ fn add_rows<S: Simd, T: Float>(
     let mut done = 0;
     while done < width {
         let (factors, panel, sums) = (&factors, &panel[done..], &mut sums[done..]);
-        // Sums, and some for the panel and for factors, fill the registers that there are.
+        // Sums, and some for the panel and for factors, fill the registers that there are; but rather the rows of a block are a
+        // multiple of those at once, as what is left over goes row by row.
         done += if S::REGISTER_COUNT >= 32 {
             match width - done {
                 8.. => add_strip::<S, T, 3, 8>(simd, factors, panel, sums, width),
                 4.. => add_strip::<S, T, 6, 4>(simd, factors, panel, sums, width),
-                2.. => add_strip::<S, T, 12, 2>(simd, factors, panel, sums, width),
-                _ => add_strip::<S, T, 12, 1>(simd, factors, panel, sums, width),
+                2.. => add_strip::<S, T, 8, 2>(simd, factors, panel, sums, width),
+                _ => add_strip::<S, T, 16, 1>(simd, factors, panel, sums, width),
             }
         } else {
             match width - done {
                 4.. => add_strip::<S, T, 2, 4>(simd, factors, panel, sums, width),
-                2.. => add_strip::<S, T, 5, 2>(simd, factors, panel, sums, width),
+                2.. => add_strip::<S, T, 4, 2>(simd, factors, panel, sums, width),
                 _ => add_strip::<S, T, 8, 1>(simd, factors, panel, sums, width),
             }
         };
