@@ -116,6 +116,10 @@ fn add_listed<'a, 's, S: Simd, T: Float, const REGISTERS: usize>(
 
 /// Factors of which none is left out.
 trait All<T> {
+    /// Whether a summand's factors lie one behind the other. They are loaded as one then, and taken apart by the units that multiply: so
+    /// the fewer at once the better.
+    const ARE_NEIGHBOURS: bool;
+
     /// Rows of sums, and summands.
     fn extents(&self) -> (usize, usize);
 
@@ -135,6 +139,8 @@ impl<'a, T: Float> Dense<'a, T> {
 }
 
 impl<T: Float> All<T> for Dense<'_, T> {
+    const ARE_NEIGHBOURS: bool = false;
+
     #[inline(always)]
     fn extents(&self) -> (usize, usize) {
         (self.rows.len(), self.summands.len())
@@ -162,6 +168,8 @@ impl<T: Float> All<T> for Dense<'_, T> {
 struct Transposed<'a, T>(Dense<'a, T>);
 
 impl<T: Float> All<T> for Transposed<'_, T> {
+    const ARE_NEIGHBOURS: bool = true;
+
     #[inline(always)]
     fn extents(&self) -> (usize, usize) {
         self.0.extents()
@@ -182,30 +190,30 @@ impl<T: Float> All<T> for Transposed<'_, T> {
 /// Adds all rows of the panel to each row of sums, times the factors: to several rows of sums at once, so that a register of the
 /// panel is loaded once for all of them.
 #[inline(always)]
-fn add_rows<S: Simd, T: Float>(
+fn add_rows<S: Simd, T: Float, F: All<T>>(
     simd: S,
-    factors: impl All<T>,
+    factors: F,
     panel: &[T::Lanes<S>],
     sums: &mut [T::Lanes<S>],
     width: usize,
 ) {
     let mut done = 0;
     while done < width {
-        let (factors, panel, sums) = (&factors, &panel[done..], &mut sums[done..]);
+        let (factors, sums, panel) = (&factors, &mut sums[done..], Strip { panel, width, first: done });
         // Sums, and some for the panel and for factors, fill the registers that there are; but rather the rows of a block are a
         // multiple of those at once, as what is left over goes row by row.
         done += if S::REGISTER_COUNT >= 32 {
             match width - done {
-                8.. => add_strip::<S, T, 3, 8>(simd, factors, panel, sums, width),
-                4.. => add_strip::<S, T, 6, 4>(simd, factors, panel, sums, width),
-                2.. => add_strip::<S, T, 8, 2>(simd, factors, panel, sums, width),
-                _ => add_strip::<S, T, 16, 1>(simd, factors, panel, sums, width),
+                8.. if F::ARE_NEIGHBOURS => add_strip::<S, T, 3, 8>(simd, factors, panel, sums),
+                4.. => add_strip::<S, T, 4, 4>(simd, factors, panel, sums),
+                2.. => add_strip::<S, T, 8, 2>(simd, factors, panel, sums),
+                _ => add_strip::<S, T, 16, 1>(simd, factors, panel, sums),
             }
         } else {
             match width - done {
-                4.. => add_strip::<S, T, 2, 4>(simd, factors, panel, sums, width),
-                2.. => add_strip::<S, T, 4, 2>(simd, factors, panel, sums, width),
-                _ => add_strip::<S, T, 8, 1>(simd, factors, panel, sums, width),
+                4.. => add_strip::<S, T, 2, 4>(simd, factors, panel, sums),
+                2.. => add_strip::<S, T, 4, 2>(simd, factors, panel, sums),
+                _ => add_strip::<S, T, 8, 1>(simd, factors, panel, sums),
             }
         };
     }
@@ -217,21 +225,29 @@ fn add_rows<S: Simd, T: Float>(
 fn add_strip<S: Simd, T: Float, const ROWS: usize, const REGISTERS: usize>(
     simd: S,
     factors: &impl All<T>,
-    panel: &[T::Lanes<S>],
+    panel: Strip<'_, T::Lanes<S>>,
     sums: &mut [T::Lanes<S>],
-    width: usize,
 ) -> usize {
     let (rows, summands) = factors.extents();
     let together = rows / ROWS * ROWS;
     for first in (0..together).step_by(ROWS) {
-        let sums = &mut sums[first * width..];
-        add_some::<S, T, ROWS, REGISTERS>(simd, factors.of_rows(first), summands, panel, sums, width);
+        let sums = &mut sums[first * panel.width..];
+        add_some::<S, T, ROWS, REGISTERS>(simd, factors.of_rows(first), summands, panel, sums);
     }
     for first in together..rows {
-        let sums = &mut sums[first * width..];
-        add_some::<S, T, 1, REGISTERS>(simd, factors.of_rows(first), summands, panel, sums, width);
+        let sums = &mut sums[first * panel.width..];
+        add_some::<S, T, 1, REGISTERS>(simd, factors.of_rows(first), summands, panel, sums);
     }
     REGISTERS
+}
+
+/// Some registers of each row of a panel.
+#[derive(Clone, Copy)]
+struct Strip<'a, Lanes> {
+    panel: &'a [Lanes],
+    /// Registers of a row.
+    width: usize,
+    first: usize,
 }
 
 #[inline(always)]
@@ -239,16 +255,15 @@ fn add_some<S: Simd, T: Float, const ROWS: usize, const REGISTERS: usize>(
     simd: S,
     factors: impl Fn(usize) -> [T; ROWS],
     summands: usize,
-    panel: &[T::Lanes<S>],
+    Strip { panel, width, first }: Strip<'_, T::Lanes<S>>,
     sums: &mut [T::Lanes<S>],
-    width: usize,
 ) {
     let mut registers = [[T::zero().splat(simd); REGISTERS]; ROWS];
     for (row, registers) in registers.iter_mut().enumerate() {
         registers.copy_from_slice(&sums[row * width..][..REGISTERS]);
     }
-    for summand in 0..summands {
-        let panel = &panel[summand * width..][..REGISTERS];
+    for (summand, panel) in panel.chunks_exact(width).take(summands).enumerate() {
+        let panel = &panel[first..][..REGISTERS];
         // By number, as above: `map` and `from_fn` over many are calls.
         let factors = factors(summand);
         let mut splats = [T::zero().splat(simd); ROWS];
