@@ -70,7 +70,7 @@ impl<T: Float> BoundProgram<'_, T> {
     /// Runs a program over one tile of a matrix product, into the same tile of each result.
     pub fn run_tile(&self, tile: Tile<'_, T>, results: Tiles<'_, T>) {
         match self.program.loads.len() + self.program.steps.len() {
-            0..=FEW_REGISTERS => self.run_tile_in::<FEW_REGISTERS>(tile, results),
+            few if few <= FEW_REGISTERS => self.run_tile_in::<FEW_REGISTERS>(tile, results),
             0..=MAX_REGISTERS => self.run_tile_in::<MAX_REGISTERS>(tile, results),
             _ => self.run_tile_in::<MOST_REGISTERS>(tile, results),
         }
