@@ -107,7 +107,8 @@ impl<'a, T: Float, const REGISTERS: usize> Interpreter<'a, T, REGISTERS> {
         Self { work: *work, registers }
     }
 
-    /// Computes the given columns of a row. `product` is the row of the matrix product whose epilogue the program is, if it is one.
+    /// Computes the given columns of a row. `product` is the row of the matrix product whose epilogue the program is, if it
+    /// is one.
     fn run_row(&mut self, row: usize, columns: Range<usize>, product: &[T], results: &mut Results<'_, T>) {
         let BoundProgram { program, plan, rest, .. } = self.work;
         for (register, load) in self.registers.iter_mut().zip(&program.loads) {

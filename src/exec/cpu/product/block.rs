@@ -116,8 +116,8 @@ fn add_listed<'a, 's, S: Simd, T: Float, const REGISTERS: usize>(
 
 /// Factors of which none is left out.
 trait All<T> {
-    /// Whether a summand's factors lie one behind the other. They are loaded as one then, and taken apart by the units that multiply: so
-    /// the fewer at once the better.
+    /// Whether a summand's factors lie one behind the other: then three rows at once of eight registers each are faster than
+    /// four of four.
     const ARE_NEIGHBOURS: bool;
 
     /// Rows of sums, and summands.
@@ -200,8 +200,8 @@ fn add_rows<S: Simd, T: Float, F: All<T>>(
     let mut done = 0;
     while done < width {
         let (factors, sums, panel) = (&factors, &mut sums[done..], Strip { panel, width, first: done });
-        // Sums, and some for the panel and for factors, fill the registers that there are; but rather the rows of a block are a
-        // multiple of those at once, as what is left over goes row by row.
+        // Sums, and some for the panel and for factors, fill the registers that there are; but rather the rows of a block
+        // are a multiple of those at once, as what is left over goes row by row.
         done += if S::REGISTER_COUNT >= 32 {
             match width - done {
                 8.. if F::ARE_NEIGHBOURS => add_strip::<S, T, 3, 8>(simd, factors, panel, sums),

@@ -3,8 +3,8 @@
 //! C is cut into tiles of some bands of [`SIDE`] rows and of one panel's columns. For each band of [`SIDE`] summands a panel
 //! of B's rows is taken up ([`second`]), and each row of the tile adds up those rows of the panel for which A has an
 //! element, in registers ([`block`]): all where A is dense, few where its zeros are left out. A tile's sums start
-//! from zero or from a row (a bias), and while it is in cache it is finished: the epilogue makes the result of it, or, if it is a gradient, moves the
-//! parameter whose gradient it is.
+//! from zero or from a row (a bias), and while it is in cache it is finished: the epilogue makes the result of it, or, if it
+//! is a gradient, moves the parameter whose gradient it is.
 //!
 //! Every element's sum is a chain of multiply-adds in the order of its summands, whatever the tiles, the vectors and the zeros:
 //! so all of these choices are free, and change no bit but the sign of a zero. Products of which only some elements are needed

@@ -58,7 +58,8 @@ impl<T: Float> Product<'_, T> {
     }
 }
 
-/// Where C goes, tile by tile: `finish` reads a tile and writes the same tile of matrices of C's size, which may lie in panels.
+/// Where C goes, tile by tile: `finish` reads a tile and writes the same tile of matrices of C's size, which may lie in
+/// panels.
 #[derive(Clone, Copy)]
 pub(in crate::exec::cpu) struct Target<'a, Memory, T> {
     pub matrices: [Option<Memory>; MOST_RESULTS],
@@ -149,10 +150,10 @@ impl<'a, T> Matrix<'a, T> {
 }
 
 impl<'a, Memory, T> Target<'a, Memory, T> {
-    /// The same with other memory, made of each and whether it lies in panels.
-    pub(super) fn map<Other>(self, other: impl Fn(Memory, bool) -> Other) -> Target<'a, Other, T> {
+    /// The same with other memory, made of each.
+    pub(super) fn map<Other>(self, other: impl Fn(Memory) -> Other) -> Target<'a, Other, T> {
         let Self { matrices, in_panels, finish } = self;
-        let matrices = matrices.map(|memory| memory.map(|memory| other(memory, in_panels)));
+        let matrices = matrices.map(|memory| memory.map(&other));
         Target { matrices, in_panels, finish }
     }
 }

@@ -76,8 +76,8 @@ impl Tiling {
         add: impl Fn(Sums<'_, T>, &mut [T]) + Sync,
     ) {
         let Self { m, n, grain, .. } = self;
-        let target =
-            target.map(|memory, in_panels| Matrix::new(memory, Layout { rows: m, columns: n, in_panels }));
+        let layout = Layout { rows: m, columns: n, in_panels: target.in_panels };
+        let target = target.map(|memory| Matrix::new(memory, layout));
         for_each(if m * n == 0 { 0 } else { self.count() }, |number| {
             let (rows, columns) = self.tile(number);
             scratch::with(more + self.sums(), |memory| {
