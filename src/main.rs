@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    cotangent::exec::heap::share_one();
     let done = match cli::Cli::try_parse() {
         Ok(cli) => commands::dispatch::run(cli.command).map(|()| ExitCode::SUCCESS),
         Err(said) => commands::dispatch::explain(&said),

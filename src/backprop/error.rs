@@ -34,6 +34,12 @@ pub enum BackpropError {
     )]
     TooLarge { numbers: usize, work: usize, most_numbers: usize, most_work: usize },
 
+    #[error(
+        "{numbers} numbers take {bytes} of memory to compute, check and print, which the machine does not give: take smaller \
+         widths or fewer columns"
+    )]
+    Memory { numbers: usize, bytes: String },
+
     #[error("{node} overflows float64: take smaller numbers")]
     Overflow { node: String },
 

@@ -1,6 +1,8 @@
 //! The matrices of the exercise, and whether they fit together.
 
 use super::BackpropError;
+use crate::document::number::bytes as readable;
+use crate::exec::heap;
 use crate::random::{self, Purpose};
 
 /// A matrix in float64, row by row.
@@ -167,6 +169,19 @@ impl Problem {
     }
 }
 
+/// Bytes that a number takes, as a value, as a gradient and in checks, and in the text that shows it: measured up to 165, of
+/// JSON with the numbers in full.
+const BYTES: usize = 224;
+
+/// That the machine gives what a problem takes, before anything of it is made.
+fn check_memory(numbers: usize) -> Result<(), BackpropError> {
+    let bytes = numbers.saturating_mul(BYTES);
+    match heap::has(bytes) {
+        true => Ok(()),
+        false => Err(BackpropError::Memory { numbers, bytes: readable(bytes as f64) }),
+    }
+}
+
 fn check_size(shape: &[usize], columns: usize) -> Result<(), BackpropError> {
     let sum = |sizes: &mut dyn Iterator<Item = usize>| sizes.fold(0, usize::saturating_add);
     let weights = |pair: &[usize]| pair[0].saturating_mul(pair[1]);
@@ -182,7 +197,7 @@ fn check_size(shape: &[usize], columns: usize) -> Result<(), BackpropError> {
             most_work: MOST_WORK,
         });
     }
-    Ok(())
+    check_memory(numbers)
 }
 
 #[cfg(test)]

@@ -96,7 +96,10 @@ fn problem(arguments: &BackpropArgs) -> Result<(Problem, String), Failure> {
     let shape = arguments.shape.as_ref().map_or(&Problem::SHAPE[..], |widths| &widths.0);
     let seed = arguments.seed.unwrap_or(0);
     let problem = Problem::random(shape, arguments.columns.unwrap_or(Problem::COLUMNS), seed);
-    let problem = problem.map_err(|error: BackpropError| Failure::usage(error))?;
+    let problem = problem.map_err(|error| match error {
+        BackpropError::Memory { .. } => Failure::work(error),
+        error => Failure::usage(error),
+    })?;
     Ok((problem, Problem::origin(seed)))
 }
 

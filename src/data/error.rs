@@ -38,7 +38,9 @@ pub enum DataError {
     },
 
     /// The operating system gives no second thread.
-    #[error("cannot start a thread to read the data; raise the limit on processes (ulimit -u)")]
+    #[error(
+        "cannot start a thread to read the data; raise the limit on processes (ulimit -u) or on memory (ulimit -v)"
+    )]
     NoThread {
         #[source]
         source: io::Error,

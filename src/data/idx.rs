@@ -12,6 +12,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use super::DataError;
 use super::elements::{ElementType, IntensityScale};
@@ -28,6 +29,9 @@ const STEP: usize = 256 << 10;
 /// Unpacked bytes reserved at once per compressed byte. Handwritten digits reach 4.8; more than
 /// this is possible and merely makes the memory grow in several steps.
 const USUAL_GZIP_RATIO: u64 = 8;
+
+/// Held while memory for a file is asked for.
+static ASKING: Mutex<()> = Mutex::new(());
 
 /// Images of one size, as bytes.
 #[derive(Debug)]
@@ -133,11 +137,11 @@ impl<'a> IdxSource<'a> {
     /// The bytes of the elements, as they are: as many as the header promises, and then the end of the file.
     fn bytes(&mut self, promised: &Promised) -> Result<Vec<u8>, DataError> {
         let (mut bytes, expected) = (Vec::new(), promised.bytes.min(self.plausible()));
-        self.reserve(&mut bytes, expected, promised)?;
+        match self.is_known {
+            true => bytes = self.zeros(expected, promised)?,
+            false => self.reserve(&mut bytes, expected, promised)?,
+        }
         if self.is_known {
-            // Zeros that the system gives where a thread first writes: to write them here takes longer than all that follows.
-            drop(bytes);
-            bytes = vec![0; expected];
             let came = self.fill(&mut bytes)?;
             self.expect_all(promised, 0, came, promised.bytes)?;
         }
@@ -181,11 +185,24 @@ impl<'a> IdxSource<'a> {
         self.plausible.try_into().unwrap_or(usize::MAX)
     }
 
+    /// Zeros that the system gives where a thread first writes: to write them here takes longer than all that follows.
+    fn zeros(&self, count: usize, promised: &Promised) -> Result<Vec<u8>, DataError> {
+        // What is found to be there has to be there a moment later: another file may be read beside this one.
+        let _alone = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
+        match Vec::<u8>::new().try_reserve_exact(count) {
+            Ok(()) => Ok(vec![0; count]),
+            Err(_) => Err(self.lacking(promised)),
+        }
+    }
+
     fn reserve(&self, bytes: &mut Vec<u8>, more: usize, promised: &Promised) -> Result<(), DataError> {
-        bytes.try_reserve(more).map_err(|_| {
-            let (file, dimensions) = (self.file.clone(), promised.text.clone());
-            DataError::Memory { file, dimensions }
-        })
+        let _alone = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
+        bytes.try_reserve(more).map_err(|_| self.lacking(promised))
+    }
+
+    fn lacking(&self, promised: &Promised) -> DataError {
+        let (file, dimensions) = (self.file.clone(), promised.text.clone());
+        DataError::Memory { file, dimensions }
     }
 
     fn expect_all(

@@ -41,7 +41,10 @@ impl Read for Unpack<'_> {
         }
         let (part, rest) = Part::first(self.parts).map_err(damaged)?;
         if part.length > buffer.len() {
-            let mut bytes = vec![0; part.length];
+            // Not `vec!`: the length is what the file says, and may be more than the machine has.
+            let mut bytes = Vec::new();
+            bytes.try_reserve_exact(part.length).map_err(|_| io::Error::from(ErrorKind::OutOfMemory))?;
+            bytes.resize(part.length, 0);
             part.unpack(&mut bytes).map_err(damaged)?;
             (self.parts, self.begun) = (rest, Cursor::new(bytes));
             return self.begun.read(buffer);

@@ -79,9 +79,26 @@ pub fn superscript(exponent: i32) -> String {
     exponent.to_string().chars().map(digit).collect()
 }
 
+/// Bytes for the eye, in the largest unit of which there is at least one.
+pub fn bytes(bytes: f64) -> String {
+    const UNITS: [&str; 8] = ["kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
+    let power = ((bytes.log10() / 3.0).floor() as usize).clamp(1, UNITS.len());
+    let value = bytes / 1000_f64.powi(power as i32);
+    if value < 1000.0 { format!("{value:.1} {}", UNITS[power - 1]) } else { format!("{value:.1e} YB") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_said_in_a_unit_that_suits_them() {
+        for (count, text) in
+            [(900.0, "0.9 kB"), (1.5e3, "1.5 kB"), (2e9, "2.0 GB"), (1.25e15, "1.2 PB"), (1e40, "1.0e16 YB")]
+        {
+            assert_eq!(bytes(count), text);
+        }
+    }
 
     #[test]
     fn numbers_are_rounded_for_the_eye_and_exact_for_the_machine() {

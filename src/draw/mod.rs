@@ -33,5 +33,5 @@ pub use bar_chart::{Bar, BarChart, BarGroup};
 pub use diagram::{Diagram, DiagramEdge, DiagramKind, DiagramLegend, DiagramNode};
 pub use line_chart::{End, LineChart, Reference, Series, YFormat};
 pub use matrix::ConfusionMatrix;
-pub use png::{DrawError, Drawing, grayscale_png, picture, png};
+pub use png::{DrawError, Drawing, grayscale_png, has_drawn, picture, png};
 pub use scale::ScaleKind;

@@ -52,6 +52,15 @@ pub enum DrawError {
         /// The scale that was asked for.
         scale: f32,
     },
+    /// The machine does not give the memory for the pixels.
+    #[error(
+        "cannot draw as PNG: the picture takes {megabytes} MB of memory, which the machine does not give; write an .svg \
+         file, or choose a smaller scale"
+    )]
+    Memory {
+        /// What it takes.
+        megabytes: usize,
+    },
     /// A text has characters that the embedded font cannot show.
     #[error(
         "cannot draw as PNG: the embedded font has no {characters}; write an .svg file, which is shown with the \
@@ -85,6 +94,11 @@ pub fn png(svg: &str, scale: f32) -> Result<Vec<u8>, DrawError> {
     let (Some(w), Some(h)) = (pixels(width), pixels(height)) else {
         return Err(size_error);
     };
+    // A page of a thousand nodes is a gigabyte of pixels, which the machine may not have.
+    let bytes = 4 * w as usize * h as usize;
+    Vec::<u8>::new()
+        .try_reserve_exact(bytes)
+        .map_err(|_| DrawError::Memory { megabytes: bytes.div_ceil(1_000_000) })?;
     let mut pixmap = Pixmap::new(w as u32, h as u32).ok_or(size_error)?;
     // not `scale` twice: rounding to whole pixels must leave no transparent edge
     let transform = Transform::from_scale(w / width, h / height);
@@ -162,8 +176,14 @@ fn written(group: &usvg::Group) -> String {
     group.children().iter().map(of_node).collect()
 }
 
+/// Whether a picture has been drawn: then the fonts, and whatever else stays for the next one, are in memory.
+pub fn has_drawn() -> bool {
+    FONTS.get().is_some()
+}
+
+static FONTS: OnceLock<Arc<fontdb::Database>> = OnceLock::new();
+
 fn fonts() -> Arc<fontdb::Database> {
-    static FONTS: OnceLock<Arc<fontdb::Database>> = OnceLock::new();
     let load = || {
         let mut fonts = fontdb::Database::new();
         for face in [text::REGULAR, text::BOLD] {

@@ -5,6 +5,7 @@ pub mod cpu;
 pub mod cuda;
 mod executor;
 mod fuse;
+pub mod heap;
 pub mod instruction;
 mod update;
 mod wanted;

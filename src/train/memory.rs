@@ -6,12 +6,20 @@
 use super::engine::Counts;
 use super::{Options, TrainError};
 use crate::data::Dataset;
-use crate::exec::Memory;
+use crate::document::number::bytes as readable;
+use crate::draw::has_drawn;
+use crate::exec::{Memory, heap};
 use crate::graph::Shape;
 use crate::nn::Model;
 
-/// Figures of a run that breaks off are drawn while all else is there: their pixels, and what their text takes.
-const FIGURES: usize = 16 << 20;
+/// Figures are drawn while all else is there, the curves and the confusion matrix side by side: pixels, what their text
+/// takes, the thread beside. Neither epochs nor classes change much of it.
+const FIGURES: usize = 20 << 20;
+
+/// What the first figures of a process leave behind: the fonts, and pieces of memory between others that are too small to
+/// go back. Asked for as long as nothing has been drawn, so that a run that follows on others is not refused for it
+/// halfway.
+const KEPT: usize = 8 << 20;
 
 /// Bytes of a float32.
 const FLOAT: f64 = 4.0;
@@ -38,7 +46,7 @@ pub(super) fn check_size(model: &dyn Model, options: &Options, counts: Counts) -
     // Units have numbers for each image of a batch, of training or of evaluation.
     let numbers = units * (counts.batch_size as f64 + EVALUATED);
     if (least + numbers) * MARGIN > isize::MAX as f64 {
-        let bytes = format!("more than {}", readable_bytes(least));
+        let bytes = format!("more than {}", readable(least));
         return Err(refused(model, options, bytes, vec!["for parameters and optimizer state alone".into()]));
     }
     Ok(())
@@ -55,19 +63,20 @@ pub(super) fn check(
     held_out: usize,
 ) -> Result<(), TrainError> {
     let Memory { parameters, training, evaluation } = memory;
-    let bytes = memory.bytes() + held_out + FIGURES;
-    if Vec::<u8>::new().try_reserve_exact(bytes).is_err() {
+    let figures = if has_drawn() { FIGURES } else { FIGURES + KEPT };
+    let bytes = memory.bytes() + held_out + figures;
+    if !heap::has(bytes) {
         let mut parts = vec![
             (parameters, "for parameters and optimizer state"),
             (training, "for a training step"),
             (evaluation, "more for an evaluation"),
             (held_out, "for images held out"),
-            (FIGURES, "for figures"),
+            (figures, "for figures"),
         ];
         parts.retain(|(bytes, _)| *bytes > 0);
-        let part = |(bytes, what): (usize, &str)| format!("{} {what}", readable_bytes(bytes as f64));
+        let part = |(bytes, what): (usize, &str)| format!("{} {what}", readable(bytes as f64));
         let parts = parts.into_iter().map(part).collect();
-        return Err(refused(model, options, readable_bytes(bytes as f64), parts));
+        return Err(refused(model, options, readable(bytes as f64), parts));
     }
     Ok(())
 }
@@ -90,26 +99,4 @@ pub(super) fn held_out(data: &Dataset, count: usize, shared: bool) -> usize {
     let image = data.train.pixels() + 1; // with its label
     let copied = if shared { data.train.len() } else { 0 };
     (count + copied) * image
-}
-
-/// Bytes in the largest unit of which there is at least one.
-fn readable_bytes(bytes: f64) -> String {
-    const UNITS: [&str; 8] = ["kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
-    let power = ((bytes.log10() / 3.0).floor() as usize).clamp(1, UNITS.len());
-    let value = bytes / 1000_f64.powi(power as i32);
-    if value < 1000.0 { format!("{value:.1} {}", UNITS[power - 1]) } else { format!("{value:.1e} YB") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::readable_bytes;
-
-    #[test]
-    fn bytes_are_said_in_a_unit_that_suits_them() {
-        for (bytes, text) in
-            [(900.0, "0.9 kB"), (1.5e3, "1.5 kB"), (2e9, "2.0 GB"), (1.25e15, "1.2 PB"), (1e40, "1.0e16 YB")]
-        {
-            assert_eq!(readable_bytes(bytes), text);
-        }
-    }
 }
