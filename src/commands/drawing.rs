@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use cotangent::document::number::bytes;
 use cotangent::draw::{Diagram, DrawError, picture};
+use cotangent::exec::heap;
 
 use super::Failure;
 use super::console::width;
@@ -12,6 +14,9 @@ const SMALL: usize = 24;
 
 /// More nodes than anybody looks at take too long to lay out.
 const LARGEST: usize = 1000;
+
+/// Bytes that a node takes in a drawing, with its texts and edges, and in the text of a .dot file.
+const DOT: usize = 1200;
 
 /// Pixels of a PNG picture to one of the drawing.
 const SCALE: f32 = 2.0;
@@ -69,6 +74,11 @@ impl GraphFormat {
                 }
                 other => Failure::work(other),
             }),
+            Self::Dot if !heap::has(nodes.saturating_mul(DOT)) => Err(Failure::work(format!(
+                "--graph {}: the drawing of {nodes} nodes takes {} of memory, which the machine does not give; leave it out",
+                path.display(),
+                bytes((nodes * DOT) as f64)
+            ))),
             Self::Dot => Ok(diagram().dot().into_bytes()),
         }
     }

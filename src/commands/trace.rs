@@ -1,15 +1,16 @@
 //! `trace`: forward and reverse mode over a formula, step by step.
 
-use std::io::Read;
+use std::io::{BufWriter, Read, Write};
 
 use cotangent::document::{self, Paper, TextPage};
 use cotangent::scalar::format::{self, Notation};
 use cotangent::scalar::{
-    Directions, LONGEST, TextError, TraceError, TraceRequest, mistake_about, parse, parse_points, trace,
+    Directions, LONGEST, TextError, TraceError, TraceRequest, check_text, mistake_about, parse, parse_points,
+    trace,
 };
 
 use super::Failure;
-use super::console::{colour, print, width};
+use super::console::{colour, width, written};
 use super::drawing::{GraphFormat, in_characters};
 use super::output::Output;
 use crate::cli::{PageFormat, TraceArgs, TraceNotation};
@@ -22,6 +23,7 @@ pub fn run(arguments: TraceArgs) -> Result<(), Failure> {
         }
         formula => formula.to_owned(),
     };
+    check_text(&formula).map_err(Failure::work)?;
     let formula = parse(&formula).map_err(|error| mistake("the formula", error))?;
     let entries = |option: &'static str, texts: &[String]| {
         parse_points(texts.iter().map(String::as_str)).map_err(|error| mistake(option, error))
@@ -55,21 +57,27 @@ pub fn run(arguments: TraceArgs) -> Result<(), Failure> {
     if let (Some(file), Some(drawing)) = (&graph, drawn) {
         file.write(&drawing.bytes(file.path(), rows, diagram)?)?;
     }
-    let page = |notation| format::page(&trace, notation, digits, in_characters.as_deref());
-    let text = match arguments.page.format {
-        PageFormat::Text => {
-            document::text(&page(notation), TextPage { width: width(), colour: colour(), elide: false })
+    drop(formula); // a trace holds all that is shown
+    let out = &mut BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    let drawing = in_characters.as_deref();
+    let done = match arguments.page.format {
+        PageFormat::Text => format::with_page(&trace, notation, digits, drawing, |page| {
+            document::write_text(&page, TextPage { width: width(), colour: colour(), elide: false }, out)
+        }),
+        PageFormat::Markdown => {
+            format::with_page(&trace, notation, digits, drawing, |page| document::write_markdown(&page, out))
         }
-        PageFormat::Markdown => document::markdown(&page(notation)),
         PageFormat::Latex => {
             // Long numbers need a wide page.
             let paper = if digits > 6 { Paper::Landscape } else { Paper::Portrait };
-            document::latex(&page(Notation::Latex), paper)
+            format::with_page(&trace, Notation::Latex, digits, drawing, |page| {
+                document::write_latex(&page, paper, out)
+            })
         }
-        PageFormat::Csv => format::csv(&trace).map_err(Failure::work)?,
-        PageFormat::Json => format::json(&trace).map_err(Failure::work)?,
+        PageFormat::Csv => format::write_csv(&trace, out).map_err(Into::into),
+        PageFormat::Json => format::write_json(&trace, out),
     };
-    print(&text)
+    written(done.and_then(|()| out.flush()))
 }
 
 /// The formula that is read from standard input.
@@ -110,6 +118,8 @@ fn failure(error: TraceError, arguments: &TraceArgs) -> Failure {
                 None => Failure::usage(error),
             }
         }
-        TraceError::Domain(_) | TraceError::TooLarge { .. } => Failure::work(error),
+        TraceError::Domain(_) | TraceError::TooLarge { .. } | TraceError::Memory { .. } => {
+            Failure::work(error)
+        }
     }
 }

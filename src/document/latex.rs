@@ -1,7 +1,9 @@
 //! The page as a LaTeX document that compiles as it is, with what every installation has; names in letters that pdflatex
 //! does not know need lualatex or xelatex, which the document then says and asks for.
 
-use super::{Align, Block, Paper, Span, matrix};
+use std::io::{self, Write};
+
+use super::{Align, Block, Paper, Rows, Span, matrix, written};
 
 const HEAD: &str = r"\documentclass[a4paper]{article}
 LETTERS
@@ -28,28 +30,58 @@ const UNICODE: &str = r"% Compile with lualatex or xelatex: names here hold lett
 \tracinglostchars=3";
 
 /// The page, whose mathematics is LaTeX's, as a document.
-pub fn latex(page: &[Block], paper: Paper) -> String {
+pub fn latex<R: Rows>(page: &[Block<R>], paper: Paper) -> String {
+    written(|out| write_latex(page, paper, out))
+}
+
+/// Writes the page, whose mathematics is LaTeX's, as a document.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_latex<R: Rows>(page: &[Block<R>], paper: Paper, out: &mut dyn Write) -> io::Result<()> {
     let orientation = if paper == Paper::Landscape { "landscape" } else { "portrait" };
-    let mut out = String::new();
+    // The head depends on the letters of all that follows, which is looked at first.
+    let mut letters = Letters { are_latin: true };
+    body(page, paper, &mut letters)?;
+    let letters = if letters.are_latin { LATIN } else { UNICODE };
+    write!(out, "{}", HEAD.replace("ORIENTATION", orientation).replace("LETTERS", letters))?;
+    body(page, paper, out)?;
+    writeln!(out, "\\end{{document}}")
+}
+
+fn body<R: Rows>(page: &[Block<R>], paper: Paper, out: &mut dyn Write) -> io::Result<()> {
     for block in page {
         match block {
-            Block::Heading(heading) => out += &format!("\n\\heading{{{heading}}}\n"),
+            Block::Heading(heading) => write!(out, "\n\\heading{{{heading}}}\n")?,
             Block::Paragraph(spans) => {
-                out += &spans.iter().map(span).collect::<String>();
-                out += "\n\n\\medskip\n";
+                write!(out, "{}\n\n\\medskip\n", spans.iter().map(span).collect::<String>())?;
             }
-            Block::Table { columns, rows } => table(&mut out, columns, rows),
-            Block::Matrix(matrix) => out += &matrix::latex(matrix, paper),
+            Block::Table { columns, rows } => table(out, columns, rows)?,
+            Block::Matrix(matrix) => out.write_all(matrix::latex(matrix, paper).as_bytes())?,
             Block::Drawing(_) => {} // box characters are for terminals; a picture is included by hand
         }
     }
-    let is_latin = |c: char| c.is_ascii() || (c <= 'ÿ' && !matches!(c, 'Ð' | 'Þ' | 'ð' | 'þ'));
-    let letters = if out.chars().all(is_latin) { LATIN } else { UNICODE };
-    let head = HEAD.replace("ORIENTATION", orientation).replace("LETTERS", letters);
-    head + &out + "\\end{document}\n"
+    Ok(())
 }
 
-fn table(out: &mut String, columns: &[(Span, Align)], rows: &[Vec<Span>]) {
+/// Keeps nothing of what is written but whether all of it is letters of western Europe.
+struct Letters {
+    are_latin: bool,
+}
+
+impl Write for Letters {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let is_latin = |c: char| c.is_ascii() || (c <= 'ÿ' && !matches!(c, 'Ð' | 'Þ' | 'ð' | 'þ'));
+        self.are_latin &= std::str::from_utf8(bytes).is_ok_and(|text| text.chars().all(is_latin));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn table(out: &mut dyn Write, columns: &[(Span, Align)], rows: &impl Rows) -> io::Result<()> {
     let layout: String = columns
         .iter()
         .map(|(_, align)| match align {
@@ -59,15 +91,13 @@ fn table(out: &mut String, columns: &[(Span, Align)], rows: &[Vec<Span>]) {
         })
         .collect();
     let titles: Vec<String> = columns.iter().map(|(title, _)| span(title)).collect();
-    *out += &format!(
-        "\\begin{{longtable}}{{@{{}}{layout}@{{}}}}\n{} \\\\ \\hline\n\\endhead\n",
+    writeln!(
+        out,
+        "\\begin{{longtable}}{{@{{}}{layout}@{{}}}}\n{} \\\\ \\hline\n\\endhead",
         titles.join(" & ")
-    );
-    for row in rows {
-        *out += &row.iter().map(span).collect::<Vec<_>>().join(" & ");
-        *out += " \\\\\n";
-    }
-    *out += "\\end{longtable}\n";
+    )?;
+    rows.each(&mut |row| writeln!(out, "{} \\\\", row.iter().map(span).collect::<Vec<_>>().join(" & ")))?;
+    writeln!(out, "\\end{{longtable}}")
 }
 
 fn span(span: &Span) -> String {

@@ -1,16 +1,24 @@
 //! The page as Markdown, with tables; symbols stand in code spans, so that nothing in them is markup.
 
-use super::{Align, Block, Span, TextPage, matrix};
+use std::io::{self, Write};
+
+use super::{Align, Block, Rows, Span, TextPage, matrix, written};
 
 /// The page as Markdown.
-pub fn markdown(page: &[Block]) -> String {
-    let mut out = String::new();
+pub fn markdown<R: Rows>(page: &[Block<R>]) -> String {
+    written(|out| write_markdown(page, out))
+}
+
+/// Writes the page as Markdown.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_markdown<R: Rows>(page: &[Block<R>], out: &mut dyn Write) -> io::Result<()> {
     for block in page {
         match block {
-            Block::Heading(heading) => out += &format!("## {heading}\n\n"),
+            Block::Heading(heading) => write!(out, "## {heading}\n\n")?,
             Block::Paragraph(spans) => {
-                out += &spans.iter().map(span).collect::<String>();
-                out += "\n\n";
+                writeln!(out, "{}\n", spans.iter().map(span).collect::<String>())?;
             }
             Block::Table { columns, rows } => {
                 let titles: Vec<String> = columns.iter().map(|(title, _)| span(title)).collect();
@@ -18,19 +26,19 @@ pub fn markdown(page: &[Block]) -> String {
                     .iter()
                     .map(|(_, align)| if *align == Align::Right { "--:" } else { "---" })
                     .collect();
-                out += &format!("| {} |\n| {} |\n", titles.join(" | "), rules.join(" | "));
-                for row in rows {
-                    out += &format!("| {} |\n", row.iter().map(span).collect::<Vec<_>>().join(" | "));
-                }
-                out.push('\n');
+                writeln!(out, "| {} |\n| {} |", titles.join(" | "), rules.join(" | "))?;
+                rows.each(&mut |row| {
+                    writeln!(out, "| {} |", row.iter().map(span).collect::<Vec<_>>().join(" | "))
+                })?;
+                writeln!(out)?;
             }
             Block::Matrix(matrix) => {
-                out += &format!("```text\n{}```\n\n", matrix::text(matrix, TextPage::PLAIN.width, false));
+                write!(out, "```text\n{}```\n\n", matrix::text(matrix, TextPage::PLAIN.width, false))?;
             }
-            Block::Drawing(drawing) => out += &format!("```text\n{drawing}```\n\n"),
+            Block::Drawing(drawing) => write!(out, "```text\n{drawing}```\n\n")?,
         }
     }
-    out
+    Ok(())
 }
 
 fn span(span: &Span) -> String {

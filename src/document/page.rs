@@ -1,5 +1,7 @@
 //! What a page says: blocks from top to bottom, made of final text.
 
+use std::io;
+
 /// A piece of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Span {
@@ -30,9 +32,44 @@ pub enum Align {
     Right,
 }
 
+/// What rows are handed to, one after the other.
+pub type Take<'t> = &'t mut dyn FnMut(&[Span]) -> io::Result<()>;
+
+/// The rows of a table.
+pub trait Rows {
+    /// Hands on one after the other.
+    ///
+    /// # Errors
+    /// The first that `take` returns.
+    fn each(&self, take: Take<'_>) -> io::Result<()>;
+}
+
+impl Rows for Vec<Vec<Span>> {
+    fn each(&self, take: Take<'_>) -> io::Result<()> {
+        self.iter().try_for_each(|row| take(row))
+    }
+}
+
+/// Rows that are made while the page is written, and again each time that a format has to look at them, so that a table of a
+/// million rows is never in memory.
+pub struct MadeRows<'a>(Box<dyn Fn(Take<'_>) -> io::Result<()> + 'a>);
+
+impl<'a> MadeRows<'a> {
+    /// Those that are made by going through this.
+    pub fn by<I: IntoIterator<Item = Vec<Span>>>(rows: impl Fn() -> I + 'a) -> Self {
+        Self(Box::new(move |take| rows().into_iter().try_for_each(|row| take(&row))))
+    }
+}
+
+impl Rows for MadeRows<'_> {
+    fn each(&self, take: Take<'_>) -> io::Result<()> {
+        (self.0)(take)
+    }
+}
+
 /// A part of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Block {
+pub enum Block<R = Vec<Vec<Span>>> {
     /// The title of what follows.
     Heading(String),
     /// Running text.
@@ -42,12 +79,33 @@ pub enum Block {
         /// Titles, and how the cells below them are set.
         columns: Vec<(Span, Align)>,
         /// As many cells as there are columns.
-        rows: Vec<Vec<Span>>,
+        rows: R,
     },
     /// A matrix of any size.
     Matrix(MatrixBlock),
     /// Lines of box characters, for formats that cannot hold a picture.
     Drawing(String),
+}
+
+impl<R: Rows> Block<R> {
+    /// The same with all rows in memory.
+    pub fn kept(self) -> Block {
+        match self {
+            Self::Heading(heading) => Block::Heading(heading),
+            Self::Paragraph(spans) => Block::Paragraph(spans),
+            Self::Table { columns, rows: made } => {
+                let mut rows = Vec::new();
+                let kept = made.each(&mut |row| {
+                    rows.push(row.to_vec());
+                    Ok(())
+                });
+                debug_assert!(kept.is_ok(), "nothing fails in memory");
+                Block::Table { columns, rows }
+            }
+            Self::Matrix(matrix) => Block::Matrix(matrix),
+            Self::Drawing(drawing) => Block::Drawing(drawing),
+        }
+    }
 }
 
 /// A matrix with its name.

@@ -1,8 +1,10 @@
 //! The page for a terminal: tables with aligned columns, cells broken into lines where it would be too wide.
 
+use std::io::{self, Write};
+
 use unicode_width::UnicodeWidthStr;
 
-use super::{Align, Block, Span, matrix};
+use super::{Align, Block, Rows, Span, matrix, written};
 
 /// How the text looks.
 #[derive(Clone, Copy, Debug)]
@@ -25,40 +27,72 @@ impl TextPage {
 const GAP: usize = 2;
 
 /// The page as text.
-pub fn text(page: &[Block], style: TextPage) -> String {
-    let mut out = String::new();
+pub fn text<R: Rows>(page: &[Block<R>], style: TextPage) -> String {
+    written(|out| write_text(page, style, out))
+}
+
+/// Writes the page as text.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_text<R: Rows>(page: &[Block<R>], style: TextPage, out: &mut dyn Write) -> io::Result<()> {
+    let out = &mut Lines { out, last: [0; 2] };
     let mut after_table = false;
     for block in page {
         match block {
             Block::Heading(heading) => {
                 let (on, off) = if style.colour { ("\u{1b}[1;34m", "\u{1b}[0m") } else { ("", "") };
-                out += &format!("\n{on}{heading}{off}\n\n");
+                write!(out, "\n{on}{heading}{off}\n\n")?;
             }
             Block::Paragraph(spans) => {
-                out += if after_table { "\n" } else { "" };
+                write!(out, "{}", if after_table { "\n" } else { "" })?;
                 let whole: String = spans.iter().map(content).collect();
-                for line in wrap(&whole, style.width) {
-                    out += &line;
-                    out.push('\n');
-                }
+                wrap(&whole, style.width).iter().try_for_each(|line| writeln!(out, "{line}"))?;
             }
             Block::Table { columns, rows } => {
-                out += if out.ends_with("\n\n") { "" } else { "\n" };
-                table(&mut out, style, columns, rows);
+                out.leave_a_line()?;
+                table(out, style, columns, rows)?;
                 after_table = true;
                 continue;
             }
             Block::Matrix(matrix) => {
-                out += if out.ends_with("\n\n") { "" } else { "\n" };
-                out += &matrix::text(matrix, style.width, style.elide);
+                out.leave_a_line()?;
+                out.write_all(matrix::text(matrix, style.width, style.elide).as_bytes())?;
                 after_table = true;
                 continue;
             }
-            Block::Drawing(drawing) => out += drawing,
+            Block::Drawing(drawing) => out.write_all(drawing.as_bytes())?,
         }
         after_table = false;
     }
-    out
+    Ok(())
+}
+
+/// Knows how what was written ends.
+struct Lines<'o> {
+    out: &'o mut dyn Write,
+    last: [u8; 2],
+}
+
+impl Lines<'_> {
+    /// An empty line, unless there is one.
+    fn leave_a_line(&mut self) -> io::Result<()> {
+        if self.last == *b"\n\n" { Ok(()) } else { self.write_all(b"\n") }
+    }
+}
+
+impl Write for Lines<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.out.write(bytes)?;
+        for &byte in &bytes[count.saturating_sub(2)..count] {
+            self.last = [self.last[1], byte];
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 fn longest_word(span: &Span) -> usize {
@@ -71,18 +105,23 @@ fn content(span: &Span) -> &str {
     }
 }
 
-fn table(out: &mut String, style: TextPage, columns: &[(Span, Align)], rows: &[Vec<Span>]) {
+fn table(
+    out: &mut dyn Write,
+    style: TextPage,
+    columns: &[(Span, Align)],
+    rows: &impl Rows,
+) -> io::Result<()> {
     let mut widths: Vec<usize> = columns.iter().map(|(title, _)| content(title).width()).collect();
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = content(cell).width().max(*width);
-        }
-    }
-    let room = style.width.saturating_sub(GAP * columns.len().saturating_sub(1));
     // What is too wide is taken from the widest column that can be broken into more lines.
-    let narrowest: Vec<usize> = (0..columns.len())
-        .map(|i| rows.iter().map(|row| longest_word(&row[i])).fold(longest_word(&columns[i].0), usize::max))
-        .collect();
+    let mut narrowest: Vec<usize> = columns.iter().map(|(title, _)| longest_word(title)).collect();
+    rows.each(&mut |row| {
+        for ((width, narrowest), cell) in widths.iter_mut().zip(&mut narrowest).zip(row) {
+            *width = content(cell).width().max(*width);
+            *narrowest = longest_word(cell).max(*narrowest);
+        }
+        Ok(())
+    })?;
+    let room = style.width.saturating_sub(GAP * columns.len().saturating_sub(1));
     while widths.iter().sum::<usize>() > room {
         let breakable =
             (0..columns.len()).filter(|&i| columns[i].1 != Align::Right && widths[i] > narrowest[i]);
@@ -93,20 +132,15 @@ fn table(out: &mut String, style: TextPage, columns: &[(Span, Align)], rows: &[V
     }
     let (on, off) = if style.colour { ("\u{1b}[2m", "\u{1b}[0m") } else { ("", "") };
     let titles: Vec<&str> = columns.iter().map(|(title, _)| content(title)).collect();
-    *out += on;
-    line(out, columns, &widths, &titles);
+    write!(out, "{on}")?;
+    line(out, columns, &widths, &titles)?;
     let rule: Vec<String> = widths.iter().map(|&width| "─".repeat(width)).collect();
-    *out += &rule.join(&" ".repeat(GAP));
-    out.push('\n');
-    *out += off;
-    for row in rows {
-        let cells: Vec<&str> = row.iter().map(content).collect();
-        line(out, columns, &widths, &cells);
-    }
+    write!(out, "{}\n{off}", rule.join(&" ".repeat(GAP)))?;
+    rows.each(&mut |row| line(out, columns, &widths, &row.iter().map(content).collect::<Vec<_>>()))
 }
 
 /// One row, on as many lines as its longest cell takes.
-fn line(out: &mut String, columns: &[(Span, Align)], widths: &[usize], cells: &[&str]) {
+fn line(out: &mut dyn Write, columns: &[(Span, Align)], widths: &[usize], cells: &[&str]) -> io::Result<()> {
     let pieces: Vec<Vec<String>> = cells.iter().zip(widths).map(|(cell, &width)| wrap(cell, width)).collect();
     let height = pieces.iter().map(Vec::len).max().unwrap_or(0).max(1);
     for i in 0..height {
@@ -120,9 +154,9 @@ fn line(out: &mut String, columns: &[(Span, Align)], widths: &[usize], cells: &[
             }
             line += &" ".repeat(GAP);
         }
-        *out += line.trim_end();
-        out.push('\n');
+        writeln!(out, "{}", line.trim_end())?;
     }
+    Ok(())
 }
 
 /// Breaks a text at spaces into lines of at most so many columns; a longer word stands alone.

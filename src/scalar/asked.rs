@@ -25,6 +25,11 @@ pub enum TraceError {
          for up to {MOST_SECOND} inputs; leave --hessian out"
     )]
     TooLarge { inputs: usize },
+    #[error(
+        "the trace of {of} takes {bytes} of memory, which the machine does not give: take a shorter formula\
+         {instead}"
+    )]
+    Memory { of: String, bytes: String, instead: &'static str },
 }
 
 /// Which tangents forward mode starts from.

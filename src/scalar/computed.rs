@@ -81,6 +81,11 @@ impl<'c> Computed<'c> {
 
     pub fn rows(&self) -> Vec<TraceRow> {
         let steps = self.steps;
+        // Of most rows there is one; a list that grows by itself begins with room for four.
+        let mut counts = vec![0_usize; steps.rows.len()];
+        for edge in &steps.edges {
+            counts[self.places[edge.to.index()]] += 1;
+        }
         let row = |(position, &(node, number)): (usize, &(NodeId, i64))| TraceRow {
             node,
             number,
@@ -88,7 +93,7 @@ impl<'c> Computed<'c> {
             tangents: Vec::with_capacity(self.asked.directions.len()),
             tangent: steps.tangents[position],
             adjoint: steps.adjoints[position].map_or(0.0, |adjoint| self.at(adjoint)),
-            contributions: Vec::new(),
+            contributions: Vec::with_capacity(counts[position]),
         };
         let mut rows: Vec<TraceRow> = steps.rows.iter().enumerate().map(row).collect();
         for edge in &steps.edges {

@@ -1,5 +1,7 @@
 //! Where a formula or a derivative has no finite value: which operation, at which values, why, and what to do.
 
+use std::collections::HashMap;
+
 use super::error::{TextError, shortened};
 use super::expression::Expression;
 use super::format::Notation;
@@ -44,36 +46,39 @@ fn domain(op: &Op) -> &'static str {
 /// What the nodes of a formula are called in messages.
 pub(super) struct NodeNames<'f> {
     formula: &'f Formula,
-    /// Nothing for constants, which stand inline.
-    names: Vec<Option<String>>,
+    /// The rows' numbers, by node; nothing for constants, which stand inline. A name is made of it when it is asked for.
+    numbers: Vec<Option<i64>>,
+    /// The inputs' own names, where these are used.
+    inputs: HashMap<NodeId, String>,
 }
 
 impl<'f> NodeNames<'f> {
     /// As the tables call them.
     pub fn of_rows(formula: &'f Formula, rows: &[(NodeId, i64)]) -> Self {
-        let mut names = vec![None; formula.graph().len()];
+        let mut numbers = vec![None; formula.graph().len()];
         for &(node, number) in rows {
-            names[node.index()] = Some(formula.names().row(number));
+            numbers[node.index()] = Some(number);
         }
-        Self { formula, names }
+        Self { formula, numbers, inputs: HashMap::new() }
     }
 
     /// For messages without a table beside them: inputs by their own names.
     pub fn of_inputs(formula: &'f Formula, rows: &[(NodeId, i64)]) -> Self {
         let mut found = Self::of_rows(formula, rows);
         for (name, node) in formula.variables() {
-            found.names[node.index()] = Some(shortened(name));
+            found.inputs.insert(*node, shortened(name));
         }
         found
     }
 
-    pub fn get(&self, node: NodeId) -> Option<&str> {
-        self.names.get(node.index())?.as_deref()
+    pub fn get(&self, node: NodeId) -> Option<String> {
+        let number = (*self.numbers.get(node.index())?)?;
+        Some(self.inputs.get(&node).cloned().unwrap_or_else(|| self.formula.names().row(number)))
     }
 
     /// The node by name, or as an operation if it has none.
     pub fn short(&self, node: NodeId, value: &dyn Fn(NodeId) -> f64) -> String {
-        self.get(node).map_or_else(|| self.operation(node, value), str::to_owned)
+        self.get(node).unwrap_or_else(|| self.operation(node, value))
     }
 
     /// The node written out in inputs and constants, as where no table shows the rows: `x - 1`. A large one by its name.
@@ -91,7 +96,7 @@ impl<'f> NodeNames<'f> {
         let found = &self.formula.graph()[node];
         match self.get(node) {
             None => Some(Expression::Number(value(node))),
-            Some(name) if found.op.arity() == 0 => Some(Expression::Name(name.into())),
+            Some(name) if found.op.arity() == 0 => Some(Expression::Name(name)),
             Some(_) => {
                 let operands: Option<Vec<Expression>> =
                     found.inputs.iter().map(|&input| self.in_inputs(input, value, more)).collect();
@@ -104,7 +109,7 @@ impl<'f> NodeNames<'f> {
     pub fn definition(&self, node: NodeId, value: &dyn Fn(NodeId) -> f64) -> String {
         let operation = self.operation(node, value);
         match self.get(node) {
-            Some(name) if self.formula.graph()[node].op.arity() == 0 => name.to_owned(),
+            Some(name) if self.formula.graph()[node].op.arity() == 0 => name,
             Some(name) => format!("{name} = {operation}"),
             None => operation,
         }
@@ -113,9 +118,8 @@ impl<'f> NodeNames<'f> {
     /// `ln(v2)`
     fn operation(&self, node: NodeId, value: &dyn Fn(NodeId) -> f64) -> String {
         let node = &self.formula.graph()[node];
-        let operand = |id: &NodeId| {
-            self.get(*id).map_or_else(|| Expression::Number(value(*id)), |name| Expression::Name(name.into()))
-        };
+        let operand =
+            |id: &NodeId| self.get(*id).map_or_else(|| Expression::Number(value(*id)), Expression::Name);
         Notation::Plain
             .with(self.formula.names())
             .write(&Expression::of(&node.op, node.inputs.iter().map(operand).collect()))

@@ -108,16 +108,19 @@ impl<'t, 'g> Parser<'t, 'g> {
     }
 
     fn formula(&mut self) -> Result<Var<'g>, TextError> {
-        let tokens = tokens(self.text)?;
-        if tokens.is_empty() {
+        // All of it is cut up first, so that no work begins on a text with a mistake in it. To keep what it is cut into would
+        // take more than the text by far.
+        let is_empty = tokens(self.text).try_fold(true, |_, token| token.map(|_| false))?;
+        if is_empty {
             return self.error(0..0, "the formula is empty; write one, such as \"x*sin(x)\"");
         }
         let mut operand_next = true;
-        let mut tokens = tokens.into_iter().peekable();
-        while let Some((token, at)) = tokens.next() {
+        let mut tokens = tokens(self.text).peekable();
+        while let Some(token) = tokens.next() {
+            let (token, at) = token?;
             operand_next = match token {
                 Token::Name(name) if operand_next => {
-                    let next = tokens.peek().map(|(token, _)| token);
+                    let next = tokens.peek().and_then(|token| token.as_ref().ok()).map(|(token, _)| token);
                     let (is_open, opens) = self.name(&name, at, next)?;
                     if opens {
                         tokens.next();

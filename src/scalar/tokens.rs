@@ -19,57 +19,79 @@ pub(super) enum Token<'t> {
     Raised(f64),
 }
 
+/// A formula that is cut up, token by token.
+#[derive(Clone)]
+pub(super) struct Tokens<'t> {
+    text: &'t str,
+    start: usize,
+}
+
 /// Cuts a formula up.
-///
-/// # Errors
-/// A character that means nothing, or a number that float64 cannot hold.
-pub(super) fn tokens(text: &str) -> Result<Vec<(Token<'_>, Range<usize>)>, TextError> {
-    let mut tokens = Vec::new();
-    let mut start = 0;
-    while let Some(first) = text[start..].chars().next() {
-        let rest = &text[start..];
-        let error = |length: usize, problem: String| TextError::new(text, start..start + length, problem);
-        let sign = meant(first);
-        let (token, length) = if is_blank(first) {
-            start += first.len_utf8();
-            continue;
-        } else if sign.is_ascii_digit() || sign == '.' {
-            let (digits, length) = number(rest);
-            if digits == "." && rest[length..].starts_with(begins_name) {
-                let problem = "a name holds no point: write sin(x), not np.sin(x)";
-                return Err(error(length, problem.into()));
-            }
-            (Token::Number(held(&digits).map_err(|problem| error(length, problem))?), length)
-        } else if let Some(number) = fraction(first) {
-            (Token::Number(number), first.len_utf8())
-        } else if raised(first).is_some() {
-            let length = rest.find(|c| raised(c).is_none()).unwrap_or(rest.len());
-            let digits: String = rest[..length].chars().filter_map(raised).collect();
-            if !digits.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit()) {
-                let problem = "this raised sign is no exponent: write x² or x^2, x⁻¹ or x^-1";
-                return Err(error(length, problem.into()));
-            }
-            (Token::Raised(held(&digits).map_err(|problem| error(length, problem))?), length)
-        } else if begins_name(first) {
-            let length = rest.find(|c| !is_of_name(c)).unwrap_or(rest.len());
-            let name = name(&rest[..length]);
-            if let Some(problem) = problem_of_name(&name) {
-                return Err(error(length, problem));
-            }
-            (Token::Name(name), length)
-        } else {
-            match sign {
-                '*' if first == '*' && rest.starts_with("**") => (Token::Symbol('^'), 2), // as in Python
-                '+' | '-' | '*' | '/' | '^' | '(' | ')' | ',' | '|' | '√' | '∛' => {
-                    (Token::Symbol(sign), first.len_utf8())
+pub(super) fn tokens(text: &str) -> Tokens<'_> {
+    Tokens { text, start: 0 }
+}
+
+impl<'t> Tokens<'t> {
+    /// The next one and its place; nothing at the end.
+    ///
+    /// # Errors
+    /// A character that means nothing, or a number that float64 cannot hold.
+    fn following(&mut self) -> Result<Option<(Token<'t>, Range<usize>)>, TextError> {
+        let text = self.text;
+        while let Some(first) = text[self.start..].chars().next() {
+            let start = self.start;
+            let rest = &text[start..];
+            let error = |length: usize, problem: String| TextError::new(text, start..start + length, problem);
+            let sign = meant(first);
+            let (token, length) = if is_blank(first) {
+                self.start += first.len_utf8();
+                continue;
+            } else if sign.is_ascii_digit() || sign == '.' {
+                let (digits, length) = number(rest);
+                if digits == "." && rest[length..].starts_with(begins_name) {
+                    let problem = "a name holds no point: write sin(x), not np.sin(x)";
+                    return Err(error(length, problem.into()));
                 }
-                _ => return Err(error(first.len_utf8(), problem_of(first))),
-            }
-        };
-        tokens.push((token, start..start + length));
-        start += length;
+                (Token::Number(held(&digits).map_err(|problem| error(length, problem))?), length)
+            } else if let Some(number) = fraction(first) {
+                (Token::Number(number), first.len_utf8())
+            } else if raised(first).is_some() {
+                let length = rest.find(|c| raised(c).is_none()).unwrap_or(rest.len());
+                let digits: String = rest[..length].chars().filter_map(raised).collect();
+                if !digits.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit()) {
+                    let problem = "this raised sign is no exponent: write x² or x^2, x⁻¹ or x^-1";
+                    return Err(error(length, problem.into()));
+                }
+                (Token::Raised(held(&digits).map_err(|problem| error(length, problem))?), length)
+            } else if begins_name(first) {
+                let length = rest.find(|c| !is_of_name(c)).unwrap_or(rest.len());
+                let name = name(&rest[..length]);
+                if let Some(problem) = problem_of_name(&name) {
+                    return Err(error(length, problem));
+                }
+                (Token::Name(name), length)
+            } else {
+                match sign {
+                    '*' if first == '*' && rest.starts_with("**") => (Token::Symbol('^'), 2), // as in Python
+                    '+' | '-' | '*' | '/' | '^' | '(' | ')' | ',' | '|' | '√' | '∛' => {
+                        (Token::Symbol(sign), first.len_utf8())
+                    }
+                    _ => return Err(error(first.len_utf8(), problem_of(first))),
+                }
+            };
+            self.start += length;
+            return Ok(Some((token, start..start + length)));
+        }
+        Ok(None)
     }
-    Ok(tokens)
+}
+
+impl<'t> Iterator for Tokens<'t> {
+    type Item = Result<(Token<'t>, Range<usize>), TextError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.following().transpose()
+    }
 }
 
 /// The number at the beginning, in ASCII, and its bytes here: digits, a point, and an exponent only if it has digits.
@@ -140,7 +162,8 @@ mod tests {
             Token::Number(number) | Token::Raised(number) => Some(number),
             _ => None,
         };
-        let tokens = tokens(text).map_err(|error| error.problem().to_owned())?;
+        let tokens: Result<Vec<_>, TextError> = tokens(text).collect();
+        let tokens = tokens.map_err(|error| error.problem().to_owned())?;
         Ok(tokens.into_iter().filter_map(number).collect())
     }
 

@@ -9,6 +9,7 @@ use super::computed::Computed;
 use super::domain::DomainError;
 use super::formula::Formula;
 use super::kinks;
+use super::memory;
 use super::steps::Steps;
 use super::trace::{Trace, TraceRow};
 use super::verify::verify;
@@ -40,6 +41,7 @@ pub fn trace(
     let named = point.iter().map(|(name, value)| (characters::name(name).into_owned(), *value));
     let point = &named.collect::<Vec<_>>()[..];
     let asked = Asked::of(formula, point, request)?;
+    memory::check(formula, &asked)?;
     // Rules of tangents are shown with the terms of all inputs, also of those that do not move. Where such a term has no
     // value it has no place in the sum, and only what moves is differentiated.
     let everything = traced(formula, point, &asked, &vec![true; point.len()]);
@@ -81,8 +83,9 @@ fn traced(
         places: std::mem::take(&mut computed.places),
         rows,
     };
+    drop(computed); // before more is computed
+    drop(steps);
     found.checks = verify(formula, &asked.inputs, &found, &checked, forward);
-    drop(computed);
     found.graph = graph;
     Ok(found)
 }

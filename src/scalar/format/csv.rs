@@ -1,8 +1,10 @@
 //! The trace as one table: a row for each node of each forward sweep, and for each contribution of the reverse sweep.
 
+use std::io::Write;
+
 use super::notation::Notation;
 use crate::document::number::exact;
-use crate::scalar::Trace;
+use crate::scalar::{Trace, TraceRow};
 
 const COLUMNS: [&str; 9] =
     ["sweep", "direction", "node", "definition", "value", "derivative", "from", "partial", "amount"];
@@ -15,13 +17,22 @@ const COLUMNS: [&str; 9] =
 /// # Errors
 /// Never; the type is that of the writer.
 pub fn csv(trace: &Trace) -> Result<String, csv::Error> {
+    let mut bytes = Vec::new();
+    write_csv(trace, &mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Writes the table of [`csv()`].
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_csv(trace: &Trace, out: &mut dyn Write) -> Result<(), csv::Error> {
     let names = trace.names();
     let script = Notation::Plain.with(&names);
-    let definitions: Vec<String> =
-        trace.rows.iter().map(|row| script.write(&trace.definition(row))).collect();
+    let definition = |row: &TraceRow| script.write(&trace.definition(row));
     let exact = |x: f64| if x.is_finite() { exact(x) } else { String::new() };
     let node = |position: usize| script.primal(trace.rows[position].number);
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut writer = csv::Writer::from_writer(out);
     writer.write_record(COLUMNS)?;
     if let Some(why) = &trace.forward_omitted {
         writer.write_record(["forward omitted", "", "", why, "", "", "", "", ""])?;
@@ -37,7 +48,7 @@ pub fn csv(trace: &Trace) -> Result<String, csv::Error> {
                 "forward",
                 &name,
                 &node(i),
-                &definitions[i],
+                &definition(row),
                 &value,
                 &tangent,
                 "",
@@ -47,8 +58,9 @@ pub fn csv(trace: &Trace) -> Result<String, csv::Error> {
         }
     }
     for (i, row) in trace.rows.iter().enumerate().rev() {
-        let (node_name, value, adjoint) = (node(i), exact(row.value), exact(row.adjoint));
-        let start = ["reverse", "", &node_name, &definitions[i], &value, &adjoint];
+        let (node_name, definition, value, adjoint) =
+            (node(i), definition(row), exact(row.value), exact(row.adjoint));
+        let start = ["reverse", "", &node_name, &definition, &value, &adjoint];
         if row.contributions.is_empty() {
             writer.write_record(start.iter().chain(&["", "", ""]))?;
         }
@@ -57,6 +69,6 @@ pub fn csv(trace: &Trace) -> Result<String, csv::Error> {
             writer.write_record(start.iter().copied().chain(end.iter().map(|text| &text[..])))?;
         }
     }
-    let bytes = writer.into_inner().map_err(|error| error.into_error())?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    writer.flush()?;
+    Ok(())
 }

@@ -1,9 +1,11 @@
 //! The trace for programs: numbers in full.
 
+use std::io::{self, Write};
+
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
-use super::notation::Notation;
+use super::notation::{Notation, Script};
 use crate::scalar::Trace;
 
 /// `{"expression", "point", "value", "gradient", "forward", "reverse", "checks", ...}`; `forward` is a list where each
@@ -17,16 +19,21 @@ pub fn json(trace: &Trace) -> Result<String, serde_json::Error> {
     serde_json::to_string(trace).map(|text| text + "\n")
 }
 
+/// Writes the text of [`json()`].
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_json(trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, trace)?;
+    out.write_all(b"\n")
+}
+
 impl Serialize for Trace {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let names = self.names();
         let script = Notation::Plain.with(&names);
-        let definitions: Vec<String> =
-            self.rows.iter().map(|row| script.write(&self.definition(row))).collect();
-        let names: Vec<String> = self.rows.iter().map(|row| script.primal(row.number)).collect();
-        let forward: Vec<Forward<'_>> = (0..self.directions.len())
-            .map(|direction| Forward { trace: self, names: &names, definitions: &definitions, direction })
-            .collect();
+        let forward: Vec<Forward<'_>> =
+            (0..self.directions.len()).map(|direction| Forward { trace: self, script, direction }).collect();
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("expression", &self.expression)?;
         map.serialize_entry("point", &Named(|i: usize| self.point[i].1, self))?;
@@ -40,7 +47,7 @@ impl Serialize for Trace {
         if let Some(why) = &self.forward_omitted {
             map.serialize_entry("forward_omitted", why)?;
         }
-        map.serialize_entry("reverse", &Reverse { trace: self, names: &names })?;
+        map.serialize_entry("reverse", &Reverse { trace: self, script })?;
         if let Some(hessian) = &self.hessian {
             let rows: Vec<Named<'_, _>> = hessian.iter().map(|row| Named(|i: usize| row[i], self)).collect();
             map.serialize_entry("hessian", &Named(|i: usize| &rows[i], self))?;
@@ -63,15 +70,14 @@ impl<V: Serialize, F: Fn(usize) -> V> Serialize for Named<'_, F> {
 
 struct Forward<'t> {
     trace: &'t Trace,
-    names: &'t [String],
-    definitions: &'t [String],
+    script: Script<'t>,
     direction: usize,
 }
 
 #[derive(Serialize)]
-struct ForwardRow<'t> {
-    node: &'t str,
-    definition: &'t str,
+struct ForwardRow {
+    node: String,
+    definition: String,
     value: f64,
     tangent: f64,
 }
@@ -84,14 +90,12 @@ impl Serialize for Forward<'_> {
         map.serialize_entry(
             "rows",
             &Sequence(|| {
-                self.trace.rows.iter().zip(self.names.iter().zip(self.definitions)).map(
-                    |(row, (node, definition))| ForwardRow {
-                        node,
-                        definition,
-                        value: row.value,
-                        tangent: row.tangents[self.direction],
-                    },
-                )
+                self.trace.rows.iter().map(|row| ForwardRow {
+                    node: self.script.primal(row.number),
+                    definition: self.script.write(&self.trace.definition(row)),
+                    value: row.value,
+                    tangent: row.tangents[self.direction],
+                })
             }),
         )?;
         map.end()
@@ -100,20 +104,20 @@ impl Serialize for Forward<'_> {
 
 struct Reverse<'t> {
     trace: &'t Trace,
-    names: &'t [String],
+    script: Script<'t>,
 }
 
 #[derive(Serialize)]
-struct ReverseRow<'t> {
-    node: &'t str,
+struct ReverseRow {
+    node: String,
     value: f64,
     adjoint: f64,
-    contributions: Vec<ContributionRow<'t>>,
+    contributions: Vec<ContributionRow>,
 }
 
 #[derive(Serialize)]
-struct ContributionRow<'t> {
-    from: &'t str,
+struct ContributionRow {
+    from: String,
     partial: f64,
     amount: f64,
 }
@@ -124,15 +128,15 @@ impl Serialize for Reverse<'_> {
         map.serialize_entry(
             "rows",
             &Sequence(|| {
-                self.trace.rows.iter().zip(self.names).rev().map(|(row, node)| ReverseRow {
-                    node,
+                self.trace.rows.iter().rev().map(|row| ReverseRow {
+                    node: self.script.primal(row.number),
                     value: row.value,
                     adjoint: row.adjoint,
                     contributions: row
                         .contributions
                         .iter()
                         .map(|part| ContributionRow {
-                            from: &self.names[part.from],
+                            from: self.script.primal(self.trace.rows[part.from].number),
                             partial: part.partial,
                             amount: part.amount,
                         })

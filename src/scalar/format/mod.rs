@@ -7,8 +7,8 @@ mod letters;
 mod notation;
 mod page;
 
-pub use csv::csv;
+pub use csv::{csv, write_csv};
 pub use diagram::diagram;
-pub use json::json;
+pub use json::{json, write_json};
 pub use notation::{Notation, Script};
-pub use page::page;
+pub use page::{page, with_page};

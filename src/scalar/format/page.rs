@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::notation::{Notation, Script};
 use crate::document::number::{error, latex_number, rounded};
-use crate::document::{Align, Block, Span, math, words};
+use crate::document::{Align, Block, MadeRows, Span, math, words};
 use crate::scalar::trace::{Summand, Trace, TraceRow};
 
 /// Characters that the columns of tangents may take together.
@@ -15,35 +15,20 @@ const LARGEST_FORMULA: usize = 120;
 
 /// The trace from top to bottom; `drawing` is the graph in box characters, if it is to be shown.
 pub fn page(trace: &Trace, notation: Notation, digits: usize, drawing: Option<&str>) -> Vec<Block> {
+    with_page(trace, notation, digits, drawing, |page| page.into_iter().map(Block::kept).collect())
+}
+
+/// Hands on the same page, with tables whose rows are made while they are written.
+pub fn with_page<T>(
+    trace: &Trace,
+    notation: Notation,
+    digits: usize,
+    drawing: Option<&str>,
+    then: impl FnOnce(Vec<Block<MadeRows<'_>>>) -> T,
+) -> T {
     let names = trace.names();
     let writer = Writer { trace, script: notation.with(&names), notation, digits };
-    let mut blocks = vec![Block::Paragraph(writer.formula()), Block::Paragraph(writer.point())];
-    if let Some(drawing) = drawing {
-        blocks.push(Block::Heading("Computational graph".into()));
-        blocks.push(Block::Drawing(drawing.into()));
-    }
-    blocks.push(Block::Heading("Forward trace: values and tangents".into()));
-    blocks.extend(writer.forward());
-    blocks.push(Block::Heading("Reverse trace: values upwards".into()));
-    blocks.push(writer.values());
-    blocks.push(Block::Heading("Reverse trace: adjoints downwards".into()));
-    blocks.push(writer.reverse());
-    blocks.push(Block::Heading("Gradient".into()));
-    blocks.push(writer.gradient());
-    blocks.push(Block::Paragraph(writer.operations()));
-    if let Some(hessian) = &trace.hessian {
-        blocks.push(Block::Heading("Second derivatives, by forward over reverse mode".into()));
-        blocks.extend(writer.hessian(hessian));
-    }
-    blocks.push(Block::Heading("Checks".into()));
-    blocks.push(writer.differences());
-    blocks.extend(writer.doubts());
-    blocks.push(Block::Paragraph(writer.inner_product()));
-    if !trace.notes.is_empty() {
-        blocks.push(Block::Heading("Notes".into()));
-        blocks.extend(trace.notes.iter().map(|note| Block::Paragraph(vec![words(note.clone())])));
-    }
-    blocks
+    then(writer.blocks(drawing))
 }
 
 struct Writer<'t> {
@@ -53,7 +38,40 @@ struct Writer<'t> {
     digits: usize,
 }
 
+/// A part of the page, whose tables are made of the trace.
+type Part<'a> = Block<MadeRows<'a>>;
+
 impl Writer<'_> {
+    fn blocks(&self, drawing: Option<&str>) -> Vec<Part<'_>> {
+        let mut blocks = vec![Block::Paragraph(self.formula()), Block::Paragraph(self.point())];
+        if let Some(drawing) = drawing {
+            blocks.push(Block::Heading("Computational graph".into()));
+            blocks.push(Block::Drawing(drawing.into()));
+        }
+        blocks.push(Block::Heading("Forward trace: values and tangents".into()));
+        blocks.extend(self.forward());
+        blocks.push(Block::Heading("Reverse trace: values upwards".into()));
+        blocks.push(self.values());
+        blocks.push(Block::Heading("Reverse trace: adjoints downwards".into()));
+        blocks.push(self.reverse());
+        blocks.push(Block::Heading("Gradient".into()));
+        blocks.push(self.gradient());
+        blocks.push(Block::Paragraph(self.operations()));
+        if let Some(hessian) = &self.trace.hessian {
+            blocks.push(Block::Heading("Second derivatives, by forward over reverse mode".into()));
+            blocks.extend(self.hessian(hessian));
+        }
+        blocks.push(Block::Heading("Checks".into()));
+        blocks.push(self.differences());
+        blocks.extend(self.doubts());
+        blocks.push(Block::Paragraph(self.inner_product()));
+        if !self.trace.notes.is_empty() {
+            blocks.push(Block::Heading("Notes".into()));
+            blocks.extend(self.trace.notes.iter().map(|note| Block::Paragraph(vec![words(note.clone())])));
+        }
+        blocks
+    }
+
     /// A dash stands for a derivative that does not exist and was not asked for; the notes say so.
     fn number(&self, x: f64) -> String {
         if !x.is_finite() {
@@ -107,7 +125,7 @@ impl Writer<'_> {
         }
     }
 
-    fn forward(&self) -> Vec<Block> {
+    fn forward(&self) -> Vec<Part<'_>> {
         if let Some(why) = &self.trace.forward_omitted {
             return vec![Block::Paragraph(vec![words(why.clone())])];
         }
@@ -141,7 +159,7 @@ impl Writer<'_> {
                 ]);
             }
             columns.extend(shown.clone().filter_map(|k| Some((titles[k].take()?, Align::Right))));
-            let row = |row: &TraceRow| {
+            let row = move |row: &TraceRow| {
                 let mut cells = vec![math(self.script.primal(row.number))];
                 if begin == 0 {
                     let rule = self.trace.tangent_rule(row).map(|rule| {
@@ -154,7 +172,8 @@ impl Writer<'_> {
                 cells.extend(shown.clone().map(|k| self.cell(row.tangents[k])));
                 cells
             };
-            blocks.push(Block::Table { columns, rows: self.trace.rows.iter().map(row).collect() });
+            let rows = move || self.trace.rows.iter().map(row.clone());
+            blocks.push(Block::Table { columns, rows: MadeRows::by(rows) });
         }
         blocks
     }
@@ -165,7 +184,7 @@ impl Writer<'_> {
         (TANGENTS / titles.fold(self.digits + 7, usize::max)).max(1)
     }
 
-    fn values(&self) -> Block {
+    fn values(&self) -> Part<'_> {
         let columns = vec![
             (words("node"), Align::Left),
             (words("definition"), Align::Left),
@@ -175,11 +194,11 @@ impl Writer<'_> {
             let definition = self.script.write(&self.trace.definition(row));
             vec![math(self.script.primal(row.number)), math(definition), self.cell(row.value)]
         };
-        Block::Table { columns, rows: self.trace.rows.iter().map(row).collect() }
+        Block::Table { columns, rows: MadeRows::by(move || self.trace.rows.iter().map(row)) }
     }
 
     /// A line for each contribution, with the sum so far.
-    fn reverse(&self) -> Block {
+    fn reverse(&self) -> Part<'_> {
         let columns = vec![
             (words("contribution"), Align::Left),
             (words("by the partial"), Align::Left),
@@ -187,28 +206,29 @@ impl Writer<'_> {
             (words("amount"), Align::Right),
             (words("sum"), Align::Right),
         ];
-        let mut rows = Vec::new();
-        for (position, row) in self.trace.rows.iter().enumerate().rev() {
-            let adjoint = self.script.adjoint(row.number);
-            let is_output = position + 1 == self.trace.rows.len();
-            if row.contributions.is_empty() {
-                let start = if is_output { "1" } else { "0" };
-                let cell = |text: &str| math(text.to_owned());
-                rows.push(vec![
-                    math(format!("{adjoint} = {start}")),
-                    cell(""),
-                    cell(""),
-                    cell(""),
-                    self.cell(row.adjoint),
-                ]);
-            }
-            let mut sum = 0.0;
-            for part in &row.contributions {
-                sum += part.amount;
-                rows.push(self.contribution(row, &adjoint, part, sum));
-            }
+        let rows = move || {
+            let last = self.trace.rows.len().saturating_sub(1);
+            let rows = self.trace.rows.iter().enumerate().rev();
+            rows.flat_map(move |(position, row)| self.contributions(row, position == last))
+        };
+        Block::Table { columns, rows: MadeRows::by(rows) }
+    }
+
+    /// The lines of a row.
+    fn contributions(&self, row: &TraceRow, is_output: bool) -> Vec<Vec<Span>> {
+        let adjoint = self.script.adjoint(row.number);
+        if row.contributions.is_empty() {
+            let start = if is_output { "1" } else { "0" };
+            let empty = || math(String::new());
+            let sum = self.cell(row.adjoint);
+            return vec![vec![math(format!("{adjoint} = {start}")), empty(), empty(), empty(), sum]];
         }
-        Block::Table { columns, rows }
+        let mut sum = 0.0;
+        let line = |part: &Summand| {
+            sum += part.amount;
+            self.contribution(row, &adjoint, part, sum)
+        };
+        row.contributions.iter().map(line).collect()
     }
 
     fn contribution(&self, row: &TraceRow, adjoint: &str, part: &Summand, sum: f64) -> Vec<Span> {
@@ -228,7 +248,7 @@ impl Writer<'_> {
         ]
     }
 
-    fn gradient(&self) -> Block {
+    fn gradient(&self) -> Part<'_> {
         let columns = vec![
             (words("input"), Align::Left),
             (words("adjoint"), Align::Left),
@@ -243,7 +263,7 @@ impl Writer<'_> {
             );
             vec![math(self.name(input)), math(adjoint), self.cell(row.adjoint)]
         };
-        Block::Table { columns, rows: (0..self.trace.point.len()).map(row).collect() }
+        Block::Table { columns, rows: MadeRows::by(move || (0..self.trace.point.len()).map(row)) }
     }
 
     fn operations(&self) -> Vec<Span> {
@@ -261,24 +281,24 @@ impl Writer<'_> {
         ))]
     }
 
-    fn hessian(&self, hessian: &[Vec<f64>]) -> Vec<Block> {
+    fn hessian<'a>(&'a self, hessian: &'a [Vec<f64>]) -> Vec<Part<'a>> {
         // This table has no other columns than those of numbers.
         let room = 2 * self.columns_of_numbers() - 1;
-        let table = |begin: usize| {
+        let table = move |begin: usize| {
             let shown = begin..hessian.len().min(begin + room);
             let mut columns = vec![(words(""), Align::Left)];
             columns.extend(shown.clone().map(|input| (math(self.name(input)), Align::Right)));
-            let row = |(input, row): (usize, &Vec<f64>)| {
+            let row = move |(input, row): (usize, &Vec<f64>)| {
                 let mut cells = vec![math(self.name(input))];
                 cells.extend(row[shown.clone()].iter().map(|&x| self.cell(x)));
                 cells
             };
-            Block::Table { columns, rows: hessian.iter().enumerate().map(row).collect() }
+            Block::Table { columns, rows: MadeRows::by(move || hessian.iter().enumerate().map(row.clone())) }
         };
         (0..hessian.len()).step_by(room).map(table).collect()
     }
 
-    fn differences(&self) -> Block {
+    fn differences(&self) -> Part<'_> {
         let columns = vec![
             (words("input"), Align::Left),
             (words("reverse mode"), Align::Right),
@@ -286,7 +306,6 @@ impl Writer<'_> {
             (words("error"), Align::Right),
             (words("verdict"), Align::Left),
         ];
-        let checks = self.trace.checks.differences.iter();
         let row = |check: &crate::scalar::Difference| {
             let (central, error) = match (check.central, check.error()) {
                 (Some(central), Some(error)) => (self.cell(central), self.error(error)),
@@ -300,7 +319,7 @@ impl Writer<'_> {
             let input = self.moving(check.input);
             vec![input, self.cell(check.reverse), central, error, words(verdict)]
         };
-        Block::Table { columns, rows: checks.map(row).collect() }
+        Block::Table { columns, rows: MadeRows::by(move || self.trace.checks.differences.iter().map(row)) }
     }
 
     /// What moves in a check.
@@ -313,7 +332,7 @@ impl Writer<'_> {
     }
 
     /// Why differences tell nothing: a line for each reason.
-    fn doubts(&self) -> Vec<Block> {
+    fn doubts(&self) -> Vec<Part<'_>> {
         let mut reasons: Vec<(&str, Vec<Span>)> = Vec::new();
         let checks = &self.trace.checks.differences;
         for (note, input) in checks.iter().filter_map(|check| Some((check.note.as_deref()?, check.input))) {
