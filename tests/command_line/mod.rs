@@ -15,6 +15,7 @@ mod doctor;
 mod help;
 mod init;
 mod learning;
+mod memory;
 mod mnist;
 #[cfg(target_os = "linux")]
 mod on_device;
