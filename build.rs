@@ -1,5 +1,5 @@
 //! Packs MNIST's images for the program that embeds them; compiles the CUDA kernels, where there is an nvcc, and writes the
-//! source file that embeds those.
+//! source file that embeds those; and, for tests, copies of the team's protocol with mistakes in them.
 //!
 //! The work is done in `build/`: what cargo and the machine say goes in as data, what cargo is to be
 //! told comes back as data, so that the test program runs the same code against compilers of its own.
@@ -8,6 +8,8 @@
 mod build;
 #[path = "build/mnist.rs"]
 mod mnist;
+#[path = "build/planted.rs"]
+mod planted;
 
 use std::env;
 use std::path::PathBuf;
@@ -18,7 +20,8 @@ use build::Environment;
 fn main() -> ExitCode {
     let work = |environment: Environment| {
         let mnist = mnist::pack(&environment.root.join("data/mnist"), &environment.out)?;
-        Ok([mnist, build::run(&environment)?].concat())
+        let planted = planted::plant(&environment.root, &environment.out)?;
+        Ok([mnist, planted, build::run(&environment)?].concat())
     };
     match environment().and_then(work) {
         Ok(directives) => {
