@@ -63,7 +63,8 @@ pub struct Part<'a> {
 pub struct Damaged;
 
 impl<'a> Part<'a> {
-    /// The first of some parts, and those behind it.
+    /// The first of some parts, and those behind it. A part that claims more than its runs can unpack to is damaged, so nobody
+    /// takes memory for what will not come.
     pub fn first(parts: &'a [u8]) -> Result<(Self, &'a [u8]), Damaged> {
         let split = || {
             let (length, parts) = parts.split_first_chunk()?;
@@ -71,7 +72,8 @@ impl<'a> Part<'a> {
             let (runs, parts) = parts.split_at_checked(u32::from_le_bytes(*packed) as usize)?;
             Some((Self { length: u32::from_le_bytes(*length) as usize, runs }, parts))
         };
-        split().filter(|(part, _)| part.length > 0).ok_or(Damaged)
+        let is_possible = |part: &Self| part.length > 0 && part.length.div_ceil(ZEROS) <= part.runs.len();
+        split().filter(|(part, _)| is_possible(part)).ok_or(Damaged)
     }
 
     /// Fills a place of the part's length, whatever lies there before.

@@ -1,6 +1,6 @@
 //! Packed bytes: every part comes out as it went in, whatever the reader's buffer, and damage is noticed.
 
-use super::super::packed::{MAGIC, Part, pack};
+use super::super::packed::{Damaged, MAGIC, Part, pack};
 use super::super::unpack::Unpack;
 use super::*;
 
@@ -98,4 +98,20 @@ fn packed_bytes_that_are_cut_short_or_of_another_length_are_an_error() {
     damaged[MAGIC.len() + 8] ^= 8; // a zero more
     let error = with_file(0, damaged).unwrap_err();
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("damaged"), "{error}");
+}
+
+#[test]
+fn a_part_claims_no_more_than_its_runs_can_unpack_to() {
+    for length in [31, 62, 1 << 20] {
+        let packed = pack(&vec![0; length], 0); // the most that a byte of runs unpacks to
+        assert_eq!(read(&packed, 1 << 20).unwrap(), vec![0; length]);
+        let mut more = packed.clone();
+        more[MAGIC.len()..][..4].copy_from_slice(&(length as u32 + 31).to_le_bytes());
+        assert_eq!(Part::first(&more[MAGIC.len()..]).unwrap_err(), Damaged);
+    }
+    // Many small parts that claim much each are as bad as one that claims four gigabytes.
+    let claim = [u32::MAX.to_le_bytes(), 1_u32.to_le_bytes()].concat();
+    let packed = [&MAGIC[..], &[&claim[..], &[0]].concat().repeat(100)].concat();
+    assert_eq!(Unpack::of(&packed).unwrap().length(), 0);
+    with_file(0, packed).unwrap_err();
 }
