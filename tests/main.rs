@@ -12,6 +12,7 @@ mod differentiation;
 #[cfg(target_os = "linux")]
 mod emulator;
 mod functions;
+mod fuzz_corpora;
 #[cfg(target_os = "linux")]
 mod kernels;
 mod matrices;
