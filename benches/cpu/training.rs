@@ -40,7 +40,7 @@ impl Training {
     /// Gather, forwards, backwards, update.
     pub fn step(&mut self) {
         let scalars = self.optimizer.at::<f64>(self.updates + 1, 1e-3, 0.0);
-        let epoch = Epoch { order: &self.order[..self.batch], scalars: &scalars, updates: self.updates };
+        let epoch = Epoch::whole(&self.order[..self.batch], &scalars, self.updates);
         let totals =
             self.executor.run(self.pass, Some(epoch), &mut |_| true).expect("the processor does not fail");
         assert_eq!(totals.not_finite, None, "the loss of a step");

@@ -58,8 +58,8 @@ pub trait Executor {
     /// As [`write`](Self::write).
     fn read(&mut self, buffer: usize, values: &mut [f32]) -> Result<(), ExecError>;
 
-    /// Goes through a pass's examples: in an epoch's order, or, without one, in their own. `watch` is told from time to time
-    /// how many steps are done; when it returns false, the pass ends before its end.
+    /// Goes through a pass's examples: in an epoch's order, from where it stands, or, without one, through all in their own.
+    /// `watch` is told from time to time how many steps are done; when it returns false, the pass ends before its end.
     ///
     /// A step whose losses' sum is not finite stores nothing, nor do later ones.
     ///
@@ -148,11 +148,31 @@ pub struct Epoch<'a> {
     pub order: &'a [u32],
     /// Of each step the scalars, in the order of [`Inputs::scalars`].
     pub scalars: &'a [f64],
-    /// The number of updates before.
+    /// The number of updates before the epoch.
     pub updates: u64,
+    /// What is done of it: the steps after these are made, as if there had been no break.
+    pub done: Standing,
+    /// The step before which it ends, for now.
+    pub until: usize,
 }
 
-/// What was counted over a pass.
+impl<'a> Epoch<'a> {
+    /// All of an epoch.
+    pub fn whole(order: &'a [u32], scalars: &'a [f64], updates: u64) -> Self {
+        Self { order, scalars, updates, done: Standing::default(), until: usize::MAX }
+    }
+}
+
+/// How far an epoch has come.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub struct Standing {
+    /// The steps that were made.
+    pub steps: usize,
+    /// Losses and hits over them, added up in their order.
+    pub sums: Sums,
+}
+
+/// What was counted over a pass, from its beginning.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Totals {
     /// Losses and hits.
@@ -176,7 +196,7 @@ pub enum Ended {
     /// After its last step.
     #[default]
     Whole,
-    /// When it was asked to.
+    /// When it was asked to, or before the step at which it was to end.
     Early,
 }
 

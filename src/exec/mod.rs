@@ -14,7 +14,7 @@ pub use cpu::{
     Arena, Bf16Unit, CpuExecutor, CpuProducts, Interpreter, ListSize, Lists, Nonzeros, Plan, Team, vectorized,
 };
 pub use executor::{
-    Confusion, Ended, Epoch, Examples, ExecError, Executor, Inputs, Memory, Outputs, Pass, PassId, Step,
-    Sums, Totals, Watch,
+    Confusion, Ended, Epoch, Examples, ExecError, Executor, Inputs, Memory, Outputs, Pass, PassId, Standing,
+    Step, Sums, Totals, Watch,
 };
 pub use wanted::{Resident, Wanted};

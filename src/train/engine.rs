@@ -9,7 +9,8 @@ use super::TrainError;
 use crate::data::{Dataset, Gather, Normalisation, Shifts, Split, batches};
 use crate::exec::cuda::Launching;
 use crate::exec::{
-    Confusion, CpuExecutor, Ended, Epoch, Examples, ExecError, Executor, Pass, PassId, Sums, Team, Watch,
+    Confusion, CpuExecutor, Ended, Epoch, Examples, ExecError, Executor, Pass, PassId, Standing, Sums, Team,
+    Watch,
 };
 use crate::nn::{Model, split};
 use crate::ops::{Draw, GraphError};
@@ -205,28 +206,49 @@ impl Engine {
     /// time how many steps are done; when it returns false, the epoch ends before its end, and so it is returned.
     ///
     /// # Errors
-    /// When a loss is not finite: names the step and the layer; that step and later ones updated nothing.
-    /// When a device fails.
+    /// As [`Self::part`].
     ///
     /// # Panics
-    /// When there are not as many images, or learning rates, as the engine was made for.
+    /// As [`Self::part`].
     pub fn epoch(
         &mut self,
         order: &[u32],
         learning_rates: &[f64],
         watch: &mut Watch<'_>,
     ) -> Result<(Sums, Ended), TrainError> {
-        let Self { job, updates, .. } = self;
-        let of_step = |(number, &rate)| job.optimizer.at::<f64>(number, rate, job.weight_decay);
-        let scalars: Vec<f64> = (*updates + 1..).zip(learning_rates).flat_map(of_step).collect();
-        let epoch = Epoch { order, scalars: &scalars, updates: *updates };
+        let (done, ended) = self.part(order, learning_rates, Standing::default(), usize::MAX, watch)?;
+        Ok((done.sums, ended))
+    }
+
+    /// A part of an epoch: from where it stands to the step `until`, or to where `watch` ends it. However an epoch is parted,
+    /// it comes to the same bits. Returns where it stands then, and whether that is its end.
+    ///
+    /// # Errors
+    /// When a loss is not finite: names the step and the layer; that step and later ones updated nothing.
+    /// When a device fails.
+    ///
+    /// # Panics
+    /// When there are not as many images, or learning rates, as the engine was made for.
+    pub fn part(
+        &mut self,
+        order: &[u32],
+        learning_rates: &[f64],
+        done: Standing,
+        until: usize,
+        watch: &mut Watch<'_>,
+    ) -> Result<(Standing, Ended), TrainError> {
+        let before = self.updates - done.steps as u64;
+        let Job { optimizer, weight_decay, .. } = &self.job;
+        let of_step = |(number, &rate)| optimizer.at::<f64>(number, rate, *weight_decay);
+        let scalars: Vec<f64> = (before + 1..).zip(learning_rates).flat_map(of_step).collect();
+        let epoch = Epoch { order, scalars: &scalars, updates: before, done, until };
         let Plans { executor, training, .. } = &mut self.plans;
         let totals = executor.run(*training, Some(epoch), watch).map_err(|error| self.failed(error))?;
         if let Some(number) = totals.not_finite {
-            return Err(self.not_finite(order, learning_rates, number));
+            return Err(self.not_finite(order, learning_rates, before, number));
         }
-        self.updates += totals.steps as u64;
-        Ok((totals.sums, totals.ended))
+        self.updates = before + totals.steps as u64;
+        Ok((Standing { steps: totals.steps, sums: totals.sums }, totals.ended))
     }
 
     /// Losses, hits and the confusion matrix of the network as it stands, without dropout. The loss may be
@@ -269,10 +291,10 @@ impl Engine {
         self.put().map_err(|error| self.failed(error))
     }
 
-    /// The error for an update of this number, from 1, whose loss was not finite: the step is repeated on the processor,
+    /// The error for an update of this number, from 1, whose loss was not finite, in an epoch with so many updates `before`: the step is repeated on the processor,
     /// from the parameters as they were, to name the parameter or the layer at fault.
-    fn not_finite(&mut self, order: &[u32], learning_rates: &[f64], number: u64) -> TrainError {
-        let position = (number - 1 - self.updates) as usize;
+    fn not_finite(&mut self, order: &[u32], learning_rates: &[f64], before: u64, number: u64) -> TrainError {
+        let position = (number - 1 - before) as usize;
         if let Err(error) = self.get() {
             return error;
         }

@@ -169,7 +169,7 @@ fn after_steps(
     for buffer in 1..=of_three.inputs.state.len() {
         executor.write(buffer, &vec![0.0; size])?;
     }
-    let epoch = Epoch { order: &[6, 0, 3, 1, 2, 5, 4], scalars: &[], updates: 11 };
+    let epoch = Epoch::whole(&[6, 0, 3, 1, 2, 5, 4], &[], 11);
     let totals = executor.run(pass, Some(epoch), &mut |_| true)?;
     let mut parameters = vec![0.0; size];
     executor.read(0, &mut parameters)?;

@@ -2,6 +2,7 @@
 
 use cotangent::data::{Gather, shuffled};
 use cotangent::exec::cuda::Launching;
+use cotangent::exec::{Ended, Standing};
 use cotangent::nn::split;
 use cotangent::ops::Draw;
 use cotangent::optim::Optimizer;
@@ -210,4 +211,34 @@ fn an_epoch_ends_early_when_it_is_asked_to() {
         .unwrap();
     assert_eq!(ended, cotangent::exec::Ended::Early);
     assert!(sums.count > 0 && sums.count < order.len(), "{sums:?}");
+}
+
+#[test]
+fn an_epoch_in_parts_comes_to_the_bits_of_a_whole_one_on_each_executor() {
+    let job = small_network(usual(OptimizerName::Adam), 7);
+    let mut order = vec![0; job.data.train.len()];
+    let rates: Vec<f64> = (0..8).map(|step| 1e-3 * f64::from(step + 1)).collect();
+    let engines: [&dyn Fn() -> Engine; 3] =
+        [&|| on_cpu(&job), &|| on_device(&job, 0, Launching::Graph), &|| {
+            on_device(&job, 1, Launching::Launches)
+        }];
+    for (number, engine) in engines.into_iter().enumerate() {
+        let (mut whole, mut parts) = (engine(), engine());
+        for epoch in 0..2 {
+            shuffled(job.seed, epoch, &mut order);
+            let (expected, ended) = whole.epoch(&order, &rates, &mut |_| true).unwrap();
+            assert_eq!(ended, Ended::Whole);
+            let mut done = Standing::default();
+            for until in [1, 4, 7, usize::MAX] {
+                let ended;
+                (done, ended) = parts.part(&order, &rates, done, until, &mut |_| true).unwrap();
+                assert_eq!(done.steps, until.min(8));
+                assert_eq!(ended == Ended::Whole, done.steps == 8, "executor {number}, {until}");
+            }
+            assert_eq!(done.sums, expected, "executor {number}, epoch {epoch}");
+            assert!(done.sums.loss.to_bits() == expected.loss.to_bits());
+            let (a, b) = (whole.snapshot().unwrap(), parts.snapshot().unwrap());
+            assert!(a == b, "executor {number}, epoch {epoch}");
+        }
+    }
 }

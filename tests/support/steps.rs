@@ -83,7 +83,7 @@ impl<E: Executor> Steps<E> {
 
     /// An epoch with the scalars of its steps.
     pub fn epoch_with(&mut self, order: &[u32], scalars: &[f64]) -> Totals {
-        let epoch = Epoch { order, scalars, updates: self.updates };
+        let epoch = Epoch::whole(order, scalars, self.updates);
         self.updates += batches(order.len(), self.batch).len() as u64;
         self.executor.run(self.pass, Some(epoch), &mut |_| true).unwrap()
     }

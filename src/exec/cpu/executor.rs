@@ -18,7 +18,8 @@ use super::stage::{Batch, Stage, largest};
 use super::team::Team;
 use crate::data::batches;
 use crate::exec::executor::{
-    Ended, Epoch, Examples, ExecError, Executor, Memory, Pass, PassId, Step, Sums, Totals, Watch, stages,
+    Ended, Epoch, Examples, ExecError, Executor, Memory, Pass, PassId, Standing, Step, Sums, Totals, Watch,
+    stages,
 };
 use crate::ops::Draw;
 
@@ -113,7 +114,8 @@ impl CpuExecutor {
         self.arena.get_or_insert_with(|| Arena::new(size))
     }
 
-    /// Makes steps until `done` says no, or one stores nothing as its loss is not finite: then that step's number, from 0.
+    /// Makes steps until `done` says no, or one stores nothing as its loss is not finite: then that step's number in the
+    /// epoch, from 0.
     fn go_through(
         &mut self,
         pass: PassId,
@@ -128,30 +130,32 @@ impl CpuExecutor {
             panic!("the pass has no examples")
         };
         let in_order: Vec<u32>;
-        let (order, updates) = match epoch {
-            Some(Epoch { order, updates, .. }) => (order, updates),
+        let whole = |order| Epoch::whole(order, &[], 0);
+        let Epoch { order, scalars, updates, done: Standing { steps: first, .. }, until } = match epoch {
+            Some(epoch) => epoch,
             None => {
                 in_order = (0..*count as u32).collect();
-                (&in_order[..], 0)
+                whole(&in_order[..])
             }
         };
         assert_eq!(order.len(), *count, "examples in the order");
         let ranges: Vec<Range<usize>> = batches(order.len(), *size).collect();
         let count = stages[0].scalars();
-        let scalars = epoch.map_or(&[][..], |epoch| epoch.scalars);
         assert_eq!(scalars.len(), ranges.len() * count, "{count} scalars for each of {} steps", ranges.len());
         let gather = examples.gather();
         let which = |range: &Range<usize>| usize::from(range.len() < *size);
         team.install(|| {
             let mut filled: Option<Batch> = None;
-            for (number, range) in ranges.iter().enumerate() {
+            let until = until.min(ranges.len());
+            for (number, range) in ranges.iter().enumerate().take(until).skip(first) {
                 let step = updates + number as u64;
                 let mut batch = filled.take().unwrap_or_else(|| {
                     let mut batch = stages[which(range)].batch(spare);
                     batch.fill(&gather, step, &order[range.clone()], || ());
                     batch
                 });
-                let mut next = ranges.get(number + 1).map(|range| (stages[which(range)].batch(spare), range));
+                let following = ranges.get(number + 1).filter(|_| number + 1 < until);
+                let mut next = following.map(|range| (stages[which(range)].batch(spare), range));
                 let stage = &mut stages[which(range)];
                 let (scalars, draw) = (&scalars[number * count..][..count], Draw { seed: *seed, step });
                 let mut work = || stage.run(arena, &mut batch, scalars, draw);
@@ -265,7 +269,8 @@ impl Executor for CpuExecutor {
         let steps = count.div_ceil(*batch);
         let (stores, classes) = (stages[0].stores(), stages[0].classes());
         let confusion = if stores { Vec::new() } else { vec![vec![0; classes]; classes] };
-        let mut totals = Totals { confusion, ..Totals::default() };
+        let Standing { steps: done, sums } = epoch.map(|epoch| epoch.done).unwrap_or_default();
+        let mut totals = Totals { confusion, steps: done, sums, ..Totals::default() };
         let mut part = Sums::default();
         let refused = self.go_through(pass, epoch, |done| {
             totals.steps += 1;
@@ -281,12 +286,12 @@ impl Executor for CpuExecutor {
                     totals.sums += std::mem::take(&mut part);
                 }
             }
-            if !watch(totals.steps) && totals.steps < steps {
-                totals.ended = Ended::Early;
-            }
-            totals.ended == Ended::Whole
+            watch(totals.steps)
         });
         totals.sums += part;
+        if totals.steps < steps {
+            totals.ended = Ended::Early;
+        }
         totals.not_finite = refused.map(|number| epoch.map_or(0, |epoch| epoch.updates) + number as u64 + 1);
         Ok(totals)
     }

@@ -164,16 +164,20 @@ impl Executor for CudaExecutor {
         assert_eq!(scalars, steps * full.scalars(), "{} scalars for each of {steps} steps", full.scalars());
 
         feed.begin(&stream, *count, epoch)?;
-        let mut progress = marks.of(steps);
-        let mut totals = Totals::default();
-        for range in ranges {
+        let Epoch { done, until, .. } = epoch.unwrap_or(Epoch::whole(&[], &[], 0));
+        let until = until.min(steps);
+        let mut progress = marks.of(done.steps..until);
+        let mut totals = Totals { steps: done.steps, sums: done.sums, ..Totals::default() };
+        for range in ranges.take(until).skip(done.steps) {
             stages[usize::from(range.len() < full.batch)].launch(worker, arena, feed)?;
             totals.steps += 1;
             totals.sums.count += range.len();
-            if progress.mark(&stream, totals.steps)? && !watch(progress.look()?) && totals.steps < steps {
-                totals.ended = Ended::Early;
+            if progress.mark(&stream, totals.steps)? && !watch(progress.look()?) {
                 break;
             }
+        }
+        if totals.steps < steps {
+            totals.ended = Ended::Early;
         }
         progress.finish(|done| {
             watch(done);

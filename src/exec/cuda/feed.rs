@@ -79,7 +79,8 @@ impl Feed {
         BatchOrder { step: self.step.as_view(), order: self.order.as_view(), batch_size: self.batch }
     }
 
-    /// A pass over so many examples begins: an epoch's order and scalars go to the device, and the sums become zero.
+    /// A pass over so many examples begins or goes on: an epoch's order, its scalars, and the sums of what is done of it go
+    /// to the device.
     pub fn begin(
         &mut self,
         stream: &Arc<CudaStream>,
@@ -108,10 +109,18 @@ impl Feed {
             None => copy(stream, &(0..count as u32).collect::<Vec<_>>(), &mut self.order)?,
         }
         self.is_in_order = epoch.is_none();
-        copy(stream, &[StepState::new(epoch.map_or(0, |epoch| epoch.updates))], &mut self.step)?;
+        let done = epoch.map(|epoch| epoch.done).unwrap_or_default();
+        let state = StepState::new(epoch.map_or(0, |epoch| epoch.updates)).after(done.steps as u64);
+        copy(stream, &[state], &mut self.step)?;
         let clearing = || "clearing sums on the device".to_owned();
         stream.memset_zeros(&mut self.loss).during(clearing)?;
-        stream.memset_zeros(&mut self.hits).during(clearing)
+        stream.memset_zeros(&mut self.hits).during(clearing)?;
+        if done.steps > 0 {
+            // An epoch's hits are one number.
+            copy(stream, &[done.sums.loss], &mut self.loss)?;
+            copy(stream, &[done.sums.correct as u64], &mut self.hits)?;
+        }
+        Ok(())
     }
 
     /// Reads the sums, after all work on the stream.

@@ -2,6 +2,7 @@
 //! while there is something to launch.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use cudarc::driver::{CudaEvent, CudaStream};
@@ -23,8 +24,8 @@ pub(super) struct Marks(Vec<CudaEvent>);
 /// How far the device has come in a pass.
 pub(super) struct Progress<'a> {
     marks: &'a [CudaEvent],
-    /// Steps of the pass, and from one mark to the next.
-    steps: usize,
+    /// The step before which the pass ends, and how many are from one mark to the next.
+    until: usize,
     spacing: usize,
     /// Marks that were not seen to be passed, by their position, with the steps before them.
     pending: VecDeque<(usize, usize)>,
@@ -37,11 +38,12 @@ impl Marks {
         (0..MARKS).map(|_| device.event()).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Of a pass of so many steps.
-    pub fn of(&self, steps: usize) -> Progress<'_> {
+    /// Of a pass that makes these steps.
+    pub fn of(&self, steps: Range<usize>) -> Progress<'_> {
         // As many marks as there are events, so that one is left for the end.
-        let spacing = steps.div_ceil(self.0.len() - 1).max(1);
-        Progress { marks: &self.0, steps, spacing, pending: VecDeque::with_capacity(MARKS), next: 0, done: 0 }
+        let spacing = steps.len().div_ceil(self.0.len() - 1).max(1);
+        let pending = VecDeque::with_capacity(MARKS);
+        Progress { marks: &self.0, until: steps.end, spacing, pending, next: 0, done: steps.start }
     }
 }
 
@@ -49,7 +51,7 @@ impl Progress<'_> {
     /// So many steps are launched: whether it is time to look, and then a mark stands behind them, if there is one to
     /// spare.
     pub fn mark(&mut self, stream: &CudaStream, launched: usize) -> Result<bool, CudaError> {
-        if !launched.is_multiple_of(self.spacing) && launched != self.steps {
+        if !launched.is_multiple_of(self.spacing) && launched != self.until {
             return Ok(false);
         }
         if self.pending.len() < self.marks.len() {

@@ -73,9 +73,7 @@ fn passes_take_what_their_plans_say_and_no_more() {
         }
         let order: Vec<u32> = (0..301).collect();
         let scalars = optimizer.at::<f64>(1, 1e-3, 0.0).repeat(301_usize.div_ceil(batch));
-        executor
-            .run(training, Some(Epoch { order: &order, scalars: &scalars, updates: 0 }), &mut |_| true)
-            .unwrap();
+        executor.run(training, Some(Epoch::whole(&order, &scalars, 0)), &mut |_| true).unwrap();
         executor.run(test, None, &mut |_| true).unwrap();
         executor.read(0, &mut buffer).unwrap();
 
@@ -160,7 +158,7 @@ fn a_step_whose_loss_is_not_finite_stores_nothing_and_ends_the_pass() {
     }
     let order: Vec<u32> = (0..20).collect();
     let scalars = optimizer.at::<f64>(1, 1e-3, 0.0).repeat(3);
-    let epoch = Epoch { order: &order, scalars: &scalars, updates: 41 };
+    let epoch = Epoch::whole(&order, &scalars, 41);
     let totals = executor.run(pass, Some(epoch), &mut |_| true).unwrap();
     assert_eq!((totals.not_finite, totals.steps), (Some(42), 0));
     for buffer in 0..3 {
@@ -182,7 +180,7 @@ fn an_epoch_ends_early_when_it_is_told_to_and_goes_on_from_there() {
         executor.write(1, &vec![0.0; model.parameter_count()]).unwrap();
         let order: Vec<u32> = (0..20).collect();
         let scalars = optimizer.at::<f64>(1, 1e-3, 0.0).repeat(3);
-        let epoch = Epoch { order: &order, scalars: &scalars, updates: 0 };
+        let epoch = Epoch::whole(&order, &scalars, 0);
         let totals = executor.run(pass, Some(epoch), &mut |steps| steps < most).unwrap();
         (totals.steps, totals.sums.count, totals.ended)
     };
@@ -219,9 +217,7 @@ fn a_parameter_that_something_reads_as_rows_lies_in_rows() {
     executor.load(pass, examples.clone()).unwrap();
     let weights: Vec<f32> = (0..1000).map(|i| (i * 7919 % 1009) as f32 / 1009.0 - 0.5).collect();
     executor.write(0, &weights).unwrap();
-    executor
-        .run(pass, Some(Epoch { order: &[0, 1, 2, 3, 4, 5], scalars: &[], updates: 0 }), &mut |_| true)
-        .unwrap();
+    executor.run(pass, Some(Epoch::whole(&[0, 1, 2, 3, 4, 5], &[], 0)), &mut |_| true).unwrap();
     let mut found = vec![0.0; 1000];
     executor.read(0, &mut found).unwrap();
 
@@ -258,7 +254,7 @@ fn a_step_meets_the_team_as_often_as_it_has_pieces_of_work() {
         }
         let (order, scalars): (Vec<u32>, _) = ((0..128).collect(), optimizer.at::<f64>(1, 1e-3, 0.0));
         let mut step = || {
-            let epoch = Epoch { order: &order, scalars: &scalars, updates: 0 };
+            let epoch = Epoch::whole(&order, &scalars, 0);
             let totals = executor.run(pass, Some(epoch), &mut |_| true).unwrap();
             assert_eq!(totals.not_finite, None);
         };

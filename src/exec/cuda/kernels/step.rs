@@ -13,7 +13,7 @@ use cudarc::driver::{DeviceRepr, ValidAsZeroBits};
 ///   them;
 /// - the update is the `number`-th, from 1.
 ///
-/// The host writes [`StepState::new`] before the first step of an epoch.
+/// The host writes [`StepState::new`] before the first step of an epoch, and where it goes on within one, [`StepState::after`].
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct StepState {
@@ -33,6 +33,11 @@ impl StepState {
     /// Between steps, at the beginning of an epoch, after some updates: 0 in a fresh run.
     pub const fn new(updates: u64) -> Self {
         Self { number: updates, epoch_start: updates, first_not_finite: Self::NONE }
+    }
+
+    /// The same after so many more steps of the epoch.
+    pub const fn after(self, steps: u64) -> Self {
+        Self { number: self.number + steps, ..self }
     }
 }
 
