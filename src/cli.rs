@@ -40,6 +40,8 @@ pub enum Command {
     Backprop(BackpropArgs),
     /// Put the whole study on one page: a formula, a chain of matrices, networks that learn MNIST
     Report(ReportArgs),
+    /// Say whether run folders are as the runs left them, and their figures those of their networks
+    Verify(VerifyArgs),
     /// Say what of CUDA works on this machine, and what to do where it does not
     Doctor(DoctorArgs),
 }
@@ -96,6 +98,30 @@ pub struct RunArgs {
     /// Print errors only
     #[arg(long)]
     pub quiet: bool,
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Files are compared with the digests of SHA256SUMS and of the checkpoints, summary.json with metrics.csv, \
+    and the network is evaluated once more.\n\
+    Exit status: 0 if nothing has changed, else 1."
+)]
+pub struct VerifyArgs {
+    /// Folders of a run or of several
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<PathBuf>,
+    /// Where the images are now, if not where the run had them
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// text, for people, or json
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        ignore_case = true,
+        hide_possible_values = true
+    )]
+    pub format: Format,
 }
 
 #[derive(Args)]
@@ -255,7 +281,8 @@ fn optimizers_help(what: &str, default: &[OptimizerName]) -> String {
 
 fn resume_help() -> String {
     format!(
-        "Go on with a run that was cut off, in its folder, to the result it would have had; only {} may stand beside it",
+        "Go on with a run that was cut off, in its folder, to the result it would have had; only {} may stand beside it, and \
+        --epochs with more than a finished run has",
         said_beside_resume()
     )
 }

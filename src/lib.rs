@@ -38,11 +38,14 @@
 
 pub mod autodiff;
 pub mod backprop;
+pub mod children;
 pub mod data;
+mod digest;
 pub mod document;
 pub mod draw;
 pub mod errors;
 pub mod exec;
+mod files;
 pub mod float;
 pub mod graph;
 pub mod names;

@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod signals;
 mod terminal;
 
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     cotangent::exec::heap::share_one();
+    signals::listen();
     let done = match cli::Cli::try_parse() {
         Ok(cli) => commands::dispatch::run(cli.command).map(|()| ExitCode::SUCCESS),
         Err(said) => commands::dispatch::explain(&said),

@@ -1,10 +1,10 @@
 //! Scripts that this crate brings and a Python with PyTorch runs: how they are started, and what kept one from its end.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::{fs, io};
 
-use tempfile::TempDir;
+use crate::children::{Folder, Started};
 
 /// The exit status of our scripts where Python has no PyTorch.
 const NO_TORCH: i32 = 3;
@@ -57,13 +57,13 @@ pub fn from_here(program: &Path) -> PathBuf {
 pub(crate) struct Python<'p> {
     /// As it was named.
     named: &'p Path,
-    folder: TempDir,
+    folder: Folder,
 }
 
 impl<'p> Python<'p> {
     /// The Python of this name or path.
     pub fn new(named: &'p Path) -> Result<Self, TorchError> {
-        Ok(Self { named, folder: tempfile::tempdir().map_err(TorchError::Folder)? })
+        Ok(Self { named, folder: Folder::temporary().map_err(TorchError::Folder)? })
     }
 
     /// A file in the folder.
@@ -82,8 +82,8 @@ impl<'p> Python<'p> {
     }
 
     /// Starts such a command.
-    pub fn start(&self, command: &mut Command) -> Result<Child, TorchError> {
-        command.spawn().map_err(|source| TorchError::Start { python: self.named.into(), source })
+    pub fn start(&self, command: &mut Command) -> Result<Started, TorchError> {
+        Started::new(command).map_err(|source| TorchError::Start { python: self.named.into(), source })
     }
 
     /// That it was lost sight of.

@@ -10,7 +10,7 @@ use cotangent::train::hardware::first;
 use cotangent::train::options::DeviceChoice as Asked;
 
 use super::Failure;
-use super::console::{colour, interrupted, listen_for_interrupt, print, width};
+use super::console::{colour, print, width};
 use super::drawing::{GraphFormat, in_characters};
 use super::output::Output;
 use crate::cli::{BackpropArgs, PageFormat};
@@ -25,18 +25,12 @@ pub fn run(arguments: BackpropArgs) -> Result<(), Failure> {
     let graph_file = graph_file
         .map(|path| Output::wanted("--graph", path, arguments.force)?.apart_from(results_file.as_ref()));
     let graph_file = graph_file.transpose()?;
-    if arguments.check_torch.is_some() {
-        listen_for_interrupt(); // so that nothing temporary is left behind
-    }
     let (problem, origin) = problem(&arguments)?;
     let device = open(arguments.device)?;
     let found = matrices::Backprop::of(&problem).map_err(Failure::work)?;
 
     // What was found is shown also where a comparison cannot be made.
     let torch = arguments.check_torch.as_deref().map(|python| torch::compare(&found, python));
-    if interrupted() {
-        return Err(Failure::work("interrupted while PyTorch ran"));
-    }
     let device = device.as_ref().map(|device| matrices::device::compare(&found, device));
     let results = Findings {
         found: &found,

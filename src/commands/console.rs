@@ -5,9 +5,8 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
-use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use cotangent::errors::printable;
 use cotangent::exec::CpuProducts;
 use cotangent::names;
 use cotangent::runs::{Row, RunFolder};
@@ -16,26 +15,11 @@ use cotangent::train::{Choice, Hardware, Monitor, Options};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Failure;
-use crate::terminal;
-
-static STOP: AtomicBool = AtomicBool::new(false);
-
-/// Lets Ctrl-C end a run after its current batch; a second one ends it at once.
-pub fn listen_for_interrupt() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // Where no handler can be set, Ctrl-C does what it always did.
-        let _ = ctrlc::set_handler(|| {
-            if STOP.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-        });
-    });
-}
+use crate::{signals, terminal};
 
 /// Whether somebody has asked to stop.
 pub fn interrupted() -> bool {
-    STOP.load(Ordering::Relaxed)
+    signals::asked().is_some()
 }
 
 /// What computes, and why.
@@ -137,7 +121,7 @@ impl Console {
     pub fn say(&self, line: &str) {
         if !self.quiet {
             self.bar.suspend(|| {
-                let _ = writeln!(std::io::stdout(), "{line}");
+                let _ = writeln!(std::io::stdout(), "{}", printable(line));
             });
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cotangent::data::{DataError, Dataset, FilesInMemory};
+use cotangent::errors::printable;
 
 /// Images as the build packed them, which are soon unpacked.
 macro_rules! images {
@@ -33,7 +34,7 @@ pub fn load(folder: Option<&Path>, quiet: bool) -> Result<Arc<Dataset>, DataErro
         None => (Dataset::from_memory(MNIST)?, Vec::new()),
     };
     for note in notes.iter().filter(|_| !quiet) {
-        let _ = writeln!(std::io::stderr(), "note: {note}"); // with stderr gone, nobody reads it
+        let _ = writeln!(std::io::stderr(), "note: {}", printable(note)); // with stderr gone, nobody reads it
     }
     Ok(Arc::new(data))
 }

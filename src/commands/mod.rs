@@ -11,13 +11,14 @@ mod mnist;
 mod output;
 mod report;
 mod trace;
+mod verify;
 
 use std::error::Error;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use cotangent::errors::with_causes;
+use cotangent::errors::{printable, with_causes};
 use cotangent::runs::files::read_configuration;
 use cotangent::train::options::{
     Decides, DeviceChoice, Kernels, LaunchPlan, LearningRates, Recipe, decides, said_beside_resume,
@@ -25,6 +26,7 @@ use cotangent::train::options::{
 use cotangent::train::{Choice, Choices, OptimizerName, Options, TrainError};
 
 use crate::cli::RunArgs;
+use crate::signals;
 
 /// What was asked for: on the command line and, where that says nothing, in a configuration file or a recipe.
 struct Request<'a> {
@@ -90,8 +92,10 @@ struct Beside(Choices);
 
 impl Beside {
     /// What decides no result, and the device and the CPU's kernels: what was trained on some that are gone can go on on others.
-    fn of(choices: &Choices) -> Result<Self, Failure> {
-        match choices.said().keys().all(|name| decides(name) != Decides::Result) {
+    /// A run of its own may be given more epochs, too.
+    fn of(choices: &Choices, more_epochs: bool) -> Result<Self, Failure> {
+        let is_free = |name: &String| decides(name) != Decides::Result || more_epochs && name == "epochs";
+        match choices.said().keys().all(is_free) {
             true => Ok(Self(choices.clone())),
             false => Err(Failure::usage(format!(
                 "--resume goes on with the run's own options: leave out all others but {}",
@@ -135,6 +139,8 @@ pub enum Failure {
     Usage(Box<dyn Error>),
     /// The work could not be done: 1.
     Work(Box<dyn Error>),
+    /// A signal ended it: 128 and the signal's number.
+    Signal(Box<dyn Error>, signals::EndSignal),
 }
 
 impl Failure {
@@ -146,14 +152,24 @@ impl Failure {
         Self::Work(message.into())
     }
 
+    /// That somebody ended the work.
+    fn interrupted(message: String) -> Self {
+        match signals::asked() {
+            Some(signal) => Self::Signal(format!("{message} ({})", signal.name()).into(), signal),
+            None => Self::work(message),
+        }
+    }
+
     /// Prints the error with its causes.
     pub fn report(self) -> ExitCode {
         let (error, status) = match self {
             Self::Usage(error) => (error, 2),
             Self::Work(error) => (error, 1),
+            Self::Signal(error, signal) => (error, signal.status()),
         };
         let message = with_causes(&*error);
-        let _ = writeln!(std::io::stderr(), "error: {message}"); // with stderr gone, the status is all there is
+        // With stderr gone, the status is all there is.
+        let _ = writeln!(std::io::stderr(), "error: {}", printable(&message));
         ExitCode::from(status)
     }
 }

@@ -15,7 +15,7 @@ use cotangent::study::{self, Study, Worst};
 use cotangent::train::{Choices, TrainError};
 use time::OffsetDateTime;
 
-use super::console::{Console, count, interrupted, listen_for_interrupt, quoted};
+use super::console::{Console, count, interrupted, quoted};
 use super::output::Output;
 use super::{Failure, compare, data};
 use crate::cli::{ReportArgs, RunArgs, STUDIED};
@@ -39,19 +39,18 @@ pub fn run(arguments: ReportArgs) -> Result<(), Failure> {
     let files = Files::wanted(&arguments)?;
     let moved = moved(&arguments)?;
     let browser = arguments.pdf.then(browser::find).transpose().map_err(Failure::work)?;
-    listen_for_interrupt(); // so that nothing temporary is left behind
     let trace = formula()?;
     let matrices = Matrices::solved(arguments.check_torch.as_deref())?;
 
     let mut console = Console::new(arguments.quiet);
     let (folders, diverged) = folders(&arguments, &mut console)?;
+    if interrupted() {
+        return Err(Failure::interrupted(format!("interrupted; {}", next_time(&arguments, &folders))));
+    }
     let records = records(&folders)?;
     console.say(&format!("{} read; looking for the worst mistakes", count(records.len(), "run")));
     let mut notes = Vec::new();
     let worst = mistakes(&records, moved, &mut notes);
-    if interrupted() {
-        return Err(Failure::work(format!("interrupted; {}", next_time(&arguments, &folders))));
-    }
     say_what_to_know(&records, &notes, &mut console);
     let study = Study {
         trace: &trace,
@@ -95,7 +94,7 @@ impl Files {
         console.say(&format!("wrote {}, {} kB", page.path().display(), text.len().div_ceil(1000)));
         if let Some((browser, printed)) = browser.zip(printed) {
             console.say(&format!("printing with {}", browser.display()));
-            browser::pdf(browser, page.path(), printed.path(), &interrupted).map_err(Failure::work)?;
+            browser::pdf(browser, page.path(), printed.path(), &|| false).map_err(Failure::work)?;
             console.say(&format!("wrote {}", printed.path().display()));
             if let Some(doubt) = doubtful(study.records, study.notes) {
                 console.say(&doubt);
@@ -133,9 +132,6 @@ impl Matrices {
         let problem = Problem::random(&Problem::SHAPE, Problem::COLUMNS, SEED).map_err(Failure::work)?;
         let found = Backprop::of(&problem).map_err(Failure::work)?;
         let torch = python.map(|python| torch::compare(&found, python));
-        if interrupted() {
-            return Err(Failure::work("interrupted while PyTorch ran"));
-        }
         Ok(Self { torch: torch.transpose().map_err(Failure::work)?, found, origin: Problem::origin(SEED) })
     }
 

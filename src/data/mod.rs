@@ -10,6 +10,7 @@
 //! - [`Shifts`]: images moved by a pixel or so, against overfitting.
 
 mod batches;
+mod digest;
 mod elements;
 mod error;
 mod files;
@@ -33,6 +34,7 @@ use std::thread;
 use idx::{IdxSource, Images, Labels};
 
 pub use batches::{Gather, batches, shuffled};
+pub use digest::DataDigest;
 pub use error::DataError;
 pub use names::FILE_NAMES;
 pub use normalisation::Normalisation;
@@ -103,6 +105,11 @@ impl Dataset {
             IdxSource::in_memory(&test_labels, files.test_labels)?,
         ])
         .map(|(data, _)| data)
+    }
+
+    /// By what it is known again.
+    pub fn digest(&self) -> DataDigest {
+        DataDigest::of(&self.train, &self.test)
     }
 
     /// Unpacks on two threads: the training images take longer than the rest together.

@@ -3,7 +3,8 @@
 
 use std::io::{self, Write};
 
-use super::{Align, Block, Paper, Rows, Span, matrix, written};
+use super::written::written;
+use super::{Align, Block, Paper, Rows, Span, matrix};
 
 const HEAD: &str = r"\documentclass[a4paper]{article}
 LETTERS

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{Align, Block, Rows, Span, TextPage, matrix, written};
+use super::written::written;
+use super::{Align, Block, Rows, Span, TextPage, matrix};
 
 /// The page as Markdown.
 pub fn markdown<R: Rows>(page: &[Block<R>]) -> String {

@@ -9,17 +9,9 @@ mod matrix;
 pub mod number;
 mod page;
 mod text;
+mod written;
 
 pub use latex::{latex, write_latex};
 pub use markdown::{markdown, write_markdown};
 pub use page::{Align, Block, MadeRows, MatrixBlock, Paper, Rows, Span, math, words};
 pub use text::{TextPage, text, write_text};
-
-/// What a page is when it is written into memory, which takes all that is written.
-fn written(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
-    let mut bytes = Vec::new();
-    match write(&mut bytes) {
-        Ok(()) => String::from_utf8(bytes).unwrap_or_default(),
-        Err(_) => String::new(),
-    }
-}

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{Align, Block, Rows, Span, matrix, written};
+use super::written::written;
+use super::{Align, Block, Rows, Span, matrix};
 
 /// How the text looks.
 #[derive(Clone, Copy, Debug)]

@@ -8,11 +8,12 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::ReportError;
+use crate::children::{Folder, Started};
 
 /// Programs that print, as they are called where a search path leads to them.
 const NAMES: [&str; 6] = [
@@ -105,8 +106,7 @@ fn print(
     let unwritable = |source| ReportError::Unwritable { path: pdf.into(), source };
     // Beside the PDF and with a plain name, because some systems shut browsers out of hidden and temporary folders.
     let beside = pdf.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder =
-        tempfile::Builder::new().prefix("cotangent-print-").tempdir_in(beside).map_err(unwritable)?;
+    let folder = Folder::within(beside, "cotangent-print-").map_err(unwritable)?;
     let whole = std::path::absolute(folder.path().join("page.pdf")).map_err(unwritable)?;
     let said = folder.path().join("said.txt");
 
@@ -122,8 +122,7 @@ fn print(
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(File::create(&said).map_err(unwritable)?);
-    let child = in_group(&mut command)
-        .spawn()
+    let child = Started::new(&mut command)
         .map_err(|source| ReportError::Start { browser: browser.into(), source })?;
     let status = match wait(child, limit, stop).map_err(unwritable)? {
         Outcome::Ended(status) => status,
@@ -159,13 +158,6 @@ fn refused_sandbox(own_folder: &Path) -> Option<&'static str> {
     }
 }
 
-/// In a group of processes of its own: a browser may be a script that starts another program, which [`end`] must reach.
-fn in_group(command: &mut Command) -> &mut Command {
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(command, 0);
-    command
-}
-
 /// What became of a process.
 enum Outcome {
     /// It ended by itself.
@@ -176,7 +168,7 @@ enum Outcome {
     Stopped,
 }
 
-fn wait(mut child: Child, limit: Duration, stop: &dyn Fn() -> bool) -> std::io::Result<Outcome> {
+fn wait(mut child: Started, limit: Duration, stop: &dyn Fn() -> bool) -> std::io::Result<Outcome> {
     let begin = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
@@ -184,23 +176,10 @@ fn wait(mut child: Child, limit: Duration, stop: &dyn Fn() -> bool) -> std::io::
         }
         let stopped = stop();
         if stopped || begin.elapsed() >= limit {
-            end(child)?;
             return Ok(if stopped { Outcome::Stopped } else { Outcome::Slow });
         }
         sleep(PAUSE);
     }
-}
-
-/// Ends a process; on Unix all of its group, which has its number.
-fn end(mut child: Child) -> std::io::Result<()> {
-    if cfg!(unix) {
-        // The shell's own `kill`, since not every system has it as a program. If it fails, what remains is done.
-        let all = format!("kill -s KILL -- -{}", child.id());
-        let _ = Command::new("sh").args(["-c", &all]).stdin(Stdio::null()).stderr(Stdio::null()).status();
-    }
-    child.kill()?;
-    child.wait()?;
-    Ok(())
 }
 
 fn is_pdf(path: &Path) -> bool {

@@ -10,6 +10,7 @@ use super::{Row, RunFolder};
 use crate::document::number::exact;
 use crate::draw::{ConfusionMatrix, Drawing, End, LineChart, Reference, ScaleKind, Series, YFormat, picture};
 use crate::exec::Confusion;
+use crate::files;
 use crate::nn::Model;
 use crate::train::options::Augment;
 use crate::train::{Options, TrainError};
@@ -230,7 +231,7 @@ pub fn write_confusion(
 /// # Errors
 /// When it cannot be read, or is no square table of counts.
 pub fn read_confusion(path: &Path) -> Result<Confusion, TrainError> {
-    let bytes = read(path)?;
+    let bytes = read(path, files::TABLE)?;
     let failed = |problem: String| TrainError::Content { path: path.into(), problem };
     let rows = csv::Reader::from_reader(&bytes[..]).into_deserialize().collect::<Result<_, _>>();
     let rows: Vec<(usize, Vec<u64>)> = rows.map_err(|error| failed(error.to_string()))?;

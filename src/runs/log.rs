@@ -1,6 +1,6 @@
 //! The numbers of a run: a row an epoch in `metrics.csv`, and `summary.json` at the end.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::RunFolder;
 use super::learning::Learning;
 use super::reading::{read, read_json};
+use crate::files;
 use crate::train::TrainError;
 
 /// One epoch.
@@ -146,8 +147,7 @@ impl Metrics {
         let mut text = lines(&[any], true).map_err(failed)?;
         text.truncate(text.iter().position(|&byte| byte == b'\n').map_or(0, |end| end + 1));
         text.extend(lines(rows, false).map_err(failed)?);
-        folder.write("metrics.csv", &text)?;
-        let file = OpenOptions::new().append(true).open(&path).map_err(failed)?;
+        let file = folder.write_and_keep("metrics.csv", &text)?;
         Ok(Self { path, file, length: text.len() as u64 })
     }
 
@@ -190,7 +190,7 @@ impl Metrics {
     /// # Errors
     /// When the file cannot be read.
     pub fn read_as_far_as_whole(path: &Path) -> Result<Readable, TrainError> {
-        let bytes = read(path)?;
+        let bytes = read(path, files::TABLE)?;
         let text = String::from_utf8_lossy(&bytes); // what is no text is no number either
         let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
         let last_line = whole.lines().count() as u64;
@@ -233,6 +233,12 @@ pub enum LeftOut {
     CutOff,
     /// A row is none, for the reason given; it and all that follow it are left out.
     Damaged(String),
+}
+
+/// By what rows are known again.
+pub(crate) fn digest(rows: &[Row]) -> String {
+    // Writing to memory fails in no way; if it did, the digest would be that of no row, and differ.
+    crate::digest::sha256([&lines(rows, false).unwrap_or_default()[..]])
 }
 
 /// Rows as lines of CSV.

@@ -153,7 +153,7 @@ mod tests {
         let choice = Choice::of(&options).unwrap();
         let path = folder.path().join("run");
         let run = Setup::new(options, data.clone(), &choice).unwrap();
-        run.begin(RunFolder::create(Some(&path), "").unwrap()).train(&mut Unwatched).unwrap();
+        run.begin(RunFolder::create(Some(&path), "").unwrap()).unwrap().train(&mut Unwatched).unwrap();
         (Record::read(&path).unwrap(), data)
     }
 

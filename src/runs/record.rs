@@ -11,9 +11,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::figures::{read_confusion, setting_of};
-use super::files::{About, DIVERGED, MODEL, read_configuration_with_about};
+use super::files::{About, CHECKPOINT, Checkpoint, DIVERGED, MODEL, Origin, read_configuration_with_about};
 use super::folder::check_is_folder;
 use super::log::{LeftOut, Metrics, Readable};
+use super::seal::{Fate, SEAL, fates};
 use super::{Divergence, Row, Summary};
 use crate::exec::Confusion;
 use crate::train::learning::smaller_rate;
@@ -51,10 +52,13 @@ impl Record {
     /// When there is no such folder, or it holds neither a configuration nor a summary that can be read.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         check_is_folder(path)?;
-        let mut notes = Vec::new();
+        let mut notes = changed(path);
         let summary = Summary::load(&path.join("summary.json"));
         let (options, about, configured) = options(path, summary.as_ref().ok(), &mut notes)?;
         let (rows, left_out) = rows(&path.join("metrics.csv"), &mut notes);
+        if configured {
+            notes.extend(other_than_kept(path, &options, &rows));
+        }
         let diverged = diverged(path, rows.len(), &options, &mut notes);
         let summary = match &diverged {
             Some(_) => None, // it is of an interruption before
@@ -124,10 +128,37 @@ impl Record {
     /// Whether the run came to its last epoch.
     pub fn is_whole(&self) -> bool {
         match &self.summary {
-            Some(summary) => !summary.interrupted,
+            Some(summary) => !summary.interrupted && summary.epochs >= self.options.epochs,
             None => self.rows.len() >= self.options.epochs,
         }
     }
+}
+
+/// Which files are not as the run left them, where it came to its end.
+fn changed(path: &Path) -> Vec<String> {
+    const READ: [&str; 5] = ["config.toml", "metrics.csv", "summary.json", "confusion.csv", MODEL];
+    let of = |(name, fate): (String, Fate)| match fate {
+        Fate::Changed => Some(format!("{name} has changed since the run wrote it, as {SEAL} tells")),
+        Fate::Unsealed => {
+            Some(format!("{name} may have changed since the run wrote it, as it is not in {SEAL}"))
+        }
+        Fate::Missing if !READ.contains(&&name[..]) => Some(format!("{name} is missing, as {SEAL} tells")),
+        Fate::Same | Fate::Missing | Fate::Foreign => None, // what is read is missed where it is read
+    };
+    match fates(path) {
+        Ok(fates) => fates.into_iter().flatten().filter_map(of).collect(),
+        Err(error) => vec![format!("{SEAL} {}: whether files have changed is unknown", fault(&error))],
+    }
+}
+
+/// What of options and log is not as its checkpoint says, of a run that has not come to its end.
+fn other_than_kept(path: &Path, options: &Options, rows: &[Row]) -> Option<String> {
+    let kept = Checkpoint::load(&path.join(CHECKPOINT)).ok()?;
+    let origin = Origin::new(options, kept.origin.data.clone());
+    let same = kept.check_origin(&origin, kept.parameters.len(), kept.state.len());
+    let error = same.and_then(|()| kept.rows(rows.to_vec())).err()?;
+    let TrainError::Content { path, problem } = error else { return None };
+    Some(format!("{} {problem}", path.file_name()?.display()))
 }
 
 /// The options of `config.toml`, what it says about the run, and true; or the options so far as the summary tells them.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::folder::{WHAT_TO_NAME, check_is_folder, unreadable};
 use super::record::Record;
-use crate::runs::files::{CHECKPOINT, MODEL};
+use crate::runs::files::{CHECKPOINT, FINISHED, MODEL, PREVIOUS};
 use crate::train::TrainError;
 
 /// The runs at these paths, in order: each is a run folder, a folder of run folders such as `compare` writes, or one
@@ -24,6 +24,21 @@ pub fn records(paths: &[PathBuf]) -> Result<Vec<Record>, TrainError> {
         }
     }
     Ok(records)
+}
+
+/// The folders at a path that hold files of a run, or of a comparison, which comes first.
+///
+/// # Errors
+/// When there is none.
+pub fn folders(path: &Path) -> Result<Vec<PathBuf>, TrainError> {
+    let mut folders = runs(path)?;
+    let compares = |folder: &Path| folder.join("compare.toml").exists();
+    let mut outer: Vec<PathBuf> =
+        folders.iter().filter_map(|folder| Some(folder.parent()?.to_owned())).collect();
+    outer.dedup();
+    outer.retain(|outer| outer.starts_with(path) && compares(outer));
+    folders.splice(0..0, outer);
+    Ok(folders)
 }
 
 /// The run folder that this is, or those in it and in its folders.
@@ -82,7 +97,9 @@ fn holds_no_run(entries: &[PathBuf]) -> String {
 
 /// Whether a run began in this folder.
 fn is_run(path: &Path) -> Result<bool, TrainError> {
-    for name in ["config.toml", "metrics.csv", "summary.json", "confusion.csv", MODEL, CHECKPOINT] {
+    for name in
+        ["config.toml", "metrics.csv", "summary.json", "confusion.csv", MODEL, CHECKPOINT, PREVIOUS, FINISHED]
+    {
         if path.join(name).try_exists().map_err(|source| unreadable(path, source))? {
             return Ok(true);
         }

@@ -37,6 +37,9 @@ pub enum TrainError {
     #[error("{} exists already and is left as it is: choose another --out", .0.display())]
     Exists(PathBuf),
 
+    #[error("{holder} is writing into {}: wait for it to end, or end it", .path.display())]
+    InUse { path: PathBuf, holder: String },
+
     #[error("could not {action} {} ({})", path.display(), what_to_do(.action))]
     File { action: &'static str, path: PathBuf, source: io::Error },
 

@@ -14,12 +14,19 @@ use crate::nn::Model;
 
 /// Figures are drawn while all else is there, the curves and the confusion matrix side by side: pixels, what their text
 /// takes, the thread beside. Neither epochs nor classes change much of it.
-const FIGURES: usize = 20 << 20;
+const FIGURES: usize = 26 << 20;
 
 /// What the first figures of a process leave behind: the fonts, and pieces of memory between others that are too small to
 /// go back. Asked for as long as nothing has been drawn, so that a run that follows on others is not refused for it
 /// halfway.
 const KEPT: usize = 8 << 20;
+
+/// What a check that is made before the run takes for small things that come between, so that the run is not refused when its
+/// folder is there.
+pub(super) const BETWEEN: usize = 2 << 20;
+
+/// The stack of a thread, with what the system adds.
+const STACK: usize = (2 << 20) + (64 << 10);
 
 /// Bytes of a float32.
 const FLOAT: f64 = 4.0;
@@ -52,7 +59,27 @@ pub(super) fn check_size(model: &dyn Model, options: &Options, counts: Counts) -
     Ok(())
 }
 
-/// Whether the machine gives what a run takes; `held_out` are the bytes that images held out take beside it.
+/// Whether the machine gives the stacks of so many threads and leaves room for plans: asked before either is there.
+///
+/// # Errors
+/// [`TrainError::Threads`] or [`TrainError::Memory`] when there is less.
+pub(super) fn check_threads(model: &dyn Model, options: &Options, threads: usize) -> Result<(), TrainError> {
+    let stacks = threads.saturating_sub(1).saturating_mul(STACK);
+    if !heap::has(stacks) {
+        return Err(TrainError::Threads { threads, source: std::io::ErrorKind::OutOfMemory.into() });
+    }
+    let bytes = stacks.saturating_add(FIGURES);
+    match heap::has(bytes) {
+        true => Ok(()),
+        false => {
+            let parts = vec![format!("for {threads} threads and for figures")];
+            Err(refused(model, options, readable(bytes as f64), parts))
+        }
+    }
+}
+
+/// Whether the machine gives what a run takes; `held_out` are the bytes that images held out take beside it, and `between` those
+/// that something else may take before it begins.
 ///
 /// # Errors
 /// [`TrainError::Memory`] when there is less.
@@ -61,9 +88,10 @@ pub(super) fn check(
     options: &Options,
     memory: Memory,
     held_out: usize,
+    between: usize,
 ) -> Result<(), TrainError> {
     let Memory { parameters, training, evaluation } = memory;
-    let figures = if has_drawn() { FIGURES } else { FIGURES + KEPT };
+    let figures = between + if has_drawn() { FIGURES } else { FIGURES + KEPT };
     let bytes = memory.bytes() + held_out + figures;
     if !heap::has(bytes) {
         let mut parts = vec![

@@ -1,30 +1,43 @@
 //! A run from its first file to its last: epochs, evaluations, log, checkpoints, figures, model.
 //!
-//! After each epoch its row is on the disk, then a checkpoint; so whatever happens later, what was
-//! computed is kept, and a run that was cut off can go on with the same bits as if it never had been.
+//! After each epoch its row is on the disk, then a checkpoint, and within an epoch there are others, if they are asked for;
+//! so whatever happens later, what was computed is kept, and a run that was cut off can go on with the same bits as if it
+//! never had been.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::engine::{Set, Snapshot};
 use super::hardware::Choice;
 use super::monitor::Monitor;
+use super::options::Every;
 use super::setup::Setup;
 use super::{Options, TrainError};
 use crate::data::{Dataset, shuffled};
-use crate::exec::{Confusion, Ended, Sums};
+use crate::exec::{Confusion, Ended, Standing, Sums};
 use crate::nn::Model;
 use crate::runs::figures;
-use crate::runs::files::{self, CHECKPOINT, Checkpoint, DIVERGED};
+use crate::runs::files::{self, CHECKPOINT, Checkpoint, DIVERGED, FINISHED, Origin, PREVIOUS, Position};
 use crate::runs::log::{Metrics, seconds_to_goal};
+use crate::runs::seal::{SEAL, seal};
 use crate::runs::{Row, RunFolder, Summary};
 
 /// A run with its folder, at its beginning or at a checkpoint.
 pub struct Run {
     setup: Setup,
     folder: RunFolder,
+    /// The options in `config.toml`. What was said beside --resume is for now, and stands in none.
+    recorded: Options,
     rows: Vec<Row>,
+    /// What is done of the epoch after those, and the seconds that it took.
+    done: Standing,
+    seconds: f64,
     /// None where the network has moved since.
     evaluated: Option<Evaluated>,
+    /// What is to be said of how the run was taken up.
+    notes: Vec<String>,
+    /// How many epochs it had before it was given more, now.
+    before: Option<usize>,
 }
 
 /// What the evaluations of a network found.
@@ -41,6 +54,8 @@ pub struct Outcome {
     pub summary: Summary,
     /// The epochs that were finished.
     pub rows: Vec<Row>,
+    /// Steps of the epoch after those.
+    pub steps: usize,
 }
 
 impl Outcome {
@@ -51,61 +66,95 @@ impl Outcome {
 }
 
 impl Setup {
-    /// A run from the beginning, in a folder of its own.
-    pub fn begin(self, folder: RunFolder) -> Run {
-        Run { setup: self, folder, rows: Vec::new(), evaluated: None }
+    /// A run from the beginning, in a folder of its own, into which its configuration is written before all else.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn begin(self, folder: RunFolder) -> Result<Run, TrainError> {
+        let recorded = self.options.clone();
+        let run = Run {
+            setup: self,
+            recorded,
+            rows: Vec::new(),
+            done: Standing::default(),
+            seconds: 0.0,
+            evaluated: None,
+            notes: folder.unguarded().into_iter().collect(),
+            before: None,
+            folder,
+        };
+        run.write_configuration(None)?;
+        Ok(run)
     }
 
-    /// A run from where the folder's checkpoint stands: from the beginning, if there is none.
+    /// A run from where the folder's checkpoint stands: from the beginning, if there is none. The folder's `config.toml` holds the
+    /// options `recorded`, none if there is no such file; the others are to be gone on with. A run that is finished goes on
+    /// to more epochs, if these are.
     ///
     /// # Errors
     /// As [`Self::new`], and when checkpoint or log cannot be read, or do not belong to this run.
     pub fn resume(
         options: Options,
+        recorded: Option<Options>,
         data: Arc<Dataset>,
         choice: &Choice,
         folder: RunFolder,
     ) -> Result<Run, TrainError> {
         // The checkpoint holds the weights: those that the run started from need not be there any more.
-        let goes_on = folder.file(CHECKPOINT).exists();
+        let more = recorded.as_ref().is_some_and(|recorded| recorded.epochs != options.epochs);
+        let goes_on = has_checkpoint(&folder)? || more && folder.holds(FINISHED)?;
         let is_known = options.init.as_ref().is_none_or(|init| init.normalisation.is_some());
-        match goes_on && is_known {
-            true => Self::at(options, data, choice)?.go_on(folder),
-            false => Self::new(options, data, choice)?.go_on(folder),
+        let setup = match goes_on && is_known {
+            true => Self::at(options, data, choice)?,
+            false => Self::new(options, data, choice)?,
+        };
+        match recorded {
+            Some(recorded) => setup.go_on(recorded, folder),
+            None => setup.begin(folder),
         }
     }
 
-    fn go_on(mut self, folder: RunFolder) -> Result<Run, TrainError> {
-        let parameters = self.job.model.parameter_count();
-        let state = parameters * self.job.optimizer.states();
-        let Some(checkpoint) = Checkpoint::read(&folder, parameters, state)? else {
-            return Ok(self.begin(folder));
+    fn go_on(self, recorded: Options, folder: RunFolder) -> Result<Run, TrainError> {
+        let mut run = Run {
+            setup: self,
+            rows: Vec::new(),
+            done: Standing::default(),
+            seconds: 0.0,
+            evaluated: None,
+            notes: folder.unguarded().into_iter().collect(),
+            before: None,
+            recorded,
+            folder,
         };
-        let wrong = |name: &str, problem: String| TrainError::Content { path: folder.file(name), problem };
-        let steps = checkpoint.epoch as u64 * self.steps();
-        if checkpoint.step != steps {
-            let problem = format!(
-                "stands at step {} after {} epochs, but this data makes that step {steps}: give the run back \
-                 the data and config.toml it began with",
-                checkpoint.step, checkpoint.epoch
-            );
-            return Err(wrong(CHECKPOINT, problem));
+        run.before = run.extended()?;
+        let Some((checkpoint, note)) = Checkpoint::read(&run.folder)? else {
+            run.check_beginning()?;
+            return Ok(run);
+        };
+        let is_damaged = note.is_some();
+        run.notes.extend(note);
+        let parameters = run.model().parameter_count();
+        let state = parameters * run.setup.job.optimizer.states();
+        checkpoint.check_origin(&run.origin(), parameters, state)?;
+        checkpoint.check_numbers(run.setup.steps(), run.options().epochs)?;
+        run.rows = run.logged(&checkpoint)?;
+        let Checkpoint { position, step, parameters, state, .. } = &checkpoint;
+        (run.done, run.seconds) = (position.done, position.seconds);
+        run.setup.engine.restore(Snapshot { parameters, state, step: *step })?;
+        if is_damaged {
+            run.folder.remove(CHECKPOINT)?; // lest it takes the place of the whole one before
         }
-        let mut rows = Metrics::read(&folder.file("metrics.csv"))?;
-        if rows.len() < checkpoint.epoch {
-            let problem = format!(
-                "holds {} whole rows, but the checkpoint stands at epoch {}: remove {CHECKPOINT} to begin the \
-                 run anew",
-                rows.len(),
-                checkpoint.epoch
-            );
-            return Err(wrong("metrics.csv", problem));
+        if run.before.is_some() {
+            run.folder.remove(SEAL)?; // what it vouches for is about to change
+            run.write_configuration(run.before)?; // after the checkpoint, which is what is gone on from
         }
-        rows.truncate(checkpoint.epoch); // an epoch whose checkpoint was not written is run again
-        let Checkpoint { parameters, state, step, .. } = &checkpoint;
-        self.engine.restore(Snapshot { parameters, state, step: *step })?;
-        Ok(Run { setup: self, folder, rows, evaluated: None })
+        Ok(run)
     }
+}
+
+/// Whether there is a checkpoint to go on from.
+pub(super) fn has_checkpoint(folder: &RunFolder) -> Result<bool, TrainError> {
+    Ok(folder.holds(CHECKPOINT)? || folder.holds(PREVIOUS)?)
 }
 
 impl Run {
@@ -129,6 +178,104 @@ impl Run {
         &self.rows
     }
 
+    /// Steps that are done of the epoch after those.
+    pub fn steps(&self) -> usize {
+        self.done.steps
+    }
+
+    /// Of a finished run that is given more epochs now: how many it had, and the next step's learning rate.
+    pub fn extension(&self) -> Option<(usize, f64)> {
+        let steps = self.rows.len() as u64 * self.setup.steps() + self.done.steps as u64;
+        self.before.map(|before| (before, self.setup.learning_rate()(steps)))
+    }
+
+    /// What is to be said of how the run was taken up, a sentence each without its full stop.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// What the run is.
+    fn origin(&self) -> Origin {
+        Origin::new(&self.recorded, self.setup.data_digest().clone())
+    }
+
+    /// Makes a finished run one that has more epochs to go, where the options have: its last checkpoint is written anew, as one of
+    /// so many epochs. Returns how many it had, once what was finished is gone on with.
+    fn extended(&mut self) -> Result<Option<usize>, TrainError> {
+        let (before, epochs) = (self.recorded.epochs, self.options().epochs);
+        if before == epochs {
+            return Ok(None);
+        }
+        let now = Options { epochs, ..self.recorded.clone() };
+        if !has_checkpoint(&self.folder)? {
+            let last = Checkpoint::load(&self.folder.file(FINISHED))?;
+            let (parameters, state) = (last.parameters.len(), last.state.len());
+            last.check_origin(&self.origin(), parameters, state)?;
+            let rows = self.logged(&last)?;
+            let Checkpoint { position, step, parameters, state, .. } = &last;
+            let network = Snapshot { parameters, state, step: *step };
+            self.recorded = now;
+            Checkpoint::write(&self.folder, network, position, &self.origin(), &rows)?;
+            return Ok(Some(before));
+        }
+        // It was ended after that, and before the configuration was written.
+        self.recorded = now;
+        Ok(Some(before))
+    }
+
+    /// The rows of a checkpoint's epochs. What follows them is run again, so its faults are no matter.
+    fn logged(&self, checkpoint: &Checkpoint) -> Result<Vec<Row>, TrainError> {
+        let path = self.folder.file("metrics.csv");
+        let rows = Metrics::read_as_far_as_whole(&path)?.rows;
+        if rows.len() < checkpoint.position.epoch {
+            Metrics::read(&path)?; // says what is wrong with it, if that is why
+        }
+        checkpoint.rows(rows)
+    }
+
+    /// That a run without a checkpoint has come no further than to its first: otherwise what was done would be lost without a word.
+    fn check_beginning(&self) -> Result<(), TrainError> {
+        let path = self.folder.file("metrics.csv");
+        let logged = if self.folder.holds("metrics.csv")? {
+            Metrics::read_as_far_as_whole(&path)?.rows.len()
+        } else {
+            0
+        };
+        if logged <= 1 && !self.folder.holds(FINISHED)? {
+            return Ok(()); // a row is on the disk before its checkpoint
+        }
+        let problem = format!(
+            "is missing, and {logged} epochs are logged, which cannot be gone on with: put it back, or begin a run of its own \
+             with --config {}",
+            self.folder.file("config.toml").display()
+        );
+        Err(TrainError::Content { path: self.folder.file(CHECKPOINT), problem })
+    }
+
+    /// Writes `config.toml`; of a run that had so many epochs before it was given more.
+    fn write_configuration(&self, before: Option<usize>) -> Result<(), TrainError> {
+        let extended = match before {
+            None => None,
+            Some(before) => {
+                let (.., about) = files::read_configuration_with_about(&self.folder.file("config.toml"))?;
+                let earlier = about.extended.map_or_else(String::new, |earlier| earlier + "; ");
+                Some(format!(
+                    "{earlier}epochs up to {before} with a schedule of the learning rate over {before}"
+                ))
+            }
+        };
+        let Setup { job, card, .. } = &self.setup;
+        let (recorded, model) = (&self.recorded, &*job.model);
+        files::write_configuration(&self.folder, recorded, model, job.normalisation, card.clone(), extended)
+    }
+
+    /// Writes a checkpoint.
+    fn keep(&mut self) -> Result<(), TrainError> {
+        let origin = self.origin();
+        let position = Position { epoch: self.rows.len(), done: self.done, seconds: self.seconds };
+        Checkpoint::write(&self.folder, self.setup.engine.snapshot()?, &position, &origin, &self.rows)
+    }
+
     /// Runs the epochs that are left.
     ///
     /// # Errors
@@ -137,6 +284,7 @@ impl Run {
     pub fn train(self, monitor: &mut dyn Monitor) -> Result<Outcome, TrainError> {
         let folder = self.folder.clone();
         folder.remove(DIVERGED)?; // of an earlier try
+        folder.remove(SEAL)?; // what it vouches for is about to change
         self.finish(monitor).inspect_err(|error| {
             // Where that cannot be written, the run is only taken for one that was cut off.
             if let TrainError::NotFinite(divergence) = error {
@@ -146,12 +294,7 @@ impl Run {
     }
 
     fn finish(mut self, monitor: &mut dyn Monitor) -> Result<Outcome, TrainError> {
-        let Setup { options, job, card, .. } = &self.setup;
-        // A run that is gone on with keeps the configuration it began with.
-        if !self.folder.file("config.toml").exists() {
-            files::write_configuration(&self.folder, options, &*job.model, job.normalisation, card.clone())?;
-        }
-        let has_validation = job.validation.is_some();
+        let has_validation = self.setup.job.validation.is_some();
         let mut metrics = Metrics::create(&self.folder, &self.rows, has_validation)?;
         let ended = self.epochs(&mut metrics, monitor);
         let interrupted = match ended {
@@ -174,7 +317,7 @@ impl Run {
         files::write_model(&self.folder, &*job.model, engine.snapshot()?.parameters, job.normalisation)?;
         let (options, model) = (self.setup.options.clone(), self.setup.job.model.clone());
         let summary = self.summary(test, validation.map(|sums| sums.accuracy()), interrupted);
-        let Self { setup, folder, rows, .. } = self;
+        let Self { setup, folder, rows, done: Standing { steps, .. }, .. } = self;
         // The images go with the setup: figures are drawn in the memory that they leave.
         let learning = match rows.last() {
             Some(last) => setup.learning(last),
@@ -184,9 +327,12 @@ impl Run {
         let summary = Summary { learning: learning?, ..summary };
         folder.write_json("summary.json", &summary)?;
         if !interrupted {
-            folder.remove(CHECKPOINT)?;
+            seal(&folder)?;
+            // What is left of checkpoints is what more epochs go on from.
+            folder.remove(PREVIOUS)?;
+            folder.rename(CHECKPOINT, FINISHED)?;
         }
-        Ok(Outcome { summary, rows })
+        Ok(Outcome { summary, rows, steps })
     }
 
     fn evaluate(&mut self) -> Result<Evaluated, TrainError> {
@@ -200,14 +346,12 @@ impl Run {
         for epoch in self.rows.len() + 1..=self.setup.options.epochs {
             shuffled(self.setup.options.seed, epoch as u64, &mut order);
             self.evaluated = None;
-            let begin = std::time::Instant::now();
-            let (sums, learning_rate, ended) = self.setup.epoch(epoch, &order, monitor)?;
-            let seconds = begin.elapsed().as_secs_f64();
-            if ended == Ended::Early {
-                return Ok(true);
-            }
+            monitor.epoch_begins(epoch, self.setup.options.epochs, self.setup.steps() as usize);
+            let Some(learning_rate) = self.epoch(epoch, &order, monitor)? else { return Ok(true) };
             let evaluated = self.evaluate()?;
             let Evaluated { test, validation, .. } = &evaluated;
+            let (Standing { sums, .. }, seconds) =
+                (std::mem::take(&mut self.done), std::mem::take(&mut self.seconds));
             let row = Row {
                 epoch,
                 objective: sums.objective(),
@@ -223,13 +367,44 @@ impl Run {
             metrics.append(&row)?;
             self.rows.push(row.clone());
             self.evaluated = Some(evaluated);
-            Checkpoint::write(&self.folder, self.setup.engine.snapshot()?, epoch)?;
+            self.keep()?;
             monitor.epoch_done(&row);
             if monitor.stop() && epoch < self.setup.options.epochs {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Runs an epoch to its end, with checkpoints in between, and returns its last learning rate; nothing, if the monitor
+    /// ended it before: then what is done of it is kept.
+    fn epoch(
+        &mut self,
+        epoch: usize,
+        order: &[u32],
+        monitor: &mut dyn Monitor,
+    ) -> Result<Option<f64>, TrainError> {
+        let every = self.setup.options.checkpoint_every;
+        loop {
+            let begin = Instant::now();
+            let until = match every {
+                Some(Every::Steps(steps)) => self.done.steps.saturating_add(steps),
+                _ => usize::MAX,
+            };
+            let is_due =
+                || matches!(every, Some(Every::Seconds(most)) if begin.elapsed().as_secs_f64() >= most);
+            let (done, learning_rate, ended) =
+                self.setup.epoch(epoch, order, self.done, until, &is_due, monitor)?;
+            self.done = done;
+            self.seconds += begin.elapsed().as_secs_f64();
+            if ended == Ended::Whole {
+                return Ok(Some(learning_rate));
+            }
+            self.keep()?;
+            if monitor.stop() {
+                return Ok(None);
+            }
+        }
     }
 
     /// The summary, but for whether the training led anywhere.

@@ -1,5 +1,6 @@
 //! What a run needs but a folder: options and data that go together, and the engine that trains.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::engine::{Counts, Engine, Job, OnDevice, Plans, Set, Snapshot, not_finite_parameter};
@@ -8,9 +9,9 @@ use super::memory::{self, held_out};
 use super::monitor::Monitor;
 use super::options::{Augment, Init, OptionError};
 use super::{Options, TrainError};
-use crate::data::{DataError, Dataset, Normalisation, Shifts, batches};
+use crate::data::{DataDigest, DataError, Dataset, Normalisation, Shifts, batches};
 use crate::exec::cuda::{CudaExecutor, CudaMode};
-use crate::exec::{Confusion, CpuExecutor, Ended, Executor, Sums, Team};
+use crate::exec::{Confusion, CpuExecutor, Ended, Executor, Standing, Sums, Team};
 use crate::nn::Model;
 use crate::runs::files::TrainedModel;
 use crate::runs::{Divergence, Learning, Row};
@@ -22,6 +23,8 @@ pub struct Setup {
     pub(super) engine: Engine,
     /// The CUDA device's name and capability.
     pub(super) card: Option<String>,
+    /// That of the data, once it is known.
+    digest: OnceCell<DataDigest>,
 }
 
 /// The learning rate by update, from 0, where an epoch has `steps` of them.
@@ -38,7 +41,8 @@ impl Setup {
     /// When they do not, or it does not.
     pub fn check(options: &Options, data: &Dataset, choice: &Choice) -> Result<(), TrainError> {
         Self::check_images(options, data)?;
-        Self::plan(options, data, choice, true, 1).map(drop) // whoever checks keeps the data
+        // With all threads, whose stacks take memory, too. Whoever checks keeps the data.
+        Self::plan(options, data, choice, true, memory::BETWEEN).map(drop)
     }
 
     /// Checks that there are as many training images as the options ask for.
@@ -55,19 +59,22 @@ impl Setup {
         Ok(())
     }
 
-    /// The plans of a run, whose host has the memory for it, on so many threads; `shared` says whether others keep the data.
+    /// The plans of a run, whose host has the memory for it; `shared` says whether others keep the data, and so many bytes may be taken
+    /// between this and the run.
     fn plan(
         options: &Options,
         data: &Dataset,
         choice: &Choice,
         shared: bool,
-        threads: usize,
+        between: usize,
     ) -> Result<Plans, TrainError> {
+        let threads = options.threads;
         let counts = counts(options, data);
         let model = options.model(data.train.pixels(), data.classes);
         memory::check_size(&model, options, counts)?;
         let (executor, device): (Box<dyn Executor>, _) = match &choice.hardware {
             Hardware::Cpu(_) => {
+                memory::check_threads(&model, options, threads)?;
                 let team = Team::new(threads).map_err(|source| TrainError::Threads { threads, source })?;
                 let executor = CpuExecutor::new(team);
                 let products = choice.products(&data.train);
@@ -86,7 +93,7 @@ impl Setup {
         };
         let plans = Plans::new(&model, &options.optimizer(), counts, executor, device)?;
         let memory = plans.executor.memory(options.threads);
-        memory::check(&model, options, memory, held_out(data, options.validation, shared))?;
+        memory::check(&model, options, memory, held_out(data, options.validation, shared), between)?;
         Ok(plans)
     }
 
@@ -107,7 +114,7 @@ impl Setup {
         Self::check_images(&options, &data)?;
         let shared = Arc::strong_count(&data) > 1;
         // Before images are held out, which takes memory already.
-        let plans = Self::plan(&options, &data, choice, shared, options.threads)?;
+        let plans = Self::plan(&options, &data, choice, shared, 0)?;
         let card = match &choice.hardware {
             Hardware::Cpu(_) => None,
             Hardware::Cuda(device) => {
@@ -116,9 +123,16 @@ impl Setup {
         };
         let kernels = choice.kernels(&data.train);
         let options = Options { device: choice.device(), kernels, ..options };
+        // With images held out the data are no more as they came; else there is time until the first checkpoint.
+        let digest = if options.validation > 0 { OnceCell::from(data.digest()) } else { OnceCell::new() };
         let job = job(&options, data)?;
         let engine = Engine::new(job.clone(), plans)?;
-        Ok(Self { options, job, engine, card })
+        Ok(Self { options, job, engine, card, digest })
+    }
+
+    /// By what the data are known again, as they came.
+    pub(super) fn data_digest(&self) -> &DataDigest {
+        self.digest.get_or_init(|| self.job.data.digest())
     }
 
     /// Puts the network before its first step, with these parameters.
@@ -146,7 +160,7 @@ impl Setup {
     }
 
     /// The learning rate by update, from 0.
-    fn learning_rate(&self) -> impl Fn(u64) -> f64 + Send + use<> {
+    pub(super) fn learning_rate(&self) -> impl Fn(u64) -> f64 + Send + use<> {
         learning_rates(&self.options, self.steps())
     }
 
@@ -174,24 +188,27 @@ impl Setup {
         }
     }
 
-    /// One epoch: the sums over it, its last learning rate, and whether it came to its end.
+    /// One epoch, from where it stands to its end, to the step `until`, or until the monitor or `due` ends it: where it stands
+    /// then, its last learning rate, and whether it came to its end.
     pub(super) fn epoch(
         &mut self,
         epoch: usize,
         order: &[u32],
+        done: Standing,
+        until: usize,
+        due: &(dyn Fn() -> bool + Sync),
         monitor: &mut dyn Monitor,
-    ) -> Result<(Sums, f64, Ended), TrainError> {
+    ) -> Result<(Standing, f64, Ended), TrainError> {
         let learning_rate_of = self.learning_rate();
         let steps = self.steps();
         let first = (epoch as u64 - 1) * steps;
         let learning_rates: Vec<f64> = (first..first + steps).map(learning_rate_of).collect();
-        monitor.epoch_begins(epoch, self.options.epochs, learning_rates.len());
         let mut watch = |step: usize| {
             monitor.step_done(step);
-            !monitor.stop()
+            !monitor.stop() && !due()
         };
-        let (sums, ended) = self.engine.epoch(order, &learning_rates, &mut watch)?;
-        Ok((sums, learning_rates.last().copied().unwrap_or(0.0), ended))
+        let (done, ended) = self.engine.part(order, &learning_rates, done, until, &mut watch)?;
+        Ok((done, learning_rates.last().copied().unwrap_or(0.0), ended))
     }
 }
 

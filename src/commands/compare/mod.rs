@@ -9,14 +9,18 @@ use cotangent::data::Dataset;
 use cotangent::python::from_here;
 use cotangent::runs::RunFolder;
 use cotangent::runs::figures::setting;
+use cotangent::runs::files::FINISHED;
 use cotangent::runs::log::Metrics;
+use cotangent::runs::seal::{SEAL, seal};
 use cotangent::train::comparison::{Compared, ComparisonPlan, Course};
 use cotangent::train::torch::{self, Peer};
 use cotangent::train::{Choice, Choices, Comparison, OptimizerName, Options, Outcome, Setup, TrainError};
 
-use super::console::{Console, count, device_line, interrupted, listen_for_interrupt, resume_comparison};
+use super::console::{Console, count, device_line, interrupted, resume_comparison};
+use super::mnist::say_where;
 use super::{Beside, Failure, Request, data, way_on};
 use crate::cli::{COMPARED, CompareArgs, RunArgs};
+use crate::signals::EndsItself;
 use results::{table, verdict};
 
 pub fn run(arguments: CompareArgs) -> Result<(), Failure> {
@@ -87,7 +91,7 @@ impl PendingComparison {
 
     /// A comparison that was cut off.
     fn resume(folder: &Path, choices: &Choices, quiet: bool) -> Result<Self, Failure> {
-        let beside = Beside::of(choices)?;
+        let beside = Beside::of(choices, false)?;
         let (folder, mut plan) = ComparisonPlan::open(folder)?;
         for options in &mut plan.optimizers {
             *options = beside.options(options.clone())?;
@@ -108,9 +112,11 @@ impl PendingComparison {
     /// besides going on, where that is cut off.
     pub fn carry_out(self, next: &dyn Fn(&Path) -> String, console: &mut Console) -> Result<Done, Failure> {
         let Self { plan, runs, data, choice, folder } = &self;
-        listen_for_interrupt();
+        let _ends_itself = EndsItself::new();
+        folder.unguarded().into_iter().for_each(|note| console.say(&format!("note: {note}")));
         console.say(&device_line(choice, &runs[0]));
         console.say(&format!("{}, writing {}", count(runs.len(), "run"), folder.path().display()));
+        folder.remove(SEAL)?; // what it vouches for is about to change
         let model = runs[0].model(data.train.pixels(), data.classes);
         let mut comparison = Comparison { setting: setting(&runs[0], &model), runs: Vec::new() };
         for options in runs {
@@ -119,11 +125,14 @@ impl PendingComparison {
             console.clear();
             let Some(run) = run? else {
                 let (way, next) = (resume_comparison(folder.path()), next(folder.path()));
-                return Err(Failure::work(format!("interrupted after {done}. Go on with: {way}{next}")));
+                return Err(Failure::interrupted(format!(
+                    "interrupted after {done}. Go on with: {way}{next}"
+                )));
             };
             comparison.runs.push(run);
             comparison.write(folder)?; // after each run, so that what is done is there to see
         }
+        seal(folder)?;
         console.say(&format!("\n{}", table(&comparison)));
         let diverged = verdict(&comparison, folder);
         Ok(Done { folder: self.folder, diverged })
@@ -158,14 +167,17 @@ impl PendingComparison {
         say_end(&course, options, console);
         let pytorch = match (check_torch, Peer::read(&folder)?) {
             (None, _) => None,
-            (Some(_), Some(peer)) => Some(peer),
+            (Some(_), Some(peer)) => {
+                seal(&folder)?; // it may have been cut off just before
+                Some(peer)
+            }
             (Some(_), None) if interrupted() => return Ok(None),
             (Some(python), None) => {
                 console.say(&format!("\n{name}, by PyTorch"));
                 console.say_columns(false);
                 let peer = torch::train(options, self.data.clone(), python, console);
-                let peer =
-                    peer.and_then(|peer| peer.map(|peer| peer.write(&folder).map(|()| peer)).transpose());
+                let kept = |peer: Peer| peer.write(&folder).and_then(|()| seal(&folder)).map(|()| peer);
+                let peer = peer.and_then(|peer| peer.map(kept).transpose());
                 let peer = peer.map_err(|error| failed(&format!("{name} by PyTorch"), error))?;
                 let Some(peer) = peer else { return Ok(None) };
                 say_end(&peer.course, options, console);
@@ -185,16 +197,16 @@ impl PendingComparison {
         if interrupted() {
             return Ok(None);
         }
-        let run = Setup::resume(options.clone(), self.data.clone(), &self.choice, folder.clone())?;
+        let recorded = Course::recorded(folder)?;
+        let run = Setup::resume(options.clone(), recorded, self.data.clone(), &self.choice, folder.clone())?;
         console.say(&format!("\n{}", options.run_name()));
-        if let Some(row) = run.rows().last() {
-            console.say(&format!("going on after epoch {}", row.epoch));
-        }
+        say_where(&run, console);
         console.say_columns(options.validation > 0);
         match run.train(console) {
             // A run that was cut off would be compared with whole ones: it is left out.
             Ok(outcome) if outcome.summary.interrupted => Ok(None),
-            Ok(Outcome { summary, rows }) => {
+            Ok(Outcome { summary, rows, .. }) => {
+                folder.remove(FINISHED)?; // a comparison is not gone on with to more epochs
                 Ok(Some(Course { rows, diverged: None, learning: summary.learning }))
             }
             Err(TrainError::NotFinite(divergence)) => {

@@ -1,5 +1,6 @@
 //! `config.toml`: the options of a run, read back as choices, and what they led to.
 
+use std::io;
 use std::ops::Range;
 use std::path::Path;
 
@@ -9,6 +10,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::data::Normalisation;
+use crate::files;
 use crate::nn::Model;
 use crate::runs::RunFolder;
 use crate::train::TrainError;
@@ -42,6 +44,8 @@ pub struct About {
     pub platform: Option<String>,
     /// The CUDA device's name and capability.
     pub card: Option<String>,
+    /// What was done under another schedule, where a finished run was given more epochs.
+    pub extended: Option<String>,
 }
 
 impl About {
@@ -56,7 +60,7 @@ impl About {
     }
 }
 
-/// Writes `config.toml`.
+/// Writes `config.toml`; of a run that was given more epochs, with what was done before.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -66,7 +70,14 @@ pub fn write_configuration(
     model: &dyn Model,
     normalisation: Normalisation,
     card: Option<String>,
+    extended: Option<String>,
 ) -> Result<(), TrainError> {
+    let head = match extended {
+        None => "# This run's options. Run it again: cotangent mnist --config config.toml\n\n",
+        Some(_) => {
+            "# This run's options. Run again, they give another result: the run was given more epochs, as said below.\n\n"
+        }
+    };
     let about = About {
         version: Some(env!("CARGO_PKG_VERSION").into()),
         update_rule: Some(options.optimizer().formula(options.weight_decay)),
@@ -76,12 +87,12 @@ pub fn write_configuration(
         std: Some(normalisation.std),
         platform: Some(format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
         card,
+        extended,
     };
     let text = toml::to_string(&Configuration { options, about }).map_err(|error| TrainError::Content {
         path: folder.file("config.toml"),
         problem: error.to_string(),
     })?;
-    let head = "# This run's options. Run it again: cotangent mnist --config config.toml\n\n";
     folder.write("config.toml", format!("{head}{text}").as_bytes())
 }
 
@@ -90,8 +101,22 @@ pub fn write_configuration(
 /// # Errors
 /// When the file cannot be read, is no TOML, or has an unknown key or a value of the wrong kind.
 pub fn read_configuration(path: &Path) -> Result<(Option<OptimizerName>, Choices), TrainError> {
-    let (opt, choices, _) = read_configuration_with_about(path)?;
+    // Whoever names a file may name a pipe.
+    let bytes = files::read_named(path, files::TEXT).map_err(|source| unreadable(path, source))?;
+    let (opt, choices, _) = parsed(&TomlFile::of(path, bytes)?)?;
     Ok((opt, choices))
+}
+
+/// Reads the options of a run as it wrote them.
+///
+/// # Errors
+/// As [`read_configuration`], and when the file names no optimizer or its options make no sense.
+pub fn read_options(path: &Path) -> Result<Options, TrainError> {
+    let (opt, choices, _) = read_configuration_with_about(path)?;
+    let opt =
+        opt.ok_or_else(|| content(path, "names no optimizer: add a line such as opt = \"adam\"".into()))?;
+    let options = Choices { plan: None, ..choices }.resolve(opt); // how a step reached a device is not gone on with
+    options.map_err(|error| content(path, error.to_string()))
 }
 
 /// As [`read_configuration`], and what the file says about the run: nothing where that cannot be read, as
@@ -102,7 +127,10 @@ pub fn read_configuration(path: &Path) -> Result<(Option<OptimizerName>, Choices
 pub fn read_configuration_with_about(
     path: &Path,
 ) -> Result<(Option<OptimizerName>, Choices, About), TrainError> {
-    let file = TomlFile::read(path)?;
+    parsed(&TomlFile::read(path)?)
+}
+
+fn parsed(file: &TomlFile<'_>) -> Result<(Option<OptimizerName>, Choices, About), TrainError> {
     let mut table = file.table()?;
     let about = table.get_mut().remove("about");
     let about = about.and_then(|about| About::deserialize(about.into_deserializer()).ok());
@@ -118,11 +146,11 @@ pub(crate) struct TomlFile<'a> {
 
 impl<'a> TomlFile<'a> {
     pub fn read(path: &'a Path) -> Result<Self, TrainError> {
-        let bytes = std::fs::read(path).map_err(|source| TrainError::File {
-            action: "read the configuration",
-            path: path.into(),
-            source,
-        })?;
+        Self::of(path, files::read(path, files::TEXT).map_err(|source| unreadable(path, source))?)
+    }
+
+    /// That of this content.
+    pub fn of(path: &'a Path, bytes: Vec<u8>) -> Result<Self, TrainError> {
         let text = String::from_utf8(bytes);
         let text = text.map_err(|error| content(path, format!("is not UTF-8 ({error})")))?;
         Ok(Self { path, text })
@@ -156,6 +184,10 @@ impl<'a> TomlFile<'a> {
         let line = line.map_or(String::new(), |line| format!("line {line}: "));
         content(self.path, format!("{line}{}", error.message().trim_end().replace('\n', "; ")))
     }
+}
+
+fn unreadable(path: &Path, source: io::Error) -> TrainError {
+    TrainError::File { action: "read the configuration", path: path.into(), source }
 }
 
 fn content(path: &Path, problem: String) -> TrainError {

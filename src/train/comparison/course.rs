@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::plan::PLAN;
 use crate::runs::Learning;
-use crate::runs::files::CHECKPOINT;
+use crate::runs::files::{CHECKPOINT, PREVIOUS, read_options};
 use crate::runs::log::Metrics;
-use crate::runs::{Divergence, Record, Row};
+use crate::runs::seal::{Fate, fate_of};
+use crate::runs::{Divergence, Record, Row, RunFolder};
 use crate::train::options::{Decides, decides};
 use crate::train::{Options, TrainError};
 
@@ -27,7 +28,19 @@ impl Course {
     /// # Errors
     /// As [`Self::read`].
     pub fn has_begun(folder: &Path, options: &Options) -> Result<bool, TrainError> {
-        Ok(Self::read(folder, options)?.is_some() || folder.join(CHECKPOINT).exists())
+        let has_checkpoint = [CHECKPOINT, PREVIOUS].iter().any(|name| folder.join(name).exists());
+        Ok(Self::read(folder, options)?.is_some() || has_checkpoint)
+    }
+
+    /// The options in the folder of a run, if it has begun.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn recorded(folder: &RunFolder) -> Result<Option<Options>, TrainError> {
+        match folder.holds("config.toml")? {
+            true => read_options(&folder.file("config.toml")).map(Some),
+            false => Ok(None), // it was cut off before it began
+        }
     }
 
     /// The course of the run in this folder, if that came to its end; a run that was cut off has none yet.
@@ -45,6 +58,13 @@ impl Course {
         let is_finished = record.is_whole() && record.summary.is_some();
         if !is_finished && record.diverged.is_none() {
             return Ok(None);
+        }
+        for name in ["metrics.csv", "summary.json"] {
+            if is_finished && fate_of(folder, name) == Some(Fate::Changed) {
+                let problem = "has changed since the run wrote it, as its SHA-256 tells: put back the file that the run \
+                               wrote, or remove its folder to train it anew";
+                return Err(TrainError::Content { path: folder.join(name), problem: problem.into() });
+            }
         }
         let rows = Metrics::read(&folder.join("metrics.csv"))?;
         if is_finished && rows.len() != options.epochs {

@@ -27,4 +27,4 @@ pub use init::Init;
 pub use learning_rates::LearningRates;
 pub use recipe::Recipe;
 pub use rows::{Choices, Decides, Options, decides};
-pub use values::{Augment, DeviceChoice, Hidden, Kernels, LaunchPlan, Precision};
+pub use values::{Augment, DeviceChoice, Every, Hidden, Kernels, LaunchPlan, Precision};

@@ -9,7 +9,9 @@ use super::error::{OptionError, Refused, whole_path};
 use super::init::Init;
 use super::learning_rates::{LearningRates, default_rates};
 use super::table::{held, options, shown, taken};
-use super::values::{Augment, DeviceChoice, Hidden, Kernels, LaunchPlan, Precision, number, whole_number};
+use super::values::{
+    Augment, DeviceChoice, Every, Hidden, Kernels, LaunchPlan, Precision, number, whole_number,
+};
 use crate::nn::Activation;
 use crate::optim::OptimizerName;
 use crate::train::schedule::Schedule;
@@ -158,6 +160,14 @@ options! {
         value: "N",
         parse: whole_number::<usize>,
         default: 0,
+    }
+    /// Also write a checkpoint within an epoch: every N steps, or every so many seconds, such as 30s
+    checkpoint_every: Every => Option<Every> {
+        value: "N",
+        take: |every, _| Ok(Some(every)),
+        default: None,
+        shown: "",
+        decides: Decides::Nothing,
     }
     /// Start from the weights of a run, by its folder or its model.safetensors, with its hidden layers, activation and
     /// normalisation of images

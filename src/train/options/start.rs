@@ -1,12 +1,10 @@
 //! The model that `--init` names: found in its run's folder, and read.
 
-use std::fmt::Write;
-
-use sha2::{Digest, Sha256};
-
 use super::error::{Refused, whole_path};
 use super::init::Init;
+use crate::digest::sha256;
 use crate::errors::with_causes;
+use crate::files;
 use crate::names::quoted;
 use crate::nn::{Model, Sequential};
 use crate::runs::Learning;
@@ -61,10 +59,10 @@ impl Init {
     /// # Errors
     /// When they cannot be read, are others than those once read, or are of another network than `expected`.
     pub(in crate::train) fn read(&self, expected: &dyn Model) -> Result<(TrainedModel, Self), TrainError> {
-        let bytes = read(&self.path)?;
+        let bytes = read(&self.path, files::tensors())?;
         let trained = model_in(&self.path, &bytes)?;
         let failed = |problem: String| TrainError::Content { path: self.path.clone(), problem };
-        let sha256 = digest(&bytes);
+        let sha256 = sha256([&bytes[..]]);
         if let Some(before) = self.sha256.as_ref().filter(|before| **before != sha256) {
             return Err(failed(format!(
                 "its weights are others than those that the configuration was written for (SHA-256 {sha256}, not \
@@ -87,13 +85,4 @@ impl Init {
         let recorded = Self { path: self.path.clone(), sha256: Some(sha256), normalisation };
         Ok((trained, recorded))
     }
-}
-
-/// The SHA-256 of a file's content, as `sha256sum` prints it.
-fn digest(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(text, "{byte:02x}"); // a string takes it
-    }
-    text
 }

@@ -98,6 +98,7 @@ fn all_said(opt: OptimizerName) -> Choices {
         plan = "launches"
         data = "/images"
         validation = 5
+        checkpoint-every = "30s"
         init = { path = "/model.safetensors", sha256 = "ab", mean = 0.5, std = 0.25 }
     "#;
     let constants = opt.family().constants.iter().map(|constant| format!("{} = 0.625\n", constant.name));
@@ -190,8 +191,11 @@ fn what_is_said_anew_takes_the_place_of_what_held_and_is_checked_with_it() {
 
 #[test]
 fn what_may_stand_beside_resume_decides_no_result() {
-    assert_eq!(said_beside_resume(), "--threads, --device, --kernels, --plan and --quiet");
-    let free = ["threads", "device", "kernels", "plan"];
+    assert_eq!(
+        said_beside_resume(),
+        "--threads, --device, --kernels, --plan, --checkpoint-every and --quiet"
+    );
+    let free = ["threads", "device", "kernels", "plan", "checkpoint-every"];
     let (one, other) = (all_said(OptimizerName::Sgd), Choices::default());
     for name in one.said().keys() {
         assert_eq!(decides(name) != Decides::Result, free.contains(&&name[..]), "{name}");

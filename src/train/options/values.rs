@@ -19,6 +19,68 @@ pub enum Augment {
 
 named! { Augment { None = "none", Shifts = "shifts" } }
 
+/// How often a run writes a checkpoint within an epoch.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Every {
+    /// So many steps.
+    Steps(usize),
+    /// So many seconds.
+    Seconds(f64),
+}
+
+impl FromStr for Every {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        const RULE: &str = "must be a number of steps, such as 100, or of seconds, such as 30s";
+        let every = match text.strip_suffix('s') {
+            Some(seconds) => {
+                seconds.parse().ok().filter(|seconds| *seconds > 0.0 && *seconds <= 1e9).map(Self::Seconds)
+            }
+            None => text.parse().ok().filter(|&steps| steps > 0).map(Self::Steps),
+        };
+        every.ok_or(RULE)
+    }
+}
+
+impl std::fmt::Display for Every {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Steps(steps) => write!(f, "{steps}"),
+            Self::Seconds(seconds) => write!(f, "{seconds}s"),
+        }
+    }
+}
+
+impl Serialize for Every {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// From a number or text, as either may stand in a file by hand.
+impl<'de> Deserialize<'de> for Every {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Said;
+        impl Visitor<'_> for Said {
+            type Value = Every;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number of steps, or text such as \"30s\"")
+            }
+            fn visit_i64<E: serde::de::Error>(self, steps: i64) -> Result<Every, E> {
+                self.visit_str(&steps.to_string())
+            }
+            fn visit_u64<E: serde::de::Error>(self, steps: u64) -> Result<Every, E> {
+                self.visit_str(&steps.to_string())
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Every, E> {
+                text.parse().map_err(|rule| E::custom(format!("{text:?}: {rule}")))
+            }
+        }
+        deserializer.deserialize_any(Said)
+    }
+}
+
 /// Where the run computes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DeviceChoice {

@@ -1,12 +1,13 @@
 //! A Python that trains: what it is sent, what it says, and that it never outlives us.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::children::Started;
 use crate::python::{Python, TorchError};
 
 /// The script that trains.
@@ -62,7 +63,7 @@ pub(super) enum Sent {
 /// The script as it runs.
 pub(super) struct Session<'p> {
     python: &'p Python<'p>,
-    child: Child,
+    child: Started,
     work: Option<SyncSender<Vec<u8>>>,
     lines: Receiver<String>,
 }
@@ -72,11 +73,8 @@ impl<'p> Session<'p> {
     pub fn start(python: &'p Python<'p>) -> Result<Self, TorchError> {
         let mut command = python.command(SCRIPT)?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        // An interrupt from the terminal is for us alone: we end the script, and it has no error to tell.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = python.start(&mut command)?;
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let (stdin, stdout) = child.pipes();
         let (sender, lines) = channel();
         // By threads of their own, so that waiting for either can be given up.
         std::thread::spawn(move || {
@@ -138,12 +136,5 @@ impl<'p> Session<'p> {
             Some(_) => Err(TorchError::Results("they begin without the version".into())),
             None => Ok(None),
         }
-    }
-}
-
-impl Drop for Session<'_> {
-    fn drop(&mut self) {
-        let _ = self.child.kill(); // it may have ended
-        let _ = self.child.wait();
     }
 }
