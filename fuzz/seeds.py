@@ -103,7 +103,13 @@ def networks() -> None:
         "2.bias": ("F32", [2], f32(2)), "2.weight": ("F32", [2, 3], f32(6)),
     }
     state = {"parameters": ("F32", [4], f32(4)), "state": ("F32", [6], f32(6))}
-    counts = {"epoch": "2", "step": "14"}
+    unsealed = {"sha256": 64 * "0"}  # the target puts the digest that belongs to what it reads in this place
+    data = {f"{part}-{what}": 64 * "a" for part in ("training", "test") for what in ("images", "labels")}
+    counts = unsealed | {
+        "epoch": "2", "step": "14", "steps": "3", "loss": "0.30000000000000004", "correct": "7", "count": "11", "seconds": "0.5",
+        "options": json.dumps({"opt": "adam", "lr": 0.002, "seed": 0}), "data": json.dumps(data), "metrics": 64 * "b",
+    }
+    about = about | unsealed
     matrices = {"X": ("F64", [2, 2], f64(4)), "Y": ("F64", [1, 2], f64(2)), "W1": ("F64", [1, 2], f64(2))}
     deep = matrices | {"W1": ("F32", [2, 2], f32(4)), "W2": ("BF16", [1, 2], b"\x80\x3f\x00\xc0")}
     results = {f"{name}.v": matrix for name, matrix in matrices.items()}
@@ -115,7 +121,9 @@ def networks() -> None:
             ("model-one-layer", 0, {name: layers[name] for name in ("0.bias", "0.weight")}, about),
             ("model-without-mean", 0, layers, {"format": "pt"}),
             ("checkpoint", 1, state, counts),
-            ("checkpoint-without-step", 1, state, {"epoch": "2"}),
+            ("checkpoint-without-step", 1, state, unsealed | {"epoch": "2"}),
+            ("checkpoint-at-the-beginning", 1, state, counts | {"epoch": "0", "steps": "0", "step": "0"}),
+            ("checkpoint-unsealed", 1, state, {"epoch": "2", "step": "14"}),
             ("matrices", 2, matrices, {}),
             ("matrices-deep", 2, deep, {}),
             ("matrices-results", 2, results, {}),

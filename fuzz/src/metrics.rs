@@ -44,7 +44,7 @@ fn rows(content: &[u8]) {
     assert!(rows.iter().zip(1..).all(|(row, epoch)| row.epoch == epoch));
     assert!(rows.iter().all(|row| (0.0..=1.0).contains(&row.test_accuracy) && row.objective >= 0.0));
     assert!(seconds_to_goal(&rows).is_none_or(f64::is_finite));
-    if content.len() % 8 == 0 {
+    if content.len().is_multiple_of(8) {
         // As its own test says; making a reader of CSV takes longer than all else, so not each time.
         assert_eq!(read(Metrics::read(&path)).is_none(), matches!(left_out, Some(LeftOut::Damaged(_))));
     }

@@ -5,23 +5,19 @@
 //! by one byte would be refused for its length.
 
 use std::cell::RefCell;
+use std::path::Path;
 
 use cotangent::backprop::format::{Findings, csv, diagram, json, page};
 use cotangent::backprop::{Backprop, MatrixNotation, Problem};
 use cotangent::document::{self, TextPage};
 use cotangent::errors::with_causes;
 use cotangent::nn::Model;
-use cotangent::runs::RunFolder;
-use cotangent::runs::files::{CHECKPOINT, Checkpoint, MODEL, read_model};
+use cotangent::runs::files::{CHECKPOINT, Checkpoint, MODEL, read_model, seal};
 
 use super::scratch::Scratch;
 
 /// The bit of the first byte that says that the length is missing.
 const FRAMED: u8 = 4;
-
-/// What a checkpoint is asked for: parameters, and numbers of the optimizer's state.
-const PARAMETERS: usize = 4;
-const STATE: usize = 6;
 
 /// Numbers of a problem that is solved and shown: larger ones are only read.
 const SMALL: usize = 200;
@@ -45,13 +41,21 @@ pub fn run(data: &[u8]) {
     };
     SCRATCH.with_borrow_mut(|scratch| match mode & 3 {
         0 => model(scratch, content),
-        1 => checkpoint(scratch, content),
+        1 => checkpoint(content),
         _ => matrices(scratch, content),
     });
 }
 
+/// The file with the digest that belongs to it, where it has a place for one: otherwise all that follows the comparison with it
+/// would never be reached.
+fn sealed(content: &[u8]) -> Vec<u8> {
+    let mut bytes = content.to_vec();
+    seal(&mut bytes);
+    bytes
+}
+
 fn model(scratch: &mut Scratch, content: &[u8]) {
-    match read_model(&scratch.file(MODEL, content)) {
+    match read_model(&scratch.file(MODEL, &sealed(content))) {
         Ok(trained) => {
             assert_eq!(trained.parameters.len(), trained.model.parameter_count());
             assert!(trained.normalisation.std > 0.0);
@@ -61,14 +65,16 @@ fn model(scratch: &mut Scratch, content: &[u8]) {
     }
 }
 
-fn checkpoint(scratch: &mut Scratch, content: &[u8]) {
-    scratch.file("config.toml", b"");
-    scratch.file(CHECKPOINT, content);
-    let folder = RunFolder::open(scratch.path()).expect("the folder holds a config.toml");
-    match Checkpoint::read(&folder, PARAMETERS, STATE) {
+fn checkpoint(content: &[u8]) {
+    let path = Path::new(CHECKPOINT);
+    match Checkpoint::parse(path, &sealed(content)) {
         Ok(checkpoint) => {
-            let checkpoint = checkpoint.expect("the checkpoint is there");
-            assert_eq!((checkpoint.parameters.len(), checkpoint.state.len()), (PARAMETERS, STATE));
+            let (parameters, state) = (checkpoint.parameters.len(), checkpoint.state.len());
+            checkpoint.check_origin(&checkpoint.origin, parameters, state).expect("it is what it is");
+            assert!(checkpoint.check_origin(&checkpoint.origin, parameters + 1, state).is_err());
+            if checkpoint.position.epoch > 0 {
+                assert!(checkpoint.rows(Vec::new()).is_err(), "there are fewer rows than epochs");
+            }
         }
         Err(error) => assert!(!with_causes(&error).is_empty()),
     }

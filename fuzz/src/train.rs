@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use cotangent::data::{Dataset, Normalisation, Shifts, Split, shuffled};
 use cotangent::errors::with_causes;
-use cotangent::exec::{Bf16Unit, CpuExecutor, CpuProducts, Team};
+use cotangent::exec::{Bf16Unit, CpuExecutor, CpuProducts, Ended, Standing, Team};
 use cotangent::nn::{Activation, perceptron};
 use cotangent::optim::{Constant, OptimizerName};
 use cotangent::runs::Divergence;
@@ -160,7 +160,7 @@ impl Training {
                 let restored = engine.restore(Snapshot { parameters: &parameters, state: &state, step });
                 restored.expect("the processor does not fail");
             }
-            if let Some(divergence) = self.epoch(&mut engine, epoch, &mut bits) {
+            if let Some(divergence) = self.epoch(&mut engine, epoch, epoch + 3 * parted, &mut bits) {
                 return (bits, Some(divergence));
             }
         }
@@ -170,7 +170,13 @@ impl Training {
     }
 
     /// One epoch, and the evaluations after it.
-    fn epoch(&self, engine: &mut Engine, epoch: usize, bits: &mut Vec<u64>) -> Option<Divergence> {
+    fn epoch(
+        &self,
+        engine: &mut Engine,
+        epoch: usize,
+        broken_off: usize,
+        bits: &mut Vec<u64>,
+    ) -> Option<Divergence> {
         let Self { job, learning_rate, schedule, .. } = self;
         let mut order = vec![0; job.data.train.len()];
         shuffled(job.seed, epoch as u64 + 1, &mut order);
@@ -179,8 +185,11 @@ impl Training {
         let rates: Vec<f64> = (epoch * steps..(epoch + 1) * steps)
             .map(|step| schedule.learning_rate(*learning_rate, step as u64, all))
             .collect();
-        match engine.epoch(&order, &rates, &mut |_| true) {
-            Ok((sums, _)) => {
+        // Any step may be one before which an epoch breaks off, to go on from what a checkpoint would hold.
+        let first = engine.part(&order, &rates, Standing::default(), broken_off % (steps + 1), &mut |_| true);
+        match first.and_then(|(done, _)| engine.part(&order, &rates, done, usize::MAX, &mut |_| true)) {
+            Ok((Standing { sums, .. }, ended)) => {
+                assert_eq!(ended, Ended::Whole);
                 assert_eq!(sums.count, order.len());
                 bits.extend([sums.loss.to_bits(), sums.correct as u64]);
             }

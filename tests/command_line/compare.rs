@@ -15,7 +15,7 @@ fn a_comparison_has_a_folder_a_run_and_four_files_that_agree_with_them() {
         ["adagrad", "adam"].iter().flat_map(|opt| (4..7).map(move |k| format!("{opt}-seed{k}"))).collect();
     let files =
         ["compare.csv", "compare.json", "compare.png", "compare.svg", "compare.toml"].map(String::from);
-    assert_eq!(place.names("both"), [&runs[..], &files[..]].concat());
+    assert_eq!(place.names("both"), [&["SHA256SUMS".to_owned()], &runs[..], &files[..]].concat());
     assert!(is_svg(&place.path("both/compare.svg")) && is_png(&place.path("both/compare.png")));
 
     let text = place.read("both/compare.csv");

@@ -27,12 +27,14 @@ fn a_run_folder_holds_the_files_that_the_contract_names() {
     let place = Workplace::new();
     place.mnist("--opt sgd --epochs 3 --seed 5 --out run").succeeded();
     let files = [
+        "SHA256SUMS",
         "accuracy.png",
         "accuracy.svg",
         "config.toml",
         "confusion.csv",
         "confusion.png",
         "confusion.svg",
+        "finished.safetensors",
         "metrics.csv",
         "model.safetensors",
         "objective.png",

@@ -12,6 +12,8 @@ mod data_folder;
 mod devices;
 #[cfg(target_os = "linux")]
 mod doctor;
+#[cfg(target_os = "linux")] // a library that is loaded before others
+mod faults;
 mod help;
 mod init;
 mod learning;
@@ -19,8 +21,10 @@ mod memory;
 mod mnist;
 #[cfg(target_os = "linux")]
 mod on_device;
+mod protection;
 mod report;
 mod resume;
+mod signals;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod trace;

@@ -189,3 +189,41 @@ fn optimizers_are_compared_on_a_device() {
     assert_eq!(cells(&place.read("all/compare.csv")).len(), 1 + 2 * 2);
     assert_eq!(summary(&place, "all/sgd-seed0")["device"], "cuda:1");
 }
+
+#[test]
+fn a_fault_in_mid_epoch_loses_no_more_than_since_the_last_checkpoint() {
+    let place = Workplace::new();
+    let options = "--device cuda --epochs 3";
+    mnist(&place, &[], &format!("{options} --out whole")).succeeded();
+    for plan in ["graph", "launches"] {
+        let run = format!("run-{plan}");
+        // Ten steps an epoch, and a checkpoint after each two: what fails is after the sixth step of the second epoch.
+        let fault = [("COTANGENT_EMULATOR_KERNELS", "faulty:update_adam:17")];
+        let options = format!("{options} --plan {plan} --checkpoint-every 2 --out {run}");
+        let message = mnist(&place, &fault, &options).failed(1, &["CUDA_ERROR_ILLEGAL_ADDRESS"]);
+        assert!(message.contains(&format!("go on with: cotangent mnist --resume {run}")), "{message}");
+        let shown = again(&place, &[], &format!("mnist --resume {run}")).succeeded().stdout;
+        assert!(shown.contains("going on after epoch 1 and 6 steps"), "{shown}");
+        let model = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+        assert!(model(&run) == model("whole"));
+        assert_eq!(numbers(&place, &run), numbers(&place, "whole"));
+        again(&place, &[], &format!("verify {run}")).succeeded();
+    }
+}
+
+#[test]
+fn a_card_without_memory_leaves_a_run_as_it_was() {
+    let place = Workplace::new();
+    let options = "--device cuda --epochs 4";
+    mnist(&place, &[], &format!("{options} --out whole")).succeeded();
+    let fault = [("COTANGENT_EMULATOR_KERNELS", "faulty:update_adam:25")];
+    mnist(&place, &fault, &format!("{options} --out run")).failed(1, &["--resume run"]);
+    let before = contents(&place.path("run"));
+    let full = [("COTANGENT_EMULATOR_MEMORY", "50000")];
+    again(&place, &full, "mnist --resume run")
+        .failed(1, &["cuda:0", "out of memory", "bytes were asked for"]);
+    mnist(&place, &full, &format!("{options} --out other")).failed(1, &["out of memory"]);
+    assert!(contents(&place.path("run")) == before && !place.path("other").exists());
+    again(&place, &[], "mnist --resume run --quiet").succeeded();
+    assert_eq!(numbers(&place, "run"), numbers(&place, "whole"));
+}

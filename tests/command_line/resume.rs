@@ -10,7 +10,11 @@ use super::*;
 const LONG: &str = "--opt adam --epochs 150 --hidden 64,48 --dropout 0.2 --augment shifts --seed 9";
 
 /// Starts a run and waits until it prints a line that begins with `line`.
-fn started(place: &Workplace, arguments: &str, line: &str) -> (Child, BufReader<std::process::ChildStdout>) {
+pub(super) fn started(
+    place: &Workplace,
+    arguments: &str,
+    line: &str,
+) -> (Child, BufReader<std::process::ChildStdout>) {
     let mut command = place.program();
     command.args(arguments.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -22,17 +26,17 @@ fn started(place: &Workplace, arguments: &str, line: &str) -> (Child, BufReader<
     (child, reader)
 }
 
-fn signal(child: &Child, name: &str) {
+pub(super) fn signal(child: &Child, name: &str) {
     let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", child.id())).status();
     assert!(status.unwrap().success());
 }
 
-fn finished(child: Child) -> Finished {
+pub(super) fn finished(child: Child) -> Finished {
     child.wait_with_output().unwrap().into()
 }
 
 /// Runs until a line begins with `line`, and sends a signal.
-fn cut_off(place: &Workplace, arguments: &str, line: &str, name: &str) -> Finished {
+pub(super) fn cut_off(place: &Workplace, arguments: &str, line: &str, name: &str) -> Finished {
     let (child, reader) = started(place, arguments, line);
     signal(&child, name);
     std::io::copy(&mut { reader }, &mut std::io::sink()).unwrap(); // lest the pipe fills up
@@ -40,7 +44,7 @@ fn cut_off(place: &Workplace, arguments: &str, line: &str, name: &str) -> Finish
 }
 
 #[track_caller]
-fn same_result(place: &Workplace, run: &str, whole: &str) {
+pub(super) fn same_result(place: &Workplace, run: &str, whole: &str) {
     let of = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
     assert!(of(run) == of(whole), "the models differ");
     let of = |run: &str| place.read(&format!("{run}/metrics.csv"));
@@ -57,7 +61,7 @@ fn an_interrupted_run_leaves_its_results_and_goes_on_to_the_same_bits() {
     let options = format!("mnist {} {LONG}", small(LONG));
     place.run(&format!("{options} --quiet --out whole")).succeeded();
     let message = cut_off(&place, &format!("{options} --out run"), "5 ", "INT")
-        .failed(1, &["interrupted after ", "Go on with: cotangent mnist --resume run"]);
+        .failed(130, &["interrupted after ", "Go on with: cotangent mnist --resume run (SIGINT)"]);
     let summary: serde_json::Value = serde_json::from_str(&place.read("run/summary.json")).unwrap();
     let epochs = summary["epochs"].as_u64().unwrap();
     assert!((5..150).contains(&epochs) && summary["interrupted"] == true, "{summary}");
@@ -67,7 +71,7 @@ fn an_interrupted_run_leaves_its_results_and_goes_on_to_the_same_bits() {
         assert!(place.path("run").join(name).exists(), "{name}");
     }
     let shown = place.run("mnist --resume run --threads 2").succeeded().stdout;
-    assert!(shown.contains(&format!("going on after epoch {epochs}\n")), "{shown}");
+    assert!(shown.contains(&format!("going on after epoch {epochs}")), "{shown}");
     same_result(&place, "run", "whole");
     place.run("mnist --resume run").failed(2, &["run is complete", "--config run/config.toml"]);
 }
@@ -88,17 +92,18 @@ fn a_run_that_was_killed_goes_on_from_its_last_whole_epoch_even_after_half_a_row
 }
 
 #[test]
-fn a_run_that_was_interrupted_in_its_first_epoch_begins_again() {
+fn a_run_that_was_interrupted_in_its_first_epoch_keeps_the_batches_it_made() {
     let place = Workplace::new();
     // 300 steps that each update half a million parameters: an epoch long enough to be cut off.
     let options = format!("mnist {} --batch-size 1 --hidden 600,600", small("--batch-size --hidden"));
     place.run(&format!("{options} --quiet --out whole")).succeeded();
     cut_off(&place, &format!("{options} --out run"), "epoch", "INT")
-        .failed(1, &["after 0 whole epochs", "--resume"]);
+        .failed(130, &["after 0 whole epochs and ", " step", "--resume"]);
     assert!(!place.read("run/summary.json").contains("\"learning\""), "nothing is known of it yet");
     assert_eq!(place.read("run/metrics.csv").lines().count(), 1);
     assert!(place.path("run/model.safetensors").exists() && !place.path("run/objective.svg").exists());
-    place.run("mnist --resume run --quiet").succeeded();
+    let shown = place.run("mnist --resume run").succeeded().stdout;
+    assert!(shown.contains("going on after ") && shown.contains(" step"), "{shown}");
     same_result(&place, "run", "whole");
 }
 
@@ -108,7 +113,7 @@ fn a_second_interrupt_ends_a_run_in_the_middle_of_a_batch() {
     let options = "mnist --batch-size 60000 --hidden 1024 --epochs 2 --threads 1 --out run";
     let (child, _reader) = started(&place, options, "epoch");
     signal(&child, "INT");
-    std::thread::sleep(Duration::from_millis(50)); // two signals at once may be told as one
+    std::thread::sleep(Duration::from_millis(150)); // two signals within a blink are one
     let begin = Instant::now();
     signal(&child, "INT");
     assert_eq!(finished(child).status, Some(130));
@@ -132,7 +137,7 @@ fn an_interrupted_comparison_goes_on_to_the_results_of_one_that_was_not() {
     let options = format!("{options} --lr sgd=1e30");
     place.run(&format!("{options} --quiet --out whole")).failed(1, &["sgd-seed9 at step"]);
     let message = cut_off(&place, &format!("{options} --out both"), "5 ", "INT").failed(
-        1,
+        130,
         &["interrupted after 1 of 3 runs, compared in both. Go on with: cotangent compare --resume both"],
     );
     assert_eq!(message.lines().count(), 1);
@@ -143,7 +148,7 @@ fn an_interrupted_comparison_goes_on_to_the_results_of_one_that_was_not() {
     let shown = finished.stdout.clone();
     finished.failed(1, &["1 run diverged: sgd-seed9"]);
     assert!(shown.contains("sgd-seed9: as before, after 0 epochs\ndiverged at step"), "{shown}");
-    assert!(shown.contains(&format!("adam-seed9\ngoing on after epoch {epochs}\n")), "{shown}");
+    assert!(shown.contains(&format!("adam-seed9\ngoing on after epoch {epochs}")), "{shown}");
     assert!(contents(&place.path("both/sgd-seed9")) == diverged, "a run that diverged is not repeated");
     same_result(&place, "both/adam-seed9", "whole/adam-seed9");
     same_result(&place, "both/adagrad-seed9", "whole/adagrad-seed9");
@@ -182,6 +187,7 @@ fn a_comparison_that_cannot_go_on_is_refused_and_left_as_it_is() {
     };
     refused("nowhere", 1, &["nowhere", "no such comparison folder"]);
     refused("both/adam-seed0", 1, &["both/adam-seed0", "no compare.toml"]);
+    refused("both/compare.toml", 1, &["is no folder"]);
     refused("both --epochs 5", 2, &["the run's own options"]);
     refused("both --threads 0", 2, &["--threads 0: must be at least 1"]);
     refused("both --opt sgd", 2, &["--opt"]);
@@ -194,7 +200,13 @@ fn a_comparison_that_cannot_go_on_is_refused_and_left_as_it_is() {
     fs::write(place.path("both/adam-seed0/config.toml"), &config).unwrap();
     let log = place.read("both/adam-seed0/metrics.csv");
     fs::write(place.path("both/adam-seed0/metrics.csv"), log.lines().next().unwrap()).unwrap();
+    refused("both", 1, &["both/adam-seed0/metrics.csv: has changed since the run wrote it"]);
+    let seal = place.path("both/adam-seed0/SHA256SUMS");
+    let sealed = fs::read(&seal).unwrap();
+    fs::remove_file(&seal).unwrap();
     refused("both", 1, &["both/adam-seed0/metrics.csv: holds 0 whole rows of a run of 1 epochs"]);
+    fs::write(&seal, sealed).unwrap();
+    fs::write(place.path("both/adam-seed0/metrics.csv"), &log).unwrap();
     for (from, to, word) in [("seeds = 1", "seeds = 0", "plans no run"), ("\"sgd\"", "\"sdg\"", "sdg")] {
         let plan = place.read("both/compare.toml");
         fs::write(place.path("both/compare.toml"), plan.replace(from, to)).unwrap();
@@ -210,7 +222,7 @@ fn an_interrupt_ends_pytorch_too_even_where_it_does_nothing() {
     let python = compare_torch::python(&place, &format!("echo $$ > '{pid}'; exec sleep 600"));
     let options = format!("compare {} --opt adam --out both --check-torch {python}", small("--opt adam"));
     cut_off(&place, &options, "adam-seed0, by PyTorch", "INT")
-        .failed(1, &["interrupted after 0 of 1 run.", "compare --resume both"]);
+        .failed(130, &["interrupted after 0 of 1 run.", "compare --resume both"]);
     // It may have been ended before it wrote its number.
     let gone = place.shell(&format!("test ! -s '{pid}' || ! kill -0 $(cat '{pid}')"));
     assert_eq!(gone.status, Some(0), "it goes on");
@@ -221,7 +233,7 @@ fn a_report_whose_training_was_cut_off_says_how_to_finish_it() {
     let place = Workplace::new();
     let options = format!("report {} {LONG}", small(LONG)).replace("adam", "adam,sgd");
     let message = cut_off(&place, &options, "sgd-seed9", "INT").failed(
-        1,
+        130,
         &[
             "interrupted after 1 of 2 runs",
             "Go on with: cotangent compare --resume runs/",
@@ -238,6 +250,7 @@ fn a_folder_that_cannot_go_on_is_refused_and_left_as_it_is() {
     let place = Workplace::new();
     let options = format!("mnist {} {LONG}", small(LONG));
     cut_off(&place, &format!("{options} --out run"), "3 ", "KILL");
+    fs::remove_file(place.path("run/.lock")).unwrap(); // of the process that was ended; it means nothing
     fs::create_dir(place.path("empty")).unwrap();
     let refused = |folder: &str, status: i32, words: &[&str]| {
         let before = contents(place.folder.path());
@@ -245,47 +258,195 @@ fn a_folder_that_cannot_go_on_is_refused_and_left_as_it_is() {
         assert!(contents(place.folder.path()) == before, "something was changed");
     };
     refused("nowhere", 1, &["nowhere", "no such run folder"]);
-    refused("empty", 1, &["empty", "no config.toml"]);
-    refused("run --epochs 5", 2, &["the run's own options"]);
+    refused("empty", 1, &["empty", "holds no config.toml: the run was ended before it began", "--out empty"]);
+    fs::write(place.path("other"), "").unwrap();
+    refused("other", 1, &["other", "is no folder"]);
+    fs::remove_file(place.path("other")).unwrap();
+    refused("data", 1, &["data", "is no run folder, as it holds no config.toml"]);
+    refused("run --epochs 5", 2, &["--epochs 5: run has not come to the end of its 150 epochs"]);
+    refused("run --lr 1", 2, &["the run's own options"]);
     refused("run --threads 0", 2, &["--threads 0: must be at least 1"]);
     refused("run --opt sgd", 2, &["--opt"]);
     refused("run --out other", 2, &["--out"]);
 
     let checkpoint = place.path("run/checkpoint.safetensors");
+    let before = place.path("run/checkpoint.previous.safetensors");
     let whole = fs::read(&checkpoint).unwrap();
+    let kept = fs::read(&before).unwrap();
     let mut flipped = whole.clone();
     flipped[9] ^= 0xff;
     for damaged in [&whole[..whole.len() - 7], &whole[..3], &[], &flipped] {
         fs::write(&checkpoint, damaged).unwrap();
-        refused("run", 1, &["run/checkpoint.safetensors: is damaged", "remove it to begin the run anew"]);
+        fs::write(&before, damaged).unwrap();
+        refused("run", 1, &["run/checkpoint.safetensors: is damaged (", "put back a whole one"]);
     }
-    place.mnist("--epochs 1 --out other").succeeded();
-    let config = place.read("run/config.toml");
     fs::write(&checkpoint, &whole).unwrap();
-    let constant = |line: &&str| ["beta1 ", "beta2 ", "epsilon "].iter().any(|name| line.starts_with(name));
-    let constants: Vec<&str> = config.lines().filter(constant).collect();
-    assert_eq!(constants.len(), 3);
-    let sgd = constants
-        .iter()
-        .fold(config.replace("opt = \"adam\"", "opt = \"sgd\""), |text, &line| text.replace(line, ""));
-    for other in [config.replace("hidden = \"64,48\"", "hidden = \"64,49\""), sgd] {
-        fs::write(place.path("run/config.toml"), other).unwrap();
-        refused("run", 1, &["run/checkpoint.safetensors: is another network's or optimizer's"]);
+    fs::write(&before, &kept).unwrap();
+
+    // Whatever is not as it was when the run began is named.
+    let config = place.read("run/config.toml");
+    let edited = |from: &str, to: &str, words: &[&str]| {
+        assert!(config.contains(from), "{from}");
+        fs::write(place.path("run/config.toml"), config.replace(from, to)).unwrap();
+        refused("run", 1, words);
+        fs::write(place.path("run/config.toml"), &config).unwrap();
+    };
+    for (from, to, name) in [
+        ("seed = 9", "seed = 8", "seed"),
+        ("lr = 0.002", "lr = 0.003", "lr"),
+        ("activation = \"relu\"", "activation = \"tanh\"", "activation"),
+        ("opt = \"adam\"", "opt = \"nesterov\"\nmomentum = 0.9", "opt"),
+        ("beta1 = 0.9", "beta1 = 0.8", "beta1"),
+        ("epochs = 150", "epochs = 160", "epochs"),
+        ("dropout = 0.2", "dropout = 0.1", "dropout"),
+        ("hidden = \"64,48\"", "hidden = \"64,49\"", "hidden"),
+        ("batch-size = 32", "batch-size = 25", "batch-size"),
+        ("schedule = \"one-cycle\"", "schedule = \"linear\"", "schedule"),
+        ("validation = 0", "validation = 9", "validation"),
+        ("device = \"cpu\"", "device = \"auto\"", "device"),
+        ("kernels = \"dense\"", "kernels = \"skipping\"", "kernels"),
+    ] {
+        if name == "opt" {
+            let constants = ["beta1 = 0.9\n", "beta2 = 0.999\n", "epsilon = 0.00000001\n"];
+            let bare = constants.iter().fold(config.clone(), |text, line| text.replace(line, ""));
+            fs::write(place.path("run/config.toml"), bare.replace("\"adam\"", "\"rmsprop\"")).unwrap();
+            refused("run", 1, &["run/config.toml: says ", "and the run was begun with"]);
+            fs::write(place.path("run/config.toml"), &config).unwrap();
+            continue;
+        }
+        edited(from, to, &["run/config.toml: says ", &format!(" for {name}, and the run was begun with ")]);
     }
-    // 300 images make ten batches of 32 and twelve of 25.
-    fs::write(place.path("run/config.toml"), config.replace("batch-size = 32", "batch-size = 25")).unwrap();
-    refused("run", 1, &["run/checkpoint.safetensors: stands at step", "config.toml it began with"]);
-    fs::write(place.path("run/config.toml"), &config).unwrap();
+    for (name, part) in
+        [("train-images-idx3-ubyte", "training images"), ("t10k-labels-idx1-ubyte", "test labels")]
+    {
+        let path = place.path("data").join(name);
+        let data = fs::read(&path).unwrap();
+        let mut other = data.clone();
+        let last = other.len() - 1;
+        other[last] = u8::from(other[last] == 0); // a pixel, or a class that there is
+        fs::write(&path, other).unwrap();
+        refused("run", 1, &["was written with other data", part]);
+        fs::write(&path, data).unwrap();
+    }
+
     let log = place.read("run/metrics.csv");
-    fs::write(place.path("run/metrics.csv"), log.lines().next().unwrap()).unwrap();
-    refused("run", 1, &["run/metrics.csv: holds 0 whole rows"]);
-    fs::write(place.path("run/metrics.csv"), log.replacen("\n2,", "\n4,", 1)).unwrap();
-    refused("run", 1, &["run/metrics.csv: is damaged", "epoch 4 stands where 2 should"]);
-    fs::write(place.path("run/metrics.csv"), log.replacen("\n2,", "\ntwo,", 1)).unwrap();
-    refused("run", 1, &["run/metrics.csv: is damaged"]);
-    fs::write(place.path("run/metrics.csv"), &log).unwrap();
-    fs::remove_file(&checkpoint).unwrap();
-    place.run("mnist --resume run --quiet").succeeded(); // from its beginning
+    let logged = |text: &str, words: &[&str]| {
+        fs::write(place.path("run/metrics.csv"), text).unwrap();
+        refused("run", 1, words);
+        fs::write(place.path("run/metrics.csv"), &log).unwrap();
+    };
+    logged(log.lines().next().unwrap(), &["run/metrics.csv: holds 0 whole rows"]);
+    logged(
+        &log.replacen("\n2,", "\n4,", 1),
+        &["run/metrics.csv: is damaged", "epoch 4 stands where 2 should"],
+    );
+    logged(&log.replacen("\n2,", "\ntwo,", 1), &["run/metrics.csv: is damaged"]);
+    logged(&log.replacen("\n2,", "\n2,9", 1), &["run/metrics.csv: has changed since it was written"]);
+
+    // The data may lie elsewhere, and a damaged checkpoint falls back to the one before.
+    fs::rename(place.path("data"), place.path("moved")).unwrap();
+    let moved = config.replace("/data\"", "/moved\"");
+    assert!(moved != config, "{config}");
+    fs::write(place.path("run/config.toml"), moved).unwrap();
+    fs::write(&checkpoint, &flipped).unwrap();
+    // What is damaged does not take the place of the whole one before, wherever that is cut off.
+    cut_off(&place, "mnist --resume run", "going on", "KILL");
+    assert!(fs::read(&before).is_ok_and(|bytes| bytes != flipped));
+    fs::write(&checkpoint, &flipped).unwrap();
+    let shown = place.run("mnist --resume run").succeeded().stdout;
+    assert!(shown.contains("note: ") && shown.contains("going on from the one before"), "{shown}");
+    fs::rename(place.path("moved"), place.path("data")).unwrap();
+    let options = format!("mnist {} {LONG}", small(LONG));
+    place.run(&format!("{options} --quiet --out whole")).succeeded();
+    same_result(&place, "run", "whole");
+}
+
+#[test]
+fn without_a_checkpoint_a_run_begins_anew_unless_epochs_would_be_lost_without_a_word() {
+    let place = Workplace::new();
+    let options = format!("mnist {} {LONG}", small(LONG));
+    place.run(&format!("{options} --quiet --out whole")).succeeded();
+    cut_off(&place, &format!("{options} --out run"), "3 ", "KILL");
+    let _ = fs::remove_file(place.path("run/.lock"));
+    fs::remove_file(place.path("run/checkpoint.safetensors")).unwrap();
+    let _ = fs::remove_file(place.path("run/checkpoint.previous.safetensors"));
+    let before = contents(&place.path("run"));
+    place
+        .run("mnist --resume run")
+        .failed(1, &["run/checkpoint.safetensors: is missing, and ", " epochs are logged"]);
+    assert!(contents(&place.path("run")) == before);
+    let log = place.read("run/metrics.csv");
+    let first: String = log.lines().take(2).map(|line| format!("{line}\n")).collect();
+    fs::write(place.path("run/metrics.csv"), first).unwrap(); // as after a kill between the first row and its checkpoint
+    place.run("mnist --resume run --quiet").succeeded();
+    same_result(&place, "run", "whole");
+    // A finished run whose summary is gone is none that has not begun.
+    fs::remove_file(place.path("whole/summary.json")).unwrap();
+    fs::remove_file(place.path("whole/model.safetensors")).unwrap();
+    place.run("mnist --resume whole").failed(1, &["whole/checkpoint.safetensors: is missing"]);
+}
+
+#[test]
+fn checkpoints_within_an_epoch_change_no_bit_and_a_kill_loses_no_more_than_since_the_last() {
+    let place = Workplace::new();
+    let options = format!("mnist {} --batch-size 2 --epochs 4 --dropout 0.1", small("--batch-size --epochs"));
+    place.run(&format!("{options} --quiet --out whole")).succeeded();
+    for every in ["7", "0.01s"] {
+        let run = format!("run-{every}");
+        cut_off(&place, &format!("{options} --checkpoint-every {every} --out {run}"), "2 ", "KILL");
+        let shown = place.run(&format!("mnist --resume {run}")).succeeded().stdout;
+        assert!(shown.contains("going on after epoch "), "{shown}");
+        same_result(&place, &run, "whole");
+        assert!(
+            place.read(&format!("{run}/config.toml")).contains(&format!("checkpoint-every = \"{every}\""))
+        );
+    }
+    for (every, rule) in [("0", "number of steps"), ("0s", "number"), ("-3", "number"), ("30m", "30s")] {
+        place
+            .run(&format!("{options} --checkpoint-every {every} --out x"))
+            .failed(2, &["--checkpoint-every", rule]);
+    }
+}
+
+#[test]
+fn a_finished_run_can_be_given_more_epochs_and_no_other() {
+    let place = Workplace::new();
+    place.mnist("--epochs 2 --out run").succeeded();
+    let refused = |options: &str, status: i32, words: &[&str]| {
+        let before = contents(&place.path("run"));
+        place.run(&format!("mnist --resume run {options}")).failed(status, words);
+        assert!(contents(&place.path("run")) == before, "something was changed");
+    };
+    refused("", 2, &["run is complete", "--epochs 4", "--config run/config.toml"]);
+    refused("--epochs 2", 2, &["--epochs 2: run has all of its 2 epochs"]);
+    let shown = place.run("mnist --resume run --epochs 5").succeeded().stdout;
+    assert!(
+        shown.contains("given more epochs after 2: the one-cycle schedule now runs over all 5"),
+        "{shown}"
+    );
+    assert_eq!(place.read("run/metrics.csv").lines().count(), 6);
+    let config = place.read("run/config.toml");
+    assert!(
+        !config.contains("Run it again")
+            && config.contains("epochs = 5")
+            && config.contains("extended = \"epochs up to 2 with a schedule"),
+        "{config}"
+    );
+    place.run("verify run").succeeded();
+    // Cut off in between, it goes on to the same; the command that was cut off can be said again, too.
+    let all = |run: &str| (fs::read(place.path(run).join("model.safetensors")).unwrap(), place.names(run));
+    for again in ["", " --epochs 155"] {
+        place.mnist("--epochs 2 --out whole").succeeded();
+        place.run("mnist --resume whole --epochs 155 --quiet").succeeded();
+        place.mnist("--epochs 2 --out cut").succeeded();
+        cut_off(&place, "mnist --resume cut --epochs 155", "9 ", "KILL");
+        place.run(&format!("mnist --resume cut --quiet{again}")).succeeded();
+        assert!(all("cut") == all("whole"));
+        fs::remove_dir_all(place.path("cut")).unwrap();
+        fs::remove_dir_all(place.path("whole")).unwrap();
+    }
+    fs::remove_file(place.path("run/finished.safetensors")).unwrap();
+    refused("--epochs 9", 1, &["holds no finished.safetensors", "--init run"]);
 }
 
 #[test]

@@ -56,6 +56,7 @@ TWICE = {
     "syn": "macros of math-core and, by way of gemm, of sysctl",
     "thiserror": "sysctl, by way of gemm",
     "thiserror-impl": "sysctl, by way of gemm",
+    "windows-sys": "owo-colors, of shuttle, on Windows alone",
 }
 
 
