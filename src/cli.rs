@@ -113,20 +113,20 @@ pub struct VerifyArgs {
     /// Where the images are now, if not where the run had them
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// text, for people, or json
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "text",
-        ignore_case = true,
-        hide_possible_values = true
-    )]
-    pub format: Format,
+    #[command(flatten)]
+    pub said: SaidArgs,
 }
 
 #[derive(Args)]
 #[command(after_help = "Exit status: 0 if what --device auto takes works, else 1.")]
 pub struct DoctorArgs {
+    #[command(flatten)]
+    pub said: SaidArgs,
+}
+
+/// How a command says what it found.
+#[derive(Args)]
+pub struct SaidArgs {
     /// text, for people, or json
     #[arg(
         long,

@@ -52,7 +52,7 @@ pub fn read_named(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// The size is asked for before anything is read, so that a lack of memory is an error.
 fn read_from(file: File, size: u64, most: u64) -> io::Result<Vec<u8>> {
     let too_large =
-        |_| io::Error::new(ErrorKind::OutOfMemory, format!("its {size} bytes do not fit the memory"));
+        |_| io::Error::new(ErrorKind::OutOfMemory, format!("has {size} bytes, which do not fit the memory"));
     let mut bytes = Vec::new();
     let room = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1); // for the end to be seen
     bytes.try_reserve_exact(room).map_err(too_large)?;
@@ -66,7 +66,7 @@ fn check_size(bytes: u64, most: u64) -> io::Result<()> {
         true => Ok(()),
         false => Err(io::Error::new(
             ErrorKind::FileTooLarge,
-            format!("it has more than {most} bytes, which no such file has"),
+            format!("has more than {most} bytes, which no such file has"),
         )),
     }
 }
@@ -178,7 +178,7 @@ pub(crate) fn opening(options: &mut OpenOptions) -> &mut OpenOptions {
 pub(crate) fn check_is_file(about: &Metadata) -> io::Result<()> {
     match about.is_file() {
         true => Ok(()),
-        false => Err(io::Error::new(ErrorKind::InvalidInput, format!("it is {}, no file", kind(about)))),
+        false => Err(io::Error::new(ErrorKind::InvalidInput, format!("is no file but {}", kind(about)))),
     }
 }
 
@@ -220,7 +220,7 @@ mod tests {
             [("pipe", "a pipe"), ("socket", "a socket"), ("folder", "a folder"), ("device", "a device")]
         {
             let error = read(&path(name), TEXT).unwrap_err().to_string();
-            assert_eq!(error, format!("it is {what}, no file"));
+            assert_eq!(error, format!("is no file but {what}"));
         }
         File::create(path("sparse")).unwrap().set_len(TEXT + 1).unwrap();
         let error = read(&path("sparse"), TEXT).unwrap_err();

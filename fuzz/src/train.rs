@@ -12,7 +12,7 @@ use cotangent::exec::{Bf16Unit, CpuExecutor, CpuProducts, Ended, Standing, Team}
 use cotangent::nn::{Activation, perceptron};
 use cotangent::optim::{Constant, OptimizerName};
 use cotangent::runs::Divergence;
-use cotangent::train::engine::{Counts, Engine, Job, Plans, Set, Snapshot};
+use cotangent::train::engine::{Engine, Job, Plans, Set, Snapshot};
 use cotangent::train::{Schedule, TrainError};
 
 /// The most images of a training.
@@ -132,16 +132,9 @@ impl Training {
     /// An engine before its first step.
     fn engine(&self, threads: usize) -> Engine {
         let Self { job, products, .. } = self;
-        let counts = Counts {
-            batch_size: job.batch_size,
-            training: job.data.train.len(),
-            test: job.data.test.len(),
-            validation: job.validation.as_ref().map_or(0, |split| split.len()),
-            seed: job.seed,
-        };
         let team = Team::new(threads).expect("the system starts some threads");
         let executor = Box::new(CpuExecutor::new(team).with_products(*products));
-        let plans = Plans::new(&*job.model, &job.optimizer, counts, executor, None);
+        let plans = Plans::new(&*job.model, &job.optimizer, job.counts(), executor, None);
         let engine = plans.and_then(|plans| Engine::new(job.clone(), plans));
         engine.expect("a small network holds together and fits the memory")
     }

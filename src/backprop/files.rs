@@ -1,6 +1,7 @@
 //! The matrices in safetensors files: a problem read, values and gradients written.
 
 use std::collections::{BTreeMap, HashSet};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use bytemuck::cast_slice;
@@ -9,6 +10,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::{Backprop, BackpropError, Matrix, Problem};
+use crate::files;
 use crate::tensors;
 
 /// The most bytes that a file may have: more numbers than a problem may.
@@ -23,16 +25,13 @@ impl Problem {
     /// When the file cannot be read or is damaged; when a name, a shape or a number type is another; when the matrices
     /// do not fit together.
     pub fn read(path: &Path) -> Result<Self, BackpropError> {
-        let unreadable = |source| BackpropError::File { action: "read", path: path.into(), source };
-        let about = std::fs::metadata(path).map_err(unreadable)?;
-        if !about.is_file() || about.len() > MOST_BYTES {
-            let problem = match about.is_file() {
-                true => format!("has {} bytes, at most {MOST_BYTES} are read", about.len()),
-                false => "is no file: name a safetensors file".into(),
-            };
-            return Err(BackpropError::Content { path: path.into(), problem });
-        }
-        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let bytes = files::read(path, MOST_BYTES).map_err(|source| match source.kind() {
+            ErrorKind::InvalidInput | ErrorKind::FileTooLarge => BackpropError::Content {
+                path: path.into(),
+                problem: format!("{source}: name a safetensors file of matrices"),
+            },
+            _ => BackpropError::File { action: "read", path: path.into(), source },
+        })?;
         Self::from_bytes(&bytes).map_err(|problem| match problem {
             BackpropError::Content { problem, .. } => BackpropError::Content { path: path.into(), problem },
             other => BackpropError::Content { path: path.into(), problem: other.to_string() },

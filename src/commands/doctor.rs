@@ -18,7 +18,7 @@ use crate::cli::{DoctorArgs, Format};
 
 pub fn run(arguments: DoctorArgs) -> Result<(), Failure> {
     let findings = Findings::new()?;
-    let text = match arguments.format {
+    let text = match arguments.said.format {
         Format::Text => findings.text(),
         Format::Json => format!("{:#}\n", findings.json()),
     };

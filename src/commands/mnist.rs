@@ -1,7 +1,7 @@
 //! `mnist`: trains one network and leaves a run folder.
 
 use cotangent::runs::figures::setting;
-use cotangent::runs::files::{CHECKPOINT, Checkpoint, FINISHED, MODEL, PREVIOUS, read_options};
+use cotangent::runs::files::{Checkpoint, FINISHED, MODEL, read_options};
 use cotangent::runs::{RunFolder, Summary};
 use cotangent::train::learning::smaller_rate;
 use cotangent::train::{Options, Run, Setup, TrainError};
@@ -60,7 +60,7 @@ fn resume(arguments: MnistArgs) -> Result<(Run, String), Failure> {
 fn is_finished(folder: &RunFolder) -> Result<bool, Failure> {
     let interrupted = Summary::read(folder).is_some_and(|summary| summary.interrupted);
     let has_result = folder.holds("summary.json")? || folder.holds(MODEL)?;
-    Ok(has_result && !interrupted && !folder.holds(CHECKPOINT)? && !folder.holds(PREVIOUS)?)
+    Ok(has_result && !interrupted && !Checkpoint::is_in(folder.path())?)
 }
 
 /// That a run can be gone on with to so many epochs, if that is said.

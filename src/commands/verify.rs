@@ -18,7 +18,7 @@ pub fn run(arguments: VerifyArgs) -> Result<(), Failure> {
     for path in &arguments.runs {
         all.extend(folders(path)?.iter().map(|folder| verify(folder, &images)));
     }
-    print(&match arguments.format {
+    print(&match arguments.said.format {
         Format::Text => all.iter().map(shown).collect::<String>(),
         Format::Json => serde_json::to_string_pretty(&all).map_err(Failure::work)? + "\n",
     })?;

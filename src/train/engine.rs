@@ -41,6 +41,19 @@ pub struct Job {
     pub shifts: Option<Shifts>,
 }
 
+impl Job {
+    /// How many images it goes through.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            batch_size: self.batch_size,
+            training: self.data.train.len(),
+            test: self.data.test.len(),
+            validation: self.validation.as_ref().map_or(0, |split| split.len()),
+            seed: self.seed,
+        }
+    }
+}
+
 /// Images that are evaluated and not trained on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Set {

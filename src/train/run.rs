@@ -72,17 +72,7 @@ impl Setup {
     /// When it cannot be written.
     pub fn begin(self, folder: RunFolder) -> Result<Run, TrainError> {
         let recorded = self.options.clone();
-        let run = Run {
-            setup: self,
-            recorded,
-            rows: Vec::new(),
-            done: Standing::default(),
-            seconds: 0.0,
-            evaluated: None,
-            notes: folder.unguarded().into_iter().collect(),
-            before: None,
-            folder,
-        };
+        let run = Run::new(self, recorded, folder);
         run.write_configuration(None)?;
         Ok(run)
     }
@@ -102,7 +92,7 @@ impl Setup {
     ) -> Result<Run, TrainError> {
         // The checkpoint holds the weights: those that the run started from need not be there any more.
         let more = recorded.as_ref().is_some_and(|recorded| recorded.epochs != options.epochs);
-        let goes_on = has_checkpoint(&folder)? || more && folder.holds(FINISHED)?;
+        let goes_on = Checkpoint::is_in(folder.path())? || more && folder.holds(FINISHED)?;
         let is_known = options.init.as_ref().is_none_or(|init| init.normalisation.is_some());
         let setup = match goes_on && is_known {
             true => Self::at(options, data, choice)?,
@@ -115,17 +105,7 @@ impl Setup {
     }
 
     fn go_on(self, recorded: Options, folder: RunFolder) -> Result<Run, TrainError> {
-        let mut run = Run {
-            setup: self,
-            rows: Vec::new(),
-            done: Standing::default(),
-            seconds: 0.0,
-            evaluated: None,
-            notes: folder.unguarded().into_iter().collect(),
-            before: None,
-            recorded,
-            folder,
-        };
+        let mut run = Run::new(self, recorded, folder);
         run.before = run.extended()?;
         let Some((checkpoint, note)) = Checkpoint::read(&run.folder)? else {
             run.check_beginning()?;
@@ -152,12 +132,22 @@ impl Setup {
     }
 }
 
-/// Whether there is a checkpoint to go on from.
-pub(super) fn has_checkpoint(folder: &RunFolder) -> Result<bool, TrainError> {
-    Ok(folder.holds(CHECKPOINT)? || folder.holds(PREVIOUS)?)
-}
-
 impl Run {
+    /// A run before its first step.
+    fn new(setup: Setup, recorded: Options, folder: RunFolder) -> Self {
+        Self {
+            setup,
+            recorded,
+            rows: Vec::new(),
+            done: Standing::default(),
+            seconds: 0.0,
+            evaluated: None,
+            notes: folder.unguarded().into_iter().collect(),
+            before: None,
+            folder,
+        }
+    }
+
     /// The network.
     pub fn model(&self) -> &dyn Model {
         &*self.setup.job.model
@@ -207,7 +197,7 @@ impl Run {
             return Ok(None);
         }
         let now = Options { epochs, ..self.recorded.clone() };
-        if !has_checkpoint(&self.folder)? {
+        if !Checkpoint::is_in(self.folder.path())? {
             let last = Checkpoint::load(&self.folder.file(FINISHED))?;
             let (parameters, state) = (last.parameters.len(), last.state.len());
             last.check_origin(&self.origin(), parameters, state)?;

@@ -26,22 +26,7 @@ fn model(bytes: &[u8]) -> (Shapes, HashMap<String, String>) {
 fn a_run_folder_holds_the_files_that_the_contract_names() {
     let place = Workplace::new();
     place.mnist("--opt sgd --epochs 3 --seed 5 --out run").succeeded();
-    let files = [
-        "SHA256SUMS",
-        "accuracy.png",
-        "accuracy.svg",
-        "config.toml",
-        "confusion.csv",
-        "confusion.png",
-        "confusion.svg",
-        "finished.safetensors",
-        "metrics.csv",
-        "model.safetensors",
-        "objective.png",
-        "objective.svg",
-        "summary.json",
-    ];
-    assert_eq!(place.names("run"), files);
+    assert_eq!(place.names("run"), FILES);
     for name in ["accuracy", "confusion", "objective"] {
         assert!(is_svg(&place.path(format!("run/{name}.svg"))), "{name}");
         assert!(is_png(&place.path(format!("run/{name}.png"))), "{name}");

@@ -24,6 +24,7 @@ mod on_device;
 mod protection;
 mod report;
 mod resume;
+mod resume_refused;
 mod signals;
 #[cfg(target_os = "linux")]
 mod terminal;
@@ -45,6 +46,23 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_cotangent");
 /// Training images of the small data set: 9 batches of 32 and one of 12.
 const TRAIN: usize = 300;
 const TEST: usize = 90;
+
+/// The files of a finished run.
+const FILES: [&str; 13] = [
+    "SHA256SUMS",
+    "accuracy.png",
+    "accuracy.svg",
+    "config.toml",
+    "confusion.csv",
+    "confusion.png",
+    "confusion.svg",
+    "finished.safetensors",
+    "metrics.csv",
+    "model.safetensors",
+    "objective.png",
+    "objective.svg",
+    "summary.json",
+];
 
 /// An empty folder to work in, with the small data set in `data/`.
 struct Workplace {

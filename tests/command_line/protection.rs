@@ -7,23 +7,6 @@ use std::process::Child;
 use super::resume::{cut_off, finished, same_result, started};
 use super::*;
 
-/// The files of a finished run.
-const FILES: [&str; 13] = [
-    "SHA256SUMS",
-    "accuracy.png",
-    "accuracy.svg",
-    "config.toml",
-    "confusion.csv",
-    "confusion.png",
-    "confusion.svg",
-    "finished.safetensors",
-    "metrics.csv",
-    "model.safetensors",
-    "objective.png",
-    "objective.svg",
-    "summary.json",
-];
-
 /// Numbers that look random and are the same each time.
 struct Noise(u64);
 

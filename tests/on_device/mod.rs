@@ -17,7 +17,7 @@ use cotangent::exec::{CpuExecutor, Executor, Team};
 use cotangent::nn::{Activation, Sequential, perceptron};
 use cotangent::optim::{Optimizer, OptimizerName};
 use cotangent::train::TrainError;
-use cotangent::train::engine::{Counts, Engine, Job, OnDevice, Plans, Set, Snapshot};
+use cotangent::train::engine::{Engine, Job, OnDevice, Plans, Set, Snapshot};
 
 use crate::emulator::{Schedule, emulator};
 use crate::kernels::support::{on_real_card, opened};
@@ -80,14 +80,7 @@ fn job(model: Sequential, optimizer: Optimizer, data: Dataset) -> Job {
 }
 
 fn engine(job: &Job, executor: Box<dyn Executor>, device: Option<OnDevice>) -> Result<Engine, TrainError> {
-    let counts = Counts {
-        batch_size: job.batch_size,
-        training: job.data.train.len(),
-        test: job.data.test.len(),
-        validation: job.validation.as_ref().map_or(0, |split| split.len()),
-        seed: job.seed,
-    };
-    Engine::new(job.clone(), Plans::new(&*job.model, &job.optimizer, counts, executor, device)?)
+    Engine::new(job.clone(), Plans::new(&*job.model, &job.optimizer, job.counts(), executor, device)?)
 }
 
 fn on_cpu(job: &Job) -> Engine {

@@ -154,6 +154,18 @@ impl Checkpoint {
         folder.write_keeping(CHECKPOINT, &bytes, PREVIOUS)
     }
 
+    /// Whether there is one in a folder to go on from, or the one before.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub fn is_in(folder: &Path) -> Result<bool, TrainError> {
+        let there = |name: &str| {
+            let path = folder.join(name);
+            files::exists(&path).map_err(|source| TrainError::File { action: "read", path, source })
+        };
+        Ok(there(CHECKPOINT)? || there(PREVIOUS)?)
+    }
+
     /// Reads the checkpoint of a folder, or, where that is damaged or missing, the one before; and what is to be said of
     /// that. Nothing, where there is neither.
     ///

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::plan::PLAN;
 use crate::runs::Learning;
-use crate::runs::files::{CHECKPOINT, PREVIOUS, read_options};
+use crate::runs::files::{Checkpoint, read_options};
 use crate::runs::log::Metrics;
 use crate::runs::seal::{Fate, fate_of};
 use crate::runs::{Divergence, Record, Row, RunFolder};
@@ -28,8 +28,7 @@ impl Course {
     /// # Errors
     /// As [`Self::read`].
     pub fn has_begun(folder: &Path, options: &Options) -> Result<bool, TrainError> {
-        let has_checkpoint = [CHECKPOINT, PREVIOUS].iter().any(|name| folder.join(name).exists());
-        Ok(Self::read(folder, options)?.is_some() || has_checkpoint)
+        Ok(Self::read(folder, options)?.is_some() || Checkpoint::is_in(folder)?)
     }
 
     /// The options in the folder of a run, if it has begun.

@@ -9,7 +9,7 @@ use crate::names::quoted;
 use crate::nn::{Model, Sequential};
 use crate::runs::Learning;
 use crate::runs::Summary;
-use crate::runs::files::{CHECKPOINT, DIVERGED, MODEL, TrainedModel, model_in, read_model};
+use crate::runs::files::{Checkpoint, DIVERGED, MODEL, TrainedModel, model_in, read_model};
 use crate::runs::reading::read;
 use crate::train::TrainError;
 
@@ -27,7 +27,7 @@ impl Init {
         }
         let model = path.join(MODEL);
         if !model.exists() {
-            let rule = match path.join(CHECKPOINT).exists() {
+            let rule = match Checkpoint::is_in(&path).unwrap_or(false) {
                 true => format!(
                     "is a run that has not come to its end: go on with it by cotangent mnist --resume {}, or name another",
                     quoted(&path.display().to_string())

@@ -54,7 +54,7 @@ protocol!(protocol);
 macro_rules! planted {
     ($($mistake:ident)*) => {
         $(
-            #[allow(unused)]
+            #[allow(unused, reason = "a mistake may leave something without its use")]
             mod $mistake {
                 include!(concat!(env!("OUT_DIR"), "/planted/", stringify!($mistake), ".rs"));
             }
