@@ -4,8 +4,9 @@
 //! threads must meet after each. Threads of a general pool go to sleep in between, and waking one up can take
 //! longer than the work does. Those of a [`Team`] stay awake for a while and sleep only when no work comes.
 //!
-//! How they meet is in `protocol.rs`; here is who their work is for.
+//! How they meet is in `protocol.rs`, and when it does not pay in `attendance.rs`; here is who their work is for.
 
+mod attendance;
 #[cfg(test)]
 mod model;
 mod protocol;

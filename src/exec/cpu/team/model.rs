@@ -1,11 +1,13 @@
 //! The protocol under a scheduler that chooses every interleaving: the same source, compiled with the primitives of `shuttle`.
 //!
 //! A schedule says after each access to an atomic, a lock or a condition who goes on. Many random ones are tried, and as
-//! many that change threads seldom and at bad moments (PCT: Burckhardt et al., ASPLOS 2010). Whether a wait has
-//! lasted long is random. Memory is sequentially consistent here; the protocol asks for nothing less.
+//! many that change threads seldom and at bad moments (PCT: Burckhardt et al., ASPLOS 2010). Whether a round is done alone is
+//! random, which covers whatever `Attendance` decides, and so is whether a wait has lasted long. Memory is sequentially
+//! consistent here; the protocol asks for nothing less.
 //!
 //! That these checks can fail is seen on copies of the protocol with one mistake each, which `build/planted.rs` makes.
 
+mod attendance;
 #[allow(
     clippy::duplicate_mod,
     dead_code,
@@ -22,6 +24,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::thread::yield_now;
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
+
+use attendance::Attendance;
 
 /// A copy of the protocol.
 trait Protocol {
@@ -80,10 +84,11 @@ impl Verdict {
     }
 }
 
-/// Every task is done once and within its round; then the workers sleep.
+/// Every task is done once and within its round, whichever rounds are done alone; then the workers sleep.
 ///
 /// The tasks outlive the team: one that begins too late is found, and reads no freed memory.
 fn tasks_are_done_once<P: Protocol>(threads: usize, rounds: usize, count: usize, verdict: &Verdict) {
+    Attendance::always(false);
     let now = AtomicUsize::new(usize::MAX);
     let done: Vec<Vec<AtomicUsize>> =
         (0..rounds).map(|_| (0..count).map(|_| AtomicUsize::new(0)).collect()).collect();
@@ -113,6 +118,7 @@ fn tasks_are_done_once<P: Protocol>(threads: usize, rounds: usize, count: usize,
 
 /// A round whose second task only a worker can do, as the first waits for it, is done, though workers fall asleep before it.
 fn sleepers_are_woken_up<P: Protocol>(verdict: &Verdict) {
+    Attendance::always(true);
     let second: [AtomicUsize; 2] = Default::default();
     let tasks = second.each_ref().map(|second| {
         move |number: usize| match number {
@@ -134,6 +140,7 @@ fn sleepers_are_woken_up<P: Protocol>(verdict: &Verdict) {
 
 /// A panic in any task reaches the caller of its round, and the next round is whole.
 fn panics_reach_the_caller<P: Protocol>(verdict: &Verdict) {
+    Attendance::always(false);
     let done: [AtomicUsize; 3] = Default::default();
     let bad = |number: usize| {
         yield_now();

@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use super::attendance::Attendance;
 use super::sync::thread::{self, JoinHandle};
 use super::sync::{
     Arc, AtomicBool, AtomicU64, AtomicUsize, Condvar, Instant, LOOKS, Mutex, MutexGuard, SeqCst, spin_loop,
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     pub(super) asleep: AtomicUsize,
     bed: (Mutex<()>, Condvar),
     ended: AtomicBool,
+    /// Whether rounds are worth meeting for. The caller's: no worker asks.
+    attendance: Mutex<Attendance>,
     /// What a task panicked with.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
@@ -92,6 +95,7 @@ impl Team {
             asleep: AtomicUsize::new(0),
             bed: (Mutex::new(()), Condvar::new()),
             ended: AtomicBool::new(false),
+            attendance: Mutex::default(),
             panic: Mutex::new(None),
         };
         Self { shared: Arc::new(shared), workers: Vec::new() }
@@ -122,11 +126,25 @@ impl Shared {
         self.shares.len()
     }
 
-    /// One piece of work: every task 0..count once, on all threads that are awake. Only one thread may call it at a time, and no task may.
+    /// One piece of work: every task 0..count once, on all threads that are awake, or, where meeting does not pay, on this one.
+    /// Only one thread may call it at a time, and no task may.
     pub(super) fn round(&self, count: usize, task: &Task<'_>) {
         if self.threads() == 1 || count <= 1 {
             return (0..count).for_each(task);
         }
+        let mut attendance = locked(&self.attendance);
+        let start = Instant::now();
+        let waited = if attendance.is_alone() {
+            (0..count).for_each(task);
+            Duration::ZERO
+        } else {
+            self.meet(count, task)
+        };
+        attendance.took(start.elapsed(), waited);
+    }
+
+    /// A round of all threads that are awake. Returns how long this one waited for the others at its end.
+    fn meet(&self, count: usize, task: &Task<'_>) -> Duration {
         self.deal(count);
         // SAFETY: only the lifetime changes: no worker takes part any more when this function returns.
         let task: *const Task<'static> = unsafe { std::mem::transmute(std::ptr::from_ref(task)) };
@@ -139,11 +157,13 @@ impl Shared {
         }
         self.take_part(0, work);
         self.state.fetch_and(!OPEN, SeqCst);
+        let done = Instant::now();
         wait(|| (self.state.load(SeqCst) & WORKERS == 0).then_some(()), || false);
         let panic = locked(&self.panic).take();
         if let Some(panic) = panic {
             resume_unwind(panic);
         }
+        done.elapsed()
     }
 
     /// Gives each thread its share of a round's tasks.

@@ -82,7 +82,7 @@ fn a_panic_in_a_task_reaches_the_caller_and_the_team_goes_on() {
 #[test]
 fn workers_that_fell_asleep_come_back() {
     for _ in 0..3 {
-        let mut team = Team::new(2).unwrap();
+        let mut team = Team::new(2).unwrap(); // which has no reason yet to leave its worker out
         until_asleep(&team);
         // The first task waits for the second, which only the other thread can do.
         let second = AtomicBool::new(false);
