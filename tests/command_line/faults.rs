@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use super::resume::same_result;
 use super::*;
+use crate::support::everything;
 
 /// A run of two epochs with checkpoints within, whose files are all there are.
 const RUN: &str =
@@ -48,7 +49,7 @@ fn calls(place: &Workplace, arguments: &str) -> usize {
 
 /// Every call, or of many each of so many.
 fn chosen(all: usize) -> impl Iterator<Item = usize> {
-    let step = if std::env::var_os("COTANGENT_TEST_ALL").is_some() { 1 } else { (all / 14).max(1) };
+    let step = if everything() { 1 } else { (all / 14).max(1) };
     (1..=all).step_by(step).chain([all])
 }
 

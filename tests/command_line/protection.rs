@@ -6,6 +6,7 @@ use std::process::Child;
 
 use super::resume::{cut_off, finished, same_result, started};
 use super::*;
+use crate::support::everything;
 
 /// Numbers that look random and are the same each time.
 struct Noise(u64);
@@ -116,7 +117,7 @@ fn comparisons_and_runs_that_were_cut_off_are_verified_too() {
 fn a_file_that_was_damaged_is_noticed_by_all_who_read_it_and_changes_no_result_in_silence() {
     let place = Workplace::new();
     place.mnist("--out run").succeeded();
-    let all = std::env::var_os("COTANGENT_TEST_ALL").is_some();
+    let all = everything();
     let mut noise = Noise(7);
     for name in FILES {
         let path = place.path("run").join(name);
@@ -155,7 +156,7 @@ fn a_damaged_file_of_a_run_that_was_cut_off_is_named_or_changes_nothing() {
     place.run(&format!("{options} --quiet --out whole")).succeeded();
     cut_off(&place, &format!("{options} --out run"), "5 ", "KILL");
     let files = contents(&place.path("run"));
-    let all = std::env::var_os("COTANGENT_TEST_ALL").is_some();
+    let all = everything();
     let (mut noise, mut refused, mut same) = (Noise(3), 0, 0);
     for (path, whole) in &files {
         if whole.is_empty() {
@@ -203,7 +204,7 @@ fn of_two_that_go_on_at_once_one_does_and_the_other_is_told() {
     let options = format!("mnist {} --epochs 150 --hidden 64,48", small("--epochs --hidden"));
     place.run(&format!("{options} --quiet --out whole")).succeeded();
     cut_off(&place, &format!("{options} --out cut"), "5 ", "KILL");
-    let all = std::env::var_os("COTANGENT_TEST_ALL").is_some();
+    let all = everything();
     let mut told = 0;
     for _ in 0..if all { 100 } else { 8 } {
         place.shell("rm -rf run && cp -r cut run").succeeded();
@@ -328,7 +329,7 @@ fn pipes_devices_and_endless_files_are_refused_at_once() {
             format!("mnist --data data --init {folder} --epochs 1 --out init"),
         ]
     };
-    let all = std::env::var_os("COTANGENT_TEST_ALL").is_some();
+    let all = everything();
     let (mut turn, kinds) = (0, ["device", "sparse", "folder"]);
     for saved in ["run", "cut"] {
         for name in place.names(saved) {
