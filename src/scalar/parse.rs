@@ -15,7 +15,7 @@ use super::names::Names;
 use super::tokens::{Token, tokens};
 use crate::ops::{Binary, Builder, Op, Unary, Var};
 
-/// The longest text that is read, in bytes: the trace of some two million operations takes 2.5 GB.
+/// The longest text that is read, in bytes: the trace of as many operations takes 9 GB, which are asked for before it begins.
 pub const LONGEST: usize = 8 << 20;
 
 /// What has begun and waits for its end.
