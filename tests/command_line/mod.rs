@@ -92,6 +92,28 @@ impl Workplace {
         command
     }
 
+    /// The program, to be run in this folder, with signals as a terminal has them: what ignores one, as `nohup` and a script's
+    /// `&` make it, hands that down, and so may whoever started the tests.
+    #[cfg(unix)]
+    fn attentive(&self) -> Command {
+        use std::os::unix::process::CommandExt;
+        unsafe extern "C" {
+            fn signal(number: i32, action: usize) -> usize;
+        }
+        const DEFAULT: usize = 0; // SIG_DFL
+        let mut command = self.program();
+        let listen = || {
+            for number in [1, 2, 15] {
+                // SAFETY: the function of POSIX, which may be called between fork and exec, with its own constant.
+                unsafe { signal(number, DEFAULT) };
+            }
+            Ok(())
+        };
+        // SAFETY: nothing is called but what may be called there.
+        unsafe { command.pre_exec(listen) };
+        command
+    }
+
     /// The program, to be run in this folder, where its driver is the emulated one and its kernels are those
     /// that the emulator runs.
     #[cfg(target_os = "linux")]

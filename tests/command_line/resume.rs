@@ -16,7 +16,7 @@ pub(super) fn started(
     arguments: &str,
     line: &str,
 ) -> (Child, BufReader<std::process::ChildStdout>) {
-    let mut command = place.program();
+    let mut command = place.attentive();
     command.args(arguments.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut reader = BufReader::new(child.stdout.take().unwrap());
