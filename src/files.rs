@@ -28,17 +28,26 @@ pub fn tensors() -> u64 {
     }
 }
 
-/// The content of a file, which is one and has at most so many bytes.
+/// A file, open to be read, and its size.
 ///
 /// # Errors
-/// When there is none, it is a folder, a pipe or a device, has more bytes, they do not fit the memory, or it cannot be read.
-pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+/// When there is none, it is a folder, a pipe or a device, or it cannot be opened.
+pub fn open(path: &Path) -> io::Result<(File, u64)> {
     check_is_file(&path.metadata()?)?; // first, as opening a device or a pipe may do something by itself
     let file = opening(OpenOptions::new().read(true)).open(path)?;
     let about = file.metadata()?;
     check_is_file(&about)?;
-    check_size(about.len(), most)?;
-    read_from(file, about.len(), most)
+    Ok((file, about.len()))
+}
+
+/// The content of a file, which is one and has at most so many bytes.
+///
+/// # Errors
+/// As [`open`], and when it has more bytes, they do not fit the memory, or it cannot be read.
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let (file, size) = open(path)?;
+    check_size(size, most)?;
+    read_from(file, size, most)
 }
 
 /// The content of whatever somebody names, which may be a pipe: up to so many bytes.

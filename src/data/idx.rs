@@ -9,7 +9,6 @@
 //! claim, and reading stops one byte past it, so that neither a header of 2^60 images nor a
 //! gzip bomb can fill the memory.
 
-use std::fs::File;
 use std::hint::black_box;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
@@ -19,6 +18,7 @@ use super::DataError;
 use super::elements::{ElementType, IntensityScale};
 use super::gzip::{self, NotGzip};
 use super::unpack::Unpack;
+use crate::files;
 
 const IMAGES_MAGIC: u32 = 0x0000_0803;
 const LABELS_MAGIC: u32 = 0x0000_0801;
@@ -76,8 +76,8 @@ impl<'a> IdxSource<'a> {
     /// A file, which may be gzip: its content decides.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let name = path.display().to_string();
-        match File::open(path).and_then(|file| Ok((file.metadata()?.len(), file))) {
-            Ok((size, file)) => Self::over(name, BufReader::with_capacity(STEP, file), size),
+        match files::open(path) {
+            Ok((file, size)) => Self::over(name, BufReader::with_capacity(STEP, file), size),
             Err(source) => Err(DataError::Unreadable { file: name, source }),
         }
     }

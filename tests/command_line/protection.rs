@@ -314,6 +314,17 @@ fn nothing_is_written_through_a_link_in_a_folder_of_somebody_else() {
     assert!(contents(&place.path("elsewhere")) == before);
 }
 
+/// Puts something that is no file of ours in the place of one.
+fn put(what: &str, path: &Path) {
+    let _ = fs::remove_file(path);
+    match what {
+        "pipe" => assert!(Command::new("mkfifo").arg(path).status().unwrap().success()),
+        "device" => symlink("/dev/zero", path).unwrap(),
+        "folder" => fs::create_dir(path).unwrap(),
+        _ => fs::File::create(path).unwrap().set_len(1 << 42).unwrap(),
+    }
+}
+
 #[test]
 fn pipes_devices_and_endless_files_are_refused_at_once() {
     let place = Workplace::new();
@@ -341,13 +352,7 @@ fn pipes_devices_and_endless_files_are_refused_at_once() {
                         .shell(&format!("rm -rf folder init; cp -r {saved} folder; rm -f folder/.lock"))
                         .succeeded();
                     let path = place.path("folder").join(&name);
-                    let _ = fs::remove_file(&path);
-                    match *what {
-                        "pipe" => assert!(Command::new("mkfifo").arg(&path).status().unwrap().success()),
-                        "device" => symlink("/dev/zero", &path).unwrap(),
-                        "folder" => fs::create_dir(&path).unwrap(),
-                        _ => fs::File::create(&path).unwrap().set_len(1 << 42).unwrap(),
-                    }
+                    put(what, &path);
                     let ended =
                         place.shell(&format!("ulimit -v 4000000; timeout 20 \"$0\" {command} < /dev/null"));
                     let said = format!("{saved}/{name} is a {what}: {command}: {}", ended.stderr);
@@ -357,6 +362,23 @@ fn pipes_devices_and_endless_files_are_refused_at_once() {
             }
         }
     }
+}
+
+#[test]
+fn what_is_no_file_is_refused_at_once_in_a_folder_of_data_too() {
+    let place = Workplace::new();
+    for name in cotangent::data::FILE_NAMES {
+        let path = place.path("data").join(name);
+        let whole = fs::read(&path).unwrap();
+        for (what, said) in [("pipe", "is no file but a pipe"), ("device", "is no file but a device")] {
+            put(what, &path);
+            let ended = place.shell("timeout 20 \"$0\" mnist --data data --out run < /dev/null");
+            ended.failed(1, &[name, said]);
+        }
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, whole).unwrap();
+    }
+    assert!(!place.path("run").exists());
 }
 
 #[test]
