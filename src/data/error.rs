@@ -1,6 +1,6 @@
 //! What can be wrong with the data, each with the file, the values found and what to do next.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 /// Why the data cannot be used. `file` is the path of a file or the name of an embedded one.
@@ -30,7 +30,7 @@ pub enum DataError {
     Ambiguous { folder: PathBuf, what: String, names: String },
 
     /// The operating system refuses to open or read it.
-    #[error("cannot read {file}; check its permissions and the disk")]
+    #[error("cannot read {file}; {}", remedy(.source))]
     Unreadable {
         file: String,
         #[source]
@@ -174,4 +174,13 @@ pub enum DataError {
          hold out fewer than {available}"
     )]
     HoldOutTooLarge { count: usize, available: usize },
+}
+
+/// What to do about a file that cannot be opened or read.
+fn remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        ErrorKind::PermissionDenied => "give yourself permission to read it",
+        ErrorKind::InvalidInput => "put a file in its place",
+        _ => "check the disk that it is on",
+    }
 }
