@@ -149,12 +149,18 @@ fn a_file_that_was_damaged_is_noticed_by_all_who_read_it_and_changes_no_result_i
     place.run("verify run").succeeded();
 }
 
+/// A run of so many epochs to its end, in `whole`, and the same until it was killed, in another folder. Returns its command.
+fn whole_and_cut_off(place: &Workplace, epochs: usize, cut: &str) -> String {
+    let command = format!("mnist {} --epochs {epochs} --hidden 64,48", small("--epochs --hidden"));
+    place.run(&format!("{command} --quiet --out whole")).succeeded();
+    cut_off(place, &format!("{command} --out {cut}"), "5 ", "KILL");
+    command
+}
+
 #[test]
 fn a_damaged_file_of_a_run_that_was_cut_off_is_named_or_changes_nothing() {
     let place = Workplace::new();
-    let options = format!("mnist {} --epochs 40 --hidden 64,48", small("--epochs --hidden"));
-    place.run(&format!("{options} --quiet --out whole")).succeeded();
-    cut_off(&place, &format!("{options} --out run"), "5 ", "KILL");
+    whole_and_cut_off(&place, 40, "run");
     let files = contents(&place.path("run"));
     let all = everything();
     let (mut noise, mut refused, mut same) = (Noise(3), 0, 0);
@@ -201,9 +207,7 @@ fn both(place: &Workplace, arguments: &str) -> [Finished; 2] {
 #[test]
 fn of_two_that_go_on_at_once_one_does_and_the_other_is_told() {
     let place = Workplace::new();
-    let options = format!("mnist {} --epochs 150 --hidden 64,48", small("--epochs --hidden"));
-    place.run(&format!("{options} --quiet --out whole")).succeeded();
-    cut_off(&place, &format!("{options} --out cut"), "5 ", "KILL");
+    let command = whole_and_cut_off(&place, 150, "cut");
     let all = everything();
     let mut told = 0;
     for _ in 0..if all { 100 } else { 8 } {
@@ -230,7 +234,7 @@ fn of_two_that_go_on_at_once_one_does_and_the_other_is_told() {
     }
     println!("{told} were told");
     assert!(told > 0, "they never met");
-    let [first, second] = both(&place, &format!("{options} --quiet --out new"));
+    let [first, second] = both(&place, &format!("{command} --quiet --out new"));
     let mut statuses = [first.status, second.status];
     statuses.sort();
     assert_eq!(statuses, [Some(0), Some(1)], "{}{}", first.stderr, second.stderr);
