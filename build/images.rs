@@ -33,6 +33,8 @@ const FLAGS: [&str; 8] = [
 /// The content of the folder `kernels`: files by name, in order, and the two tables.
 pub struct Kernels {
     sources: Vec<(String, Vec<u8>)>,
+    /// Of the folder `ladder`: kernels to read, and to measure beside the others. No program embeds them.
+    ladder: Vec<(String, Vec<u8>)>,
     headers: Vec<(String, Vec<u8>)>,
     variants: Vec<Variant>,
     tuned: Vec<Tuned>,
@@ -41,26 +43,36 @@ pub struct Kernels {
 /// The tables in `kernels`: which instances templates have, and which were found to be the fastest.
 const TABLES: [&str; 2] = ["variants.csv", "tuning.csv"];
 
+/// The folder in `kernels` of what leads from the plainest product to those of `kernels` itself.
+const LADDER: &str = "ladder";
+
 impl Kernels {
     /// Reads the `.cu` and `.cuh` files in `folder`, and the tables if they are there.
     pub fn read(folder: &Path) -> Result<Kernels, String> {
         let [variants, tuned] = TABLES.map(|name| folder.join(name));
         let mut kernels = Kernels {
             sources: Vec::new(),
+            ladder: Vec::new(),
             headers: Vec::new(),
             variants: read_table(&variants, Variant::read)?,
             tuned: read_table(&tuned, Tuned::read)?,
         };
-        for entry in fs::read_dir(folder).map_err(at(folder))? {
-            let path = entry.map_err(at(folder))?.path();
+        for path in files_in(folder)? {
             let files = match path.extension().and_then(OsStr::to_str) {
                 Some("cu") => &mut kernels.sources,
                 Some("cuh") => &mut kernels.headers,
                 _ => continue,
             };
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            files.push((name, fs::read(&path).map_err(at(&path))?));
+            files.push((name_of(&path), fs::read(&path).map_err(at(&path))?));
         }
+        let ladder = folder.join(LADDER);
+        for path in if ladder.is_dir() { files_in(&ladder)? } else { Vec::new() } {
+            if path.extension() == Some(OsStr::new("cu")) {
+                let name = format!("{LADDER}/{}", name_of(&path));
+                kernels.ladder.push((name, fs::read(&path).map_err(at(&path))?));
+            }
+        }
+        kernels.ladder.sort();
         kernels.sources.sort();
         kernels.headers.sort();
         let is_listed = |row: &&Tuned| kernels.variants.iter().any(|variant| row.names(variant));
@@ -91,13 +103,22 @@ impl Kernels {
     }
 }
 
-/// Which variants of the kernels' templates an image holds.
+/// What is compiled: of a template, which of its variants.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Set {
-    /// Those that the program embeds.
+    /// What the program embeds.
     Embedded,
-    /// The others, which are to be measured.
+    /// The rest, which is to be measured: the other variants, and the ladder.
     Candidates,
+}
+
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let entries = fs::read_dir(folder).map_err(at(folder))?;
+    entries.map(|entry| Ok(entry.map_err(at(folder))?.path())).collect()
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// A table that need not be there.
@@ -147,13 +168,16 @@ impl<'a> Cache<'a> {
     }
 
     /// Each kernel file's name and image, compiled on all processors where the cache has none; of candidates, the
-    /// files that have some. If several fail, the error holds the output of each.
+    /// files that have some, and the ladder's. If several fail, the error holds the output of each.
     pub fn images<'k>(&self, kernels: &'k Kernels, set: Set) -> Result<Vec<(&'k str, Vec<u8>)>, String> {
         fs::create_dir_all(&self.folder).map_err(at(&self.folder))?;
         let has_some = |(file, _): &&(String, Vec<u8>)| {
             set == Set::Embedded || !kernels.variants(stem(file), set).is_empty()
         };
         let mut sources: Vec<_> = kernels.sources.iter().filter(has_some).collect();
+        if set == Set::Candidates {
+            sources.extend(&kernels.ladder);
+        }
         sources.sort_by_key(|(_, text)| std::cmp::Reverse(text.len())); // the longest job should not come last
 
         let next = AtomicUsize::new(0);
@@ -194,7 +218,7 @@ impl<'a> Cache<'a> {
         (source, &kernels.headers, &variants).hash(&mut hasher);
         let stem = match set {
             Set::Embedded => stem(&source.0).to_owned(),
-            Set::Candidates => format!("candidates.{}", stem(&source.0)),
+            Set::Candidates => format!("candidates.{}", stem(&source.0).replace('/', ".")),
         };
         let key = format!("{stem}-{:016x}", hasher.finish());
         let cached = self.folder.join(format!("{key}.fatbin"));
@@ -221,7 +245,7 @@ impl<'a> Cache<'a> {
     fn compile(&self, file: &str, scratch: &Path, cached: &Path, shared: &str) -> Result<Vec<u8>, String> {
         let compiled = scratch.join("image.fatbin");
         let mut command = self.nvcc.command(self.root);
-        command.args(&self.flags).arg("-I").arg(scratch).arg("--keep-dir").arg(scratch);
+        command.args(&self.flags).args(["-I", "kernels"]).arg("-I").arg(scratch).arg("--keep-dir").arg(scratch);
         command.arg(format!("kernels/{file}")).arg("-o").arg(&compiled);
         let printed = nvcc::output(&mut command)
             .map_err(|failure| format!("nvcc could not compile kernels/{file}: {failure}"))?;

@@ -85,8 +85,8 @@ pub fn run(environment: &Environment) -> Result<Vec<String>, String> {
     Ok(directives)
 }
 
-/// Compiles the variants that are not embedded, for one architecture, and puts their images into the folder
-/// `candidates` of the out folder, which it returns; nothing if there is no nvcc.
+/// Compiles the variants that are not embedded and the ladder, for one architecture, and puts their images into the
+/// folder `candidates` of the out folder, which it returns; nothing if there is no nvcc.
 #[allow(dead_code, reason = "the tests and the kit ask for them, no build does")]
 pub fn candidates(environment: &Environment, architecture: u32) -> Result<Option<PathBuf>, String> {
     let Search::Found(path) = nvcc::search(environment)? else { return Ok(None) };
@@ -98,7 +98,7 @@ pub fn candidates(environment: &Environment, architecture: u32) -> Result<Option
     let _ = fs::remove_dir_all(&folder); // of other variants
     fs::create_dir_all(&folder).map_err(at(&folder))?;
     for (name, image) in images {
-        let file = folder.join(format!("{name}.fatbin"));
+        let file = folder.join(format!("{}.fatbin", name.replace('/', ".")));
         fs::write(&file, image).map_err(at(&file))?;
     }
     Ok(Some(folder))

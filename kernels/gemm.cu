@@ -7,39 +7,30 @@
 // and one of B, the next are on their way into shared memory (cp.async; sm_75 has none and copies at
 // once). A thread holds 4 x 4 to 16 x 8 sums in registers, so that each number it reads from shared memory
 // serves as many multiplications: with few, shared memory could not feed the arithmetic. Each sum is over
-// rising k.
+// rising k, so all instances give the same bits.
 //
 // Where C has few tiles and k is long, blockIdx.z splits k: each stretch's sums go to a workspace
 // (splits, m, n), and gemm_reduce.cu adds them and applies the epilogue.
 //
-// variants.csv lists the instances of the template, tuning.csv says where which is the fastest.
+// variants.csv lists the instances of the template, tuning.csv says where which is the fastest. Two loops
+// over k serve them, by how many fragments (what a thread has read of a tile) a thread holds:
+//
+//   1  reads what it multiplies next, four k at a time; takes operands at any address. Below.
+//   2  reads a step ahead of what it multiplies. gemm_ahead.cuh.
 //
 // After the CUDA C++ Best Practices Guide, "Shared memory in matrix multiplication", and CUTLASS's
 // account of a hierarchical product ("Efficient GEMM in CUDA").
 #include "gemm.cuh"
+#include "gemm_ahead.cuh"
+#include "gemm_threads.cuh"
 #include "variants.cuh"
-
-// A warp's lanes are 4 down C and 8 across: one fragment of A and B each serves 8 and 4 of them.
-constexpr int LANES_DOWN = 4;
-constexpr int LANES_ACROSS = 8;
-
-// ROWS x COLUMNS of C, of which a thread computes PER_THREAD_ROWS x PER_THREAD_COLUMNS; DEPTH of k in each of
-// STAGES tiles of an operand, which shared memory bounds.
-template <int ROWS_, int COLUMNS_, int DEPTH_, int PER_THREAD_ROWS_, int PER_THREAD_COLUMNS_, int STAGES_>
-struct TileShape {
-    static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, DEPTH = DEPTH_, STAGES = STAGES_;
-    static constexpr int PER_THREAD_ROWS = PER_THREAD_ROWS_, PER_THREAD_COLUMNS = PER_THREAD_COLUMNS_;
-    static constexpr int THREADS_DOWN = ROWS / PER_THREAD_ROWS, THREADS_ACROSS = COLUMNS / PER_THREAD_COLUMNS;
-    static constexpr int THREADS = THREADS_DOWN * THREADS_ACROSS;
-    static_assert(THREADS_DOWN % LANES_DOWN == 0 && THREADS_ACROSS % LANES_ACROSS == 0, "warps fill the tile");
-};
 
 // How a tile of an operand lies in shared memory, and what a thread reads of it.
 //
 // Of EXTENT rows of op(A) (or columns of op(B)), the thread at `position` of POSITIONS takes fours of
-// neighbours: from 4 position on, from 4 (position + POSITIONS) on, and so on. Eight neighbouring
-// positions read 16 bytes each at a time, which must lie in different banks of shared memory. Where
-// rows run along k, they read the same four columns of rows that are four apart. A stride of 20 words
+// neighbours (gemm_threads.cuh). Up to eight neighbouring positions read 16 bytes each at a time, which must lie
+// in different banks of shared memory. Where rows run along k, they read the same four columns of rows that are
+// four apart. A stride of 20 words
 // puts those into both halves of the banks by turns; exchanging the row's four chunks by bits 3 and 4 of
 // its number puts them into different quarters of each. Rows of 36 words are alike.
 template <bool K_CONTIGUOUS_, int EXTENT, int DEPTH, int POSITIONS>
@@ -61,13 +52,11 @@ struct Layout {
         ptx::copy_async_4(shared, global, valid);
     }
 
-    // The first of the thread's i-th four rows of op(A), or columns of op(B).
-    static __device__ __forceinline__ int index(int position, int four) { return 4 * (position + four * POSITIONS); }
-
-    // fragment[l][i] = element (index(position, four) + i, k + l), for a k that is a multiple of 4.
+    // fragment[l][i] = element (first + i, k + l), first being that of the thread's four, for a k that is a multiple
+    // of 4.
     static __device__ __forceinline__ void read(float (&fragment)[4][4], const float* tile, int position, int four,
                                                 int k) {
-        const int first = index(position, four);
+        const int first = first_of_four<POSITIONS>(position, four);
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             const float* from = tile + (K_CONTIGUOUS ? offset(first + i, k) : offset(k + i, first));
@@ -80,18 +69,6 @@ struct Layout {
         }
     }
 };
-
-// sum[i][j] += a[k][i] b[k][j], over rising k.
-__device__ __forceinline__ void multiply(float (&sum)[4][4], const float (&a)[4][4], const float (&b)[4][4]) {
-#pragma unroll
-    for (int k = 0; k < 4; k++) {
-#pragma unroll
-        for (int i = 0; i < 4; i++) {
-#pragma unroll
-            for (int j = 0; j < 4; j++) sum[i][j] += a[k][i] * b[k][j];
-        }
-    }
-}
 
 template <class Shape, bool TRANSPOSE_A, bool TRANSPOSE_B>
 __device__ __forceinline__ void gemm(const float* __restrict__ a, const float* __restrict__ b, int m, int n, int k,
@@ -114,12 +91,8 @@ __device__ __forceinline__ void gemm(const float* __restrict__ a, const float* _
         b_operand.copy(b_tiles + stage * B::SIZE, stretch.begin + done, stretch.length - done);
     };
 
-    constexpr int WARPS_ACROSS = Shape::THREADS_ACROSS / LANES_ACROSS;
-    const unsigned warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
-    const int down = warp / WARPS_ACROSS * LANES_DOWN + lane / LANES_ACROSS;
-    const int across = warp % WARPS_ACROSS * LANES_ACROSS + lane % LANES_ACROSS;
-    constexpr int FOURS_DOWN = Shape::PER_THREAD_ROWS / 4, FOURS_ACROSS = Shape::PER_THREAD_COLUMNS / 4;
-    float sums[FOURS_DOWN][FOURS_ACROSS][4][4] = {};
+    const Place place = Shape::place();
+    Sums<Shape> sums;
 
     const auto multiply_tile = [&](int stage) {
         const float* a_tile = a_tiles + stage * A::SIZE;
@@ -127,38 +100,37 @@ __device__ __forceinline__ void gemm(const float* __restrict__ a, const float* _
 // Not unrolled: fragments and addresses of several steps would crowd the sums out of registers.
 #pragma unroll 1
         for (int first_k = 0; first_k < DEPTH; first_k += 4) {
-            float a_fragments[FOURS_DOWN][4][4];
+            float a_fragments[Shape::FOURS_DOWN][4][4];
 #pragma unroll
-            for (int i = 0; i < FOURS_DOWN; i++) A::read(a_fragments[i], a_tile, down, i, first_k);
+            for (int i = 0; i < Shape::FOURS_DOWN; i++) A::read(a_fragments[i], a_tile, place.down, i, first_k);
 #pragma unroll
-            for (int j = 0; j < FOURS_ACROSS; j++) {
+            for (int j = 0; j < Shape::FOURS_ACROSS; j++) {
                 float b_fragment[4][4];
-                B::read(b_fragment, b_tile, across, j, first_k);
+                B::read(b_fragment, b_tile, place.across, j, first_k);
 #pragma unroll
-                for (int i = 0; i < FOURS_DOWN; i++) multiply(sums[i][j], a_fragments[i], b_fragment);
+                for (int i = 0; i < Shape::FOURS_DOWN; i++) {
+#pragma unroll
+                    for (int l = 0; l < 4; l++) sums.add(i, j, a_fragments[i][l], b_fragment[l]);
+                }
             }
         }
     };
     pipeline<STAGES>(stretch.tiles(DEPTH), start_copy, multiply_tile);
-
-    const Output part = c.from(corner.row, corner.column);
-#pragma unroll
-    for (int i = 0; i < FOURS_DOWN; i++) {
-#pragma unroll
-        for (int j = 0; j < FOURS_ACROSS; j++) {
-#pragma unroll
-            for (int row = 0; row < 4; row++) part.store(A::index(down, i) + row, B::index(across, j), sums[i][j][row]);
-        }
-    }
+    sums.store(c.from(corner.row, corner.column), place);
 }
 
 #define ENTRY(name, BLOCKS, TRANSPOSE_A, TRANSPOSE_B, ...)                                                         \
     extern "C" __global__ void __launch_bounds__(__VA_ARGS__::THREADS, BLOCKS)                                     \
         name(const float* a, const float* b, float* c, int m, int n, int k, int k_per_split, const float* bias,    \
              const float* mask, int relu, int accumulate) {                                                        \
-        float* part = c + int64_t(blockIdx.z) * m * n;                                                             \
-        const Output output(part, bias, mask, relu, accumulate, m, n);                                             \
-        gemm<__VA_ARGS__, TRANSPOSE_A, TRANSPOSE_B>(a, b, m, n, k, k_per_split, output);                           \
+        const auto output = [&] {                                                                                  \
+            return Output(c + int64_t(blockIdx.z) * m * n, bias, mask, relu, accumulate, m, n);                    \
+        };                                                                                                         \
+        if constexpr (__VA_ARGS__::FRAGMENTS == 2) {                                                               \
+            gemm_ahead<__VA_ARGS__, TRANSPOSE_A, TRANSPOSE_B>(a, b, m, n, k, k_per_split, output);                 \
+        } else {                                                                                                   \
+            gemm<__VA_ARGS__, TRANSPOSE_A, TRANSPOSE_B>(a, b, m, n, k, k_per_split, output());                     \
+        }                                                                                                          \
     }
 #define VARIANT(...) VARIANT_OF(gemm, __VA_ARGS__)
 GEMM_VARIANTS

@@ -199,14 +199,11 @@ struct Output {
 
 // The entries of one line of variants.csv, in a file whose ENTRY(name, BLOCKS, TRANSPOSE_A, TRANSPOSE_B, TileShape)
 // makes one: one for each way the operands are stored, gemm_nt_128x128x16_8x8_s2_b2. The build writes variants.cuh,
-// which says what lines: #define GEMM_VARIANTS VARIANT(128, 128, 16, 8, 8, 2, 2) ...
-#define VARIANT_OF(FAMILY, ROWS, COLUMNS, DEPTH, DOWN, ACROSS, STAGES, BLOCKS)                                     \
-    ENTRIES(FAMILY, ROWS##x##COLUMNS##x##DEPTH##_##DOWN##x##ACROSS##_s##STAGES##_b##BLOCKS, BLOCKS,                \
-            TileShape<ROWS, COLUMNS, DEPTH, DOWN, ACROSS, STAGES>)
-#define ENTRIES(FAMILY, PARAMETERS, BLOCKS, ...)                                                                   \
-    ENTRY(FAMILY##_nn_##PARAMETERS, BLOCKS, false, false, __VA_ARGS__)                                             \
-    ENTRY(FAMILY##_nt_##PARAMETERS, BLOCKS, false, true, __VA_ARGS__)                                              \
-    ENTRY(FAMILY##_tn_##PARAMETERS, BLOCKS, true, false, __VA_ARGS__)                                              \
-    ENTRY(FAMILY##_tt_##PARAMETERS, BLOCKS, true, true, __VA_ARGS__)
+// which says what lines: #define GEMM_VARIANTS VARIANT(128x128x16_8x8_s2_b2, 2, ...) ..., the arguments of TileShape last.
+#define VARIANT_OF(FAMILY, NAME, BLOCKS, ...)                                                                      \
+    ENTRY(FAMILY##_nn_##NAME, BLOCKS, false, false, TileShape<__VA_ARGS__>)                                        \
+    ENTRY(FAMILY##_nt_##NAME, BLOCKS, false, true, TileShape<__VA_ARGS__>)                                         \
+    ENTRY(FAMILY##_tn_##NAME, BLOCKS, true, false, TileShape<__VA_ARGS__>)                                         \
+    ENTRY(FAMILY##_tt_##NAME, BLOCKS, true, true, TileShape<__VA_ARGS__>)
 
 #endif

@@ -35,11 +35,13 @@ cat "$included/variants.cuh" >> "$image"
 "#;
 
 /// A template with two variants to embed and one to be measured.
-const VARIANTS: &str = "kernel,rows,columns,depth,down,across,stages,blocks,use
-gemm,128,128,16,8,8,2,2,large
-gemm,64,64,16,8,4,2,4,small
-gemm,32,32,32,4,4,3,6,candidate
+const VARIANTS: &str = "kernel,rows,columns,depth,down,across,stages,blocks,lanes,fragments,use
+gemm,128,128,16,8,8,2,2,rows,1,large
+gemm,64,64,16,8,4,2,4,rows,1,small
+gemm,32,32,32,4,4,3,6,rows,1,candidate
 ";
+/// What the build passes on of the last line.
+const CANDIDATE: &str = "VARIANT(32x32x32_4x4_s3_b6, 6, 32, 32, 32, 4, 4, 3, Lanes::ROWS, 1)";
 const TUNING: &str = "card,precision,transposes,m,n,k,variant,splits
 ";
 
@@ -395,7 +397,8 @@ fn the_program_embeds_no_candidate_before_the_tuning_table_names_it() {
     machine.write("crate/kernels/tuning.csv", TUNING);
     machine.build("debug").unwrap();
     let image = || machine.read("debug/gemm.fatbin");
-    let embedded = "#define GEMM_VARIANTS VARIANT(128, 128, 16, 8, 8, 2, 2) VARIANT(64, 64, 16, 8, 4, 2, 4)";
+    let embedded = "#define GEMM_VARIANTS VARIANT(128x128x16_8x8_s2_b2, 2, 128, 128, 16, 8, 8, 2, Lanes::ROWS, 1) \
+                    VARIANT(64x64x16_8x4_s2_b4, 4, 64, 64, 16, 8, 4, 2, Lanes::ROWS, 1)";
     assert_eq!(image(), format!("image of kernels/gemm.cu\n{embedded}\n"));
     assert_eq!(machine.read("debug/sum.fatbin"), "image of kernels/sum.cu\n");
     let before = machine.compilations();
@@ -410,7 +413,7 @@ fn the_program_embeds_no_candidate_before_the_tuning_table_names_it() {
     assert_eq!(machine.compilations(), before, "the variant is another precision's");
     machine.write("crate/kernels/tuning.csv", &format!("{TUNING}A Card,f32,nn,1,2,3,32x32x32_4x4_s3_b6,1\n"));
     machine.build("debug").unwrap();
-    assert_eq!(image(), format!("image of kernels/gemm.cu\n{embedded} VARIANT(32, 32, 32, 4, 4, 3, 6)\n"));
+    assert_eq!(image(), format!("image of kernels/gemm.cu\n{embedded} {CANDIDATE}\n"));
     assert_eq!(machine.compilations(), before + 1, "the file with the template alone");
     assert!(cached(&machine).iter().filter(|name| name.starts_with("gemm-")).count() == 2, "and its report");
 }
@@ -424,7 +427,7 @@ fn candidates_are_compiled_apart_for_one_architecture() {
     let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["gemm.fatbin"], "other files have no candidates");
     let image = fs::read_to_string(folder.join("gemm.fatbin")).unwrap();
-    assert_eq!(image, "image of kernels/gemm.cu\n#define GEMM_VARIANTS VARIANT(32, 32, 32, 4, 4, 3, 6)\n");
+    assert_eq!(image, format!("image of kernels/gemm.cu\n#define GEMM_VARIANTS {CANDIDATE}\n"));
     let calls = machine.read("usual/calls");
     let last = calls.lines().last().unwrap();
     assert!(last.contains("arch=compute_90,code=sm_90") && last.matches("-gencode").count() == 1, "{last}");
@@ -445,9 +448,27 @@ fn candidates_are_compiled_apart_for_one_architecture() {
 }
 
 #[test]
+fn the_ladder_is_compiled_with_the_candidates_and_embedded_nowhere() {
+    let machine = Machine::with_nvcc();
+    fs::create_dir(machine.path("crate/kernels/ladder")).unwrap();
+    machine.write("crate/kernels/ladder/1-plain.cu", "");
+    machine.write("crate/kernels/ladder/notes.txt", "");
+    machine.build("debug").unwrap();
+    assert!(!fs::exists(machine.path("debug/1-plain.fatbin")).unwrap());
+    let folder = candidates(&machine.environment("debug"), 90).unwrap().unwrap();
+    let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["ladder.1-plain.fatbin"]);
+    let image = fs::read_to_string(folder.join("ladder.1-plain.fatbin")).unwrap();
+    assert_eq!(image, "image of kernels/ladder/1-plain.cu\n");
+    let names = cached(&machine);
+    let of_ladder = |name: &&String| name.starts_with("candidates.ladder.1-plain-");
+    assert_eq!(names.iter().filter(of_ladder).count(), 2, "image and report: {names:?}");
+}
+
+#[test]
 fn tables_that_are_wrong_fail_the_build_by_file_and_line() {
     let machine = Machine::with_nvcc();
-    for (line, table) in [("gemm,128,128", VARIANTS), ("gemm,128,100,16,8,8,2,2,large", VARIANTS)] {
+    for (line, table) in [("gemm,128,128", VARIANTS), ("gemm,128,100,16,8,8,2,2,rows,1,large", VARIANTS)] {
         machine.write("crate/kernels/variants.csv", &format!("{table}{line}\n"));
         let failure = machine.build("debug").unwrap_err();
         assert!(failure.contains("kernels/variants.csv: line 5, ") && failure.contains(line), "{failure}");

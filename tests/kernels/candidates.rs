@@ -1,4 +1,5 @@
-//! The variants that the program does not embed, compiled for a real card: what is to be measured there compiles.
+//! The variants that the program does not embed, and the ladder, compiled for a real card: what is to be measured there
+//! compiles.
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,21 @@ fn compiled() -> Option<PathBuf> {
     candidates(&environment, ARCHITECTURE).unwrap_or_else(|problem| panic!("{problem}"))
 }
 
+fn is_fatbin(image: &[u8]) -> bool {
+    image.starts_with(&[0x50, 0xed, 0x55, 0xba])
+}
+
+/// The files of `kernels/ladder`, without `.cu`, from the ground up.
+pub fn ladder() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels/ladder");
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let stem = |name: &str| name.strip_suffix(".cu").map(String::from);
+    let mut rungs: Vec<String> = names.filter_map(|name| stem(&name.to_string_lossy())).collect();
+    rungs.sort();
+    assert!(rungs.len() >= 5, "{rungs:?}");
+    rungs
+}
+
 /// `scripts/gpu-kit` reads where they are from what this prints. Spills are `scripts/kernel-resources`' to find.
 #[test]
 fn are_compiled() {
@@ -43,6 +59,10 @@ fn are_compiled() {
     kernels.dedup();
     for kernel in kernels {
         let image = std::fs::read(folder.join(format!("{kernel}.fatbin"))).unwrap();
-        assert!(image.starts_with(&[0x50, 0xed, 0x55, 0xba]), "{kernel}.fatbin is no fatbin");
+        assert!(is_fatbin(&image), "{kernel}.fatbin is none");
+    }
+    for rung in ladder() {
+        let image = std::fs::read(folder.join(format!("ladder.{rung}.fatbin"))).unwrap();
+        assert!(is_fatbin(&image), "ladder.{rung}.fatbin is none");
     }
 }

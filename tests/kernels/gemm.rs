@@ -200,6 +200,34 @@ fn the_emulated_9_0_has_every_variant_and_older_ones_those_that_fit_their_shared
     assert!(missing(turing) > 0, "some take more than 64 KiB");
 }
 
+/// A variant that copies 16 bytes at a time, where an operand does not lie so: another takes its place.
+#[test]
+fn operands_at_any_address_give_the_same_bits() {
+    let ahead: Vec<_> = variants_of::<f32>().into_iter().filter(|v| !v.takes_any_alignment()).collect();
+    assert!(!ahead.is_empty());
+    let factors = [("variant", ahead.len()), ("transposes", TRANSPOSES.len()), ("splits", SPLITS.len())];
+    pairwise(&factors, |run, pick| {
+        let tiling = Tiling { variant: ahead[pick[0]], splits: SPLITS[pick[2]] };
+        if !is_there::<f32>(run, tiling.variant) {
+            return Ok(());
+        }
+        let extents = Extents { m: 68, n: 72, k: 100 };
+        let numbers = Numbers::<f32>::draw(&mut run.random(), extents, (1.0, 1.0));
+        let bits = |offsets: [usize; 4]| -> Result<Vec<u32>, String> {
+            let case = Case { matmul: TRANSPOSES[pick[1]], extents, epilogue: EPILOGUES[0], offsets };
+            Ok(numbers.compute(run, &case, Some(tiling))?.iter().map(|x| x.to_bits()).collect())
+        };
+        let aligned = bits(OFFSETS[0])?;
+        for offsets in &OFFSETS[1..] {
+            if bits(*offsets)? != aligned {
+                return Err(format!("{} at {offsets:?} gives other bits", tiling.variant.name()));
+            }
+        }
+        Ok(())
+    })
+    .unwrap();
+}
+
 /// As a run cuts them, products of the network: where nothing was measured, k is split in the first three.
 #[test]
 fn products_of_the_network_agree_with_float64() {

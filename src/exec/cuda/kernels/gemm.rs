@@ -2,12 +2,14 @@
 //! `gemm_reduce.cu` and `gemm_reference.cu`, which both share.
 //!
 //! One block computes one tile of C. Where C has few tiles, k is split among blocks, whose partial sums
-//! go to a workspace and are added by a second kernel. [`Tuning::tiling`] decides both.
+//! go to a workspace and are added by a second kernel. [`Tuning::tiling`] decides both. A variant that copies 16 bytes at
+//! a time gives way to one that copies any number where an operand does not lie so: the same bits, for every variant
+//! adds over rising k, and k is cut as it was to be.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use cudarc::driver::{CudaStream, CudaView, CudaViewMut, LaunchArgs, PushKernelArg};
+use cudarc::driver::{CudaStream, CudaView, CudaViewMut, DevicePtr, LaunchArgs, PushKernelArg};
 
 use super::factor::Factor;
 use super::kernel::Kernel;
@@ -28,6 +30,18 @@ pub struct Product<'a, T> {
     pub a: &'a CudaView<'a, T>,
     /// B, (k, n), or (n, k) if it is transposed.
     pub b: &'a CudaView<'a, T>,
+}
+
+impl<T: Factor> Product<'_, T> {
+    /// Whether operands whose rows do not run along k can be copied 16 bytes at a time.
+    fn is_aligned(&self, stream: &CudaStream) -> bool {
+        let Self { matmul, extents, a, b } = *self;
+        let fits = |operand: &CudaView<'_, T>, runs_along_k: bool, stride: usize| {
+            let (address, _read) = operand.device_ptr(stream);
+            runs_along_k || address.is_multiple_of(16) && (stride * size_of::<T>()).is_multiple_of(16)
+        };
+        fits(a, !matmul.transpose_a, extents.m) && fits(b, matmul.transpose_b, extents.n)
+    }
 }
 
 /// What is done to a product before it is stored, in this order. The default: nothing.
@@ -129,6 +143,15 @@ impl<T: Factor> Gemm<T> {
         self.tuning.tiling::<T>(matmul, extents)
     }
 
+    /// The tiling whose variant computes the product: the one asked for, unless an operand's address or stride is
+    /// nothing for it.
+    fn possible(&self, stream: &CudaStream, tiling: Tiling, product: &Product<'_, T>) -> Tiling {
+        if tiling.variant.takes_any_alignment() || product.is_aligned(stream) {
+            return tiling;
+        }
+        Tiling::of::<T>(product.extents)
+    }
+
     fn tiled(&self, tiling: Tiling, matmul: MatMul) -> Result<&Kernel, CudaError> {
         let loaded = self.variants.iter().find(|loaded| loaded.variant == tiling.variant);
         let place = TRANSPOSES.iter().position(|&transposes| transposes == matmul);
@@ -221,12 +244,13 @@ impl<T: Factor> Gemm<T> {
         epilogue: &Epilogue<'_>,
     ) -> Result<(), CudaError> {
         let Product { matmul, extents, a, b } = *product;
-        let kernel = self.tiled(tiling, matmul)?;
+        let (k_per_split, splits) = tiling.cut(extents.k);
+        let Tiling { variant, .. } = self.possible(stream, tiling, product);
+        let kernel = self.tiled(Tiling { variant, ..tiling }, matmul)?;
         let [m, n, k] = sizes(kernel, extents)?;
         if m == 0 || n == 0 {
             return Ok(());
         }
-        let (k_per_split, splits) = tiling.cut(extents.k);
         let k_per_split = kernel.size("a stretch of k", k_per_split)?;
         let flags = epilogue.flags();
         let mut arguments = kernel.on(stream)?;
@@ -238,7 +262,7 @@ impl<T: Factor> Gemm<T> {
         arguments.arg(&k); // int k
         arguments.arg(&k_per_split); // int k_per_split
         epilogue.push(&mut arguments, &flags);
-        let (blocks, threads) = ([tiling.variant.tiles(extents), 1, splits], tiling.variant.threads::<T>());
+        let (blocks, threads) = ([variant.tiles(extents), 1, splits], variant.threads::<T>());
         // SAFETY: `check` has compared the operands, C (or the workspace: `run_with`) and the epilogue's
         // with the sizes, and the kernel guards every access by them.
         unsafe { kernel.launch(&mut arguments, blocks, threads) }
@@ -383,6 +407,9 @@ mod tests {
         assert_eq!(kib, [36, 40, 32, 36], "rows along k are 20 long");
         let large = find("gemm_bf16", "128x128x32_64x32_s3_b2");
         assert_eq!((large.threads::<bf16>(), large.shared_bytes("nn")), (256, 48 * 1024));
+        let ahead = find("gemm", "128x128x8_8x8_s4_b2_z_f2");
+        let kib = TRANSPOSES.map(|matmul| ahead.shared_bytes(matmul.letters()) as f64 / 1024.0);
+        assert_eq!(kib, [32.5, 33.0, 32.0, 32.5], "rows across k are 132 long where they are transposed");
         // Blocks that a multiprocessor must hold fit an H100's: 227 KiB, and one of each block's own.
         for variant in VARIANTS.iter() {
             let bytes = variant.shared_bytes("nt");

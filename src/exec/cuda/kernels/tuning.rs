@@ -165,7 +165,9 @@ mod tests {
         for kernel in [<f32 as Factor>::FILE, <bf16 as Factor>::FILE] {
             for role in [Use::Large, Use::Small] {
                 let fitting = variants.iter().filter(|v| v.kernel == kernel && v.role == role);
-                assert_eq!(fitting.count(), 1, "{kernel} {role:?}");
+                let fitting: Vec<_> = fitting.collect();
+                assert_eq!(fitting.len(), 1, "{kernel} {role:?}");
+                assert!(fitting[0].takes_any_alignment(), "what others give way to, {kernel} {role:?}");
             }
         }
         let names: std::collections::HashSet<_> = variants.iter().map(|v| (&v.kernel, v.name())).collect();

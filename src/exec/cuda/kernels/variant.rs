@@ -17,6 +17,17 @@ pub enum Use {
     Candidate,
 }
 
+/// In which order a warp's lanes lie on a tile of C, as `kernels/gemm_threads.cuh` explains.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lanes {
+    /// Eight neighbours across, four times below one another.
+    Rows,
+    /// By turns across and down: each four lanes are two by two.
+    Z,
+    /// As the tensor cores' instruction has them.
+    Mma,
+}
+
 /// One instance of a kernel's template.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Variant {
@@ -36,6 +47,10 @@ pub struct Variant {
     pub stages: usize,
     /// Blocks that a multiprocessor must be able to hold: what bounds a thread's registers.
     pub blocks: usize,
+    /// The order of a warp's lanes.
+    pub lanes: Lanes,
+    /// Fragments of each operand that a thread holds: 1 is read as it is multiplied, of 2 one is read ahead.
+    pub fragments: usize,
     /// What it is for.
     pub role: Use,
 }
@@ -64,7 +79,7 @@ pub struct Tuned {
 /// The ways in which A and B are stored.
 pub const LETTERS: [&str; 4] = ["nn", "nt", "tn", "tt"];
 
-const VARIANT_COLUMNS: &str = "kernel,rows,columns,depth,down,across,stages,blocks,use";
+const VARIANT_COLUMNS: &str = "kernel,rows,columns,depth,down,across,stages,blocks,lanes,fragments,use";
 const TUNED_COLUMNS: &str = "card,precision,transposes,m,n,k,variant,splits";
 
 impl Variant {
@@ -74,9 +89,20 @@ impl Variant {
     /// The number of a line that is no variant, and what it must hold.
     pub fn read(text: &str) -> Result<Vec<Self>, String> {
         lines(text, VARIANT_COLUMNS, |cells| {
-            let [kernel, numbers @ .., role] = cells else { return None };
+            let [kernel, numbers @ .., lanes, fragments, role] = cells else { return None };
             let numbers: Vec<usize> = numbers.iter().map_while(positive).collect();
             let [rows, columns, depth, down, across, stages, blocks] = numbers[..] else { return None };
+            let lanes = match (*kernel, *lanes) {
+                ("gemm", "rows") => Lanes::Rows,
+                ("gemm", "z") => Lanes::Z,
+                ("gemm_bf16", "mma") => Lanes::Mma,
+                _ => return None,
+            };
+            let fragments = match (lanes, *fragments) {
+                (_, "1") => 1,
+                (Lanes::Rows | Lanes::Z, "2") => 2,
+                _ => return None,
+            };
             let role = match *role {
                 "large" => Use::Large,
                 "small" => Use::Small,
@@ -85,24 +111,50 @@ impl Variant {
             };
             let fits = rows % down == 0 && columns % across == 0 && stages >= 2;
             let kernel = (*kernel).to_owned();
-            fits.then_some(Self { kernel, rows, columns, depth, down, across, stages, blocks, role })
+            fits.then_some(Self {
+                kernel,
+                rows,
+                columns,
+                depth,
+                down,
+                across,
+                stages,
+                blocks,
+                lanes,
+                fragments,
+                role,
+            })
         })
     }
 
     /// Its parameters, as they end the names of its kernels: `128x128x16_8x8_s2_b2` is a tile of 128 x 128, 16 of k
-    /// at a time, 8 x 8 sums a thread (or warp), two stages, at least two blocks a multiprocessor.
+    /// at a time, 8 x 8 sums a thread (or warp), two stages, at least two blocks a multiprocessor. `_z` and `_f2`
+    /// follow where lanes are in z-order and two fragments are held.
     pub fn name(&self) -> String {
         let Self { rows, columns, depth, down, across, stages, blocks, .. } = self;
-        format!("{rows}x{columns}x{depth}_{down}x{across}_s{stages}_b{blocks}")
+        let z = if self.lanes == Lanes::Z { "_z" } else { "" };
+        let ahead = if self.fragments == 2 { "_f2" } else { "" };
+        format!("{rows}x{columns}x{depth}_{down}x{across}_s{stages}_b{blocks}{z}{ahead}")
     }
 
-    /// Bytes of a block's shared memory: all stages of both operands' tiles (Layout::SIZE in the C file). The letters
-    /// say how A and B are stored, as in [`Tuned::transposes`].
+    /// Whether it takes operands at any address and of any stride. If not, those whose rows do not run along k must
+    /// begin at multiples of 16 bytes, as must all of their rows.
+    pub fn takes_any_alignment(&self) -> bool {
+        self.fragments == 1
+    }
+
+    /// Bytes of a block's shared memory: all stages of both operands' tiles (Layout::SIZE and Feed::SIZE in the C
+    /// files). The letters say how A and B are stored, as in [`Tuned::transposes`].
     pub fn shared_bytes(&self, letters: &str) -> usize {
-        // Of an element, and elements between the ends of a tile's rows that run along k.
-        let (element, padding) = if self.kernel == "gemm" { (4, 4) } else { (2, 0) };
+        let element = if self.kernel == "gemm" { 4 } else { 2 };
         let tile = |extent: usize, runs_along_k: bool| {
-            extent * (self.depth + if runs_along_k { padding } else { 0 })
+            // Elements between the ends of rows: of a tile that lies as a float32 operand whose rows run along k, and
+            // of one that is transposed on its way from there.
+            let padding = if self.kernel == "gemm" && runs_along_k { 4 } else { 0 };
+            match self.fragments {
+                1 => extent * (self.depth + padding),
+                _ => (extent + padding) * self.depth,
+            }
         };
         let both = tile(self.rows, letters.starts_with('n')) + tile(self.columns, letters.ends_with('t'));
         self.stages * both * element
@@ -125,12 +177,20 @@ pub fn precision(kernel: &str) -> &str {
 }
 
 /// `variants.cuh`: for each kernel file a macro that lists its variants, such as
-/// `#define GEMM_VARIANTS VARIANT(128, 128, 16, 8, 8, 2, 2)`.
+/// `#define GEMM_VARIANTS VARIANT(128x128x16_8x8_s2_b2, 2, 128, 128, 16, 8, 8, 2, Lanes::ROWS, 1)`: its name, the blocks,
+/// and what the template takes.
 pub fn header<'a>(variants: impl IntoIterator<Item = &'a Variant>) -> String {
     let mut kernels: Vec<(&str, String)> = Vec::new();
     for variant in variants {
-        let Variant { rows, columns, depth, down, across, stages, blocks, .. } = variant;
-        let call = format!(" VARIANT({rows}, {columns}, {depth}, {down}, {across}, {stages}, {blocks})");
+        let Variant { rows, columns, depth, down, across, stages, blocks, fragments, .. } = variant;
+        let threads = match variant.lanes {
+            Lanes::Rows => format!(", Lanes::ROWS, {fragments}"),
+            Lanes::Z => format!(", Lanes::Z, {fragments}"),
+            Lanes::Mma => String::new(),
+        };
+        let name = variant.name();
+        let shape = format!("{rows}, {columns}, {depth}, {down}, {across}, {stages}{threads}");
+        let call = format!(" VARIANT({name}, {blocks}, {shape})");
         match kernels.iter_mut().find(|(kernel, _)| *kernel == variant.kernel) {
             Some((_, calls)) => *calls += &call,
             None => kernels.push((&variant.kernel, call)),
