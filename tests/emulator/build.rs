@@ -26,6 +26,8 @@ pub enum Sanitizer {
     Address,
     /// ThreadSanitizer.
     Thread,
+    /// Nothing but the emulator, which counts them: `counting/`.
+    Counts,
 }
 
 impl Sanitizer {
@@ -34,13 +36,14 @@ impl Sanitizer {
             Self::None => "plain",
             Self::Address => "address",
             Self::Thread => "thread",
+            Self::Counts => "counts",
         }
     }
 
-    /// The library that a process must load first.
+    /// The library that a process must load first, none if empty.
     pub fn runtime(self) -> PathBuf {
         let library = match self {
-            Self::None => return PathBuf::new(),
+            Self::None | Self::Counts => return PathBuf::new(),
             Self::Address => "libasan.so",
             Self::Thread => "libtsan.so",
         };
@@ -58,7 +61,7 @@ impl Sanitizer {
     /// Only the kernels need the sanitizer, and the process brings it.
     fn link_flags(self) -> &'static [&'static str] {
         match self {
-            Self::None => &[],
+            Self::None | Self::Counts => &[],
             Self::Address => &["-fsanitize=address,undefined"],
             Self::Thread => &["-fsanitize=thread"],
         }
@@ -74,7 +77,37 @@ impl Sanitizer {
                 "-fno-omit-frame-pointer",
             ],
             Self::Thread => &["-O1", "-fsanitize=thread"],
+            // The compiler marks accesses as for ThreadSanitizer. It must leave them as they are written: vectors whole,
+            // numbers apart, and one instruction for each.
+            Self::Counts => &[
+                "-O1",
+                "-fsanitize=thread",
+                "-fno-tree-sra",
+                "-fno-tree-vectorize",
+                "-fno-store-merging",
+                "-fno-tree-loop-distribute-patterns",
+                "-fno-thread-jumps",
+                "-fno-unswitch-loops",
+                "-fno-crossjumping",
+                "-fno-tree-tail-merge",
+                "-gdwarf-4", // of version 5, binutils 2.40 takes some lines for the preprocessed file's
+            ],
         }
+    }
+
+    /// What the preprocessor is told.
+    fn define(self) -> &'static [&'static str] {
+        if self == Self::Counts { &["-DEMULATOR_COUNTS"] } else { &[] }
+    }
+
+    /// Of [`ARCHITECTURES`], those whose devices can be used.
+    fn architectures(self) -> &'static [usize] {
+        if self == Self::Counts { &[2] } else { &[0, 1, 2] }
+    }
+
+    /// The folders of the emulator's own code.
+    fn parts(self) -> &'static [&'static str] {
+        if self == Self::Counts { &["runtime", "driver", "counting"] } else { &["runtime", "driver"] }
     }
 }
 
@@ -118,22 +151,25 @@ pub fn build(sanitizer: Sanitizer, folders: &[&str]) -> Result<Built, String> {
     let emulator = root.join("tests/emulator");
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("emulator-{}", sanitizer.name()));
     fs::create_dir_all(&place).map_err(|error| format!("cannot create {}: {error}", place.display()))?;
-    let workshop = Workshop {
-        compiler: Compiler::find()?,
-        place: &place,
-        sanitizer,
-        header: emulator.join("device/cuda.hpp"),
-    };
+    let compiler = Compiler::find()?;
+    if sanitizer == Sanitizer::Counts && compiler.is_clang() {
+        return Err(format!(
+            "counting memory requests needs GCC, which can leave vector accesses whole, and {:?} is clang: \
+             install g++, or set CXX=g++",
+            compiler.words
+        ));
+    }
+    let workshop = Workshop { compiler, place: &place, sanitizer, header: emulator.join("device/cuda.hpp") };
 
     let mut kernels: Vec<PathBuf> =
         folders.iter().flat_map(|folder| files(&root.join(folder), "cu")).collect();
     // The largest first, so that no core is left waiting for it.
     kernels.sort_by_key(|path| Reverse(fs::metadata(path).map_or(0, |data| data.len())));
     let sources: Vec<PathBuf> =
-        ["runtime", "driver"].iter().flat_map(|folder| files(&emulator.join(folder), "cpp")).collect();
+        sanitizer.parts().iter().flat_map(|part| files(&emulator.join(part), "cpp")).collect();
     // Preprocessing takes seconds, so what no file has changed for is known by the files themselves.
-    let own = ["runtime", "driver", "device"].map(|folder| emulator.join(folder));
-    let inputs = own.into_iter().chain(folders.iter().map(|folder| root.join(folder)));
+    let own = sanitizer.parts().iter().chain(&["device"]).map(|folder| emulator.join(folder));
+    let inputs = own.chain(folders.iter().map(|folder| root.join(folder)));
     let contents: Vec<(PathBuf, Vec<u8>)> = inputs
         .flat_map(|folder| files(&folder, ANY))
         .map(|path| (path.clone(), fs::read(path).unwrap_or_default()))
@@ -190,7 +226,7 @@ struct Workshop<'a> {
 impl Workshop<'_> {
     /// The object of one file of the runtime or the driver.
     fn source(&self, path: &Path) -> Result<Object, String> {
-        let text = self.compiler.output(&["-E"], path)?;
+        let text = self.compiler.output(&[&["-E"], self.sanitizer.define()].concat(), path)?;
         Ok(Object { path: self.object(&stem(path), &text, &["-O2"])?, kernels: Vec::new() })
     }
 
@@ -217,10 +253,11 @@ impl Workshop<'_> {
             (self.header.to_string_lossy(), self.header.parent().unwrap_or(path).to_string_lossy());
         // Texts, with the architectures that share each.
         let mut texts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (index, architecture) in ARCHITECTURES.iter().enumerate() {
+        for &index in self.sanitizer.architectures() {
+            let architecture = ARCHITECTURES[index];
             let define = format!("-D__CUDA_ARCH__={architecture}");
             let flags = ["-E", &define, "-x", "c++", "-include", &header, "-I", &folder, "-I", &included];
-            let text = self.compiler.output(&flags, path)?;
+            let text = self.compiler.output(&[&flags, self.sanitizer.define()].concat(), path)?;
             texts.entry(text).or_default().push(index);
         }
         let mut objects = Vec::new();
@@ -340,6 +377,10 @@ impl Compiler {
              install one (Debian: apt-get install g++), or name it in CXX",
             candidates.join(", ")
         ))
+    }
+
+    fn is_clang(&self) -> bool {
+        self.version.contains("__clang__")
     }
 
     fn command(&self) -> Command {

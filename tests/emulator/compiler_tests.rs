@@ -25,6 +25,20 @@ fn without_a_compiler_tests_fail_and_say_how_to_get_one() {
 }
 
 #[test]
+fn counting_says_that_clang_will_not_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c++");
+    std::fs::write(&path, "#!/bin/sh\necho '#define __clang__ 1'\n").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = super::in_sanitized_process(super::Sanitizer::Counts);
+    command.args(["emulator::compiler_tests::the_emulator_is_there", "--exact"]).env("CXX", &path);
+    let output = command.output().unwrap();
+    let report = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(!output.status.success() && report.contains("counting memory requests needs GCC"), "{report}");
+    assert!(report.contains("install g++, or set CXX=g++"), "{report}");
+}
+
+#[test]
 fn a_compiler_that_fails_is_quoted_from_its_first_error_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c++");

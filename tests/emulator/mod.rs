@@ -2,6 +2,8 @@
 
 mod build;
 mod compiler_tests;
+pub mod counting;
+pub mod counts;
 mod driver_tests;
 mod graphs;
 mod planted;
@@ -33,6 +35,8 @@ pub struct Emulator {
     calls: Symbol<unsafe extern "C" fn(*const c_char) -> u64>,
     clear_calls: Symbol<unsafe extern "C" fn()>,
     fault: Symbol<unsafe extern "C" fn() -> *const c_char>,
+    /// Where the kernels are compiled for it: see [`counts`].
+    counting: Option<(Symbol<counts::Read>, Symbol<counts::Clear>)>,
     clear_fault: Symbol<unsafe extern "C" fn()>,
 }
 
@@ -54,6 +58,7 @@ pub fn sanitizer() -> Sanitizer {
     match std::env::var(SANITIZER).as_deref() {
         Ok("address") => Sanitizer::Address,
         Ok("thread") => Sanitizer::Thread,
+        Ok("counts") => Sanitizer::Counts,
         _ => Sanitizer::None,
     }
 }
@@ -80,6 +85,8 @@ impl Emulator {
         // the types of driver/control.hpp. The library is never unloaded.
         unsafe {
             let library = Library::open(Some(&built.library), RTLD_NOW | RTLD_GLOBAL)?;
+            let (read, clear) = (library.get(b"emulator_counts"), library.get(b"emulator_clear_counts"));
+            let counting = read.ok().zip(clear.ok());
             let emulator = Self {
                 built,
                 set_schedule: library.get(b"emulator_set_schedule")?,
@@ -89,6 +96,7 @@ impl Emulator {
                 clear_calls: library.get(b"emulator_clear_calls")?,
                 fault: library.get(b"emulator_fault")?,
                 clear_fault: library.get(b"emulator_clear_fault")?,
+                counting,
             };
             std::mem::forget(library);
             Ok(emulator)

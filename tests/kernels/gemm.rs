@@ -1,6 +1,6 @@
 //! Matrix products, each element against float64; the body for bfloat16 too.
 
-mod product;
+pub mod product;
 
 use std::collections::HashMap;
 use std::sync::Mutex;

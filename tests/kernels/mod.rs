@@ -4,6 +4,7 @@ mod accuracy;
 mod candidates;
 mod ceiling;
 mod convert;
+mod counts;
 mod dropout;
 mod elementwise;
 mod gather;

@@ -46,12 +46,16 @@ pub fn gpus() -> &'static [Gpu] {
 }
 
 fn open_gpus() -> Vec<Gpu> {
-    let open = |ordinal| {
+    if on_real_card() { vec![Gpu::open(0)] } else { (0..3).map(Gpu::open).collect() }
+}
+
+impl Gpu {
+    /// The emulated one of this number, or the real card.
+    pub fn open(ordinal: usize) -> Self {
         let device = opened(ordinal);
         let stream = device.stream().unwrap();
-        Gpu { device, stream, emulated: !on_real_card() }
-    };
-    if on_real_card() { vec![open(0)] } else { (0..3).map(open).collect() }
+        Self { device, stream, emulated: !on_real_card() }
+    }
 }
 
 /// A device newly opened: the emulated one of this number, or the real card.
@@ -213,6 +217,7 @@ fn sample(factors: &[(&str, usize)]) -> impl Iterator<Item = Vec<usize>> {
         Sanitizer::None => 1,
         Sanitizer::Address => 3,
         Sanitizer::Thread => 7,
+        Sanitizer::Counts => 1, // whose checks are chosen one by one
     };
     combinations(&levels).into_iter().step_by(stride * every())
 }

@@ -34,12 +34,12 @@ inline unsigned __float_as_uint(float x) {
 }
 
 template <class T>
-T __ldg(const T* pointer) {
+__forceinline__ T __ldg(const T* pointer) {
     return *pointer;
 }
 
 template <class T>
-T __ldcg(const T* pointer) {
+__forceinline__ T __ldcg(const T* pointer) {
     return *pointer;
 }
 

@@ -10,22 +10,23 @@ namespace ptx {
 // ---- cp.async
 
 template <class Word>
-void copy_words(void* shared, const void* global) {
+EMULATOR_UNCOUNTED void copy_words(void* shared, const void* global) {
     *static_cast<Word*>(shared) = global ? *static_cast<const Word*>(global) : Word{};
 }
 
 template <class Word>
-void run_copy(const emulator::AsyncCopy& copy) {
+EMULATOR_UNCOUNTED void run_copy(const emulator::AsyncCopy& copy) {
     copy_words<Word>(copy.shared, copy.global);
 }
 
 template <class Word>
-void copy_async(void* shared, const void* global, bool valid) {
+__forceinline__ void copy_async(void* shared, const void* global, bool valid) {
     const uintptr_t source = valid ? reinterpret_cast<uintptr_t>(global) : 0;
     if ((emulator::shared_offset(shared) | source) % sizeof(Word) != 0) {
         emulator::fault("cp.async of %zu bytes from %p to %p: misaligned", sizeof(Word), global, shared);
     }
     if (!valid) global = nullptr;
+    emulator::count_copy(shared, global, sizeof(Word));
     if (emulator::device_is_at_least(800)) {
         emulator::async_copy({run_copy<Word>, shared, global});
     } else {
@@ -33,8 +34,12 @@ void copy_async(void* shared, const void* global, bool valid) {
     }
 }
 
-inline void copy_async_16(void* shared, const void* global, bool valid) { copy_async<uint4>(shared, global, valid); }
-inline void copy_async_4(void* shared, const void* global, bool valid) { copy_async<uint32_t>(shared, global, valid); }
+__forceinline__ void copy_async_16(void* shared, const void* global, bool valid) {
+    copy_async<uint4>(shared, global, valid);
+}
+__forceinline__ void copy_async_4(void* shared, const void* global, bool valid) {
+    copy_async<uint32_t>(shared, global, valid);
+}
 
 inline void copy_async_commit() { emulator::async_commit(); }
 
@@ -67,20 +72,25 @@ EMULATOR_UNSEEN void hand_out_matrices(void* const* arguments, uint32_t present)
     }
 }
 
-template <bool TRANSPOSED>
-void load_matrices(uint32_t (&fragment)[4], const void* row, emulator::Place place) {
-    if (emulator::shared_offset(row) % 16 != 0) emulator::fault("ldmatrix: the row at %p is misaligned", row);
-    MatrixRow own;
+EMULATOR_UNCOUNTED inline void read_row(MatrixRow& own, const void* row) {
     for (int i = 0; i < 8; i++) own.elements[i] = static_cast<const uint16_t*>(row)[i];
+}
+
+template <bool TRANSPOSED>
+__forceinline__ void load_matrices(uint32_t (&fragment)[4], const void* row, emulator::Place place) {
+    if (emulator::shared_offset(row) % 16 != 0) emulator::fault("ldmatrix: the row at %p is misaligned", row);
+    emulator::count_access(row, 16, emulator::Access::matrices);
+    MatrixRow own;
+    read_row(own, row);
     own.fragment = fragment;
     emulator::warp_operation("ldmatrix", 0xffffffffu, &own, hand_out_matrices<TRANSPOSED>, false, place);
 }
 
-inline void load_matrices_4(uint32_t (&fragment)[4], const void* row, emulator::Place place = {}) {
+__forceinline__ void load_matrices_4(uint32_t (&fragment)[4], const void* row, emulator::Place place = {}) {
     load_matrices<false>(fragment, row, place);
 }
-inline void load_matrices_4_transposed(uint32_t (&fragment)[4], const void* row,
-                                       emulator::Place place = {}) {
+__forceinline__ void load_matrices_4_transposed(uint32_t (&fragment)[4], const void* row,
+                                                emulator::Place place = {}) {
     load_matrices<true>(fragment, row, place);
 }
 
@@ -141,7 +151,7 @@ inline void add_release(unsigned* address, unsigned value) {
     emulator::progress();
 }
 // All bits set, as if whatever is waited for had come, where a test skips the line.
-inline unsigned load_acquire(const unsigned* address, emulator::Place place = {}) {
+EMULATOR_UNCOUNTED inline unsigned load_acquire(const unsigned* address, emulator::Place place = {}) {
     return emulator::spin(place) ? __atomic_load_n(address, __ATOMIC_ACQUIRE) : ~0u;
 }
 

@@ -1,6 +1,7 @@
 // __syncthreads: all threads of the block must come to the same one, and none may have returned.
 #include <cstring>
 
+#include "counting.hpp"
 #include "machine.hpp"
 #include "sanitizers.hpp"
 
@@ -29,6 +30,7 @@ void barrier(Place place) {
         wait("__syncthreads", place);
         return;
     }
+    met(block);
     for (unsigned i = 0; i + 1 < b.arrived; i++) {
         b.waiting[i]->acquires = order;
         make_ready(b.waiting[i]);

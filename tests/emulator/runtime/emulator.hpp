@@ -99,6 +99,20 @@ void async_copy(const AsyncCopy& copy);
 void async_commit();
 void async_wait(int pending, Place place);
 
+// What the kernels access, for those compiled to count it (counting/). The compiler marks every access itself, but
+// for those inside the emulation of an instruction: these are counted where the instruction stands, and so the
+// functions around these calls must be a part of their callers.
+enum class Access : uint32_t { load, store, atomic, matrices };
+#if defined(EMULATOR_COUNTS)
+#define EMULATOR_UNCOUNTED __attribute__((no_sanitize("thread")))
+void count_access(const void* address, size_t bytes, Access kind);
+void count_copy(void* shared, const void* global, size_t bytes); // from null: zeros
+#else
+#define EMULATOR_UNCOUNTED
+inline void count_access(const void*, size_t, Access) {}
+inline void count_copy(void*, const void*, size_t) {}
+#endif
+
 // A kernel: found by name by the driver. Registered before main by what rewrite.rs appends to each file.
 struct Parameter {
     size_t size;

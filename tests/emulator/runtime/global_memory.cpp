@@ -113,6 +113,15 @@ bool is_allocated(const void* first, size_t size) {
     return address + size <= entry->first + entry->second.size;
 }
 
+void* allocation_of(const void* address, size_t* size) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    auto entry = allocations.upper_bound(static_cast<char*>(const_cast<void*>(address)));
+    if (entry == allocations.begin()) return nullptr;
+    --entry;
+    *size = entry->second.size;
+    return address < entry->first + *size ? entry->first : nullptr;
+}
+
 bool allocations_intact() {
     if (under_address_sanitizer()) return true; // it has looked at every access
     const std::lock_guard<std::mutex> lock(mutex);

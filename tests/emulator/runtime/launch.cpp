@@ -7,6 +7,7 @@
 #include <cstring>
 #include <mutex>
 
+#include "counting.hpp"
 #include "faults.hpp"
 #include "machine.hpp"
 #include "sanitizers.hpp"
@@ -101,6 +102,7 @@ static void run_wave(Machine& m) {
     // The launcher comes before all threads; threads of different blocks stay unordered.
     release_order(&m.starts);
     start_wave();
+    if (count_ended) count_ended();
     for (unsigned i = 0; i < m.block_count && !m.failed; i++) {
         block = m.blocks[i]; // for messages
         check_shared(*m.blocks[i]);
@@ -200,6 +202,7 @@ bool launch(const Request* requests, unsigned count_of_grids) {
     }
     m.in_kernel = false;
     m.running = &m.launcher;
+    if (count_ended) count_ended(); // also after a fault
     acquire_order(&m.ends);
     return !m.failed && allocations_intact();
 }

@@ -195,6 +195,7 @@ void switch_to(Fiber* fiber, bool leaving_for_good);
 void begin_shared(LiveBlock& block);
 void check_shared(LiveBlock& block);
 void begin_layout(SharedLayout& layout, size_t dynamic_size);
+constexpr size_t ARENA = 256 * 1024; // that a block has, more than the largest and all red zones
 constexpr size_t LARGEST_STATIC_SHARED = 48 * 1024, LARGEST_SHARED = 227 * 1024;
 
 // launch.cpp
@@ -208,6 +209,7 @@ void* allocate(size_t size);
 enum class Freed { intact, overrun, unknown };
 Freed release(void* address);
 bool is_allocated(const void* first, size_t size);
+void* allocation_of(const void* address, size_t* size); // where it begins, and how long it is; null if there is none
 bool allocations_intact(); // of this thread; if not, a message is in the machine
 size_t allocated_bytes();
 

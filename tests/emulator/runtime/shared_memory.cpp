@@ -11,7 +11,7 @@
 
 namespace emulator {
 
-static constexpr size_t ARENA = 256 * 1024, RED_ZONE = 128;
+static constexpr size_t RED_ZONE = 128;
 static constexpr unsigned char CANARY = 0xA5, UNSET = 0xFF;
 
 // memset would be intercepted by ThreadSanitizer, and seen as an access.

@@ -4,6 +4,7 @@
 // have returned can never come.
 #include <cstring>
 
+#include "counting.hpp"
 #include "machine.hpp"
 #include "sanitizers.hpp"
 
@@ -48,6 +49,7 @@ void warp_operation(const char* name, uint32_t mask, void* argument, WarpWork wo
         wait(name, place);
         return;
     }
+    if ((meeting.arrived | warp.absent) == ~0u) met(warp);
     const WarpMeeting complete = meeting;
     meeting = warp.meetings[--warp.count];
     work(complete.arguments, complete.arrived);
