@@ -17,7 +17,7 @@ constexpr int LANES_ACROSS = 8;
 //   ROWS  lane = 8 down + across                     A 2, B 4: neighbours across differ in B
 //   Z     lane = bits across 2, down 1, across 1, down 0, across 0     A 2, B 2: neighbours share A, neighbours
 //                                                                      but one share B
-enum class Lanes { ROWS, Z };
+enum class LaneOrder { ROWS, Z };
 
 // Where a thread is in its block's tile: its number down the rows and across the columns, of THREADS_DOWN x
 // THREADS_ACROSS.
@@ -27,7 +27,7 @@ struct Place {
 
 // ROWS x COLUMNS of C, of which a thread computes PER_THREAD_ROWS x PER_THREAD_COLUMNS; DEPTH of k in each of
 // STAGES tiles of an operand, which shared memory bounds; FRAGMENTS of each that a thread holds, which registers bound.
-template <int ROWS_, int COLUMNS_, int DEPTH_, int PER_THREAD_ROWS_, int PER_THREAD_COLUMNS_, int STAGES_, Lanes LANES,
+template <int ROWS_, int COLUMNS_, int DEPTH_, int PER_THREAD_ROWS_, int PER_THREAD_COLUMNS_, int STAGES_, LaneOrder LANES,
           int FRAGMENTS_>
 struct TileShape {
     static constexpr int ROWS = ROWS_, COLUMNS = COLUMNS_, DEPTH = DEPTH_, STAGES = STAGES_, FRAGMENTS = FRAGMENTS_;
@@ -41,7 +41,7 @@ struct TileShape {
     static __device__ __forceinline__ Place place() {
         constexpr int WARPS_ACROSS = THREADS_ACROSS / LANES_ACROSS;
         const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
-        const bool z = LANES == Lanes::Z;
+        const bool z = LANES == LaneOrder::Z;
         const int down = z ? lane / 8 % 2 * 2 + lane / 2 % 2 : lane / LANES_ACROSS;
         const int across = z ? lane / 16 * 4 + lane / 4 % 2 * 2 + lane % 2 : lane % LANES_ACROSS;
         return {warp / WARPS_ACROSS * LANES_DOWN + down, warp % WARPS_ACROSS * LANES_ACROSS + across};

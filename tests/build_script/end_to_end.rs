@@ -41,7 +41,7 @@ gemm,64,64,16,8,4,2,4,rows,1,small
 gemm,32,32,32,4,4,3,6,rows,1,candidate
 ";
 /// What the build passes on of the last line.
-const CANDIDATE: &str = "VARIANT(32x32x32_4x4_s3_b6, 6, 32, 32, 32, 4, 4, 3, Lanes::ROWS, 1)";
+const CANDIDATE: &str = "VARIANT(32x32x32_4x4_s3_b6, 6, 32, 32, 32, 4, 4, 3, LaneOrder::ROWS, 1)";
 const TUNING: &str = "card,precision,transposes,m,n,k,variant,splits
 ";
 
@@ -397,8 +397,8 @@ fn the_program_embeds_no_candidate_before_the_tuning_table_names_it() {
     machine.write("crate/kernels/tuning.csv", TUNING);
     machine.build("debug").unwrap();
     let image = || machine.read("debug/gemm.fatbin");
-    let embedded = "#define GEMM_VARIANTS VARIANT(128x128x16_8x8_s2_b2, 2, 128, 128, 16, 8, 8, 2, Lanes::ROWS, 1) \
-                    VARIANT(64x64x16_8x4_s2_b4, 4, 64, 64, 16, 8, 4, 2, Lanes::ROWS, 1)";
+    let embedded = "#define GEMM_VARIANTS VARIANT(128x128x16_8x8_s2_b2, 2, 128, 128, 16, 8, 8, 2, LaneOrder::ROWS, 1) \
+                    VARIANT(64x64x16_8x4_s2_b4, 4, 64, 64, 16, 8, 4, 2, LaneOrder::ROWS, 1)";
     assert_eq!(image(), format!("image of kernels/gemm.cu\n{embedded}\n"));
     assert_eq!(machine.read("debug/sum.fatbin"), "image of kernels/sum.cu\n");
     let before = machine.compilations();

@@ -40,7 +40,7 @@ pub use softmax_cross_entropy::{Logits, MOST_CLASSES_READ_ONCE, SoftmaxCrossEntr
 pub use step::StepState;
 pub use sum::{Axes, Sum};
 pub use tuning::{Tiling, Tuning, VARIANTS};
-pub use variant::{Tuned, Use, Variant, header};
+pub use variant::{LaneOrder, Tuned, Use, Variant, header};
 
 pub(in crate::exec::cuda) use loader::Loader;
 

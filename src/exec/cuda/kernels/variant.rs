@@ -19,7 +19,7 @@ pub enum Use {
 
 /// In which order a warp's lanes lie on a tile of C, as `kernels/gemm_threads.cuh` explains.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Lanes {
+pub enum LaneOrder {
     /// Eight neighbours across, four times below one another.
     Rows,
     /// By turns across and down: each four lanes are two by two.
@@ -48,7 +48,7 @@ pub struct Variant {
     /// Blocks that a multiprocessor must be able to hold: what bounds a thread's registers.
     pub blocks: usize,
     /// The order of a warp's lanes.
-    pub lanes: Lanes,
+    pub lanes: LaneOrder,
     /// Fragments of each operand that a thread holds: 1 is read as it is multiplied, of 2 one is read ahead.
     pub fragments: usize,
     /// What it is for.
@@ -93,14 +93,14 @@ impl Variant {
             let numbers: Vec<usize> = numbers.iter().map_while(positive).collect();
             let [rows, columns, depth, down, across, stages, blocks] = numbers[..] else { return None };
             let lanes = match (*kernel, *lanes) {
-                ("gemm", "rows") => Lanes::Rows,
-                ("gemm", "z") => Lanes::Z,
-                ("gemm_bf16", "mma") => Lanes::Mma,
+                ("gemm", "rows") => LaneOrder::Rows,
+                ("gemm", "z") => LaneOrder::Z,
+                ("gemm_bf16", "mma") => LaneOrder::Mma,
                 _ => return None,
             };
             let fragments = match (lanes, *fragments) {
                 (_, "1") => 1,
-                (Lanes::Rows | Lanes::Z, "2") => 2,
+                (LaneOrder::Rows | LaneOrder::Z, "2") => 2,
                 _ => return None,
             };
             let role = match *role {
@@ -132,7 +132,7 @@ impl Variant {
     /// follow where lanes are in z-order and two fragments are held.
     pub fn name(&self) -> String {
         let Self { rows, columns, depth, down, across, stages, blocks, .. } = self;
-        let z = if self.lanes == Lanes::Z { "_z" } else { "" };
+        let z = if self.lanes == LaneOrder::Z { "_z" } else { "" };
         let ahead = if self.fragments == 2 { "_f2" } else { "" };
         format!("{rows}x{columns}x{depth}_{down}x{across}_s{stages}_b{blocks}{z}{ahead}")
     }
@@ -177,16 +177,16 @@ pub fn precision(kernel: &str) -> &str {
 }
 
 /// `variants.cuh`: for each kernel file a macro that lists its variants, such as
-/// `#define GEMM_VARIANTS VARIANT(128x128x16_8x8_s2_b2, 2, 128, 128, 16, 8, 8, 2, Lanes::ROWS, 1)`: its name, the blocks,
+/// `#define GEMM_VARIANTS VARIANT(128x128x16_8x8_s2_b2, 2, 128, 128, 16, 8, 8, 2, LaneOrder::ROWS, 1)`: its name, the blocks,
 /// and what the template takes.
 pub fn header<'a>(variants: impl IntoIterator<Item = &'a Variant>) -> String {
     let mut kernels: Vec<(&str, String)> = Vec::new();
     for variant in variants {
         let Variant { rows, columns, depth, down, across, stages, blocks, fragments, .. } = variant;
         let threads = match variant.lanes {
-            Lanes::Rows => format!(", Lanes::ROWS, {fragments}"),
-            Lanes::Z => format!(", Lanes::Z, {fragments}"),
-            Lanes::Mma => String::new(),
+            LaneOrder::Rows => format!(", LaneOrder::ROWS, {fragments}"),
+            LaneOrder::Z => format!(", LaneOrder::Z, {fragments}"),
+            LaneOrder::Mma => String::new(),
         };
         let name = variant.name();
         let shape = format!("{rows}, {columns}, {depth}, {down}, {across}, {stages}{threads}");
