@@ -67,8 +67,7 @@ fn built(sanitizer: Sanitizer) -> Built {
 #[cfg(test)]
 pub fn emulator() -> &'static Emulator {
     static EMULATOR: OnceLock<Emulator> = OnceLock::new();
-    EMULATOR
-        .get_or_init(|| Emulator::load(built(sanitizer())).unwrap_or_else(|problem| panic!("{problem}")))
+    EMULATOR.get_or_init(|| Emulator::load(built(sanitizer())).unwrap_or_else(|problem| panic!("{problem}")))
 }
 
 /// The sanitizer that this process was started for.

@@ -97,7 +97,8 @@ fn line_marker(line: &str) -> Option<&str> {
 /// which the preprocessor leaves as it is.
 fn pragma(line: &str) -> String {
     let Some(count) = line.trim().strip_prefix("#pragma unroll") else { return line.into() };
-    let count: u32 = count.trim_matches(|c: char| c.is_whitespace() || c == '(' || c == ')').parse().unwrap_or(64);
+    let count: u32 =
+        count.trim_matches(|c: char| c.is_whitespace() || c == '(' || c == ')').parse().unwrap_or(64);
     format!("#pragma GCC unroll {count}\n")
 }
 
@@ -112,7 +113,8 @@ fn rewrite_code(
         let (before, found) = rest.split_at(at);
         output.push_str(&without_static(before));
         let plain = || after_words(found, &["__global__"]).filter(|_| any_entry);
-        let taken = if let Some(head) = after_words(found, &["extern", "\"C\"", "__global__"]).or_else(plain) {
+        let taken = if let Some(head) = after_words(found, &["extern", "\"C\"", "__global__"]).or_else(plain)
+        {
             let (entry, length) = entry(&found[head..])?;
             let lines = newlines(&found[..head + length]);
             let _ = write!(output, "{lines}static void {}", entry.name);

@@ -45,9 +45,12 @@ pub fn compare(
     };
     let similar = |(_, other): &(String, Vec<f64>)| {
         let mut all = other.iter().zip(found).zip(expected);
-        all.all(|((&other, &found), expected)| other.is_nan() || near(value(found), other, expected.tolerance))
+        all.all(|((&other, &found), expected)| {
+            other.is_nan() || near(value(found), other, expected.tolerance)
+        })
     };
-    let hint = by_bits(name, &wrong, found).or_else(|| mistakes().into_iter().find(similar).map(|(what, _)| what));
+    let hint =
+        by_bits(name, &wrong, found).or_else(|| mistakes().into_iter().find(similar).map(|(what, _)| what));
     Some(Mismatch {
         first: format!("{place} is {}, not {}", number(found[first]), rounded(expected[first].value)),
         extent: extent(&wrong, columns, expected.len()),
@@ -66,10 +69,14 @@ fn by_bits(name: &str, wrong: &[usize], found: &[u32]) -> Option<String> {
         _ => format!("{count} of them are"),
     };
     if count(ADDED_TO) > 0 {
-        return Some(format!("{name} is added to, but nobody has set it: before the launch it holds nothing of use"));
+        return Some(format!(
+            "{name} is added to, but nobody has set it: before the launch it holds nothing of use"
+        ));
     }
     if count(UNSET_LOCAL) > 0 {
-        return Some("a local variable is used that was never set, such as `float sum;` without `= 0.0f`".into());
+        return Some(
+            "a local variable is used that was never set, such as `float sum;` without `= 0.0f`".into(),
+        );
     }
     if unset > 0 {
         return Some(format!("{} made of shared memory that no thread had written yet", which(unset)));
@@ -79,7 +86,10 @@ fn by_bits(name: &str, wrong: &[usize], found: &[u32]) -> Option<String> {
     }
     let values = || wrong.iter().map(|&at| f32::from_bits(found[at]));
     if values().all(f32::is_nan) {
-        return Some(format!("{} NaN, which infinity - infinity or 0 / 0 gives: exp of more than 88 is infinite", which(wrong.len())));
+        return Some(format!(
+            "{} NaN, which infinity - infinity or 0 / 0 gives: exp of more than 88 is infinite",
+            which(wrong.len())
+        ));
     }
     None
 }
@@ -157,8 +167,14 @@ fn the_first_wrong_element_and_the_place_of_all_are_said() {
     let one = with(&[6], 0.5);
     assert_eq!((one.first.as_str(), one.hint), ("c[1, 2] is 0.5, not 6", None));
     assert_eq!(one.extent, "1 of 12 elements is wrong: all of row 1 in column 2");
-    assert_eq!(with(&[2, 3, 6, 7, 10, 11], -1.0).extent, "6 of 12 elements are wrong: all of columns 2 and up");
-    assert_eq!(with(&[4, 6, 9], -1.0).extent, "3 of 12 elements are wrong, all in rows 1 and up, columns 0 to 2");
+    assert_eq!(
+        with(&[2, 3, 6, 7, 10, 11], -1.0).extent,
+        "6 of 12 elements are wrong: all of columns 2 and up"
+    );
+    assert_eq!(
+        with(&[4, 6, 9], -1.0).extent,
+        "3 of 12 elements are wrong, all in rows 1 and up, columns 0 to 2"
+    );
     assert_eq!(with(&[0, 11], -1.0).extent, "2 of 12 elements are wrong, in all rows and columns");
     let nan = with(&[1, 5], f32::NAN);
     assert!(nan.first.contains("is NaN, not 1") && nan.hint.unwrap().contains("they are NaN"));

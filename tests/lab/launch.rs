@@ -55,7 +55,7 @@ impl<'a> Launch<'a> {
             if extents.is_empty() || extents.len() > 3 {
                 return Err(wrong(match extents.len() {
                     0 => format!("has no {name}"),
-                    count => format!("has a {name} of {count} extents, and there are three at most")
+                    count => format!("has a {name} of {count} extents, and there are three at most"),
                 }));
             }
         }
@@ -75,7 +75,8 @@ impl<'a> Launch<'a> {
         let said: Vec<String> = sizes.iter().map(|(name, size)| format!("{name}={size}")).collect();
         let shown = format!("{}:{}", self.source.shown, self.line);
         let number = |what: &str, text: &str| {
-            let value = evaluate(text, sizes, self.source).map_err(|problem| format!("{shown}: {what}={text}: {problem}"))?;
+            let value = evaluate(text, sizes, self.source)
+                .map_err(|problem| format!("{shown}: {what}={text}: {problem}"))?;
             u32::try_from(value)
                 .map_err(|_| format!("{shown}: {what}={text} is {value} for {}", said.join(" ")))
         };
@@ -101,7 +102,9 @@ impl<'a> Launch<'a> {
             ));
         }
         if grid[1] > 65535 || grid[2] > 65535 {
-            return Err(format!("{shown}: a grid of {grid:?} blocks, and there are at most 65535 in y and in z"));
+            return Err(format!(
+                "{shown}: a grid of {grid:?} blocks, and there are at most 65535 in y and in z"
+            ));
         }
         let shared = self.shared.map_or(Ok(0), |text| number("shared", text))?;
         Ok(Extents { grid, block, shared })
@@ -112,7 +115,11 @@ impl<'a> Launch<'a> {
 fn pairs(text: &str) -> Result<Vec<(&str, &str)>, String> {
     let mut starts: Vec<(usize, &str)> = Vec::new();
     for key in KEYS {
-        starts.extend(super::source::words(text, key).filter(|at| text[at + key.len()..].trim_start().starts_with('=')).map(|at| (at, key)));
+        starts.extend(
+            super::source::words(text, key)
+                .filter(|at| text[at + key.len()..].trim_start().starts_with('='))
+                .map(|at| (at, key)),
+        );
     }
     starts.sort_unstable();
     let first = starts.first().map_or(text.len(), |(at, _)| *at);
@@ -156,7 +163,9 @@ impl<'a> Reader<'a> {
         let value = self.sum()?;
         match self.rest.trim_start() {
             "" => Ok(value),
-            rest => Err(format!("cannot read {rest:?}: sizes, numbers, + - * / %, ceil(a, b), min and max may stand here")),
+            rest => Err(format!(
+                "cannot read {rest:?}: sizes, numbers, + - * / %, ceil(a, b), min and max may stand here"
+            )),
         }
     }
 
@@ -238,13 +247,16 @@ impl<'a> Reader<'a> {
                 other => Err(format!("the size of {other} is not known here")),
             };
         }
-        let values: Vec<i64> = split(arguments).into_iter().map(|part| self.of(part)).collect::<Result<_, _>>()?;
+        let values: Vec<i64> =
+            split(arguments).into_iter().map(|part| self.of(part)).collect::<Result<_, _>>()?;
         match (name, &values[..]) {
             ("ceil" | "ceil_div" | "cdiv", &[_, 0]) => Err("it divides by zero".into()),
             ("ceil" | "ceil_div" | "cdiv", &[a, b]) => Ok(a / b + i64::from(a % b != 0)),
             ("min", &[a, b]) => Ok(a.min(b)),
             ("max", &[a, b]) => Ok(a.max(b)),
-            _ => Err(format!("{name}({arguments}) is not known: there are ceil(a, b), min(a, b) and max(a, b)")),
+            _ => Err(format!(
+                "{name}({arguments}) is not known: there are ceil(a, b), min(a, b) and max(a, b)"
+            )),
         }
     }
 
@@ -288,9 +300,15 @@ fn launches_that_are_not_understood_or_not_possible_are_explained() {
     assert!(error("// launch: grid=(1, 1, 1, 1) block=1\n").contains("a grid of 4 extents"));
     assert!(error("// launch: <<<1, 2>>>\n").contains("begins with \"<<<1, 2>>>\""));
     let zero = error("// launch: grid=(n / 32) block=32\n");
-    assert!(zero.contains("a.cu:1: grid=n / 32 is 0 for m=33 n=17") && zero.contains("ceil(n, 16)"), "{zero}");
+    assert!(
+        zero.contains("a.cu:1: grid=n / 32 is 0 for m=33 n=17") && zero.contains("ceil(n, 16)"),
+        "{zero}"
+    );
     assert!(error("// launch: grid=1 block=(64, 32)\n").contains("a block of 2048 threads"));
-    assert!(error("// launch: grid=k block=1\n").contains("k is neither a size (m, n) nor a constant of the file"));
+    assert!(
+        error("// launch: grid=k block=1\n")
+            .contains("k is neither a size (m, n) nor a constant of the file")
+    );
     assert!(error("#define A B\n#define B A\n// launch: grid=A block=1\n").contains("made of itself"));
     assert!(error("// launch: grid=1/0 block=1\n").contains("divides by zero"));
     assert!(error("// launch: grid=1+ block=1\n").contains("it ends where"));

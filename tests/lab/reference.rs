@@ -41,9 +41,7 @@ pub fn inputs(operation: Operation, sizes: &[usize]) -> Vec<Vec<f32>> {
         })
         .collect();
     // The last row of a softmax is one that overflows unless its maximum is subtracted.
-    if operation == Operation::Softmax
-        && sizes[0] > 1
-    {
+    if operation == Operation::Softmax && sizes[0] > 1 {
         let columns = sizes[1];
         inputs[0].iter_mut().rev().take(columns).for_each(|x| *x += 200.0);
     }
@@ -51,7 +49,12 @@ pub fn inputs(operation: Operation, sizes: &[usize]) -> Vec<Vec<f32>> {
 }
 
 /// The result, row-major.
-pub fn reference(operation: Operation, precision: Precision, sizes: &[usize], inputs: &[Vec<f32>]) -> Vec<Expected> {
+pub fn reference(
+    operation: Operation,
+    precision: Precision,
+    sizes: &[usize],
+    inputs: &[Vec<f32>],
+) -> Vec<Expected> {
     let coarse = if precision == Precision::Bfloat16 { COARSE } else { 0.0 };
     let rounded = |value: f64, size: f64, length: usize| Expected {
         value,
@@ -59,8 +62,15 @@ pub fn reference(operation: Operation, precision: Precision, sizes: &[usize], in
     };
     match operation {
         Operation::Gemm => {
-            let (values, sizes_of_sums) = (product(sizes, inputs, Terms::default()), product(sizes, inputs, Terms { absolute: true, ..Terms::default() }));
-            values.into_iter().zip(sizes_of_sums).map(|(value, size)| rounded(value, size, sizes[2])).collect()
+            let (values, sizes_of_sums) = (
+                product(sizes, inputs, Terms::default()),
+                product(sizes, inputs, Terms { absolute: true, ..Terms::default() }),
+            );
+            values
+                .into_iter()
+                .zip(sizes_of_sums)
+                .map(|(value, size)| rounded(value, size, sizes[2]))
+                .collect()
         }
         Operation::Softmax => inputs[0]
             .chunks(sizes[1])
@@ -77,9 +87,10 @@ pub fn reference(operation: Operation, precision: Precision, sizes: &[usize], in
             let sum = |of: fn(f64) -> f64| inputs[0].iter().map(|&x| of(x.into())).sum();
             vec![rounded(sum(|x| x), sum(f64::abs), sizes[0])]
         }
-        Operation::Transpose => {
-            transposed(&inputs[0], sizes).into_iter().map(|value| Expected { value, tolerance: coarse * value.abs() }).collect()
-        }
+        Operation::Transpose => transposed(&inputs[0], sizes)
+            .into_iter()
+            .map(|value| Expected { value, tolerance: coarse * value.abs() })
+            .collect(),
     }
 }
 
@@ -130,8 +141,14 @@ pub fn mistakes(operation: Operation, sizes: &[usize], inputs: &[Vec<f32>]) -> V
             add("what you have there is C transposed: element (i, j) of C is c[i * n + j]", by_columns);
             let of = |terms| product(sizes, inputs, terms);
             let default = Terms::default();
-            add("A is read as if it were transposed: element (i, l) of A is a[i * k + l]", of(Terms { transposed: [true, false], ..default }));
-            add("B is read as if it were transposed: element (l, j) of B is b[l * n + j]", of(Terms { transposed: [false, true], ..default }));
+            add(
+                "A is read as if it were transposed: element (i, l) of A is a[i * k + l]",
+                of(Terms { transposed: [true, false], ..default }),
+            );
+            add(
+                "B is read as if it were transposed: element (l, j) of B is b[l * n + j]",
+                of(Terms { transposed: [false, true], ..default }),
+            );
             for left_out in 1..k.min(64) {
                 let terms = Terms { left_out, ..default };
                 let what = match left_out {
@@ -150,9 +167,15 @@ pub fn mistakes(operation: Operation, sizes: &[usize], inputs: &[Vec<f32>]) -> V
                 row.iter().map(|&x| (f64::from(x) - maximum).exp()).collect()
             };
             let rows = || inputs[0].chunks(columns);
-            add("these are exp(x - maximum), not yet divided by the row's sum", rows().flat_map(shifted).collect());
+            add(
+                "these are exp(x - maximum), not yet divided by the row's sum",
+                rows().flat_map(shifted).collect(),
+            );
             let total: f64 = rows().flat_map(shifted).sum();
-            add("the rows are divided by the sum over all of x, not over the row", rows().flat_map(shifted).map(|x| x / total).collect());
+            add(
+                "the rows are divided by the sum over all of x, not over the row",
+                rows().flat_map(shifted).map(|x| x / total).collect(),
+            );
             add("y is x itself", inputs[0].iter().map(|&x| x.into()).collect());
         }
         Operation::Reduce => {
@@ -178,7 +201,10 @@ pub fn mistakes(operation: Operation, sizes: &[usize], inputs: &[Vec<f32>]) -> V
                         }
                     }
                 }
-                add("y is written with rows of `columns` elements, and has rows of `rows`: y[c * rows + r]", strides);
+                add(
+                    "y is written with rows of `columns` elements, and has rows of `rows`: y[c * rows + r]",
+                    strides,
+                );
             }
         }
     }

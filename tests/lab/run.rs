@@ -105,7 +105,8 @@ fn build_for(check: Check, source: &Source) -> Result<crate::emulator::Built, Hi
 /// Runs a check of a file. `work` says what to launch; image and orders are the check's own.
 pub fn run(check: Check, source: &Source, work: &Work, again: &Again) -> Result<Ran, Hindrance> {
     let built = build_for(check, source)?;
-    let work = Work { library: Some(built.library), image: built.image, orders: check.orders(), ..work.clone() };
+    let work =
+        Work { library: Some(built.library), image: built.image, orders: check.orders(), ..work.clone() };
     let mut command = again.command();
     sanitized(&mut command, check.sanitizer()).map_err(Hindrance::Machine)?;
     run_work(&work, command).map_err(Hindrance::Machine)
@@ -152,5 +153,9 @@ pub fn run_work(work: &Work, mut command: Command) -> Result<Ran, String> {
         thread::sleep(Duration::from_millis(10));
     };
     let stderr = std::fs::read(path("stderr")).unwrap_or_default();
-    Ok(Ran { events: read_events(&work.events), stderr: String::from_utf8_lossy(&stderr).into_owned(), status })
+    Ok(Ran {
+        events: read_events(&work.events),
+        stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        status,
+    })
 }

@@ -45,8 +45,6 @@ impl Extent {
 }
 
 impl Operation {
-    pub const ALL: [Self; 4] = [Self::Gemm, Self::Softmax, Self::Reduce, Self::Transpose];
-
     pub fn name(self) -> &'static str {
         match self {
             Self::Gemm => "gemm",
@@ -58,10 +56,14 @@ impl Operation {
 
     pub fn formula(self) -> &'static str {
         match self {
-            Self::Gemm => "C (m, n) = A (m, k) B (k, n), row-major: c[i * n + j] = sum over l of a[i * k + l] * b[l * n + j]",
+            Self::Gemm => {
+                "C (m, n) = A (m, k) B (k, n), row-major: c[i * n + j] = sum over l of a[i * k + l] * b[l * n + j]"
+            }
             Self::Softmax => "y[r * columns + c] = exp(x[r * columns + c]) / (sum of exp over the row)",
             Self::Reduce => "y[0] = sum of x[0] to x[n - 1]; y[0] is 0 before the launch",
-            Self::Transpose => "y (columns, rows), x (rows, columns), row-major: y[c * rows + r] = x[r * columns + c]",
+            Self::Transpose => {
+                "y (columns, rows), x (rows, columns), row-major: y[c * rows + r] = x[r * columns + c]"
+            }
         }
     }
 
@@ -98,7 +100,15 @@ impl Operation {
     /// every block takes its turn on one processor.
     pub fn shapes(self) -> &'static [&'static [usize]] {
         match self {
-            Self::Gemm => &[&[64, 64, 64], &[32, 48, 16], &[33, 17, 29], &[5, 3, 2], &[1, 1, 1], &[70, 3, 11], &[3, 70, 37]],
+            Self::Gemm => &[
+                &[64, 64, 64],
+                &[32, 48, 16],
+                &[33, 17, 29],
+                &[5, 3, 2],
+                &[1, 1, 1],
+                &[70, 3, 11],
+                &[3, 70, 37],
+            ],
             Self::Softmax => &[&[8, 128], &[4, 32], &[3, 37], &[2, 3], &[1, 1], &[70, 5], &[2, 1000]],
             Self::Reduce => &[&[1024], &[256], &[1000], &[33], &[3], &[1], &[4097]],
             Self::Transpose => &[&[64, 64], &[32, 96], &[33, 17], &[5, 3], &[1, 1], &[70, 3], &[3, 70]],
@@ -164,13 +174,24 @@ impl Operation {
             Some(format!("it has {} parameters, not {}", kernel.parameters.len(), parameters.len()))
         } else {
             let mut pairs = kernel.parameters.iter().zip(parameters).enumerate();
-            pairs.find(|(_, (found, (_, role)))| !role.accepts(&found.of)).map(|(index, (found, (name, role)))| {
-                format!("parameter {} is `{} {}`, not `{} {name}`", index + 1, found.of, found.name, role.written())
-            })
+            pairs.find(|(_, (found, (_, role)))| !role.accepts(&found.of)).map(
+                |(index, (found, (name, role)))| {
+                    format!(
+                        "parameter {} is `{} {}`, not `{} {name}`",
+                        index + 1,
+                        found.of,
+                        found.name,
+                        role.written()
+                    )
+                },
+            )
         };
         let Some(problem) = problem else { return Ok(kernel) };
-        let found: Vec<String> =
-            kernel.parameters.iter().map(|parameter| format!("{} {}", parameter.of, parameter.name)).collect();
+        let found: Vec<String> = kernel
+            .parameters
+            .iter()
+            .map(|parameter| format!("{} {}", parameter.of, parameter.name))
+            .collect();
         Err(format!(
             "{place}: {} has another signature than {}: {problem}\n  found:    {}({})\n  expected: {expected}\n  \
              which computes {}",
@@ -208,7 +229,8 @@ impl Role {
 #[test]
 fn a_signature_is_held_against_the_expected_one() {
     let kernel = |text: &str| Operation::Transpose.kernel_of(&super::source::of_text(text));
-    let found = kernel("__global__ void anything(float* __restrict__ X, float *Y, const int M, int N) {}").unwrap();
+    let found =
+        kernel("__global__ void anything(float* __restrict__ X, float *Y, const int M, int N) {}").unwrap();
     assert_eq!(found.name, "anything");
     let error = |text| kernel(text).unwrap_err();
     let wide = error("\n__global__ void transpose(const float* x, float* y, size_t rows, int columns) {}");
@@ -218,7 +240,11 @@ fn a_signature_is_held_against_the_expected_one() {
     assert!(wide.starts_with(expected), "{wide}");
     assert!(error("__global__ void f(float* x, float* y, int n) {}").contains("it has 3 parameters, not 4"));
     assert!(error("int f();").contains("there is no __global__ function"));
-    assert!(error("__global__ void f(int n) {} __global__ void g(int n) {}").contains("none of the kernels (f, g)"));
-    let template = error("template <int T>\n__global__ void transpose(const float* x, float* y, int r, int c) {}");
+    assert!(
+        error("__global__ void f(int n) {} __global__ void g(int n) {}")
+            .contains("none of the kernels (f, g)")
+    );
+    let template =
+        error("template <int T>\n__global__ void transpose(const float* x, float* y, int r, int c) {}");
     assert!(template.contains("a.cu:2: transpose is a template"), "{template}");
 }

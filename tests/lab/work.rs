@@ -56,15 +56,26 @@ pub enum Order {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Event {
     /// A launch begins: its number, and the order's.
-    Began { launch: usize, order: usize },
+    Began {
+        launch: usize,
+        order: usize,
+    },
     /// Where an array of that launch lies.
-    Array { name: String, address: u64, elements: usize },
+    Array {
+        name: String,
+        address: u64,
+        elements: usize,
+    },
     Right,
     Wrong(Mismatch),
     /// What ended the launch.
     Fault(String),
     /// On a card: seconds of a launch of the student's kernel, and of this project's own, if that has one for the shape.
-    Times { card: String, theirs: f64, ours: Option<f64> },
+    Times {
+        card: String,
+        theirs: f64,
+        ours: Option<f64>,
+    },
     /// All is done.
     Finished,
     /// Nothing could be launched, and why.
@@ -82,7 +93,8 @@ impl Work {
     /// # Errors
     /// A file that cannot be read, or that is no work.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
     }
 }

@@ -56,7 +56,8 @@ fn do_all(work: &Work, events: &mut Events) -> Result<(), String> {
         }
     };
     // Of the emulated devices, that of compute capability 8.0.
-    let bench = Bench::open(work, if emulator.is_some() { 1 } else { 0 }).map_err(|error| error.to_string())?;
+    let bench =
+        Bench::open(work, if emulator.is_some() { 1 } else { 0 }).map_err(|error| error.to_string())?;
     for (number, launch) in work.launches.iter().enumerate() {
         let inputs = inputs(work.operation, &launch.sizes);
         let expected = reference(work.operation, work.precision, &launch.sizes, &inputs);
@@ -157,7 +158,8 @@ impl Bench {
 
     pub fn launch(&self, launch: &Launch, arrays: &[CudaSlice<u32>]) -> Result<(), DriverError> {
         let [grid, block] = [launch.extents.grid, launch.extents.block].map(|[x, y, z]| (x, y, z));
-        let config = LaunchConfig { grid_dim: grid, block_dim: block, shared_mem_bytes: launch.extents.shared };
+        let config =
+            LaunchConfig { grid_dim: grid, block_dim: block, shared_mem_bytes: launch.extents.shared };
         let bytes = i32::try_from(launch.extents.shared).unwrap_or(i32::MAX);
         if bytes > 48 * 1024 {
             self.function.set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, bytes)?;
