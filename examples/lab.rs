@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
-    lab::main()
+    lab::main(std::env::args_os(), &lab::Again::default())
 }
 
 #[cfg(not(target_os = "linux"))]

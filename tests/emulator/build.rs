@@ -10,6 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -285,7 +286,7 @@ impl Workshop<'_> {
         let hash = hash_of(&(text, flags, LANGUAGE, &self.compiler.version));
         let object = self.place.join(format!("{name}-{hash}.o"));
         if !still_used(&object) {
-            let source = self.place.join(format!("{name}-{hash}-{}.ii", std::process::id()));
+            let source = self.place.join(format!("{name}-{hash}-{}.ii", unique()));
             fs::write(&source, text)
                 .map_err(|error| format!("cannot write {}: {error}", source.display()))?;
             let made = source.with_extension("o");
@@ -320,7 +321,7 @@ impl Workshop<'_> {
             .fold(String::new(), |list, name| list + name + "\n");
         fs::write(&built.image, format!("emulated kernels\n{names}\0"))
             .map_err(|error| format!("cannot write {}: {error}", built.image.display()))?;
-        let made = folder.join(format!("{}.so", std::process::id()));
+        let made = folder.join(format!("{}.so", unique()));
         let mut link = self.compiler.command();
         link.args(LINK).args(self.sanitizer.link_flags()).args(paths).arg("-o").arg(&made).arg("-lpthread");
         run(&mut link)?;
@@ -345,6 +346,12 @@ impl Workshop<'_> {
 /// Whether the file is there; then it is marked as used now, for [`Workshop::clear_out`].
 fn still_used(path: &Path) -> bool {
     File::options().append(true).open(path).map(|file| file.set_modified(SystemTime::now())).is_ok()
+}
+
+/// A name that no other build has at the same time, in this process or another.
+fn unique() -> String {
+    static BUILT: AtomicUsize = AtomicUsize::new(0);
+    format!("{}-{}", std::process::id(), BUILT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Puts a finished file in its place, so that nobody ever sees half of it.

@@ -111,7 +111,7 @@ fn rewrite_code(
     let mut rest = code;
     while let Some(at) = next_word(rest, &["__shared__", "__global__", "extern", "__launch_bounds__"]) {
         let (before, found) = rest.split_at(at);
-        output.push_str(&without_static(before));
+        output.push_str(&without_storage(before));
         let plain = || after_words(found, &["__global__"]).filter(|_| any_entry);
         let taken = if let Some(head) = after_words(found, &["extern", "\"C\"", "__global__"]).or_else(plain)
         {
@@ -156,12 +156,14 @@ fn rewrite_code(
     Ok(())
 }
 
-/// The text without a `static` at its end, which what is written in place of `__shared__` and `__global__` brings itself.
-fn without_static(text: &str) -> String {
-    match text.trim_end().strip_suffix("static") {
-        Some(kept) if !kept.ends_with(is_word) => kept.to_owned() + &newlines(&text[kept.len()..]),
-        _ => text.to_owned(),
+/// The text without `static` and `volatile` at its end: what is written in place of `__shared__` and `__global__` is static
+/// already, and threads give way only where they meet, so that there is nothing for `volatile` to forbid.
+fn without_storage(text: &str) -> String {
+    let mut kept = text;
+    for word in ["volatile", "static", "volatile"] {
+        kept = kept.trim_end().strip_suffix(word).filter(|before| !before.ends_with(is_word)).unwrap_or(kept);
     }
+    kept.to_owned() + &newlines(&text[kept.len()..])
 }
 
 /// From after `__global__` to before the parameters: `void __launch_bounds__(256, 2) name`.
@@ -367,6 +369,17 @@ fn one_declaration_may_have_several_shared_variables() {
     assert!(text.contains("using type_of_a = Pair<A, B>[2][max(M, N)]; "), "{text}");
     assert!(text.contains("using type_of_b = Pair<A, B>; "), "{text}");
     assert!(text.contains("using type_of_c = Pair<A, B>[3]; "), "{text}");
+}
+
+#[test]
+fn shared_variables_may_be_static_and_volatile() {
+    let text = of_kernel(
+        "void f() { static\n__shared__ float a[2]; volatile __shared__ float b; int nonstatic; }\n",
+    )
+    .unwrap()
+    .text;
+    assert!(text.contains("void f() { \nstatic char site_of_a; "), "{text}");
+    assert!(text.contains("; static char site_of_b; ") && text.contains("int nonstatic; }"), "{text}");
 }
 
 #[test]

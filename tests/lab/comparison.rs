@@ -87,7 +87,7 @@ fn by_bits(name: &str, wrong: &[usize], found: &[u32]) -> Option<String> {
     let values = || wrong.iter().map(|&at| f32::from_bits(found[at]));
     if values().all(f32::is_nan) {
         return Some(format!(
-            "{} NaN, which infinity - infinity or 0 / 0 gives: exp of more than 88 is infinite",
+            "{} NaN, which infinity - infinity or 0 / 0 gives: exp of more than 88 is infinite, so subtract the maximum first",
             which(wrong.len())
         ));
     }
@@ -98,7 +98,7 @@ fn by_bits(name: &str, wrong: &[usize], found: &[u32]) -> Option<String> {
 fn extent(wrong: &[usize], columns: usize, total: usize) -> String {
     let rows = total / columns;
     if total == 1 {
-        return "it is the only element".into();
+        return String::new(); // the first says it all
     }
     if wrong.len() == total {
         return format!("all {total} elements are wrong");

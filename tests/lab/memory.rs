@@ -58,7 +58,8 @@ fn undefined(subject: &Subject, ran: &Ran, report: &str) -> Option<Finding> {
         let of = of.trim_matches('\'');
         let names = subject.shared_on(line);
         let array = if names.is_empty() { "an array".into() } else { listed(&names) };
-        let text = format!("line {line}: index {index} is outside of {array}, which is {of}{shape}");
+        let text =
+            format!("outside of an array: line {line} takes index {index} of {array}, which is {of}{shape}");
         return Some(Finding::new(text, &[line]));
     }
     Some(Finding::new(format!("line {line}: {what}{shape}"), &[line]))
@@ -101,7 +102,7 @@ fn misaligned(subject: &Subject, ran: &Ran, line: usize, what: &str) -> Finding 
             )
         }
     };
-    Finding::new(format!("a misaligned access: {text}"), &[line])
+    Finding::new(format!("a misaligned access: {text}. A card ends such a launch; here it goes on"), &[line])
 }
 
 fn outside(subject: &Subject, ran: &Ran) -> Option<Finding> {

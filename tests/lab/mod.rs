@@ -32,6 +32,7 @@ mod values;
 mod work;
 mod worker;
 
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,7 +43,8 @@ use compiled::quoted;
 use finding::{Finding, Subject};
 use launch::Launch;
 use reference::Precision;
-use run::{Again, Check, Hindrance, Ran};
+pub use run::Again;
+use run::{Check, Hindrance, Ran};
 use signature::Operation;
 use source::Source;
 use work::Work;
@@ -78,12 +80,12 @@ struct Verdict {
     is_sound: bool,
 }
 
-/// The whole program.
-pub fn main() -> ExitCode {
+/// The whole program, of whose name and arguments; `again` starts it once more.
+pub fn main(arguments: impl Iterator<Item = OsString>, again: &Again) -> ExitCode {
     if worker::has_worked() {
         return ExitCode::SUCCESS;
     }
-    match examine(&Asked::parse(), &Again { arguments: Vec::new() }) {
+    match examine(&Asked::parse_from(arguments), again) {
         Ok(Verdict { text, is_sound }) => {
             print!("{text}");
             if is_sound { ExitCode::SUCCESS } else { ExitCode::from(1) }

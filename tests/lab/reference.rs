@@ -210,3 +210,40 @@ pub fn mistakes(operation: Operation, sizes: &[usize], inputs: &[Vec<f32>]) -> V
     }
     known
 }
+
+#[test]
+fn tolerances_hold_roundings_and_no_more() {
+    let sizes = [9, 7, 33];
+    let inputs = inputs(Operation::Gemm, &sizes);
+    let rounded: Vec<Vec<f32>> =
+        inputs.iter().map(|x| x.iter().map(|&x| half::bf16::from_f32(x).to_f32()).collect()).collect();
+    let within = |precision, values: &[f64]| {
+        let expected = reference(Operation::Gemm, precision, &sizes, &inputs);
+        expected
+            .iter()
+            .zip(values)
+            .all(|(expected, value)| (value - expected.value).abs() <= expected.tolerance)
+    };
+    let coarse = product(&sizes, &rounded, Terms::default());
+    assert!(within(Precision::Bfloat16, &coarse) && !within(Precision::Float32, &coarse));
+    for (what, values) in mistakes(Operation::Gemm, &sizes, &inputs) {
+        assert!(!within(Precision::Float32, &values) && !within(Precision::Bfloat16, &values), "{what}");
+    }
+}
+
+#[test]
+fn no_mistake_is_within_the_tolerance_of_the_right_result() {
+    for operation in [Operation::Softmax, Operation::Reduce, Operation::Transpose] {
+        for sizes in operation.shapes().iter().filter(|sizes| sizes.iter().product::<usize>() > 1) {
+            let inputs = inputs(operation, sizes);
+            let expected = reference(operation, Precision::Float32, sizes, &inputs);
+            for (what, values) in mistakes(operation, sizes, &inputs) {
+                let near = expected
+                    .iter()
+                    .zip(&values)
+                    .all(|(expected, value)| (value - expected.value).abs() <= expected.tolerance);
+                assert!(!near, "{operation:?} {sizes:?}: {what}");
+            }
+        }
+    }
+}

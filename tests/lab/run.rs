@@ -15,7 +15,7 @@ use crate::emulator::{Sanitizer, Sources, build, sanitized};
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// How this program is started once more, as a process that works (see `work.rs`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Again {
     pub arguments: Vec<String>,
 }

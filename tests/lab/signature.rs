@@ -96,22 +96,28 @@ impl Operation {
         }
     }
 
-    /// What the shapes are of: exact tiles, ragged, tiny, one element, tall, wide; small ones, for every thread of
-    /// every block takes its turn on one processor.
+    /// The shapes that a kernel is tried on: exact tiles, one size ragged at a time, tiny, one element, tall, wide. Small
+    /// ones, for every thread of every block takes its turn on one processor.
     pub fn shapes(self) -> &'static [&'static [usize]] {
         match self {
             Self::Gemm => &[
                 &[64, 64, 64],
                 &[32, 48, 16],
-                &[33, 17, 29],
+                &[32, 32, 29],
+                &[33, 32, 16],
+                &[32, 17, 32],
                 &[5, 3, 2],
                 &[1, 1, 1],
                 &[70, 3, 11],
                 &[3, 70, 37],
             ],
-            Self::Softmax => &[&[8, 128], &[4, 32], &[3, 37], &[2, 3], &[1, 1], &[70, 5], &[2, 1000]],
+            Self::Softmax => {
+                &[&[8, 128], &[4, 32], &[8, 37], &[3, 64], &[2, 3], &[1, 1], &[70, 5], &[2, 1000]]
+            }
             Self::Reduce => &[&[1024], &[256], &[1000], &[33], &[3], &[1], &[4097]],
-            Self::Transpose => &[&[64, 64], &[32, 96], &[33, 17], &[5, 3], &[1, 1], &[70, 3], &[3, 70]],
+            Self::Transpose => {
+                &[&[64, 64], &[32, 96], &[33, 32], &[32, 17], &[5, 3], &[1, 1], &[70, 3], &[3, 70]]
+            }
         }
     }
 

@@ -65,9 +65,9 @@ pub fn finding(subject: &Subject, outcomes: &[Outcome]) -> Option<Finding> {
     let (launch, mismatch) =
         wrong().find(|(_, mismatch)| mismatch.hint.is_some()).or_else(|| wrong().next())?;
     let Mismatch { first, extent, hint } = mismatch;
-    let mut text = format!("wrong values: {first}, for {}; {extent}", subject.shape(launch));
-    if let Some(hint) = hint {
-        text = format!("{text}; {hint}");
+    let mut text = format!("wrong values: {first}, for {}", subject.shape(launch));
+    for said in [Some(extent), hint].into_iter().flatten().filter(|said| !said.is_empty()) {
+        text = format!("{text}; {said}");
     }
     if let Some(pattern) = pattern(subject, outcomes) {
         text = format!("{text}. {pattern}");
