@@ -13,6 +13,7 @@ use cotangent::ops::{Extents, MatMul};
 use cudarc::driver::sys::CUevent_flags_enum::CU_EVENT_DEFAULT;
 use cudarc::driver::{CudaSlice, CudaStream};
 
+use super::emulated::{table, unfinished};
 use super::finding::{Finding, Subject};
 use super::reference::inputs;
 use super::run::{Again, run_work};
@@ -20,7 +21,7 @@ use super::signature::Operation;
 use super::source::Kernel;
 use super::work::{Event, Events, Launch, Order, Work};
 use super::worker::Bench;
-use super::{compiled, faults, table, unfinished, values};
+use super::{compiled, faults, values};
 
 /// Samples of a time, and launches in each, after some to warm up.
 const SAMPLES: usize = 9;

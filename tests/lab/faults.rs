@@ -17,6 +17,16 @@ pub fn finding(subject: &Subject, events: &[Event]) -> Option<Finding> {
     None
 }
 
+/// Whether the first fault is one that AddressSanitizer knows more of.
+pub fn is_of_memory(events: &[Event]) -> bool {
+    let known = ["illegal address", "misaligned access", "memory was written"];
+    let fault = events.iter().find_map(|event| match event {
+        Event::Fault(fault) => Some(fault),
+        _ => None,
+    });
+    fault.is_some_and(|fault| known.iter().any(|words| fault.contains(words)))
+}
+
 fn explained(subject: &Subject, fault: &str, shape: &str) -> Finding {
     let (what, place) = match fault.rsplit_once(" [") {
         Some((what, place)) => (what, format!(" in {}", place.trim_end_matches(']'))),

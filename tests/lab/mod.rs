@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `source.rs`, `launch.rs`, `signature.rs` | what can be told from the file's text: kernels, launch comment, parameters |
 //! | `reference.rs`, `comparison.rs` | right values, and what wrong ones look like |
+//! | `emulated.rs` | all checks on the emulated device |
 //! | `run.rs`, `work.rs`, `worker.rs` | the processes that the kernel runs in, one for each check |
 //! | `values.rs`, `memory.rs`, `races.rs`, `faults.rs`, `compiled.rs` | what each of them has found, in a student's words |
 //! | `card.rs` | the same on a real card, with times |
@@ -17,6 +18,7 @@
 mod card;
 mod comparison;
 mod compiled;
+mod emulated;
 mod faults;
 mod finding;
 mod launch;
@@ -40,11 +42,11 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 
 use compiled::quoted;
-use finding::{Finding, Subject};
+use finding::Subject;
 use launch::Launch;
 use reference::Precision;
 pub use run::Again;
-use run::{Check, Hindrance, Ran};
+use run::Check;
 use signature::Operation;
 use source::Source;
 use work::Work;
@@ -143,36 +145,39 @@ fn examine(asked: &Asked, again: &Again) -> Result<Verdict, String> {
         events: PathBuf::new(),
         timed: None,
     };
-    let mut text = format!("{}: {}, launched with {}\n\n", source.shown, kernel.name, launch.text());
     let (outcome, findings) = match asked.device {
-        Device::Emulated => on_emulated_device(&subject, &work, again)?,
+        Device::Emulated => emulated::try_on(&subject, &work, again)?,
         Device::Cuda => {
             card::try_on(&subject, Work { timed: Some(at(operation.timed_shape())?), ..work }, again)?
         }
     };
-    text.push_str(&outcome);
-    for (number, finding) in findings.iter().enumerate() {
-        let _ = write!(text, "\n{}", wrapped(&format!("{}. ", number + 1), &finding.text));
-        finding.lines.iter().for_each(|&line| text.push_str(&(quoted(&source, line) + "\n")));
-    }
+    let head = format!("{}: {}, launched with {}\n\n", source.shown, kernel.name, launch.text());
+    let end = last(&subject, asked.device, findings.len());
     let is_sound = findings.is_empty();
-    let last = match (findings.len(), asked.device) {
+    let findings = findings.iter().enumerate().map(|(index, finding)| {
+        let quotations = finding.lines.iter().map(|&line| quoted(&source, line) + "\n");
+        format!("\n{}{}", wrapped(&format!("{}. ", index + 1), &finding.text), quotations.collect::<String>())
+    });
+    let text = head + &outcome + &findings.collect::<String>() + "\n" + &wrapped("", &end);
+    Ok(Verdict { text, is_sound })
+}
+
+/// The last sentence.
+fn last(subject: &Subject, device: Device, findings: usize) -> String {
+    let file = &subject.source.shown;
+    match (findings, device) {
         (0, Device::Emulated) => format!(
-            "{} is sound here: right values on {} shapes in {} orders of threads each, no access outside of an array or \
+            "{file} is sound here: right values on {} shapes in {} orders of threads each, no access outside of an array or \
              misaligned, no race. How fast it is this does not say.",
-            source.shown,
             subject.launches.len(),
             Check::Values.orders().len()
         ),
-        (0, Device::Cuda) => format!(
-            "{} is right on this card. Whether it has races is for the emulated device to say.",
-            source.shown
-        ),
-        (1, _) => format!("{} is not sound: one finding.", source.shown),
-        (count, _) => format!("{} is not sound: {count} findings.", source.shown),
-    };
-    let _ = write!(text, "\n{}", wrapped("", &last));
-    Ok(Verdict { text, is_sound })
+        (0, Device::Cuda) => {
+            format!("{file} is right on this card. Whether it has races is for the emulated device to say.")
+        }
+        (1, _) => format!("{file} is not sound: one finding."),
+        (count, _) => format!("{file} is not sound: {count} findings."),
+    }
 }
 
 /// What the text alone shows to be impossible.
@@ -223,100 +228,6 @@ fn checked(shape: &[usize], operation: Operation) -> Result<&[usize], String> {
         None => Ok(shape),
         Some(size) => Err(format!("--shape has a size of {size}, and sizes are 1 to {}", 1 << 20)),
     }
-}
-
-/// All checks: a table of what came out, and the findings.
-fn on_emulated_device(
-    subject: &Subject,
-    work: &Work,
-    again: &Again,
-) -> Result<(String, Vec<Finding>), String> {
-    let too_much = subject.launches.iter().find(|(_, extents)| extents.shared > 163 * 1024);
-    if let Some((_, extents)) = too_much {
-        let text = format!(
-            "too much shared memory: the launch asks for {} bytes, and a block has {} (163 KiB) at most on compute \
-             capability 8.0",
-            extents.shared,
-            163 * 1024
-        );
-        return Ok((
-            String::new(),
-            vec![Finding::new(
-                text,
-                &subject.source.comment("launch").map_or(vec![], |(line, _)| vec![line]),
-            )],
-        ));
-    }
-    let mut ran: Vec<Ran> = Vec::new();
-    for result in run::run_all(subject.source, work, again) {
-        ran.push(result.map_err(|hindrance| match hindrance {
-            Hindrance::File(problem) => compiled::explained(subject.source, &problem),
-            Hindrance::Machine(problem) => problem,
-        })?);
-    }
-    let [values, memory, races] = &ran[..] else { return Err("a check is missing".into()) };
-    let outcomes = values::outcomes(subject.launches.len(), &values.events);
-    let mut findings = memory::findings(subject, memory);
-    findings.extend(races::findings(subject, races));
-    if findings.is_empty() || !is_explained_by_memory(&values.events, &findings) {
-        findings.extend(faults::finding(subject, &values.events));
-    }
-    findings.extend(values::finding(subject, &outcomes));
-    if findings.is_empty() {
-        for (check, ran) in Check::ALL.into_iter().zip(&ran).filter(|(_, ran)| !ran.is_finished()) {
-            findings.push(unfinished(subject, check, ran)?);
-        }
-    }
-    Ok((table(subject, &outcomes), findings))
-}
-
-/// Whether a fault is the one that the sanitizers have told more of.
-fn is_explained_by_memory(events: &[work::Event], findings: &[Finding]) -> bool {
-    let told = ["illegal address", "misaligned access", "memory was written"];
-    let fault = events.iter().find_map(|event| match event {
-        work::Event::Fault(fault) => Some(fault),
-        _ => None,
-    });
-    let is_of_memory =
-        findings.iter().any(|finding| !finding.text.contains("race") && !finding.text.contains("barrier"));
-    fault.is_some_and(|fault| is_of_memory && told.iter().any(|words| fault.contains(words)))
-}
-
-/// A check that came to no end, where no other has found anything.
-fn unfinished(subject: &Subject, check: Check, ran: &Ran) -> Result<Finding, String> {
-    let shape = ran.last_launch().map_or(String::new(), |launch| format!(" for {}", subject.shape(launch)));
-    if let Some(line) = ran.stderr.lines().find(|line| line.contains("Assertion `")) {
-        let number = subject.line_in(line).into_iter().collect::<Vec<_>>();
-        let what = line.split("Assertion ").nth(1).unwrap_or(line);
-        return Ok(Finding::new(format!("an assertion: {what}{shape}"), &number));
-    }
-    if ran.status.is_none() {
-        return Ok(Finding::new(
-            format!(
-                "the kernel does not end{shape}: after a minute it still runs; does a loop wait for what another thread never does?"
-            ),
-            &[],
-        ));
-    }
-    let failed = ran.events.iter().find_map(|event| match event {
-        work::Event::Failed(problem) => Some(problem.as_str()),
-        _ => None,
-    });
-    let said = failed
-        .or_else(|| ran.stderr.lines().find(|line| !line.trim().is_empty()))
-        .unwrap_or("its process ended");
-    Err(format!("{}: {check:?} could not be checked{shape}: {said}", subject.source.shown))
-}
-
-/// A line for each shape.
-fn table(subject: &Subject, outcomes: &[values::Outcome]) -> String {
-    let shapes: Vec<String> = (0..outcomes.len()).map(|launch| subject.shape(launch)).collect();
-    let width = shapes.iter().map(String::len).max().unwrap_or(0);
-    let lines = shapes
-        .iter()
-        .zip(outcomes)
-        .map(|(shape, outcome)| format!("  {shape:width$}   {}\n", outcome.said()));
-    lines.collect()
 }
 
 /// Lines of 100 characters at most, the first after `head` and the others below it.

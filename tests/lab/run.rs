@@ -34,6 +34,14 @@ pub enum Check {
 impl Check {
     pub const ALL: [Self; 3] = [Self::Values, Self::Memory, Self::Races];
 
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Values => "the result",
+            Self::Memory => "access to memory",
+            Self::Races => "the order of threads",
+        }
+    }
+
     fn sanitizer(self) -> Sanitizer {
         match self {
             Self::Values => Sanitizer::None,

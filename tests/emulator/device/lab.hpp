@@ -4,6 +4,8 @@
 // Atomic operations on floats stand here and not in atomic.hpp: their sums depend on the order of threads, so that the
 // crate's kernels must not have them.
 #pragma once
+#define COTANGENT_LAB 1 // by which a file keeps its host code out: #ifndef COTANGENT_LAB
+
 #include <cfloat>
 
 #include "cuda.hpp"

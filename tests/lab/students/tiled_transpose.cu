@@ -14,3 +14,10 @@ transpose(const float* __restrict__ x, float* __restrict__ y, int rows, int colu
         if (left + i < columns && top + threadIdx.x < rows) y[(left + i) * rows + top + threadIdx.x] = tile[threadIdx.x][i];
     }
 }
+
+#ifndef COTANGENT_LAB // what is for the host: the lab leaves it out
+void transpose_on_card(const float* x, float* y, int rows, int columns) {
+    const dim3 grid((columns + TILE - 1) / TILE, (rows + TILE - 1) / TILE), block(TILE, 8);
+    transpose<<<grid, block>>>(x, y, rows, columns);
+}
+#endif
