@@ -70,7 +70,7 @@ fn by_bits(name: &str, wrong: &[usize], found: &[u32]) -> Option<String> {
     };
     if count(ADDED_TO) > 0 {
         return Some(format!(
-            "{name} is added to, but nobody has set it: before the launch it holds nothing of use"
+            "{name} is added to, but nobody has set it: before the launch it holds nothing of use, so sum in a local variable"
         ));
     }
     if count(UNSET_LOCAL) > 0 {

@@ -45,10 +45,11 @@ pub fn try_on(subject: &Subject, work: &Work, again: &Again) -> Result<(String, 
     findings.extend(races::findings(subject, races));
     findings.extend(fault);
     findings.extend(values::finding(subject, &outcomes));
-    if findings.is_empty() {
-        for (check, ran) in Check::ALL.into_iter().zip(&ran).filter(|(_, ran)| !ran.is_finished()) {
-            findings.push(unfinished(subject, check, ran)?);
-        }
+    let mut not_ended = Check::ALL.into_iter().zip(&ran).filter(|(_, ran)| !ran.is_finished());
+    if findings.is_empty()
+        && let Some((check, ran)) = not_ended.next()
+    {
+        findings.push(unfinished(subject, check, ran)?);
     }
     Ok((table(subject, &outcomes), findings))
 }
@@ -60,7 +61,7 @@ pub fn try_on(subject: &Subject, work: &Work, again: &Again) -> Result<(String, 
 pub fn unfinished(subject: &Subject, check: Check, ran: &Ran) -> Result<Finding, String> {
     let shape = ran.last_launch().map_or(String::new(), |launch| format!(" for {}", subject.shape(launch)));
     if let Some(line) = ran.stderr.lines().find(|line| line.contains("Assertion `")) {
-        let what = line.split("Assertion ").nth(1).unwrap_or(line);
+        let what = line.split("Assertion ").nth(1).unwrap_or(line).trim_end_matches('.');
         return Ok(Finding::new(
             format!("an assertion: {what}{shape}"),
             &Vec::from_iter(subject.line_in(line)),

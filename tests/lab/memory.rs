@@ -138,7 +138,7 @@ fn outside(subject: &Subject, ran: &Ran) -> Option<Finding> {
         let far = match index - *elements as i64 {
             0 => "the first element past its end".to_owned(),
             past if past > 0 => format!("{} elements past its last one", past + 1),
-            _ => format!("{} before its first one", -index),
+            _ => format!("{} elements before its first one", -index),
         };
         format!(
             "line {line} {verb} {name}[{index}], {far}: {name} has {elements} elements{shape}; let only threads whose \

@@ -53,7 +53,7 @@ use work::Work;
 
 /// Tries a CUDA kernel of your own: values, memory accesses and races, on an emulated device. docs/lab.md explains.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "scripts/lab")]
+#[command(name = "lab", bin_name = "scripts/lab")]
 pub struct Asked {
     /// The file with the kernel; a comment in it says how it is launched:
     /// `// launch: grid=((n + 15) / 16, (m + 15) / 16) block=(16, 16)`

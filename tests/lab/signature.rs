@@ -199,9 +199,8 @@ impl Operation {
             .map(|parameter| format!("{} {}", parameter.of, parameter.name))
             .collect();
         Err(format!(
-            "{place}: {} has another signature than {}: {problem}\n  found:    {}({})\n  expected: {expected}\n  \
+            "{place}: this is not the signature of {}: {problem}\n  found:    {}({})\n  expected: {expected}\n  \
              which computes {}",
-            kernel.name,
             self.name(),
             kernel.name,
             found.join(", "),
@@ -240,7 +239,7 @@ fn a_signature_is_held_against_the_expected_one() {
     assert_eq!(found.name, "anything");
     let error = |text| kernel(text).unwrap_err();
     let wide = error("\n__global__ void transpose(const float* x, float* y, size_t rows, int columns) {}");
-    let expected = "a.cu:2: transpose has another signature than transpose: parameter 3 is `size_t rows`, not `int rows`\n  \
+    let expected = "a.cu:2: this is not the signature of transpose: parameter 3 is `size_t rows`, not `int rows`\n  \
                     found:    transpose(const float* x, float* y, size_t rows, int columns)\n  \
                     expected: extern \"C\" __global__ void transpose(const float* x, float* y, int rows, int columns)\n";
     assert!(wide.starts_with(expected), "{wide}");

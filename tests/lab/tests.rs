@@ -62,6 +62,12 @@ fn right_kernels_of_each_signature_pass() {
 }
 
 #[test]
+fn right_twins_of_the_wrong_products_pass() {
+    passes("vector_gemm", Operation::Gemm);
+    passes("deep_gemm", Operation::Gemm);
+}
+
+#[test]
 fn a_kernel_with_cp_async_and_the_projects_headers_passes() {
     passes("copied_gemm", Operation::Gemm);
 }
@@ -156,7 +162,7 @@ fn what_cannot_be_tried_is_said_with_file_and_line() {
         problem_of(&format!("{LAUNCH}__global__ void reduce(const float* x, float* y, size_t n) {{}}\n"));
     assert!(
         problem.starts_with(
-            "mine.cu:2: reduce has another signature than reduce: parameter 3 is `size_t n`, not `int n`"
+            "mine.cu:2: this is not the signature of reduce: parameter 3 is `size_t n`, not `int n`"
         ),
         "{problem}"
     );

@@ -1,4 +1,4 @@
-// A row of C for each block row; four elements of B's row at a time.
+// A row of C for each row of blocks; four elements of B's row at a time.
 // launch: grid=(ceil(n, 128), m) block=32
 __global__ void gemm(const float* a, const float* b, float* c, int m, int n, int k) {
     const int row = blockIdx.y, column = (blockIdx.x * 32 + threadIdx.x) * 4;
@@ -17,7 +17,7 @@ __global__ void gemm(const float* a, const float* b, float* c, int m, int n, int
         c[row * n + column + 2] = sum.z;
         c[row * n + column + 3] = sum.w;
     } else {
-        for (int j = column; j < n; j++) {
+        for (int j = column; j < n && j < column + 4; j++) {
             float sum = 0.0f;
             for (int l = 0; l < k; l++) sum += a[row * k + l] * b[l * n + j];
             c[row * n + j] = sum;
