@@ -245,7 +245,13 @@ impl<'a> Cache<'a> {
     fn compile(&self, file: &str, scratch: &Path, cached: &Path, shared: &str) -> Result<Vec<u8>, String> {
         let compiled = scratch.join("image.fatbin");
         let mut command = self.nvcc.command(self.root);
-        command.args(&self.flags).args(["-I", "kernels"]).arg("-I").arg(scratch).arg("--keep-dir").arg(scratch);
+        command
+            .args(&self.flags)
+            .args(["-I", "kernels"])
+            .arg("-I")
+            .arg(scratch)
+            .arg("--keep-dir")
+            .arg(scratch);
         command.arg(format!("kernels/{file}")).arg("-o").arg(&compiled);
         let printed = nvcc::output(&mut command)
             .map_err(|failure| format!("nvcc could not compile kernels/{file}: {failure}"))?;

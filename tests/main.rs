@@ -15,6 +15,8 @@ mod functions;
 mod fuzz_corpora;
 #[cfg(target_os = "linux")]
 mod kernels;
+#[cfg(target_os = "linux")]
+mod lab;
 mod matrices;
 mod network;
 #[cfg(target_os = "linux")]

@@ -10,13 +10,32 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use cotangent::exec::cuda::{Tuned, VARIANTS, Variant, header};
 
-use super::rewrite::{Rewritten, rewrite};
-use crate::support::everything;
+use super::rewrite::{Rewritten, Rules, rewrite};
+
+/// What is built beside the runtime and the driver.
+pub struct Sources<'a> {
+    /// The kernels' files.
+    pub kernels: Vec<PathBuf>,
+    /// Folders of which files are the kernels' own: rewritten, in the architecture's namespace, and found by `#include`.
+    pub folders: Vec<PathBuf>,
+    /// The file of `device/` that kernels see instead of CUDA's headers.
+    pub header: &'a str,
+    /// Of the emulated devices, those to compile for, as `__CUDA_ARCH__` numbers them.
+    pub architectures: &'a [u32],
+    /// Which of a template's variants: under sanitizers those that the program embeds alone, unless this is set.
+    pub every_variant: bool,
+    /// Flags for the kernels beside the usual ones.
+    pub flags: &'a [&'a str],
+    /// Whether the kernels are someone else's: entries may lack `extern "C"`, which the crate's own need because the host
+    /// finds them by their names, and files may be included from anywhere.
+    pub foreign: bool,
+}
 
 /// What watches the kernels' accesses. The runtime and the driver are always built without.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,21 +60,25 @@ impl Sanitizer {
     }
 
     /// The library that a process must load first, none if empty.
-    pub fn runtime(self) -> PathBuf {
+    ///
+    /// # Errors
+    /// A compiler without it.
+    pub fn runtime(self) -> Result<PathBuf, String> {
         let library = match self {
-            Self::None | Self::Counts => return PathBuf::new(),
+            Self::None | Self::Counts => return Ok(PathBuf::new()),
             Self::Address => "libasan.so",
             Self::Thread => "libtsan.so",
         };
-        let compiler = Compiler::find().unwrap_or_else(|problem| panic!("{problem}"));
-        let output = compiler.command().arg(format!("-print-file-name={library}")).output().unwrap();
-        let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-        assert!(
-            path.is_absolute() && path.exists(),
-            "the sanitized tests need GCC's {library}, which {:?} does not have: install g++, or set CXX=g++",
+        let compiler = Compiler::find()?;
+        let path = run(compiler.command().arg(format!("-print-file-name={library}")))?;
+        let path = PathBuf::from(path.trim());
+        if path.is_absolute() && path.exists() {
+            return Ok(path);
+        }
+        Err(format!(
+            "sanitized kernels need GCC's {library}, which {:?} does not have: install g++, or set CXX=g++",
             compiler.words
-        );
-        path
+        ))
     }
 
     /// Only the kernels need the sanitizer, and the process brings it.
@@ -100,11 +123,6 @@ impl Sanitizer {
         if self == Self::Counts { &["-DEMULATOR_COUNTS"] } else { &[] }
     }
 
-    /// Of [`ARCHITECTURES`], those whose devices can be used.
-    fn architectures(self) -> &'static [usize] {
-        if self == Self::Counts { &[2] } else { &[0, 1, 2] }
-    }
-
     /// The folders of the emulator's own code.
     fn parts(self) -> &'static [&'static str] {
         if self == Self::Counts { &["runtime", "driver", "counting"] } else { &["runtime", "driver"] }
@@ -112,7 +130,7 @@ impl Sanitizer {
 }
 
 /// `__CUDA_ARCH__` of the emulated devices, in the order of their bits.
-const ARCHITECTURES: [u32; 3] = [750, 800, 900];
+pub const ARCHITECTURES: [u32; 3] = [750, 800, 900];
 
 const LANGUAGE: [&str; 6] =
     ["-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-g1", "-fno-strict-aliasing"];
@@ -142,14 +160,13 @@ struct Compiler {
     version: String,
 }
 
-/// The emulator with the kernels of these folders.
+/// The emulator with these kernels.
 ///
 /// # Errors
 /// Without a compiler, how to get one; else the compiler's first error, or what cannot be rewritten.
-pub fn build(sanitizer: Sanitizer, folders: &[&str]) -> Result<Built, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let emulator = root.join("tests/emulator");
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("emulator-{}", sanitizer.name()));
+pub fn build(sanitizer: Sanitizer, kernels: &Sources) -> Result<Built, String> {
+    let emulator = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/emulator");
+    let place = kept().join(format!("emulator-{}", sanitizer.name()));
     fs::create_dir_all(&place).map_err(|error| format!("cannot create {}: {error}", place.display()))?;
     let compiler = Compiler::find()?;
     if sanitizer == Sanitizer::Counts && compiler.is_clang() {
@@ -159,21 +176,26 @@ pub fn build(sanitizer: Sanitizer, folders: &[&str]) -> Result<Built, String> {
             compiler.words
         ));
     }
-    let workshop = Workshop { compiler, place: &place, sanitizer, header: emulator.join("device/cuda.hpp") };
+    let device = emulator.join("device");
+    let workshop = Workshop { compiler, place: &place, sanitizer, device, wanted: kernels };
 
-    let mut kernels: Vec<PathBuf> =
-        folders.iter().flat_map(|folder| files(&root.join(folder), "cu")).collect();
+    let mut files_of_kernels = kernels.kernels.clone();
     // The largest first, so that no core is left waiting for it.
-    kernels.sort_by_key(|path| Reverse(fs::metadata(path).map_or(0, |data| data.len())));
+    files_of_kernels.sort_by_key(|path| Reverse(fs::metadata(path).map_or(0, |data| data.len())));
     let sources: Vec<PathBuf> =
         sanitizer.parts().iter().flat_map(|part| files(&emulator.join(part), "cpp")).collect();
     // Preprocessing takes seconds, so what no file has changed for is known by the files themselves.
     let own = sanitizer.parts().iter().chain(&["device"]).map(|folder| emulator.join(folder));
-    let inputs = own.chain(folders.iter().map(|folder| root.join(folder)));
-    let contents: Vec<(PathBuf, Vec<u8>)> = inputs
-        .flat_map(|folder| files(&folder, ANY))
-        .map(|path| (path.clone(), fs::read(path).unwrap_or_default()))
-        .collect();
+    let inputs = own.chain(kernels.folders.iter().cloned()).flat_map(|folder| files(&folder, ANY));
+    let sources_in_them = inputs.filter(|path| is_source(path));
+    let mut contents: Vec<(PathBuf, Vec<u8>)> =
+        sources_in_them.map(|path| (path.clone(), fs::read(path).unwrap_or_default())).collect();
+    if kernels.foreign {
+        for path in &kernels.kernels {
+            let text = workshop.preprocessed(path, workshop.architectures()[0], &place)?;
+            contents.push((path.clone(), text.into_bytes()));
+        }
+    }
     let known = workshop.known(&contents);
     let before = fs::read_to_string(&known).ok().map(|folder| Built::in_folder(Path::new(&folder)));
     if let Some(built) = before.filter(|built| still_used(&built.library)) {
@@ -183,12 +205,14 @@ pub fn build(sanitizer: Sanitizer, folders: &[&str]) -> Result<Built, String> {
 
     let tuned = Tuned::read(include_str!("../../kernels/tuning.csv"))?;
     let mut jobs: Vec<Job> = Vec::new();
-    for path in &kernels {
+    for path in &files_of_kernels {
         // Each variant of a template is an object of its own: all cores have work, and a new one costs only itself.
         // Under sanitizers, whose code takes long to compile, one for each kind of loop.
         let wanted = |variant: &&Variant| {
             path.ends_with(format!("{}.cu", variant.kernel))
-                && (sanitizer == Sanitizer::None || everything() || stands_for_its_kind(variant, &tuned))
+                && (sanitizer == Sanitizer::None
+                    || kernels.every_variant
+                    || stands_for_its_kind(variant, &tuned))
         };
         let variants = VARIANTS.iter().filter(wanted);
         let mut variants = variants.peekable();
@@ -230,8 +254,9 @@ struct Workshop<'a> {
     compiler: Compiler,
     place: &'a Path,
     sanitizer: Sanitizer,
-    /// What kernels see instead of CUDA's headers.
-    header: PathBuf,
+    /// Where the headers are that kernels see instead of CUDA's.
+    device: PathBuf,
+    wanted: &'a Sources<'a>,
 }
 
 impl Workshop<'_> {
@@ -258,29 +283,54 @@ impl Workshop<'_> {
                 (name, folder)
             }
         };
-        let included = included.to_string_lossy();
-        let own = format!("{}/", path.parent().unwrap_or(path).display());
-        let (header, folder) =
-            (self.header.to_string_lossy(), self.header.parent().unwrap_or(path).to_string_lossy());
+        let wanted = self.wanted;
+        let is_own = |path: &str| {
+            let path = Path::new(path);
+            !path.starts_with(&self.device) && wanted.folders.iter().any(|folder| path.starts_with(folder))
+        };
         // Texts, with the architectures that share each.
         let mut texts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for &index in self.sanitizer.architectures() {
-            let architecture = ARCHITECTURES[index];
-            let define = format!("-D__CUDA_ARCH__={architecture}");
-            let flags = ["-E", &define, "-x", "c++", "-include", &header, "-I", &folder, "-I", &included];
-            let text = self.compiler.output(&[&flags, self.sanitizer.define()].concat(), path)?;
+        let architectures = self.architectures();
+        for (index, architecture) in ARCHITECTURES.iter().enumerate() {
+            if !architectures.contains(architecture) {
+                continue;
+            }
+            let text = self.preprocessed(path, *architecture, &included)?;
             texts.entry(text).or_default().push(index);
         }
         let mut objects = Vec::new();
         for (text, indices) in texts {
             let first = ARCHITECTURES[indices[0]];
             let bits = indices.iter().fold(0, |bits, index| bits | 1 << index);
-            let Rewritten { text, kernels } = rewrite(&text, &own, &format!("sm_{}", first / 10), bits)
+            let namespace = format!("sm_{}", first / 10);
+            let rules = Rules { namespace: &namespace, architectures: bits, any_entry: wanted.foreign };
+            let Rewritten { text, kernels } = rewrite(&text, &is_own, &rules)
                 .map_err(|problem| format!("{}: {problem}", path.display()))?;
-            let path = self.object(&format!("{name}-{first}"), &text, self.sanitizer.flags())?;
+            let flags = [self.sanitizer.flags(), wanted.flags].concat();
+            let path = self.object(&format!("{name}-{first}"), &text, &flags)?;
             objects.push(Object { path, kernels });
         }
         Ok(objects)
+    }
+
+    /// Those to compile for: one is enough to count.
+    fn architectures(&self) -> &[u32] {
+        let wanted = self.wanted.architectures;
+        if self.sanitizer == Sanitizer::Counts { &wanted[wanted.len() - 1..] } else { wanted }
+    }
+
+    /// A file of kernels as the preprocessor hands it over; `included` holds the list of variants.
+    fn preprocessed(&self, path: &Path, architecture: u32, included: &Path) -> Result<String, String> {
+        let define = format!("-D__CUDA_ARCH__={architecture}");
+        let header = self.device.join(self.wanted.header);
+        let mut command = self.compiler.command();
+        command.args(LANGUAGE).args(["-E", &define]).args(self.sanitizer.define());
+        command.args(["-x", "c++", "-include"]).arg(header);
+        let folders = self.wanted.folders.iter().map(PathBuf::as_path);
+        for folder in [&self.device, included].into_iter().chain(folders) {
+            command.arg("-I").arg(folder);
+        }
+        run(command.arg(path))
     }
 
     /// Compiles what the preprocessor has left, unless the same has been compiled before.
@@ -288,7 +338,7 @@ impl Workshop<'_> {
         let hash = hash_of(&(text, flags, LANGUAGE, &self.compiler.version));
         let object = self.place.join(format!("{name}-{hash}.o"));
         if !still_used(&object) {
-            let source = self.place.join(format!("{name}-{hash}-{}.ii", std::process::id()));
+            let source = self.place.join(format!("{name}-{hash}-{}.ii", unique()));
             fs::write(&source, text)
                 .map_err(|error| format!("cannot write {}: {error}", source.display()))?;
             let made = source.with_extension("o");
@@ -304,7 +354,7 @@ impl Workshop<'_> {
     /// The file that says where the library made from these files is.
     fn known(&self, contents: &[(PathBuf, Vec<u8>)]) -> PathBuf {
         let code = (include_str!("build.rs"), include_str!("rewrite.rs"));
-        self.place.join(hash_of(&(contents, code, &self.compiler.version, everything())))
+        self.place.join(hash_of(&(contents, code, &self.compiler.version, self.wanted.every_variant)))
     }
 
     /// The library and its image, in a folder of their own.
@@ -323,7 +373,7 @@ impl Workshop<'_> {
             .fold(String::new(), |list, name| list + name + "\n");
         fs::write(&built.image, format!("emulated kernels\n{names}\0"))
             .map_err(|error| format!("cannot write {}: {error}", built.image.display()))?;
-        let made = folder.join(format!("{}.so", std::process::id()));
+        let made = folder.join(format!("{}.so", unique()));
         let mut link = self.compiler.command();
         link.args(LINK).args(self.sanitizer.link_flags()).args(paths).arg("-o").arg(&made).arg("-lpthread");
         run(&mut link)?;
@@ -348,6 +398,12 @@ impl Workshop<'_> {
 /// Whether the file is there; then it is marked as used now, for [`Workshop::clear_out`].
 fn still_used(path: &Path) -> bool {
     File::options().append(true).open(path).map(|file| file.set_modified(SystemTime::now())).is_ok()
+}
+
+/// A name that no other build has at the same time, in this process or another.
+fn unique() -> String {
+    static BUILT: AtomicUsize = AtomicUsize::new(0);
+    format!("{}-{}", std::process::id(), BUILT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Puts a finished file in its place, so that nobody ever sees half of it.
@@ -396,7 +452,7 @@ impl Compiler {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.words[0]);
-        command.args(&self.words[1..]);
+        command.args(&self.words[1..]).env("LC_ALL", "C"); // its errors are read here
         command
     }
 
@@ -444,11 +500,24 @@ fn in_parallel(jobs: &[Job<'_>]) -> Result<Vec<Object>, String> {
     results.into_inner().unwrap()
 }
 
+/// Where objects and libraries are kept: `target/tmp`, which cargo names to tests, and beside which examples lie.
+fn kept() -> PathBuf {
+    let named = option_env!("CARGO_TARGET_TMPDIR").map(PathBuf::from);
+    let beside = || std::env::current_exe().ok()?.ancestors().nth(3).map(|target| target.join("tmp"));
+    named.or_else(beside).unwrap_or_else(std::env::temp_dir)
+}
+
 /// Every extension.
 const ANY: &str = "";
 
+/// Whether a file may be part of what is compiled: a folder that is not ours may hold anything.
+fn is_source(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    ["cu", "cuh", "h", "hpp", "cpp", "csv"].iter().any(|known| extension == *known)
+}
+
 /// The files of a folder with this extension, by name.
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+pub fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .into_iter()
         .flatten()

@@ -1,22 +1,31 @@
 //! A CUDA driver that runs the kernels on the CPU: `README.md` says how it works and what it finds.
 
 mod build;
+#[cfg(test)]
 mod compiler_tests;
+#[cfg(test)]
 pub mod counting;
 pub mod counts;
+#[cfg(test)]
 mod driver_tests;
+#[cfg(test)]
 mod graphs;
+#[cfg(test)]
 mod planted;
 mod rewrite;
+#[cfg(test)]
 mod together;
 
 use std::ffi::{CStr, CString, c_char};
+#[cfg(test)]
+use std::path::Path;
 use std::process::Command;
+#[cfg(test)]
 use std::sync::OnceLock;
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW, Symbol};
 
-pub use build::{Built, Sanitizer, build};
+pub use build::{Built, Sanitizer, Sources, build};
 
 /// In which order the threads of a block, and the branches of a graph, advance.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,20 +49,34 @@ pub struct Emulator {
     clear_fault: Symbol<unsafe extern "C" fn()>,
 }
 
-/// The folders whose kernels are in the library: the crate's, and those with planted bugs.
-const FOLDERS: [&str; 2] = ["kernels", "tests/emulator/planted"];
+/// The emulator with the crate's kernels and those with planted bugs.
+#[cfg(test)]
+fn built(sanitizer: Sanitizer) -> Built {
+    let folders = ["kernels", "tests/emulator/planted"]
+        .map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
+        .to_vec();
+    let sources = Sources {
+        kernels: folders.iter().flat_map(|folder| build::files(folder, "cu")).collect(),
+        folders,
+        header: "cuda.hpp",
+        architectures: &build::ARCHITECTURES,
+        every_variant: crate::support::everything(),
+        flags: &[],
+        foreign: false,
+    };
+    build(sanitizer, &sources).unwrap_or_else(|problem| panic!("{problem}"))
+}
 
 /// The emulator, built and loaded at the first call. cudarc, which looks for `libcuda.so` by that name,
 /// then finds this one.
+#[cfg(test)]
 pub fn emulator() -> &'static Emulator {
     static EMULATOR: OnceLock<Emulator> = OnceLock::new();
-    EMULATOR.get_or_init(|| {
-        let built = build(sanitizer(), &FOLDERS).unwrap_or_else(|problem| panic!("{problem}"));
-        Emulator::load(built).unwrap_or_else(|problem| panic!("{problem}"))
-    })
+    EMULATOR.get_or_init(|| Emulator::load(built(sanitizer())).unwrap_or_else(|problem| panic!("{problem}")))
 }
 
 /// The sanitizer that this process was started for.
+#[cfg(test)]
 pub fn sanitizer() -> Sanitizer {
     match std::env::var(SANITIZER).as_deref() {
         Ok("address") => Sanitizer::Address,
@@ -67,20 +90,30 @@ pub fn sanitizer() -> Sanitizer {
 const SANITIZER: &str = "COTANGENT_EMULATOR_SANITIZER";
 
 /// This test program once more, with sanitized kernels.
-///
-/// A sanitizer must be there before everything else, so the dynamic linker loads it first.
+#[cfg(test)]
 pub fn in_sanitized_process(sanitizer: Sanitizer) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.env(SANITIZER, sanitizer.name()).env("LD_PRELOAD", sanitizer.runtime());
+    sanitized(&mut command, sanitizer).unwrap_or_else(|problem| panic!("{problem}"));
+    command
+}
+
+/// Has a process run with sanitized kernels.
+///
+/// A sanitizer must be there before everything else, so the dynamic linker loads it first.
+///
+/// # Errors
+/// A compiler that does not bring the sanitizer.
+pub fn sanitized(command: &mut Command, sanitizer: Sanitizer) -> Result<(), String> {
+    command.env(SANITIZER, sanitizer.name()).env("LD_PRELOAD", sanitizer.runtime()?);
     // Only what the kernels do is of interest: not what Rust does, which is not compiled for it.
     command.env("ASAN_OPTIONS", "detect_leaks=0:detect_stack_use_after_return=0");
     command.env("UBSAN_OPTIONS", "print_stacktrace=1");
     command.env("TSAN_OPTIONS", "ignore_noninstrumented_modules=1");
-    command
+    Ok(())
 }
 
 impl Emulator {
-    fn load(built: Built) -> Result<Self, libloading::Error> {
+    pub fn load(built: Built) -> Result<Self, libloading::Error> {
         // SAFETY: the library's initialisers register kernels and do nothing else; the symbols have
         // the types of driver/control.hpp. The library is never unloaded.
         unsafe {
@@ -151,8 +184,7 @@ impl Emulator {
 /// Where the library and the image are, for `scripts/emulated`.
 #[test]
 fn is_built() {
-    let Built { library, image } =
-        build(Sanitizer::None, &FOLDERS).unwrap_or_else(|problem| panic!("{problem}"));
+    let Built { library, image } = built(Sanitizer::None);
     assert!(library.exists() && image.exists());
     println!("\nemulated driver: {}", library.display());
     println!("emulated kernels: {}", image.display());

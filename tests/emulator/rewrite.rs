@@ -1,8 +1,8 @@
 //! From preprocessed CUDA C++ to C++: what no macro can do.
 //!
 //! - `__shared__` variables become references into the emulator's shared memory.
-//! - `extern "C" __global__` functions become static ones, and are registered at the end of the file
-//!   with the block size that `__launch_bounds__` allows.
+//! - `extern "C" __global__` functions, and where that is allowed plain `__global__` ones, become static ones,
+//!   and are registered at the end of the file with the block size that `__launch_bounds__` allows.
 //! - `#pragma unroll` becomes the host compiler's.
 //! - What comes from the kernels' own files is put into a namespace of the architecture that it was
 //!   preprocessed for, so that code for several architectures can stand in one library.
@@ -19,14 +19,23 @@ pub struct Rewritten {
     pub kernels: Vec<String>,
 }
 
-/// Rewrites the output of `c++ -E`. `root` begins the paths of the kernels' own files; `namespace` is
-/// the architecture's, `architectures` the bits under which the emulator's devices find the kernels.
+/// How a file is rewritten.
+pub struct Rules<'a> {
+    /// The architecture's.
+    pub namespace: &'a str,
+    /// The bits under which the emulator's devices find the kernels.
+    pub architectures: u32,
+    /// Whether entries may lack `extern "C"`.
+    pub any_entry: bool,
+}
+
+/// Rewrites the output of `c++ -E`. `is_own` tells the paths of the kernels' own files.
 pub fn rewrite(
     preprocessed: &str,
-    root: &str,
-    namespace: &str,
-    architectures: u32,
+    is_own: &dyn Fn(&str) -> bool,
+    rules: &Rules,
 ) -> Result<Rewritten, String> {
+    let Rules { namespace, architectures, any_entry } = rules;
     let mut output = String::with_capacity(preprocessed.len() + 4096);
     let mut kernels = Vec::new();
     let mut rest = preprocessed;
@@ -37,20 +46,20 @@ pub fn rewrite(
             if rest.starts_with('#') { 0 } else { rest.find("\n#").map_or(rest.len(), |at| at + 1) };
         let (code, after) = rest.split_at(directive);
         if own {
-            rewrite_code(code, &mut output, &mut kernels)?;
+            rewrite_code(code, *any_entry, &mut output, &mut kernels)?;
         } else {
             output.push_str(code);
         }
         let (line, after) = after.split_at(after.find('\n').map_or(after.len(), |at| at + 1));
         if let Some(path) = line_marker(line) {
-            let is_own = path.starts_with(root);
-            if is_own != own {
-                let _ = if is_own {
+            let becomes = is_own(path);
+            if becomes != own {
+                let _ = if becomes {
                     writeln!(output, "namespace {namespace} {{")
                 } else {
                     writeln!(output, "}}")
                 };
-                own = is_own;
+                own = becomes;
             }
             output.push_str(line);
         } else {
@@ -84,43 +93,55 @@ fn line_marker(line: &str) -> Option<&str> {
     after_number.strip_prefix(" \"")?.split('"').next()
 }
 
-/// `#pragma unroll` without a number unrolls whatever has a constant number of turns.
+/// `#pragma unroll` without a number unrolls whatever has a constant number of turns; so does one with a macro,
+/// which the preprocessor leaves as it is.
 fn pragma(line: &str) -> String {
-    match line.trim().strip_prefix("#pragma unroll") {
-        Some("") => "#pragma GCC unroll 64\n".into(),
-        Some(count) => format!("#pragma GCC unroll {}\n", count.trim()),
-        None => line.into(),
-    }
+    let Some(count) = line.trim().strip_prefix("#pragma unroll") else { return line.into() };
+    let count: u32 =
+        count.trim_matches(|c: char| c.is_whitespace() || c == '(' || c == ')').parse().unwrap_or(64);
+    format!("#pragma GCC unroll {count}\n")
 }
 
-fn rewrite_code(code: &str, output: &mut String, kernels: &mut Vec<Entry>) -> Result<(), String> {
+fn rewrite_code(
+    code: &str,
+    any_entry: bool,
+    output: &mut String,
+    kernels: &mut Vec<Entry>,
+) -> Result<(), String> {
     let mut rest = code;
     while let Some(at) = next_word(rest, &["__shared__", "__global__", "extern", "__launch_bounds__"]) {
         let (before, found) = rest.split_at(at);
-        output.push_str(before);
-        let taken = if let Some(head) = after_words(found, &["extern", "\"C\"", "__global__"]) {
+        output.push_str(&without_storage(before));
+        let plain = || after_words(found, &["__global__"]).filter(|_| any_entry);
+        let taken = if let Some(head) = after_words(found, &["extern", "\"C\"", "__global__"]).or_else(plain)
+        {
             let (entry, length) = entry(&found[head..])?;
             let lines = newlines(&found[..head + length]);
             let _ = write!(output, "{lines}static void {}", entry.name);
-            kernels.push(entry);
+            // A declaration, then the definition, are one kernel.
+            if kernels.iter().all(|known| known.name != entry.name) {
+                kernels.push(entry);
+            }
             head + length
         } else if let Some(head) = after_words(found, &["extern", "__shared__"]) {
-            let (declaration, length) = declaration(&found[head..])?;
-            let Declaration { of, name, .. } = declaration;
-            let lines = newlines(&found[..head + length]);
-            let _ = write!(output, "{lines}{of}* {name} = static_cast<{of}*>(emulator::dynamic_shared());");
+            let (declared, length) = declarations(&found[head..])?;
+            output.push_str(&newlines(&found[..head + length]));
+            for Declaration { of, name, .. } in declared {
+                let _ = write!(output, "{of}* {name} = static_cast<{of}*>(emulator::dynamic_shared());");
+            }
             head + length
         } else if let Some(head) = after_words(found, &["__shared__"]) {
-            let (declaration, length) = declaration(&found[head..])?;
-            let Declaration { of, name, extents, alignment } = declaration;
-            let lines = newlines(&found[..head + length]);
-            let _ = write!(
-                output,
-                "{lines}static char site_of_{name}; using type_of_{name} = {of}{extents}; \
-                 type_of_{name}& {name} = *static_cast<type_of_{name}*>(emulator::shared_variable(\
-                 &site_of_{name}, sizeof(type_of_{name}), {}, \"{name}\"));",
-                alignment.unwrap_or(format!("alignof(type_of_{name})"))
-            );
+            let (declared, length) = declarations(&found[head..])?;
+            output.push_str(&newlines(&found[..head + length]));
+            for Declaration { of, name, extents, alignment } in declared {
+                let _ = write!(
+                    output,
+                    "static char site_of_{name}; using type_of_{name} = {of}{extents}; \
+                     type_of_{name}& {name} = *static_cast<type_of_{name}*>(emulator::shared_variable(\
+                     &site_of_{name}, sizeof(type_of_{name}), {}, \"{name}\"));",
+                    alignment.unwrap_or(format!("alignof(type_of_{name})"))
+                );
+            }
             head + length
         } else if found.starts_with("extern") {
             output.push_str("extern");
@@ -133,6 +154,16 @@ fn rewrite_code(code: &str, output: &mut String, kernels: &mut Vec<Entry>) -> Re
     }
     output.push_str(rest);
     Ok(())
+}
+
+/// The text without `static` and `volatile` at its end: what is written in place of `__shared__` and `__global__` is static
+/// already, and threads give way only where they meet, so that there is nothing for `volatile` to forbid.
+fn without_storage(text: &str) -> String {
+    let mut kept = text;
+    for word in ["volatile", "static", "volatile"] {
+        kept = kept.trim_end().strip_suffix(word).filter(|before| !before.ends_with(is_word)).unwrap_or(kept);
+    }
+    kept.to_owned() + &newlines(&text[kept.len()..])
 }
 
 /// From after `__global__` to before the parameters: `void __launch_bounds__(256, 2) name`.
@@ -163,7 +194,7 @@ fn entry(text: &str) -> Result<(Entry, usize), String> {
     }
 }
 
-/// A variable declaration, up to and with its semicolon.
+/// A variable that is declared.
 struct Declaration {
     of: String,
     name: String,
@@ -171,8 +202,9 @@ struct Declaration {
     alignment: Option<String>,
 }
 
-fn declaration(text: &str) -> Result<(Declaration, usize), String> {
-    let broken = || format!("one shared variable a declaration, not: {}", text.lines().next().unwrap_or(""));
+/// What a declaration declares, up to and with its semicolon: `float a[2][N], b[4];` two variables of one type.
+fn declarations(text: &str) -> Result<(Vec<Declaration>, usize), String> {
+    let broken = || format!("cannot read the shared variables: {}", text.lines().next().unwrap_or(""));
     let end = text.find(';').ok_or_else(broken)?;
     let mut words = text[..end].split_whitespace().collect::<Vec<_>>().join(" ");
     let mut alignment = None;
@@ -185,16 +217,30 @@ fn declaration(text: &str) -> Result<(Declaration, usize), String> {
             words.replace_range(start..start + whole, "");
         }
     }
-    let (declared, extents) = words.split_at(words.find('[').unwrap_or(words.len()));
-    let declared = declared.trim();
-    let start = declared.rfind(|c: char| !is_word(c)).map_or(0, |at| at + 1);
-    let (of, name) = (declared[..start].trim(), &declared[start..]);
-    if of.is_empty() || name.is_empty() || of.ends_with(',') || extents.contains([',', '=']) {
-        return Err(broken());
+    if words.contains('=') {
+        return Err(format!("a shared variable cannot be initialised: {words};"));
     }
-    let declaration =
-        Declaration { of: of.into(), name: name.into(), extents: extents.trim().into(), alignment };
-    Ok((declaration, end + 1))
+    let mut declared: Vec<Declaration> = Vec::new();
+    let mut rest = words.as_str();
+    while !rest.is_empty() {
+        let one = first_argument(rest);
+        rest = rest[rest.find(one).unwrap_or(0) + one.len()..].trim_start().strip_prefix(',').unwrap_or("");
+        let (before, extents) = one.split_at(one.find('[').unwrap_or(one.len()));
+        let before = before.trim();
+        let start = before.rfind(|c: char| !is_word(c)).map_or(0, |at| at + 1);
+        let of = match declared.first() {
+            None => before[..start].trim().to_owned(),
+            Some(first) if start == 0 => first.of.clone(),
+            Some(_) => return Err(broken()),
+        };
+        let name = before[start..].to_owned();
+        if of.is_empty() || name.is_empty() {
+            return Err(broken());
+        }
+        let extents = extents.trim().to_owned();
+        declared.push(Declaration { of, name, extents, alignment: alignment.clone() });
+    }
+    if declared.is_empty() { Err(broken()) } else { Ok((declared, end + 1)) }
 }
 
 /// What stands between the first parenthesis and its partner.
@@ -280,7 +326,13 @@ fn after_words(text: &str, words: &[&str]) -> Option<usize> {
 /// One file of the kernels, as the preprocessor hands it over.
 #[cfg(test)]
 fn of_kernel(code: &str) -> Result<Rewritten, String> {
-    rewrite(&format!("# 1 \"kernels/a.cu\"\n{code}"), "kernels/", "sm_80", 6)
+    let rules = Rules { namespace: "sm_80", architectures: 6, any_entry: false };
+    rewrite(&format!("# 1 \"kernels/a.cu\"\n{code}"), &in_kernels, &rules)
+}
+
+#[cfg(test)]
+fn in_kernels(path: &str) -> bool {
+    path.starts_with("kernels/")
 }
 
 #[test]
@@ -312,6 +364,34 @@ fn shared_variables_become_references_into_the_arena() {
 }
 
 #[test]
+fn one_declaration_may_have_several_shared_variables() {
+    let text = of_kernel("void f() { __shared__ Pair<A, B> a[2][max(M, N)], b, c[3]; }\n").unwrap().text;
+    assert!(text.contains("using type_of_a = Pair<A, B>[2][max(M, N)]; "), "{text}");
+    assert!(text.contains("using type_of_b = Pair<A, B>; "), "{text}");
+    assert!(text.contains("using type_of_c = Pair<A, B>[3]; "), "{text}");
+}
+
+#[test]
+fn shared_variables_may_be_static_and_volatile() {
+    let text = of_kernel(
+        "void f() { static\n__shared__ float a[2]; volatile __shared__ float b; int nonstatic; }\n",
+    )
+    .unwrap()
+    .text;
+    assert!(text.contains("void f() { \nstatic char site_of_a; "), "{text}");
+    assert!(text.contains("; static char site_of_b; ") && text.contains("int nonstatic; }"), "{text}");
+}
+
+#[test]
+fn others_entries_need_no_extern_c_and_may_be_declared_before() {
+    let code = "# 1 \"kernels/a.cu\"\n__global__ void f(int n);\n__global__ void f(int n) {}\n";
+    let rules = Rules { namespace: "sm_80", architectures: 2, any_entry: true };
+    let Rewritten { text, kernels } = rewrite(code, &in_kernels, &rules).unwrap();
+    assert_eq!(kernels, ["f"]);
+    assert!(text.contains("\nstatic void f(int n);\nstatic void f(int n) {}\n"), "{text}");
+}
+
+#[test]
 fn lines_keep_their_numbers() {
     let code =
         "int a;\n__shared__\nfloat\n  x[4];\nint b;\nextern \"C\"\n__global__ void\nf(int n) {}\nint c;\n";
@@ -324,7 +404,8 @@ fn lines_keep_their_numbers() {
 #[test]
 fn only_the_kernels_own_files_are_rewritten_and_put_into_the_namespace() {
     let text = "# 1 \"kernels/a.cu\"\nint a;\n# 1 \"/usr/include/x.h\" 1\nextern int __shared__;\n# 2 \"kernels/a.cu\" 2\nint b;\n";
-    let rewritten = rewrite(text, "kernels/", "sm_75", 1).unwrap().text;
+    let rules = Rules { namespace: "sm_75", architectures: 1, any_entry: false };
+    let rewritten = rewrite(text, &in_kernels, &rules).unwrap().text;
     let expected = "namespace sm_75 {\n# 1 \"kernels/a.cu\"\nint a;\n}\n# 1 \"/usr/include/x.h\" 1\nextern int __shared__;\n\
                     namespace sm_75 {\n# 2 \"kernels/a.cu\" 2\nint b;\n\n}\n";
     assert!(rewritten.starts_with(expected), "{rewritten}");
@@ -338,12 +419,12 @@ fn words_in_strings_and_longer_words_stay() {
 
 #[test]
 fn loops_are_unrolled_by_the_host_compilers_pragma() {
-    let text = of_kernel("#pragma unroll\nfor (;;) {}\n#pragma unroll 4\nfor (;;) {}\n#pragma GCC ivdep\n")
+    let text = of_kernel("#pragma unroll\nfor (;;) {}\n#pragma unroll (4)\nfor (;;) {}\n#pragma unroll TILE\nfor (;;) {}\n#pragma GCC ivdep\n")
         .unwrap()
         .text;
     assert!(
         text.contains(
-            "#pragma GCC unroll 64\nfor (;;) {}\n#pragma GCC unroll 4\nfor (;;) {}\n#pragma GCC ivdep\n"
+            "#pragma GCC unroll 64\nfor (;;) {}\n#pragma GCC unroll 4\nfor (;;) {}\n#pragma GCC unroll 64\nfor (;;) {}\n#pragma GCC ivdep\n"
         ),
         "{text}"
     );
@@ -353,6 +434,7 @@ fn loops_are_unrolled_by_the_host_compilers_pragma() {
 fn what_cannot_be_rewritten_is_said() {
     let error = |code| of_kernel(code).unwrap_err();
     assert!(error("__global__ void f() {}\n").contains("extern \"C\" __global__"));
-    assert!(error("__shared__ float a[2], b[2];\n").contains("one shared variable a declaration"));
+    assert!(error("__shared__ float a[2] = {};\n").contains("cannot be initialised"));
+    assert!(error("__shared__ float a[2], *b;\n").contains("cannot read the shared variables"));
     assert!(error("extern \"C\" __global__ int;\n").contains("cannot read the entry"));
 }

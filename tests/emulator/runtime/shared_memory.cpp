@@ -71,7 +71,8 @@ void* shared_variable(const void* site, size_t size, size_t alignment, const cha
     }
     layout.static_size += size;
     if (layout.static_size > LARGEST_STATIC_SHARED) {
-        fault("static shared memory over %zu bytes with '%s'", LARGEST_STATIC_SHARED, name);
+        fault("static shared memory over %zu bytes with '%s', which makes %zu", LARGEST_STATIC_SHARED, name,
+              layout.static_size);
     }
     // Aligned as declared and not better, so that a wider access than the declaration allows faults.
     const size_t offset = round_up(layout.top, 128) + (alignment < 128 ? alignment : 0);
