@@ -194,7 +194,9 @@ fn products_in_float32_read_shared_memory_without_conflicts() {
         for matmul in TRANSPOSES {
             let product = product::<f32>(&run, variant, matmul, 0);
             product.assert_ideal_sectors().assert_no_conflicts();
-            product.assert_each(Space::Shared, Access::Load, |count| count.wavefronts, &of_reads(variant));
+            // Each before the loop, and in it.
+            let [a, b] = of_reads(variant);
+            product.assert_each(Space::Shared, Access::Load, |count| count.wavefronts, &[a, a, b, b]);
         }
     }
     split_product(&run, plain[0]).assert_ideal_sectors();
