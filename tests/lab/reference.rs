@@ -99,19 +99,13 @@ pub fn reference(
 }
 
 /// Which terms a product adds.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Terms {
     absolute: bool,
     /// Of the `k` terms, those from the first on, and so many left out at the end.
     first: usize,
     left_out: usize,
     transposed: [bool; 2],
-}
-
-impl Default for Terms {
-    fn default() -> Self {
-        Self { absolute: false, first: 0, left_out: 0, transposed: [false; 2] }
-    }
 }
 
 fn product(sizes: &[usize], inputs: &[Vec<f32>], terms: Terms) -> Vec<f64> {
