@@ -30,7 +30,7 @@ pub struct Sources<'a> {
     pub architectures: &'a [u32],
     /// Which of a template's variants: under sanitizers those that the program embeds alone, unless this is set.
     pub every_variant: bool,
-    /// Flags for the kernels beside the usual ones.
+    /// Flags for the kernels beside the usual ones, where the compiler knows them.
     pub flags: &'a [&'a str],
     /// Whether the kernels are someone else's: entries may lack `extern "C"`, which the crate's own need because the host
     /// finds them by their names, and files may be included from anywhere.
@@ -203,6 +203,25 @@ pub fn build(sanitizer: Sanitizer, kernels: &Sources) -> Result<Built, String> {
         return Ok(built);
     }
 
+    // The runtime is known by its files as well, so that another kernel costs only itself.
+    let of_runtime: Vec<&(PathBuf, Vec<u8>)> =
+        contents.iter().filter(|(path, _)| path.starts_with(&emulator)).collect();
+    let list = place.join(format!("runtime-{}", hash_of(&(of_runtime, &workshop.compiler.version))));
+    let runtime = match objects_in(&list) {
+        Some(objects) => objects,
+        None => {
+            let jobs: Vec<Job> = sources
+                .iter()
+                .map(|path| -> Job { Box::new(|| workshop.source(path).map(|object| vec![object])) })
+                .collect();
+            let objects = in_parallel(&jobs)?;
+            let paths: Vec<String> =
+                objects.iter().map(|object| object.path.to_string_lossy().into()).collect();
+            let _ = fs::write(list, paths.join("\n")); // without it the next build takes longer
+            objects
+        }
+    };
+
     let tuned = Tuned::read(include_str!("../../kernels/tuning.csv"))?;
     let mut jobs: Vec<Job> = Vec::new();
     for path in &files_of_kernels {
@@ -221,10 +240,8 @@ pub fn build(sanitizer: Sanitizer, kernels: &Sources) -> Result<Built, String> {
         }
         jobs.extend(variants.map(|variant| -> Job { Box::new(|| workshop.kernels(path, Some(variant))) }));
     }
-    for path in &sources {
-        jobs.push(Box::new(|| workshop.source(path).map(|object| vec![object])));
-    }
     let mut objects = in_parallel(&jobs)?;
+    objects.extend(runtime);
     objects.sort_by(|a, b| a.path.cmp(&b.path));
     let folder = workshop.link(&objects)?;
     let _ = fs::write(known, folder.to_string_lossy().as_bytes()); // without it the next build takes longer
@@ -306,7 +323,8 @@ impl Workshop<'_> {
             let rules = Rules { namespace: &namespace, architectures: bits, any_entry: wanted.foreign };
             let Rewritten { text, kernels } = rewrite(&text, &is_own, &rules)
                 .map_err(|problem| format!("{}: {problem}", path.display()))?;
-            let flags = [self.sanitizer.flags(), wanted.flags].concat();
+            let known = wanted.flags.iter().copied().filter(|flag| self.compiler.knows(flag));
+            let flags: Vec<&str> = self.sanitizer.flags().iter().copied().chain(known).collect();
             let path = self.object(&format!("{name}-{first}"), &text, &flags)?;
             objects.push(Object { path, kernels });
         }
@@ -395,6 +413,14 @@ impl Workshop<'_> {
     }
 }
 
+/// The objects that a list names, if all are there.
+fn objects_in(list: &Path) -> Option<Vec<Object>> {
+    let text = fs::read_to_string(list).ok()?;
+    still_used(list);
+    let paths = text.lines().map(PathBuf::from);
+    paths.map(|path| still_used(&path).then_some(Object { path, kernels: Vec::new() })).collect()
+}
+
 /// Whether the file is there; then it is marked as used now, for [`Workshop::clear_out`].
 fn still_used(path: &Path) -> bool {
     File::options().append(true).open(path).map(|file| file.set_modified(SystemTime::now())).is_ok()
@@ -454,6 +480,11 @@ impl Compiler {
         let mut command = Command::new(&self.words[0]);
         command.args(&self.words[1..]).env("LC_ALL", "C"); // its errors are read here
         command
+    }
+
+    fn knows(&self, flag: &str) -> bool {
+        let asked = self.command().args([flag, "-E", "-x", "c++", "/dev/null"]).output();
+        asked.is_ok_and(|output| output.status.success())
     }
 
     /// What the compiler writes to standard output.

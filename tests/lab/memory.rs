@@ -85,7 +85,7 @@ fn misaligned(subject: &Subject, ran: &Ran, line: usize, what: &str) -> Finding 
             let index = (address - first) / 4;
             let row = ran.last_launch().and_then(|launch| subject.row_of(name, launch));
             let why = match row {
-                Some((size, value)) if value as u64 % width != 0 => format!(
+                Some((size, value)) if !(value as u64).is_multiple_of(width) => format!(
                     "rows of {name} have {size} = {value} elements, so they do not all begin at such an address unless \
                      {size} % {width} == 0; take single floats where it is not"
                 ),

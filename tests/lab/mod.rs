@@ -212,8 +212,9 @@ fn precision(source: &Source) -> Result<Precision, String> {
     }
 }
 
-/// Each size so small that one processor can play all threads.
+/// A shape so small that one processor can play all threads.
 fn checked(shape: &[usize], operation: Operation) -> Result<&[usize], String> {
+    const MOST: usize = 1 << 24;
     let names: Vec<&str> = operation.sizes().collect();
     if shape.len() != names.len() {
         return Err(format!(
@@ -224,9 +225,11 @@ fn checked(shape: &[usize], operation: Operation) -> Result<&[usize], String> {
             names.join(",")
         ));
     }
-    match shape.iter().find(|size| !(1..=1 << 20).contains(*size)) {
-        None => Ok(shape),
-        Some(size) => Err(format!("--shape has a size of {size}, and sizes are 1 to {}", 1 << 20)),
+    match shape.iter().try_fold(1, |product: usize, &size| product.checked_mul(size)) {
+        Some(1..=MOST) => Ok(shape),
+        _ => Err(format!(
+            "--shape {shape:?}: the sizes' product must be 1 to {MOST}, for one processor plays all threads"
+        )),
     }
 }
 

@@ -101,7 +101,7 @@ fn build_for(check: Check, source: &Source) -> Result<crate::emulator::Built, Hi
         header: "lab.hpp",
         architectures: &[800],
         every_variant: false,
-        flags: &["-ftrivial-auto-var-init=pattern"],
+        flags: &["-ftrivial-auto-var-init=pattern"], // so that a variable that nobody sets shows
         foreign: true,
     };
     build(check.sanitizer(), &sources).map_err(|problem| {
