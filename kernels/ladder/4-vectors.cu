@@ -77,9 +77,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
         }
     }
     for (int i = 0; i < 8; i++) {
-        for (int j = 0; j < 8; j++) {
-            const int row = first_row + i / 4 * 64 + 4 * y + i % 4, column = first_column + j / 4 * 64 + 4 * x + j % 4;
-            if (row < m && column < n) c[int64_t(row) * n + column] = sums[i][j];
+        for (int j = 0; j < 8; j += 4) {
+            const int row = first_row + i / 4 * 64 + 4 * y + i % 4, column = first_column + j / 4 * 64 + 4 * x;
+            if (row >= m || column >= n) continue;
+            float* to = c + int64_t(row) * n + column;
+            if (n % 4 == 0) {
+                *reinterpret_cast<float4*>(to) =
+                    make_float4(sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]);
+            } else {
+                for (int l = 0; l < 4; l++) {
+                    if (column + l < n) to[l] = sums[i][j + l];
+                }
+            }
         }
     }
 }

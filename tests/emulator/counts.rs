@@ -78,6 +78,11 @@ pub type Read = unsafe extern "C" fn(*mut Raw, usize) -> usize;
 pub type Clear = unsafe extern "C" fn();
 
 impl Emulator {
+    /// Whether the kernels are compiled for it.
+    pub fn counts_requests(&self) -> bool {
+        self.counting.is_some()
+    }
+
     /// Forgets what this thread's kernels have been counted to do.
     pub fn clear_counts(&self) {
         let (_, clear) = self.counting.as_ref().expect("a process that counts");
@@ -147,11 +152,12 @@ fn places_of(library: &Path, codes: &[u64]) -> HashMap<u64, Vec<Place>> {
     places
 }
 
-/// Of `/path/kernels/gemm.cu:12 (discriminator 3)`; nothing if it is the emulator's.
+/// Of `/path/kernels/gemm.cu:12 (discriminator 3)`; nothing if it is the emulator's, or the compiler's.
 fn place_in_a_kernel(line: &str) -> Option<Place> {
     let (path, number) = line.split(' ').next()?.rsplit_once(':')?;
     let (folder, file) = path.rsplit_once('/')?;
-    let own = folder.ends_with("/kernels") || folder.ends_with("/planted");
+    let own =
+        !folder.starts_with("/usr") && (!folder.contains("/tests/emulator") || folder.ends_with("/planted"));
     Some(Place { file: file.into(), line: number.parse().ok()? }).filter(|_| own)
 }
 

@@ -1,7 +1,7 @@
 //! Every kernel against float64 on the CPU.
 
 mod accuracy;
-mod candidates;
+pub mod candidates;
 mod ceiling;
 mod convert;
 mod counts;

@@ -14,7 +14,7 @@ use cudarc::driver::sys::CUevent_flags_enum::CU_EVENT_DEFAULT;
 use cudarc::driver::{CudaSlice, CudaStream};
 
 use super::emulated::{table, unfinished};
-use super::finding::{Finding, Subject};
+use super::finding::{Finding, Subject, Tried};
 use super::reference::inputs;
 use super::run::{Again, run_work};
 use super::signature::Operation;
@@ -68,7 +68,7 @@ fn substitution(kernel: &Kernel, of: &str) -> String {
 ///
 /// # Errors
 /// No nvcc, no card, a file that nvcc does not compile.
-pub fn try_on(subject: &Subject, work: Work, again: &Again) -> Result<(String, Vec<Finding>), String> {
+pub fn try_on(subject: &Subject, work: Work, again: &Again) -> Result<Tried, String> {
     let nvcc = nvcc().ok_or(
         "--device cuda compiles with nvcc, and there is none on this machine: NVCC, CUDA_HOME and PATH were searched; \
          scripts/install-nvcc fetches one; without --device the kernel runs on the emulated device",
@@ -97,7 +97,8 @@ pub fn try_on(subject: &Subject, work: Work, again: &Again) -> Result<(String, V
         }
         _ => None,
     });
-    Ok((table(subject, &outcomes) + &times.collect::<String>(), findings))
+    let table = table(subject, &outcomes) + &times.collect::<String>();
+    Ok(Tried { table, findings, remarks: Vec::new() })
 }
 
 /// `NVCC`, then `CUDA_HOME`, `PATH`, the usual folder, and where `scripts/install-nvcc` puts one.

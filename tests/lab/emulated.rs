@@ -5,9 +5,10 @@
 
 use super::compiled;
 use super::faults;
-use super::finding::{Finding, Subject};
+use super::finding::{Finding, Subject, Tried};
 use super::memory;
 use super::races;
+use super::requests::remarks;
 use super::run::Again;
 use super::run::{Check, Hindrance, Ran, run_all};
 use super::values::{self, Outcome};
@@ -16,11 +17,11 @@ use super::work::{Event, Work};
 /// What a block may have on compute capability 8.0, if the host asks for more than 48 KiB.
 const MOST_SHARED: u32 = 163 * 1024;
 
-/// A table of what came out, and the findings.
+/// A table of what came out, and the findings; of a kernel without any, remarks on what it asks of memory.
 ///
 /// # Errors
 /// A file that does not compile; a machine without a compiler, or on which a check does not run.
-pub fn try_on(subject: &Subject, work: &Work, again: &Again) -> Result<(String, Vec<Finding>), String> {
+pub fn try_on(subject: &Subject, work: &Work, again: &Again) -> Result<Tried, String> {
     if let Some((_, extents)) = subject.launches.iter().find(|(_, extents)| extents.shared > MOST_SHARED) {
         let line = subject.source.comment("launch").map(|(line, _)| line);
         let text = format!(
@@ -28,7 +29,8 @@ pub fn try_on(subject: &Subject, work: &Work, again: &Again) -> Result<(String, 
              compute capability 8.0",
             extents.shared
         );
-        return Ok((String::new(), vec![Finding::new(text, &Vec::from_iter(line))]));
+        let findings = vec![Finding::new(text, &Vec::from_iter(line))];
+        return Ok(Tried { findings, ..Tried::default() });
     }
     let mut ran: Vec<Ran> = Vec::new();
     for result in run_all(subject.source, work, again) {
@@ -37,7 +39,7 @@ pub fn try_on(subject: &Subject, work: &Work, again: &Again) -> Result<(String, 
             Hindrance::Machine(problem) => problem,
         })?);
     }
-    let [values, memory, races] = &ran[..] else { return Err("a check is missing".into()) };
+    let [values, memory, races, requests] = &ran[..] else { return Err("a check is missing".into()) };
     let outcomes = values::outcomes(subject.launches.len(), &values.events);
     let mut findings = memory::findings(subject, memory);
     let fault = faults::finding(subject, &values.events);
@@ -51,7 +53,8 @@ pub fn try_on(subject: &Subject, work: &Work, again: &Again) -> Result<(String, 
     {
         findings.push(unfinished(subject, check, ran)?);
     }
-    Ok((table(subject, &outcomes), findings))
+    let remarks = if findings.is_empty() { remarks(&requests.events) } else { Vec::new() };
+    Ok(Tried { table: table(subject, &outcomes), findings, remarks })
 }
 
 /// A check that came to no end, where no other has found anything.

@@ -22,6 +22,17 @@ impl Finding {
     }
 }
 
+/// What came of a kernel.
+#[derive(Default, Debug)]
+pub struct Tried {
+    /// A line for each shape, and times.
+    pub table: String,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// Where it is right and slow.
+    pub remarks: Vec<Finding>,
+}
+
 /// The kernel under test, as findings speak of it.
 pub struct Subject<'a> {
     pub source: &'a Source,

@@ -10,7 +10,7 @@
 //! | `reference.rs`, `comparison.rs` | right values, and what wrong ones look like |
 //! | `emulated.rs` | all checks on the emulated device |
 //! | `run.rs`, `work.rs`, `worker.rs` | the processes that the kernel runs in, one for each check |
-//! | `values.rs`, `memory.rs`, `races.rs`, `faults.rs`, `compiled.rs` | what each of them has found, in a student's words |
+//! | `values.rs`, `memory.rs`, `races.rs`, `faults.rs`, `requests.rs`, `compiled.rs` | what each of them has found, in a student's words |
 //! | `card.rs` | the same on a real card, with times |
 //!
 //! A further check is a variant of [`run::Check`] and a function from what its process left to findings.
@@ -25,6 +25,7 @@ mod launch;
 mod memory;
 mod races;
 mod reference;
+mod requests;
 mod run;
 mod signature;
 mod source;
@@ -42,7 +43,7 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 
 use compiled::quoted;
-use finding::Subject;
+use finding::{Finding, Subject, Tried};
 use launch::Launch;
 use reference::Precision;
 pub use run::Again;
@@ -139,13 +140,14 @@ fn examine(asked: &Asked, again: &Again) -> Result<Verdict, String> {
         names: vec![kernel.name.clone(), card::mangled(&kernel)],
         operation,
         precision,
+        file: source.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         arrays: subject.arrays.clone(),
         launches,
         orders: Vec::new(),
         events: PathBuf::new(),
         timed: None,
     };
-    let (outcome, findings) = match asked.device {
+    let Tried { table, findings, remarks } = match asked.device {
         Device::Emulated => emulated::try_on(&subject, &work, again)?,
         Device::Cuda => {
             card::try_on(&subject, Work { timed: Some(at(operation.timed_shape())?), ..work }, again)?
@@ -154,11 +156,19 @@ fn examine(asked: &Asked, again: &Again) -> Result<Verdict, String> {
     let head = format!("{}: {}, launched with {}\n\n", source.shown, kernel.name, launch.text());
     let end = last(&subject, asked.device, findings.len());
     let is_sound = findings.is_empty();
-    let findings = findings.iter().enumerate().map(|(index, finding)| {
-        let quotations = finding.lines.iter().map(|&line| quoted(&source, line) + "\n");
-        format!("\n{}{}", wrapped(&format!("{}. ", index + 1), &finding.text), quotations.collect::<String>())
-    });
-    let text = head + &outcome + &findings.collect::<String>() + "\n" + &wrapped("", &end);
+    let all = |findings: &[Finding]| -> String {
+        let told = findings.iter().enumerate().map(|(index, finding)| {
+            let quotations = finding.lines.iter().map(|&line| quoted(&source, line) + "\n");
+            let text = wrapped(&format!("{}. ", index + 1), &finding.text);
+            format!("\n{text}{}", quotations.collect::<String>())
+        });
+        told.collect()
+    };
+    let mut text = head + &table + &all(&findings) + "\n" + &wrapped("", &end);
+    if !remarks.is_empty() {
+        text += "\nIt asks more of memory than it needs:\n";
+        text += &all(&remarks);
+    }
     Ok(Verdict { text, is_sound })
 }
 

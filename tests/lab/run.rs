@@ -1,5 +1,6 @@
-//! Builds the student's file for the emulator and runs it there, three times: as it is, under AddressSanitizer with
-//! UndefinedBehaviorSanitizer, and under ThreadSanitizer. Each in a process of its own, all at once.
+//! Builds the student's file for the emulator and runs it there, four times: as it is, under AddressSanitizer with
+//! UndefinedBehaviorSanitizer, under ThreadSanitizer, and with its requests of memory counted. Each in a process of its
+//! own, all at once.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::source::Source;
-use super::work::{Event, Order, VARIABLE, Work, read_events};
+use super::work::{Event, Launch, Order, VARIABLE, Work, read_events};
 use crate::emulator::{Sanitizer, Sources, build, sanitized};
 
 /// How long a process may take: a launch on these shapes takes a part of a second.
@@ -29,16 +30,19 @@ pub enum Check {
     Memory,
     /// Races between threads.
     Races,
+    /// What warps ask of memory: bank conflicts, and sectors of global memory.
+    Requests,
 }
 
 impl Check {
-    pub const ALL: [Self; 3] = [Self::Values, Self::Memory, Self::Races];
+    pub const ALL: [Self; 4] = [Self::Values, Self::Memory, Self::Races, Self::Requests];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Values => "the result",
             Self::Memory => "access to memory",
             Self::Races => "the order of threads",
+            Self::Requests => "requests of memory",
         }
     }
 
@@ -47,6 +51,7 @@ impl Check {
             Self::Values => Sanitizer::None,
             Self::Memory => Sanitizer::Address,
             Self::Races => Sanitizer::Thread,
+            Self::Requests => Sanitizer::Counts,
         }
     }
 
@@ -55,9 +60,14 @@ impl Check {
         let fixed = [Order::FirstInFirstOut, Order::LastInFirstOut];
         match self {
             Self::Values => fixed.into_iter().chain((1..=4).map(Order::Random)).collect(),
-            Self::Memory => vec![Order::FirstInFirstOut],
+            Self::Memory | Self::Requests => vec![Order::FirstInFirstOut],
             Self::Races => fixed.into(), // in the second, cp.async copies at once
         }
+    }
+
+    /// Of the launches, those to make: what is asked of memory is counted where tiles are whole, in the first.
+    fn launches(self, all: &[Launch]) -> &[Launch] {
+        if self == Self::Requests { &all[..all.len().min(1)] } else { all }
     }
 }
 
@@ -113,8 +123,13 @@ fn build_for(check: Check, source: &Source) -> Result<crate::emulator::Built, Hi
 /// Runs a check of a file. `work` says what to launch; image and orders are the check's own.
 pub fn run(check: Check, source: &Source, work: &Work, again: &Again) -> Result<Ran, Hindrance> {
     let built = build_for(check, source)?;
-    let work =
-        Work { library: Some(built.library), image: built.image, orders: check.orders(), ..work.clone() };
+    let work = Work {
+        library: Some(built.library),
+        image: built.image,
+        launches: check.launches(&work.launches).to_vec(),
+        orders: check.orders(),
+        ..work.clone()
+    };
     let mut command = again.command();
     sanitized(&mut command, check.sanitizer()).map_err(Hindrance::Machine)?;
     run_work(&work, command).map_err(Hindrance::Machine)

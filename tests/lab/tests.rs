@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use super::signature::Operation;
 use super::{Again, Asked, Device, Verdict, examine};
+use crate::support::everything;
 
 /// The processes that the lab starts begin in [`a_process_of_the_lab`].
 fn again() -> Again {
@@ -70,6 +71,59 @@ fn right_twins_of_the_wrong_products_pass() {
 #[test]
 fn a_kernel_with_cp_async_and_the_projects_headers_passes() {
     passes("copied_gemm", Operation::Gemm);
+}
+
+#[test]
+fn a_right_kernel_that_asks_too_much_of_memory_is_told_where() {
+    let Verdict { text, is_sound } = tried(students("slow_transpose"), Operation::Transpose).unwrap();
+    assert!(is_sound, "{text}");
+    let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = planted("slow_transpose");
+    for sentence in [
+        format!("a warp writes shared memory on line {line} it takes 32 cycles, where 1 would do"),
+        format!(
+            "a warp writes global memory on line {} it moves 32 sectors of 32 bytes, where 4 would hold",
+            line + 2
+        ),
+    ] {
+        assert!(said.contains(&sentence), "{sentence}: {said}");
+    }
+    let Verdict { text, .. } = tried(students("tiled_transpose"), Operation::Transpose).unwrap();
+    assert!(!text.contains("It asks more of memory"), "{text}");
+}
+
+/// The rungs of `kernels/ladder` are right, and ask no more of memory than they need.
+#[test]
+fn the_ladder_is_sound() {
+    for rung in crate::kernels::candidates::ladder() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("kernels/ladder/{rung}.cu"));
+        let Verdict { text, is_sound } = tried(file, Operation::Gemm).unwrap();
+        assert!(is_sound && !text.contains("It asks more of memory"), "{text}");
+    }
+}
+
+/// Its barriers and waits are there for a reason: without any of them the lab finds something.
+#[test]
+fn no_rung_of_the_ladder_does_without_a_barrier_or_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut count = 0;
+    for rung in crate::kernels::candidates::ladder() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("kernels/ladder/{rung}.cu"));
+        let text = std::fs::read_to_string(path).unwrap();
+        for wait in ["__syncthreads();", "ptx::copy_async_wait<0>();"] {
+            for (at, _) in text.match_indices(wait) {
+                count += 1;
+                if count % 3 != 1 && !everything() {
+                    continue; // each takes five seconds
+                }
+                let file = folder.path().join(format!("{rung}-without-{count}.cu"));
+                std::fs::write(&file, text[..at].to_owned() + &text[at + wait.len()..]).unwrap();
+                let Verdict { text, is_sound } = tried(file, Operation::Gemm).unwrap();
+                assert!(!is_sound, "{rung} without {wait} at byte {at} passes: {text}");
+            }
+        }
+    }
+    assert!(count >= 8, "{count} barriers and waits");
 }
 
 #[test]

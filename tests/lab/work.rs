@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::comparison::Mismatch;
 use super::launch::Extents;
 use super::reference::Precision;
+use super::requests::Requests;
 use super::signature::Operation;
 
 /// The variable that holds the path of a process's work.
@@ -28,7 +29,9 @@ pub struct Work {
     pub names: Vec<String>,
     pub operation: Operation,
     pub precision: Precision,
-    /// The name of each array in the student's file.
+    /// The student's file, by its name alone.
+    pub file: String,
+    /// The name of each array in it.
     pub arrays: Vec<String>,
     pub launches: Vec<Launch>,
     pub orders: Vec<Order>,
@@ -70,6 +73,8 @@ pub enum Event {
     Wrong(Mismatch),
     /// What ended the launch.
     Fault(String),
+    /// What the launch asked of memory, where that is counted.
+    Counted(Vec<Requests>),
     /// On a card: seconds of a launch of the student's kernel, and of this project's own, if that has one for the shape.
     Times {
         card: String,

@@ -12,6 +12,7 @@ use cudarc::nvrtc::Ptx;
 use super::card;
 use super::comparison::{Mismatch, UNWRITTEN, compare};
 use super::reference::{inputs, mistakes, reference};
+use super::requests::Requests;
 use super::signature::{Operation, Role};
 use super::work::{Event, Events, Launch, Order, VARIABLE, Work};
 use crate::emulator::{Built, Emulator, Schedule};
@@ -71,7 +72,15 @@ fn do_all(work: &Work, events: &mut Events) -> Result<(), String> {
                     Order::Random(seed) => Schedule::Random(seed),
                 });
             }
+            let counts = emulator.as_ref().filter(|emulator| emulator.counts_requests());
+            if let Some(emulator) = counts {
+                emulator.clear_counts();
+            }
             let result = bench.run(work, launch, &inputs, events);
+            if let Some(emulator) = counts {
+                let own = |count| Requests::of(count, &work.file);
+                events.say(&Event::Counted(emulator.counts().iter().filter_map(own).collect()));
+            }
             let fault = emulator.as_ref().and_then(Emulator::take_fault);
             let _ = bench.stream.context().check_err(); // which also forgets it
             events.say(&match (fault, result) {
