@@ -14,7 +14,7 @@ use crate::support::everything;
 type Check = fn() -> Result<(), String>;
 
 /// The checks that run the kernels of each file.
-const CHECKS: [(&str, &[Check]); 7] = [
+const CHECKS: [(&str, &[Check]); 8] = [
     ("gemm", &[gemm::check_products]),
     ("gemm_bf16", &[gemm_bf16::check_products]),
     ("sum", &[sum::check_column_sums, sum::check_row_sums, sum::check_long_row_sums]),
@@ -23,6 +23,7 @@ const CHECKS: [(&str, &[Check]); 7] = [
         &[softmax_cross_entropy::check_cross_entropy, softmax_cross_entropy::check_softmax],
     ),
     ("accuracy", &[accuracy::check_correct_predictions_are_counted, accuracy::check_losses_add_up]),
+    ("layout", &[layout::check_tiles]),
     ("gather", &[gather::check_batches_are_those_of_the_cpu]),
     (
         "latency",
