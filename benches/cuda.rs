@@ -46,7 +46,7 @@
 //! | `sum/columns/rxc` | 4 r c + 4 c | |
 //! | `sum/rows/rxc` | 4 r c + 4 r | |
 //! | `sum/all/n` | 4 n + 4 | |
-//! | `softmax_cross_entropy/rxc`, with the gradient | 8 r c + 8 r | |
+//! | `softmax_cross_entropy/rxc`, with the gradient; `.../{cluster,shared,online}`, one way each | 8 r c + 8 r | |
 //! | `sgd/n`, `adagrad/n`, `rmsprop/n` | 20 n | |
 //! | `adam/n` | 28 n | |
 //! | `gather/{plain,shifted}/rxc`, c pixels | 5 r c + 9 r | |
@@ -214,7 +214,14 @@ fn measure_all(lab: Lab, asked: &Asked, scale: Scale) -> Outcome<()> {
                 case.title.name
             );
         }
-        skips
+        let is_newer = capability < case.since;
+        if is_newer {
+            println!(
+                "SKIPPED {}: compute capability {capability}, and it needs {}",
+                case.title.name, case.since
+            );
+        }
+        skips || is_newer
     };
     let tuning = lab.device.tuning().clone();
     let mut bench = Bench::new(lab, scale)?;

@@ -8,64 +8,38 @@
 // Each output may be null and is then not computed. Without labels (null) the indicator [c == y[r]] is
 // left out, and the gradient is scale * softmax(z).
 //
-// Traffic: z is read once and the gradient written once; rows stay in registers in between. Rows of more
-// classes than fit (32768) are read twice: the maximum and the sum are then found together, online
-// (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax", algorithm 3), and the
-// gradient takes a second reading, which the second-level cache may still hold.
+// Traffic: z is read once and the gradient written once; rows stay on the chip in between. Where they lie, by the number
+// of classes (src/exec/cuda/kernels/softmax_cross_entropy.rs has the table):
 //
-// A row is the work of 8 or 32 lanes of a warp, or of a block. Accesses are of 16 bytes whatever the
-// number of classes: vectors begin at multiples of four elements from the beginning of the matrix, not of
-// the row, so that only a row's first and last vector can be partial. How a row lies in its vectors
-// depends on shape and row number alone, and with it the order of the sums; matrices that begin off a
-// multiple of 16 bytes are read in the same order, one element at a time.
+//   up to 32,768      in registers: of 8 or 32 lanes of a warp, or of a block
+//   above, sm_90      cross_entropy_cluster: in registers and shared memory of a cluster of 2, 4 or 8 blocks of 512
+//                     threads, two blocks a multiprocessor, so that one loads while the other computes. A block holds
+//                     16,384 elements in registers and 512 vectors, 8 KiB, a step of shared memory: of 50,257 classes
+//                     13 vectors a thread, 8 of them in registers, 40 KiB a block. Blocks exchange two floats
+//   above, sm_80 on   cross_entropy_shared: the same of one block of 1024 threads, alone on its multiprocessor: of
+//                     50,257 classes 80 KiB
+//   else              cross_entropy_online: nowhere, and z is read twice: the maximum and the sum are found together,
+//                     online (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax", algorithm
+//                     3), and the gradient takes a second reading, which the second-level cache may still hold
+//
+// Which of the last three is the fastest on which card is not measured yet: the table takes the first that the device
+// has and that holds the row. Bytes in flight: a thread asks for its whole share of the row before it waits for any.
+//
+// Accesses are of 16 bytes whatever the number of classes: vectors begin at multiples of four elements from the
+// beginning of the matrix, not of the row, so that only a row's first and last vector can be partial. How a row lies in
+// its vectors depends on shape and row number alone, and with it, in each form, the order of the sums; matrices that
+// begin off a multiple of 16 bytes are read in the same order, one element at a time. In shared memory neighbouring
+// threads' vectors are neighbours: no bank conflicts.
 #include "common.cuh"
 #include "label.cuh"
+#include "ptx.cuh"
+#include "softmax_cross_entropy.cuh"
 
 // Elements of one access.
 constexpr int VECTOR = 4;
 
-// Threads of a block that holds several rows, as in src/exec/cuda/kernels/softmax_cross_entropy.rs.
-constexpr int SHARED_BLOCK_THREADS = 128;
-
 // In place of a class number, where no label was given.
 constexpr int NO_LABEL = -4;
-
-// The threads of a row, LANES neighbours of a warp. All lanes of a warp must call together.
-//
-// Maxima here and below pass over NaN, as fmaxf does: exp(NaN - maximum) brings it back in the sum,
-// which reaches the loss and all of the gradient.
-template <int LANES>
-struct Lanes {
-    static constexpr int THREADS = LANES;
-    static __device__ __forceinline__ int rank() { return threadIdx.x % LANES; }
-    static __device__ __forceinline__ unsigned row() {
-        return blockIdx.x * (SHARED_BLOCK_THREADS / LANES) + threadIdx.x / LANES;
-    }
-    static __device__ __forceinline__ float maximum(float value) {
-#pragma unroll
-        for (int distance = LANES / 2; distance > 0; distance /= 2) {
-            value = fmaxf(value, __shfl_xor_sync(ALL_LANES, value, distance));
-        }
-        return value;
-    }
-    static __device__ __forceinline__ float sum(float value) {
-#pragma unroll
-        for (int distance = LANES / 2; distance > 0; distance /= 2) {
-            value += __shfl_xor_sync(ALL_LANES, value, distance);
-        }
-        return value;
-    }
-};
-
-// The threads of a row, a block.
-template <int BLOCK_THREADS>
-struct Block {
-    static constexpr int THREADS = BLOCK_THREADS;
-    static __device__ __forceinline__ int rank() { return threadIdx.x; }
-    static __device__ __forceinline__ unsigned row() { return blockIdx.x; }
-    static __device__ __forceinline__ float maximum(float value) { return block_reduce<Maximum, THREADS>(value); }
-    static __device__ __forceinline__ float sum(float value) { return block_reduce<Sum, THREADS>(value); }
-};
 
 // One row, or nothing where there is no row of that number.
 struct Row {
@@ -123,6 +97,16 @@ struct Row {
         }
     }
 
+    // Begins to copy a whole vector to shared memory, and puts another there, with -inf beside the row.
+    __device__ __forceinline__ void copy(float4& to, int vector) const {
+        const int from = column(vector);
+        if (is_whole(from)) return ptx::copy_async_16(&to, logits + from, true);
+        to.x = contains(from) ? logits[from] : -INFINITY;
+        to.y = contains(from + 1) ? logits[from + 1] : -INFINITY;
+        to.z = contains(from + 2) ? logits[from + 2] : -INFINITY;
+        to.w = contains(from + 3) ? logits[from + 3] : -INFINITY;
+    }
+
     // Writes the gradient at these vectors, where value is exp(z - max) and sum the sum of all of these.
     template <int VECTORS>
     __device__ __forceinline__ void write(const float (&value)[VECTORS][VECTOR], int first, int step,
@@ -152,23 +136,20 @@ struct Row {
     }
 };
 
-// A row of which each thread holds VECTORS vectors.
-template <class Threads, int VECTORS>
-__device__ __forceinline__ void row_in_registers(const Row& row) {
-    const int rank = Threads::rank();
-    float value[VECTORS][VECTOR];
-    row.read(value, rank, Threads::THREADS);
-    const int target = row.target();
-
-    float max = -INFINITY;
+// The greatest of max and a thread's values.
+template <int VECTORS>
+__device__ __forceinline__ float greatest(float max, const float (&value)[VECTORS][VECTOR]) {
 #pragma unroll
     for (int j = 0; j < VECTORS; j++) {
 #pragma unroll
         for (int k = 0; k < VECTOR; k++) max = fmaxf(max, value[j][k]);
     }
-    max = Threads::maximum(max);
+    return max;
+}
 
-    float sum = 0.0f;
+// Makes value exp(value - max), and adds it to the sum.
+template <int VECTORS>
+__device__ __forceinline__ void exponentiate(float (&value)[VECTORS][VECTOR], float max, float& sum) {
 #pragma unroll
     for (int j = 0; j < VECTORS; j++) {
 #pragma unroll
@@ -177,10 +158,69 @@ __device__ __forceinline__ void row_in_registers(const Row& row) {
             sum += value[j][k];
         }
     }
-    sum = Threads::sum(sum);
+}
 
+// A row of which each thread holds VECTORS vectors.
+template <class Threads, int VECTORS>
+__device__ __forceinline__ void row_in_registers(const Row& row) {
+    const int rank = Threads::rank();
+    float value[VECTORS][VECTOR];
+    row.read(value, rank, Threads::THREADS);
+    const int target = row.target();
+    const float max = Threads::maximum(greatest(-INFINITY, value));
+    float sum = 0.0f;
+    exponentiate(value, max, sum);
+    sum = Threads::sum(sum);
     if (row.gradient != nullptr) row.write(value, rank, Threads::THREADS, target, sum);
     row.report(rank, target, max, sum);
+}
+
+// A row of which each thread holds its first VECTORS vectors in registers and the others in shared memory, where no
+// other thread looks at them: so there is no barrier but the reductions' own.
+template <class Threads, int VECTORS>
+__device__ __forceinline__ void row_in_shared_memory(const Row& row) {
+    extern __shared__ float4 held[]; // the block's threads' next vectors, neighbours' side by side, then those after
+    const int rank = Threads::rank(), threads = Threads::count();
+    const auto each = [&](auto act) { // of this thread's vectors in shared memory
+        float4* at = held + threadIdx.x;
+#pragma unroll 1 // unrolled, it would spill on sm_100: value takes half of the 64 registers
+        for (int vector = rank + VECTORS * threads; row.column(vector) < row.classes; vector += threads) {
+            act(vector, *at);
+            at += Threads::OF_BLOCK;
+        }
+    };
+    each([&](int vector, float4& at) { row.copy(at, vector); });
+    ptx::copy_async_commit();
+    float value[VECTORS][VECTOR];
+    row.read(value, rank, threads);
+    const int target = row.target();
+
+    float max = greatest(-INFINITY, value);
+    ptx::copy_async_wait<0>(); // this thread's copies are there
+    each([&](int, const float4& at) {
+        const float one[1][VECTOR] = {{at.x, at.y, at.z, at.w}};
+        max = greatest(max, one);
+    });
+    max = Threads::maximum(max);
+
+    float sum = 0.0f;
+    exponentiate(value, max, sum);
+    each([&](int, float4& at) {
+        float one[1][VECTOR] = {{at.x, at.y, at.z, at.w}};
+        exponentiate(one, max, sum);
+        at = make_float4(one[0][0], one[0][1], one[0][2], one[0][3]);
+    });
+    sum = Threads::sum(sum);
+
+    if (row.gradient != nullptr) {
+        row.write(value, rank, threads, target, sum);
+        each([&](int vector, const float4& at) {
+            const float one[1][VECTOR] = {{at.x, at.y, at.z, at.w}};
+            row.write(one, vector, threads, target, sum);
+        });
+    }
+    row.report(rank, target, max, sum);
+    Threads::finish();
 }
 
 // A row of any length, VECTORS vectors of each thread at a time. The sum so far is of exp(z - max) for the
@@ -193,20 +233,11 @@ __device__ __forceinline__ void row_online(const Row& row) {
     float max = -INFINITY, sum = 0.0f;
     for (int first = 0; row.column(first) < row.classes; first += VECTORS * Threads::THREADS) {
         row.read(value, first + rank, Threads::THREADS);
-        float larger = max;
-#pragma unroll
-        for (int j = 0; j < VECTORS; j++) {
-#pragma unroll
-            for (int k = 0; k < VECTOR; k++) larger = fmaxf(larger, value[j][k]);
-        }
+        const float larger = greatest(max, value);
         const float shift = larger == -INFINITY ? 0.0f : larger; // -inf - -inf would be NaN
         sum *= expf(max - shift);
         max = larger;
-#pragma unroll
-        for (int j = 0; j < VECTORS; j++) {
-#pragma unroll
-            for (int k = 0; k < VECTOR; k++) sum += expf(value[j][k] - shift);
-        }
+        exponentiate(value, shift, sum);
     }
     const float thread_max = max;
     max = Threads::maximum(thread_max);
@@ -236,7 +267,8 @@ __device__ __forceinline__ void row_online(const Row& row) {
 
 // Which of these serves how many classes stands in src/exec/cuda/kernels/softmax_cross_entropy.rs: a row, with the
 // vector that sticks out before it, must fit into threads * vectors * 4 elements. Registers bound the
-// vectors: 8 of them are 32, half of a thread's share where 1024 threads are on a multiprocessor.
+// vectors: 8 of them are 32, half of a thread's share where 1024 threads are on a multiprocessor. What the last two
+// forms hold beyond that, shared memory bounds.
 CROSS_ENTROPY(cross_entropy_32, (SHARED_BLOCK_THREADS), row_in_registers, Lanes<8>, 1)
 CROSS_ENTROPY(cross_entropy_128, (SHARED_BLOCK_THREADS), row_in_registers, Lanes<32>, 1)
 CROSS_ENTROPY(cross_entropy_512, (SHARED_BLOCK_THREADS), row_in_registers, Lanes<32>, 4)
@@ -244,6 +276,8 @@ CROSS_ENTROPY(cross_entropy_1024, (SHARED_BLOCK_THREADS), row_in_registers, Lane
 CROSS_ENTROPY(cross_entropy_4096, (256), row_in_registers, Block<256>, 4)
 CROSS_ENTROPY(cross_entropy_16384, (512, 2), row_in_registers, Block<512>, 8)
 CROSS_ENTROPY(cross_entropy_32768, (1024), row_in_registers, Block<1024>, 8)
+CROSS_ENTROPY(cross_entropy_cluster, (512, 2), row_in_shared_memory, Cluster<512>, 8)
+CROSS_ENTROPY(cross_entropy_shared, (1024), row_in_shared_memory, Block<1024>, 8)
 CROSS_ENTROPY(cross_entropy_online, (512), row_online, Block<512>, 4)
 
 // The reference: a thread for each row, which it reads three times.

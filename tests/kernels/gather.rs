@@ -6,8 +6,23 @@ use cotangent::exec::cuda::{BatchOrder, DeviceSplit, StepState};
 use super::support::{Run, pairwise};
 use crate::support::Random;
 
-/// Heights and widths.
-const IMAGES: [[usize; 2]; 7] = [[28, 28], [3, 4], [1, 1], [5, 7], [1, 13], [9, 2], [2, 8]];
+/// Heights and widths: of whole vectors of four pixels and of all remainders, of less than a warp's 512 pixels, as many,
+/// and more.
+const IMAGES: [[usize; 2]; 13] = [
+    [28, 28],
+    [3, 4],
+    [1, 1],
+    [1, 2],
+    [5, 7],
+    [1, 13],
+    [9, 2],
+    [2, 8],
+    [16, 32],
+    [27, 19],
+    [1031, 1],
+    [2, 511],
+    [33, 65],
+];
 
 /// One batch on the device; `offsets` of split and results past aligned addresses.
 #[derive(Clone)]
@@ -92,7 +107,7 @@ pub fn check_batches_are_those_of_the_cpu() -> Result<(), String> {
     // Updates before the epoch, batches before this one, and all images of the epoch in order.
     const STEPS: [[u64; 2]; 5] = [[0, 0], [0, 1], [469, 2], [u32::MAX as u64, 1], [1 << 33, 2]];
     const BATCHES: [usize; 5] = [1, 3, 8, 33, 65];
-    const SHIFTS: [Option<u16>; 5] = [None, Some(0), Some(1), Some(3), Some(u16::MAX)];
+    const SHIFTS: [Option<u16>; 6] = [None, Some(0), Some(1), Some(3), Some(30), Some(u16::MAX)];
     let factors = [
         ("images", IMAGES.len()),
         ("step", STEPS.len()),
@@ -123,6 +138,30 @@ pub fn check_batches_are_those_of_the_cpu() -> Result<(), String> {
         };
         case.agrees(run)
     })
+}
+
+/// The first and the last image of a split of two: words at its ends, of which some bytes are others' memory.
+pub fn check_the_ends_of_a_split() -> Result<(), String> {
+    let factors =
+        [("images", IMAGES.len()), ("shifts", 3), ("offset of the split", 4), ("offset of the batch", 4)];
+    pairwise(&factors, |run, pick| {
+        let case = Case {
+            split: split(&mut run.random(), 2, IMAGES[pick[0]]),
+            normalisation: Normalisation { mean: 0.0, std: 1.0 },
+            shifts: [None, Some(1), Some(5)][pick[1]].map(|pixels| Shifts::new(run.seed, pixels)),
+            order: vec![0, 1, 1, 0, 0, 1],
+            batch_size: 6,
+            rows: 6,
+            step: StepState { number: 1, ..StepState::new(0) },
+            offsets: [pick[2], pick[3]],
+        };
+        case.agrees(run)
+    })
+}
+
+#[test]
+fn words_at_the_ends_of_a_split_are_cut() {
+    check_the_ends_of_a_split().unwrap();
 }
 
 #[test]
@@ -186,10 +225,13 @@ fn no_images_are_no_launch_and_sizes_that_disagree_are_refused() {
         let mut case = good.clone();
         case.split.columns = 0;
         refused(case, "an image of 2 x 0 has no pixels");
-        let case = Case { batch_size: 1 << 31, ..good };
+        let case = Case { batch_size: 1 << 31, ..good.clone() };
         let problem =
             "the size of a batch is 2147483648, more than a 32-bit integer holds; cut the work into parts";
         refused(case, problem);
+        let nothing = Split { images: vec![], labels: vec![], rows: 1 << 15, columns: 1 << 15 };
+        let case = Case { split: nothing, rows: 0, ..good };
+        refused(case, "an image of 32768 x 32768: 536870912 pixels are the most");
         Ok(())
     });
     check.unwrap();

@@ -101,6 +101,28 @@ pub fn check_matrices() -> Result<(), String> {
     })
 }
 
+/// Batches of matrices that are transposed by tiles of 64, whole ones and all remainders, and by strided copies where
+/// they are too short: x (outer, rows, middle, columns) to every order in which the last axis is another.
+pub fn check_tiles() -> Result<(), String> {
+    const SIDES: [usize; 10] = [15, 16, 17, 60, 63, 64, 65, 66, 128, 150];
+    const BATCHES: [[usize; 2]; 4] = [[1, 1], [3, 1], [1, 2], [2, 3]];
+    const ORDERS: [[usize; 4]; 6] =
+        [[0, 2, 3, 1], [0, 3, 2, 1], [3, 0, 2, 1], [3, 2, 1, 0], [1, 3, 0, 2], [2, 3, 0, 1]];
+    let factors = [
+        ("rows", SIDES.len()),
+        ("columns", SIDES.len()),
+        ("batch", BATCHES.len()),
+        ("order", ORDERS.len()),
+        ("offset of x", 4),
+        ("offset of y", 4),
+    ];
+    pairwise(&factors, |run, pick| {
+        let [outer, middle] = BATCHES[pick[2]];
+        let shape = [outer, SIDES[pick[0]], middle, SIDES[pick[1]]];
+        transpose(run, &ORDERS[pick[3]], &shape, [pick[4], pick[5]])
+    })
+}
+
 pub fn check_fills() -> Result<(), String> {
     const VALUES: [f32; 4] = [0.0, -0.0, 1.5, f32::NAN];
     // More than one block, and a last vector of every length.
@@ -132,6 +154,20 @@ fn transposes_move_every_element_to_its_place() {
 #[test]
 fn matrices_are_repeated_and_transposed() {
     check_matrices().unwrap();
+}
+
+#[test]
+fn tiles_turn_every_element_to_its_place() {
+    check_tiles().unwrap();
+}
+
+/// More tiles than a strip is high, and several strips: 17 and 33 tiles of rows.
+#[test]
+fn strips_of_tiles_cover_a_tall_matrix() {
+    let result = pairwise(&[("rows", 2), ("columns", 2)], |run, pick| {
+        transpose(run, &[1, 0], &[[1050, 2052][pick[0]], [70, 130][pick[1]]], [0, 0])
+    });
+    result.unwrap();
 }
 
 #[test]

@@ -22,9 +22,14 @@ const CHECKS: [(&str, &[Check]); 8] = [
     ("sum", &[sum::check_column_sums, sum::check_row_sums, sum::check_long_row_sums]),
     (
         "softmax_cross_entropy",
-        &[softmax_cross_entropy::check_cross_entropy, softmax_cross_entropy::check_softmax],
+        &[
+            softmax_cross_entropy::check_cross_entropy,
+            softmax_cross_entropy::check_softmax,
+            softmax_cross_entropy::check_long_rows,
+        ],
     ),
     ("accuracy", &[accuracy::check_correct_predictions_are_counted, accuracy::check_losses_add_up]),
+    ("layout", &[layout::check_tiles]),
     ("gather", &[gather::check_batches_are_those_of_the_cpu]),
     (
         "latency",

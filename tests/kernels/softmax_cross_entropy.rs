@@ -1,6 +1,6 @@
 //! Softmax cross-entropy with its gradient, softmax and one-hot, against the CPU's code in float64.
 
-use cotangent::exec::cuda::{CudaError, Logits, MOST_CLASSES_READ_ONCE, SoftmaxCrossEntropy};
+use cotangent::exec::cuda::{CudaError, Logits, LongRows, MOST_CLASSES_READ_ONCE, SoftmaxCrossEntropy};
 use cotangent::graph::Shape;
 use cotangent::ops::{Classification, Draw, Rule, Tensor, cross_entropy_with_gradient};
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut};
@@ -262,6 +262,71 @@ pub fn check_cross_entropy() -> Result<(), String> {
     })
 }
 
+/// Every way to work on long rows, where it is the chosen one and where it is not: around the classes that registers
+/// hold, and the most that each holds on some device.
+pub fn check_long_rows() -> Result<(), String> {
+    const CLASSES: [usize; 9] = [1, 4099, 32_765, 32_769, 40_961, 50_257, 73_728, 73_729, 90_112];
+    let factors = [
+        ("way", LongRows::ALL.len()),
+        ("classes", CLASSES.len()),
+        ("rows", 3),
+        ("logits", VALUES.len()),
+        ("labels", LABELS.len()),
+        ("gradient", 2),
+        ("offset of logits", 2),
+        ("offset of gradient", 2),
+    ];
+    pairwise(&factors, |run, pick| {
+        let extents = [[1, 2, 3][pick[2]], CLASSES[pick[1]]];
+        let (values, kind) = (VALUES[pick[3]], LABELS[pick[4]]);
+        by(run, LongRows::ALL[pick[0]], extents, (values, kind), pick[5] == 0, [pick[6], pick[7]])
+    })
+}
+
+/// Rows by a way, which refuses exactly those that the device does not hold.
+fn by(
+    run: &Run,
+    way: LongRows,
+    extents: [usize; 2],
+    (values, kind): (Values, Labels),
+    wants_gradient: bool,
+    offsets: [usize; 2],
+) -> Result<(), String> {
+    /// Of a thread's terms in a sum, and what follows.
+    const ADDITIONS: usize = 250;
+    /// The least that a device with enough shared memory for this holds in one block.
+    const SHARED_AT_LEAST: usize = 57_344;
+    let [rows, classes] = extents;
+    let what = format!("{way:?}: {extents:?} {values:?} logits, {kind:?} labels, offsets {offsets:?}");
+    let mut random = run.random();
+    let z = logits(&mut random, values, extents);
+    let y = labels(&mut random, kind, extents);
+    let (z_on_device, y_on_device) = (run.upload(&z, offsets[0])?, run.upload(&y, 0)?);
+    let mut loss = run.poisoned(rows, 1)?;
+    let mut gradient = run.poisoned(if wants_gradient { rows * classes } else { 0 }, offsets[1])?;
+    let done = run.kernels().softmax_cross_entropy.cross_entropy_by(
+        way,
+        run.stream(),
+        Logits { view: &z_on_device.view(), rows, classes },
+        (&y_on_device.view(), 0.25),
+        &mut loss.view_mut(),
+        wants_gradient.then_some(&mut gradient.view_mut()),
+    );
+    if let Err(error) = done {
+        let problem = error.to_string();
+        let is_old = run.gpu.device.capability() < way.since();
+        let is_long = way == LongRows::Shared && classes > SHARED_AT_LEAST;
+        let refused = (is_old && problem.contains("it needs compute capability"))
+            || (is_long && problem.contains("and this device holds"));
+        return if refused { Ok(()) } else { Err(format!("{what}: {problem}")) };
+    }
+    let (loss, gradient) = (run.download(&loss)?, run.download(&gradient)?);
+    let expected = z.chunks_exact(classes).zip(&y);
+    let expected: Vec<Expected> =
+        expected.map(|(row, &label)| Expected::of(row, label, 0.25, ADDITIONS)).collect();
+    compare(&expected, &y, &loss, &gradient).map_err(|problem| format!("{what}: {problem}"))
+}
+
 pub fn check_softmax() -> Result<(), String> {
     let factors = [
         ("classes", CLASSES.len()),
@@ -338,6 +403,67 @@ fn cross_entropy_and_its_gradient_agree_with_float64() {
 }
 
 #[test]
+fn long_rows_agree_with_float64_in_every_way() {
+    check_long_rows().unwrap();
+}
+
+/// Clusters of four and of eight blocks, and what no cluster holds.
+#[test]
+fn rows_of_large_vocabularies_are_held_by_larger_clusters() {
+    let result = pairwise(&[], |run, _| {
+        let of = (Values::Ordinary, Labels::Last);
+        for classes in [90_113, 128_256, 180_225, 256_000] {
+            by(run, LongRows::Cluster, [1, classes], of, true, [0, 0])?;
+        }
+        Ok(())
+    });
+    result.unwrap();
+}
+
+#[test]
+fn a_way_that_does_not_hold_the_row_is_refused_with_the_kernel_and_the_reason() {
+    let result = pairwise(&[], |run, _| {
+        if super::support::on_real_card() {
+            return Ok(()); // whose limits are others
+        }
+        let classes = 400_000;
+        let (z, y) = (run.poisoned(classes, 0)?, run.upload(&[0.0_f32], 0)?);
+        let mut loss = run.poisoned(1, 0)?;
+        let mut refusal = |way| {
+            let kernels = &run.kernels().softmax_cross_entropy;
+            let logits = Logits { view: &z.view(), rows: 1, classes };
+            let done = kernels.cross_entropy_by(
+                way,
+                run.stream(),
+                logits,
+                (&y.view(), 1.0),
+                &mut loss.view_mut(),
+                None,
+            );
+            done.err().map(|error| error.to_string())
+        };
+        let held = |way: LongRows, most| {
+            let problem = format!("a row of 400000 classes, and this device holds {most}");
+            Some(format!("kernel cross_entropy_{}: {problem}", way.name()))
+        };
+        let old = |way: LongRows| {
+            let problem = format!("it needs compute capability {}", way.since());
+            Some(format!("kernel cross_entropy_{}: {problem}", way.name()))
+        };
+        let (cluster, shared) = (refusal(LongRows::Cluster), refusal(LongRows::Shared));
+        let expected = match run.gpu.device.capability().number() {
+            75 => (old(LongRows::Cluster), old(LongRows::Shared)),
+            80 => (old(LongRows::Cluster), held(LongRows::Shared, 73_728)),
+            _ => (held(LongRows::Cluster, 360_448), held(LongRows::Shared, 90_112)),
+        };
+        assert_eq!((cluster, shared), expected);
+        assert_eq!(refusal(LongRows::Online), None);
+        run.download(&loss).map(drop)
+    });
+    result.unwrap();
+}
+
+#[test]
 fn softmax_agrees_with_float64() {
     check_softmax().unwrap();
 }
@@ -370,7 +496,7 @@ fn gradient(run: &Run, z: &[f32], classes: usize, offset: usize) -> Result<[Vec<
 #[test]
 fn the_bits_of_a_loss_do_not_depend_on_where_the_logits_lie() {
     let result = pairwise(&[], |run, _| {
-        for (rows, classes) in [(5, 10), (5, 127), (3, 1001), (2, 4999)] {
+        for (rows, classes) in [(5, 10), (5, 127), (3, 1001), (2, 4999), (2, 40_001)] {
             let z = logits(&mut run.random(), Values::Ordinary, [rows, classes]);
             let aligned = gradient(run, &z, classes, 0)?;
             for offset in 1..4 {

@@ -7,7 +7,7 @@ mod products;
 mod sums;
 mod updates;
 
-use cotangent::exec::cuda::Tuning;
+use cotangent::exec::cuda::{Capability, LongRows, Tuning};
 use cotangent::ops::{Binary, Unary};
 use half::bf16;
 
@@ -33,6 +33,8 @@ pub struct Case {
     pub work: Work,
     /// The bytes that one launch touches.
     pub footprint: u64,
+    /// The least compute capability.
+    pub since: Capability,
     pub how: How,
 }
 
@@ -61,13 +63,15 @@ impl Case {
             title: Title { name, kernel, shape, precision: "f32", variant: None },
             work,
             footprint: work.bytes,
+            since: Capability::OLDEST,
             how: How::Launches(Box::new(prepare)),
         }
     }
 
     fn training(setting: Setting) -> Self {
         let work = training::work(&setting);
-        Self { title: setting.title(), work, footprint: work.bytes, how: How::Training(setting) }
+        let since = Capability::OLDEST;
+        Self { title: setting.title(), work, footprint: work.bytes, since, how: How::Training(setting) }
     }
 }
 
@@ -131,7 +135,8 @@ fn of_products(scale: Scale, tuning: &Tuning) -> Vec<Case> {
 
 fn of_the_loss(scale: Scale) -> Vec<Case> {
     let sizes = [[BATCH, 10], [BATCH, 1000], [8192, 1024], [8192, 32_000], [8192, 50_257]];
-    let mut cases = Vec::from(sizes.map(|size| sums::cross_entropy(scale, size)));
+    let mut cases = Vec::from(sizes.map(|size| sums::cross_entropy(scale, size, None)));
+    cases.extend(LongRows::ALL.map(|way| sums::cross_entropy(scale, [8192, 50_257], Some(way))));
     cases.extend([[BATCH, 10], [8192, 1024]].map(|size| sums::softmax(scale, size)));
     cases.extend([[BATCH, 10], [8192, 1024]].map(|size| moves::one_hot(scale, size)));
     cases
@@ -149,7 +154,9 @@ fn of_elements(scale: Scale) -> Vec<Case> {
     cases.extend([SMALL, LARGE].map(|n| elementwise::relu_backward(scale, n)));
     cases.extend([SMALL, LARGE].map(|n| elementwise::program(scale, n)));
     cases.extend([SMALL, LARGE].map(|n| moves::fill(scale, n)));
-    cases.extend([[BATCH, 512], [8192, 8192]].map(|size| moves::transpose(scale, size)));
+    // The last two: extents that end within a tile, and that are no multiples of four.
+    let transposes = [[BATCH, 512], [8192, 8192], [60_000, 784], [8191, 8193]];
+    cases.extend(transposes.map(|size| moves::transpose(scale, size)));
     cases.extend([PARAMETERS, LARGE].map(|n| moves::f32_to_bf16(scale, n)));
     cases.extend([PARAMETERS, LARGE].map(|n| moves::bf16_to_f32(scale, n)));
     cases

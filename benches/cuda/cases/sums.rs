@@ -1,7 +1,7 @@
 //! Sums along axes, the loss, and what is counted of a batch. Labels are all as likely, losses squares of normally
 //! distributed numbers, all else is normally distributed.
 
-use cotangent::exec::cuda::{Axes, Logits, StepState, Sum};
+use cotangent::exec::cuda::{Axes, Capability, Logits, LongRows, StepState, Sum};
 use cotangent::random::below;
 
 use super::{Case, Scale};
@@ -34,10 +34,12 @@ fn sum(scale: Scale, name: &str, shape: String, Axes { outer, reduced, inner }: 
     })
 }
 
-pub fn cross_entropy(scale: Scale, size: [usize; 2]) -> Case {
+/// By the kernel that is chosen, or in a given way, which the name then ends with.
+pub fn cross_entropy(scale: Scale, size: [usize; 2], way: Option<LongRows>) -> Case {
     let work = Work::of_memory(8 * size[0] * size[1] + 8 * size[0]);
     let [rows, classes] = scale.matrix(size);
-    Case::new("softmax_cross_entropy", format!("{}x{}", size[0], size[1]), work, move |lab, sets| {
+    let shape = format!("{}x{}", size[0], size[1]);
+    let mut case = Case::new("softmax_cross_entropy", shape, work, move |lab, sets| {
         let z = lab.floats(sets, rows * classes)?;
         let labels = lab.drawn(sets, rows, |random| below(random, classes as u32) as f32)?;
         let (mut loss, mut gradient) = (lab.unset(sets, rows)?, lab.unset(sets, rows * classes)?);
@@ -45,9 +47,19 @@ pub fn cross_entropy(scale: Scale, size: [usize; 2]) -> Case {
             let logits = Logits { view: &z.of(set), rows, classes };
             let (loss, mut gradient) = (&mut loss.of_mut(set), gradient.of_mut(set));
             let (kernels, scale) = (&lab.kernels().softmax_cross_entropy, 1.0 / rows as f32);
-            kernels.cross_entropy(&lab.stream, logits, &labels.of(set), scale, loss, Some(&mut gradient))
+            let (stream, labels, gradient) = (&lab.stream, &labels.of(set), Some(&mut gradient));
+            match way {
+                None => kernels.cross_entropy(stream, logits, labels, scale, loss, gradient),
+                Some(way) => kernels.cross_entropy_by(way, stream, logits, (labels, scale), loss, gradient),
+            }
         }))
-    })
+    });
+    case.since = way.map_or(Capability::OLDEST, LongRows::since);
+    if let Some(way) = way {
+        case.title.name = format!("{}/{}", case.title.name, way.name());
+        case.title.variant = Some(way.name().into());
+    }
+    case
 }
 
 pub fn softmax(scale: Scale, size: [usize; 2]) -> Case {

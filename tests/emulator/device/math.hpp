@@ -1,6 +1,7 @@
 // CUDA's mathematical functions, by the C library's.
 #pragma once
 
+using std::abs;
 using std::isfinite;
 using std::isinf;
 using std::isnan;
@@ -18,6 +19,10 @@ inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
 inline float __uint2float_rn(unsigned x) { return float(x); }
 
 inline unsigned __umulhi(unsigned a, unsigned b) { return uint64_t(a) * b >> 32; }
+// The low word of (high, low) shifted right by the shift modulo 32.
+inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned shift) {
+    return unsigned((uint64_t(high) << 32 | low) >> shift % 32);
+}
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }
 inline int __clz(int x) { return x ? __builtin_clz(x) : 32; }

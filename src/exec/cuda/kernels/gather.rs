@@ -8,9 +8,15 @@ use super::loader::Loader;
 use crate::data::{Normalisation, Shifts};
 use crate::exec::cuda::CudaError;
 
-/// Threads of a block, and the pixels that a thread makes: GATHER_THREADS and PER_THREAD in the C file.
-const THREADS: u32 = 256;
-const PER_THREAD: usize = 4;
+/// Threads of a block, elements of an access, and the vectors that a warp makes, as in the C file.
+const THREADS: u32 = 64;
+const VECTOR: usize = 4;
+const PART: usize = 32 * 4;
+/// Warps of a block.
+const WARPS: usize = THREADS as usize / 32;
+
+/// The kernels count pixels and the bytes that they come from in 32 bits, up to twice an image.
+const MOST_PIXELS: usize = 1 << 29;
 
 /// Fills mini-batches.
 pub struct GatherKernels {
@@ -54,7 +60,8 @@ impl GatherKernels {
     /// Where the order has no image, or names one that does not exist, pixels and label become NaN.
     ///
     /// # Errors
-    /// Lengths that disagree, more rows than a full batch has, sizes that do not fit 32 bits, images without pixels; what the driver reports.
+    /// Lengths that disagree, more rows than a full batch has, sizes that do not fit 32 bits, images without pixels
+    /// or of more than 2²⁹; what the driver reports.
     pub fn batch(
         &self,
         stream: &CudaStream,
@@ -70,6 +77,10 @@ impl GatherKernels {
         if pixels == 0 {
             return Err(kernel.refuse(format!("an image of {height} x {width} has no pixels")));
         }
+        if pixels > MOST_PIXELS {
+            let most = MOST_PIXELS;
+            return Err(kernel.refuse(format!("an image of {height} x {width}: {most} pixels are the most")));
+        }
         kernel.expect_length("the split's images", bytes.len(), kernel.count(&[classes.len(), pixels])?)?;
         kernel.expect_length("the batch's images", images.len(), kernel.count(&[labels.len(), pixels])?)?;
         kernel.expect_length("step", which.step.len(), 1)?;
@@ -80,9 +91,10 @@ impl GatherKernels {
                 which.batch_size
             )));
         }
-        // A thread makes a part of one image.
-        let parts = kernel.count(&[labels.len(), pixels.div_ceil(PER_THREAD)])?;
-        kernel.size("the number of threads", parts)?;
+        // A warp makes a part of one image, whose first vector may begin before it.
+        let lead = if pixels.is_multiple_of(VECTOR) { 0 } else { VECTOR - 1 };
+        let warps = kernel.count(&[labels.len(), (pixels + lead).div_ceil(PART * VECTOR)])?;
+        kernel.size("the number of warps", warps)?;
         let count = kernel.size("the number of images", classes.len())?;
         let pixels = kernel.size("the number of pixels", pixels)?;
         let columns = kernel.size("the width", width)?;
@@ -116,9 +128,10 @@ impl GatherKernels {
             arguments.arg(&key_0); // uint32_t key_0
             arguments.arg(&key_1); // uint32_t key_1
         }
-        let blocks = parts.div_ceil(THREADS as usize);
+        let blocks = warps.div_ceil(WARPS);
         // SAFETY: the batch holds rows images of so many pixels and rows labels, the split count of
-        // each, the order order_length indices; the kernel checks positions and indices against these.
+        // each, the order order_length indices; the kernel checks positions and indices against these,
+        // and reads only such whole words as lie in the split.
         unsafe { kernel.launch(&mut arguments, [blocks, 1, 1], THREADS) }
     }
 }

@@ -16,7 +16,7 @@ use crate::exec::cuda::error::{CudaError, During};
 pub(in crate::exec::cuda) struct Kernel {
     name: Cow<'static, str>,
     function: CudaFunction,
-    /// Bytes of shared memory that a block gets beyond what the kernel declares.
+    /// Bytes of shared memory that a block gets beyond what the kernel declares, if the launch does not say less.
     shared: u32,
     /// Of the device that it was loaded for.
     context: Arc<CudaContext>,
@@ -124,7 +124,7 @@ impl Kernel {
         blocks: [usize; 3],
         threads: u32,
     ) -> Result<(), CudaError> {
-        let config = self.config(self.grid(blocks)?, threads);
+        let config = config(self.grid(blocks)?, threads, self.shared);
         // SAFETY: the caller's.
         let launched = unsafe { launch.arguments.launch(config) };
         self.launched(launch.stream, config, launched.map(drop))
@@ -138,11 +138,6 @@ impl Kernel {
             );
         }
         Ok((blocks[0] as u32, blocks[1] as u32, blocks[2] as u32))
-    }
-
-    /// Blocks of so many threads (x), with the kernel's shared memory.
-    fn config(&self, grid_dim: (u32, u32, u32), threads: u32) -> LaunchConfig {
-        LaunchConfig { grid_dim, block_dim: (threads, 1, 1), shared_mem_bytes: self.shared }
     }
 
     /// The driver's answer to a launch, with the kernel's name; waits for the kernel's end if each launch does.
@@ -170,4 +165,9 @@ impl Kernel {
         }
         Ok(())
     }
+}
+
+/// Blocks of so many threads (x), with so much dynamic shared memory.
+fn config(grid_dim: (u32, u32, u32), threads: u32, shared_mem_bytes: u32) -> LaunchConfig {
+    LaunchConfig { grid_dim, block_dim: (threads, 1, 1), shared_mem_bytes }
 }

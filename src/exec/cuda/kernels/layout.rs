@@ -1,35 +1,38 @@
-//! `kernels/layout.cu`: values that are moved or repeated, and computed with in no way.
+//! `kernels/layout.cu`: moves and repeats values; computes nothing.
 
-use cudarc::driver::{CudaStream, CudaView, CudaViewMut, DeviceRepr, PushKernelArg};
+mod transpose;
+
+use cudarc::driver::{CudaStream, CudaView, CudaViewMut, DevicePtr, DeviceRepr, PushKernelArg};
 
 use super::kernel::Kernel;
 use super::loader::Loader;
 use crate::exec::cuda::CudaError;
 use crate::graph::Shape;
 use crate::ops::{self, Reduction, Rule};
+use transpose::{Axis, MAX_AXES, Transpose, VECTOR};
 
-/// Threads of a block, the elements of a thread, and the most axes, as in the C file.
+/// Threads of a block, as in the C file.
 const THREADS: usize = 256;
-const VECTOR: usize = 4;
-const MAX_AXES: usize = 8;
 
 /// Fills, repetitions and permutations.
 pub struct LayoutKernels {
     fill: Kernel,
     strided_copy: Kernel,
-}
-
-/// An axis of a copy's result, and how far its neighbours are apart in what is copied.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Axis {
-    extent: usize,
-    stride: usize,
+    /// By whether x is read 16 bytes at a time, then by whether y is written so.
+    transpose: [[Kernel; 2]; 2],
 }
 
 impl LayoutKernels {
     pub(super) fn load(loader: &Loader<'_>) -> Result<Self, CudaError> {
         let file = loader.file("layout")?;
-        Ok(Self { fill: file.kernel("fill")?, strided_copy: file.kernel("strided_copy")? })
+        Ok(Self {
+            fill: file.kernel("fill")?,
+            strided_copy: file.kernel("strided_copy")?,
+            transpose: [
+                [file.kernel("transpose_narrow")?, file.kernel("transpose_wide_writes")?],
+                [file.kernel("transpose_wide_reads")?, file.kernel("transpose_wide")?],
+            ],
+        })
     }
 
     /// `y[i] = value`.
@@ -101,7 +104,8 @@ impl LayoutKernels {
         self.copy(stream, shape, &result, &strides, x, y)
     }
 
-    /// `y[i] = x[sum_d index_d(i) * strides[d]]`, the index over y's shape; all these are within x's shape.
+    /// `y[i] = x[sum_d index_d(i) * strides[d]]`, the index over y's shape; all these are within x's shape. By tiles
+    /// where that transposes matrices ([`Transpose::of`]).
     fn copy(
         &self,
         stream: &CudaStream,
@@ -126,6 +130,9 @@ impl LayoutKernels {
                 axes.len()
             )));
         }
+        if let Some(transpose) = Transpose::of(&axes) {
+            return self.turn(stream, &transpose, x, y);
+        }
         let mut sent =
             DeviceAxes { count: axes.len() as u32, extents: [1; MAX_AXES], strides: [0; MAX_AXES] };
         for (d, axis) in axes.iter().rev().enumerate() {
@@ -139,6 +146,25 @@ impl LayoutKernels {
         arguments.arg(&n); // int n
         // SAFETY: y holds n elements, x all those that strides reach, and the kernel touches no others.
         unsafe { kernel.launch(&mut arguments, [blocks, 1, 1], THREADS as u32) }
+    }
+
+    /// The copy by tiles; lengths are checked, and counted in 32 bits.
+    fn turn(
+        &self,
+        stream: &CudaStream,
+        transpose: &Transpose,
+        x: &CudaView<'_, f32>,
+        y: &mut CudaViewMut<'_, f32>,
+    ) -> Result<(), CudaError> {
+        let [reads, writes] = transpose.is_wide([x.device_ptr(stream).0, y.device_ptr(stream).0]);
+        let kernel = &self.transpose[usize::from(reads)][usize::from(writes)];
+        let mut arguments = kernel.on(stream)?;
+        arguments.arg(x); // const float* x
+        arguments.arg(transpose); // Transpose of
+        arguments.arg(y); // float* y
+        // SAFETY: y holds the elements of its axes, x all those that strides reach, and the kernel touches no others;
+        // it makes accesses of 16 bytes only where all of a side's addresses are multiples of that.
+        unsafe { kernel.launch(&mut arguments, [transpose.blocks(), 1, 1], THREADS as u32) }
     }
 }
 

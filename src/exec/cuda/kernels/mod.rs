@@ -36,7 +36,7 @@ pub use latency::{BarrierCheck, Edge, Latency};
 pub use layout::LayoutKernels;
 pub use optimizers::{DeviceUpdate, Optimizers};
 pub use program::{Programs, Read};
-pub use softmax_cross_entropy::{Logits, MOST_CLASSES_READ_ONCE, SoftmaxCrossEntropy};
+pub use softmax_cross_entropy::{Logits, LongRows, MOST_CLASSES_READ_ONCE, SoftmaxCrossEntropy};
 pub use step::StepState;
 pub use sum::{Axes, Sum};
 pub use tuning::{Tiling, Tuning, VARIANTS};

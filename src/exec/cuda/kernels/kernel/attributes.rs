@@ -69,6 +69,8 @@ impl Attributes {
 pub(in crate::exec::cuda) struct AttributedLaunch<'a> {
     stream: &'a CudaStream,
     attributes: Attributes,
+    /// Bytes of shared memory that a block gets beyond what the kernel declares.
+    shared: u32,
     arguments: Vec<Argument>,
     /// What the arguments point to lives as long.
     borrowed: PhantomData<&'a ()>,
@@ -80,6 +82,12 @@ enum Argument {
 }
 
 impl<'a> AttributedLaunch<'a> {
+    /// Of the dynamic shared memory that the kernel has asked for ([`Kernel::with_shared_memory`]), this launch's
+    /// blocks get so many bytes.
+    pub fn shared_memory(&mut self, bytes: u32) {
+        self.shared = self.shared.min(bytes);
+    }
+
     /// Appends a number.
     pub fn value<T: DeviceRepr>(&mut self, value: &'a T) {
         self.arguments.push(Argument::Value(std::ptr::from_ref(value).cast()));
@@ -108,7 +116,8 @@ impl Kernel {
     ) -> Result<AttributedLaunch<'a>, CudaError> {
         self.on(stream)?;
         self.expect_capability(attributes)?;
-        Ok(AttributedLaunch { stream, attributes, arguments: Vec::new(), borrowed: PhantomData })
+        let shared = self.shared;
+        Ok(AttributedLaunch { stream, attributes, shared, arguments: Vec::new(), borrowed: PhantomData })
     }
 
     /// As [`Self::launch`], with the launch's attributes.
@@ -122,7 +131,7 @@ impl Kernel {
         blocks: [usize; 3],
         threads: u32,
     ) -> Result<(), CudaError> {
-        let config = self.config(self.grid(blocks)?, threads);
+        let config = super::config(self.grid(blocks)?, threads, launch.shared);
         if blocks
             .iter()
             .zip(launch.attributes.cluster)
@@ -174,7 +183,7 @@ impl Kernel {
         self.context.bind_to_thread().during(asking)?;
         self.allow_size(attributes).during(asking)?;
         let mut listed = attributes.listed();
-        let config = config(stream, self.config((x, y, z), threads), &mut listed);
+        let config = config(stream, super::config((x, y, z), threads, self.shared), &mut listed);
         let mut count = 0;
         // SAFETY: configuration and attributes live during the call, which writes one integer.
         unsafe { sys::cuOccupancyMaxActiveClusters(&mut count, self.function.cu_function(), &config) }
