@@ -154,6 +154,7 @@ case "$all" in
     *are_compiled*) echo; echo 'candidates: {made}/images' ;;
     *--bench\\ *) name=${{all#*--bench }}; name=${{name%% *}}; made "$name" bench "bench-$name" ;;
     *--no-run*) made cotangent test tests ;;
+    *--example\\ *) made lab example lab ;;
     build*) made cotangent bin cotangent ;;
 esac
 """
@@ -167,7 +168,7 @@ class Script(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.root, self.made = Path(folder.name) / "repository", Path(folder.name) / "made"
         shutil.copytree(fakes.SCRIPTS, self.root / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-        for file in ("src/lib.rs", "kernels/sum.cu", "benches/peers/torch_cuda.py", "data/mnist/images", ".gitignore"):
+        for file in ("src/lib.rs", "kernels/sum.cu", "kernels/ptx.cuh", "kernels/ladder/1-plain.cu", "benches/peers/torch_cuda.py", "data/mnist/images", ".gitignore"):
             (self.root / file).parent.mkdir(parents=True, exist_ok=True)
             (self.root / file).write_text("/target/\n__pycache__/\n")
         for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
@@ -177,7 +178,7 @@ class Script(unittest.TestCase):
         for family in ("gemm", "gemm_bf16"):
             (self.made / f"images/{family}.fatbin").write_text(family)
         doctor = json.dumps({"build": {"nvcc": "13.0", "images": ["sm_90"]}})
-        for name in ("cotangent", "bench-cuda", "bench-latency", "bench-tune"):
+        for name in ("cotangent", "bench-cuda", "bench-latency", "bench-tune", "lab"):
             self.program(self.made / name, says(doctor))
         self.program(self.made / "tests", says("kernels::sum::sums_agree: test"))
         self.calls, tools = self.made / "calls", self.made / "tools"
@@ -202,13 +203,14 @@ class Script(unittest.TestCase):
         for file in [
             "cotangent", "tests", "bench-cuda", "bench-latency", "bench-tune", "gpu-check", "gpu_check/main.py", "kit.json",
             "benches/peers/torch_cuda.py", "data/mnist/images", "candidates/gemm.fatbin", "candidates/gemm_bf16.fatbin",
+            "lab", "kernels/ptx.cuh", "kernels/ladder/1-plain.cu",
         ]:
             self.assertTrue((kit / file).is_file(), file)
         found = json.loads((kit / "kit.json").read_text())
         self.assertNotIn("dirty", found["commit"])
         self.assertEqual(list(found["trees"]), ["src", "kernels", "benches"])
         self.assertEqual({len(tree) for tree in found["trees"].values()}, {40})
-        programs = ["cotangent", "tests", "bench-cuda", "bench-latency", "bench-tune"]
+        programs = ["cotangent", "tests", "bench-cuda", "bench-latency", "bench-tune", "lab"]
         self.assertEqual(list(found["build_seconds"]), [*programs, "candidates"])
         self.assertEqual(found["sizes"]["candidates"], len("gemm" + "gemm_bf16"))
         self.assertEqual([family["tests"] for family in found["families"]], [1])

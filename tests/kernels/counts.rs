@@ -126,7 +126,7 @@ fn updates_move_whole_sectors() {
 #[test]
 fn cross_entropy_moves_whole_sectors_where_rows_are_whole_sectors() {
     let Some(run) = run() else { return };
-    for classes in [32, 128, 512, 1000, 3000, 33_000] {
+    for classes in [32, 128, 512, 1000, 3000, 33_000, 50_256] {
         // The label's logit, which each row's first thread reads once more, is a sector for itself.
         let counted = cross_entropy(&run, 33, classes);
         counted.assert_no_conflicts();
@@ -135,6 +135,7 @@ fn cross_entropy_moves_whole_sectors_where_rows_are_whole_sectors() {
     // Rows of 10 begin anywhere.
     cross_entropy(&run, 33, 10).assert_no_conflicts();
     cross_entropy(&run, 33, 33_001).assert_no_conflicts();
+    cross_entropy(&run, 3, 50_257).assert_no_conflicts();
     accuracy(&run, 33, 1000).assert_ideal_sectors().assert_no_conflicts();
     accuracy(&run, 33, 10).assert_no_conflicts();
 }
@@ -149,13 +150,36 @@ fn sums_move_whole_sectors() {
 }
 
 #[test]
-fn transposes_and_batches_write_whole_sectors() {
+fn transposes_move_whole_sectors_on_both_sides() {
     let Some(run) = run() else { return };
-    let transposed = transpose(&run, [96, 96]);
-    transposed.assert_each(Space::Global, Access::Store, |count| count.sectors, &[16.0]);
-    // It reads down columns: six times as many sectors as hold the bytes.
-    transposed.assert_each(Space::Global, Access::Load, |count| count.sectors, &[24.0]);
-    gather(&run).assert_each(Space::Global, Access::Store, |count| count.sectors, &[16.0]);
+    // Both sides 16 bytes at a time, and, where rows do not begin at multiples of that, one, the other, none.
+    for shape in [[96, 128], [64, 1000], [1000, 40]] {
+        transpose(&run, &[1, 0], &shape).assert_ideal_sectors().assert_no_conflicts();
+    }
+    for shape in [[97, 128], [96, 127], [97, 127]] {
+        transpose(&run, &[1, 0], &shape).assert_no_conflicts();
+    }
+    transpose(&run, &[2, 0, 1], &[3, 64, 64]).assert_ideal_sectors().assert_no_conflicts();
+    // Too narrow for tiles: it reads down columns, and 32 bytes come for each 4.
+    let narrow = transpose(&run, &[1, 0], &[96, 8]);
+    narrow.assert_each(Space::Global, Access::Store, |count| count.sectors, &[16.0]);
+    narrow.assert_each(Space::Global, Access::Load, |count| count.sectors, &[32.0]);
+}
+
+#[test]
+fn batches_are_written_in_whole_sectors_and_read_by_words() {
+    let Some(run) = run() else { return };
+    for shifts in [None, Some(Shifts::new(2, 7))] {
+        let batch = gather(&run, shifts);
+        // Four vectors of a lane, those of an image's second warp among them, some of whose lanes have none.
+        let of_vectors = |count: &&Count| count.access == Access::Store && count.bytes == 16;
+        let stores: Vec<&Count> = batch.counts.iter().filter(of_vectors).collect();
+        assert!(!stores.is_empty() && stores.iter().all(|count| count.sectors == count.ideal_sectors));
+        let of_words = |count: &&Count| count.access == Access::Load && count.bytes == 4;
+        let words: u64 = batch.counts.iter().filter(of_words).map(|count| count.lanes).sum();
+        // Two words for each four pixels of 16 images at most, and what every warp reads once.
+        assert!(words <= 2 * 16 * 196 + 32 * 32 * 6, "{words} words: {}", batch.table());
+    }
 }
 
 /// Of a tile in shared memory, the wavefronts of 128 bytes that copying 512 bytes into it takes beyond four.

@@ -119,6 +119,8 @@ fn compile(subject: &Subject, nvcc: &Path, capability: i32, image: &Path) -> Res
     let mut command = Command::new(nvcc);
     command.args(["-cubin", "-O3", "-std=c++17", "-DCOTANGENT_LAB", &format!("-arch=sm_{capability}")]);
     command.arg("-I").arg(kernels).arg("-o").arg(image).arg(&subject.source.path);
+    // A file of the ladder finds the headers above it, where the repository lies elsewhere than it was built.
+    command.args(subject.source.path.ancestors().nth(2).map(|above| format!("-I{}", above.display())));
     let output = command.output().map_err(|error| format!("cannot run {}: {error}", nvcc.display()))?;
     if output.status.success() {
         return Ok(());

@@ -1,6 +1,6 @@
 //! The launches that are counted: one function each, of sizes at which a kernel does all that it was made for.
 
-use cotangent::data::Normalisation;
+use cotangent::data::{Normalisation, Shifts};
 use cotangent::exec::cuda::{
     Axes, BatchOrder, Broadcast, DeviceOperand, DeviceSplit, DeviceUpdate, Logits, StepState, Sum, Tiling,
     Variant,
@@ -76,15 +76,16 @@ pub fn sum(run: &Run, axes: Axes) -> Counted {
     })
 }
 
-pub fn transpose(run: &Run, [rows, columns]: [usize; 2]) -> Counted {
-    let (x, mut y) = (ones(run, rows * columns), ones(run, rows * columns));
-    counted(&format!("transpose of {rows} x {columns}"), || {
+pub fn transpose(run: &Run, permutation: &[usize], shape: &[usize]) -> Counted {
+    let length = shape.iter().product();
+    let (x, mut y) = (ones(run, length), ones(run, length));
+    counted(&format!("transpose of {shape:?} by {permutation:?}"), || {
         let layout = &run.kernels().layout;
-        layout.transpose(run.stream(), &[1, 0], &[rows, columns], &x.view(), &mut y.view_mut())
+        layout.transpose(run.stream(), permutation, shape, &x.view(), &mut y.view_mut())
     })
 }
 
-pub fn gather(run: &Run) -> Counted {
+pub fn gather(run: &Run, shifts: Option<Shifts>) -> Counted {
     let (count, rows, columns, batch_size) = (40, 28, 28, 16);
     let (bytes, classes) = (vec![3_u8; count * rows * columns], vec![1_u8; count]);
     let order: Vec<u32> = (0..count as u32).rev().collect();
@@ -95,8 +96,8 @@ pub fn gather(run: &Run) -> Counted {
     let split = DeviceSplit { images: bytes.view(), labels: classes.view(), rows, columns };
     let which = BatchOrder { step: step.view(), order: order.view(), batch_size };
     let (images, labels) = (&mut images.view_mut(), &mut labels.view_mut());
-    let how = (Normalisation { mean: 0.1, std: 0.3 }, None);
-    counted("a batch of images", || {
+    let how = (Normalisation { mean: 0.1, std: 0.3 }, shifts);
+    counted(&format!("a batch of images, {shifts:?}"), || {
         run.kernels().gather.batch(run.stream(), &split, how, &which, images, labels)
     })
 }
