@@ -72,8 +72,8 @@ pub fn unfinished(subject: &Subject, check: Check, ran: &Ran) -> Result<Finding,
     }
     if ran.status.is_none() {
         let text = format!(
-            "the kernel does not end{shape}: after a minute it still runs; does a loop wait for what another thread never \
-             does?"
+            "the kernel does not end{shape}: after more than half a minute it still runs; does a loop wait for what another \
+             thread never does?"
         );
         return Ok(Finding::new(text, &[]));
     }

@@ -12,8 +12,10 @@ use super::source::Source;
 use super::work::{Event, Launch, Order, VARIABLE, Work, read_events};
 use crate::emulator::{Sanitizer, Sources, build, sanitized};
 
-/// How long a process may take: a launch on these shapes takes a part of a second.
-const LONGEST: Duration = Duration::from_secs(60);
+/// How long a process may compute: a launch on these shapes takes a part of a second. And how long it may last, whoever else
+/// uses the processor.
+const LONGEST_COMPUTING: Duration = Duration::from_secs(40);
+const LONGEST: Duration = Duration::from_secs(900);
 
 /// How this program is started once more, as a process that works (see `work.rs`).
 #[derive(Clone, Default, Debug)]
@@ -152,6 +154,14 @@ impl Again {
     }
 }
 
+/// The time that a process has computed for (proc(5), `/proc/PID/stat`: utime and stime, in hundredths of a second).
+fn computed(process: u32) -> Duration {
+    let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let after_name = status.rsplit(')').next().unwrap_or("");
+    let ticks = after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
+    Duration::from_millis(10 * ticks.sum::<u64>())
+}
+
 /// Has a process do work.
 pub fn run_work(work: &Work, mut command: Command) -> Result<Ran, String> {
     let folder = tempfile::tempdir().map_err(|error| format!("cannot make a temporary folder: {error}"))?;
@@ -168,7 +178,7 @@ pub fn run_work(work: &Work, mut command: Command) -> Result<Ran, String> {
         if let Some(status) = child.try_wait().map_err(cannot)? {
             break Some(status);
         }
-        if began.elapsed() > LONGEST {
+        if computed(child.id()) > LONGEST_COMPUTING || began.elapsed() > LONGEST {
             let _ = child.kill();
             let _ = child.wait();
             break None;
