@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -16,6 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use cotangent::exec::cuda::{Tuned, VARIANTS, Variant, header};
 
+use super::compiler::{Compiler, LANGUAGE, Sanitizer, run};
 use super::rewrite::{Rewritten, Rules, rewrite};
 
 /// What is built beside the runtime and the driver.
@@ -37,103 +37,8 @@ pub struct Sources<'a> {
     pub foreign: bool,
 }
 
-/// What watches the kernels' accesses. The runtime and the driver are always built without.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sanitizer {
-    None,
-    /// AddressSanitizer and UndefinedBehaviorSanitizer.
-    Address,
-    /// ThreadSanitizer.
-    Thread,
-    /// Nothing but the emulator, which counts them: `counting/`.
-    Counts,
-}
-
-impl Sanitizer {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "plain",
-            Self::Address => "address",
-            Self::Thread => "thread",
-            Self::Counts => "counts",
-        }
-    }
-
-    /// The library that a process must load first, none if empty.
-    ///
-    /// # Errors
-    /// A compiler without it.
-    pub fn runtime(self) -> Result<PathBuf, String> {
-        let library = match self {
-            Self::None | Self::Counts => return Ok(PathBuf::new()),
-            Self::Address => "libasan.so",
-            Self::Thread => "libtsan.so",
-        };
-        let compiler = Compiler::find()?;
-        let path = run(compiler.command().arg(format!("-print-file-name={library}")))?;
-        let path = PathBuf::from(path.trim());
-        if path.is_absolute() && path.exists() {
-            return Ok(path);
-        }
-        Err(format!(
-            "sanitized kernels need GCC's {library}, which {:?} does not have: install g++, or set CXX=g++",
-            compiler.words
-        ))
-    }
-
-    /// Only the kernels need the sanitizer, and the process brings it.
-    fn link_flags(self) -> &'static [&'static str] {
-        match self {
-            Self::None | Self::Counts => &[],
-            Self::Address => &["-fsanitize=address,undefined"],
-            Self::Thread => &["-fsanitize=thread"],
-        }
-    }
-
-    fn flags(self) -> &'static [&'static str] {
-        match self {
-            Self::None => &["-O2", "-march=native"],
-            Self::Address => &[
-                "-O1",
-                "-fsanitize=address,undefined",
-                "-fno-sanitize-recover=all",
-                "-fno-omit-frame-pointer",
-            ],
-            Self::Thread => &["-O1", "-fsanitize=thread"],
-            // The compiler marks accesses as for ThreadSanitizer. It must leave them as they are written: vectors whole,
-            // numbers apart, and one instruction for each.
-            Self::Counts => &[
-                "-O1",
-                "-fsanitize=thread",
-                "-fno-tree-sra",
-                "-fno-tree-vectorize",
-                "-fno-store-merging",
-                "-fno-tree-loop-distribute-patterns",
-                "-fno-thread-jumps",
-                "-fno-unswitch-loops",
-                "-fno-crossjumping",
-                "-fno-tree-tail-merge",
-                "-gdwarf-4", // of version 5, binutils 2.40 takes some lines for the preprocessed file's
-            ],
-        }
-    }
-
-    /// What the preprocessor is told.
-    fn define(self) -> &'static [&'static str] {
-        if self == Self::Counts { &["-DEMULATOR_COUNTS"] } else { &[] }
-    }
-
-    /// The folders of the emulator's own code.
-    fn parts(self) -> &'static [&'static str] {
-        if self == Self::Counts { &["runtime", "driver", "counting"] } else { &["runtime", "driver"] }
-    }
-}
-
 /// `__CUDA_ARCH__` of the emulated devices, in the order of their bits.
 pub const ARCHITECTURES: [u32; 3] = [750, 800, 900];
-
-const LANGUAGE: [&str; 6] =
-    ["-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-g1", "-fno-strict-aliasing"];
 
 const LINK: [&str; 2] = ["-shared", "-Wl,-soname,libcuda.so"];
 
@@ -153,12 +58,6 @@ impl Built {
 }
 
 type Job<'a> = Box<dyn Fn() -> Result<Vec<Object>, String> + Send + Sync + 'a>;
-
-struct Compiler {
-    /// The program, and the arguments that CXX gives it.
-    words: Vec<String>,
-    version: String,
-}
 
 /// The emulator with these kernels.
 ///
@@ -371,7 +270,7 @@ impl Workshop<'_> {
 
     /// The file that says where the library made from these files is.
     fn known(&self, contents: &[(PathBuf, Vec<u8>)]) -> PathBuf {
-        let code = (include_str!("build.rs"), include_str!("rewrite.rs"));
+        let code = (include_str!("build.rs"), include_str!("compiler.rs"), include_str!("rewrite.rs"));
         self.place.join(hash_of(&(contents, code, &self.compiler.version, self.wanted.every_variant)))
     }
 
@@ -442,68 +341,6 @@ fn hash_of(content: &impl Hash) -> String {
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
-}
-
-impl Compiler {
-    fn find() -> Result<Self, String> {
-        let chosen = std::env::var("CXX").ok().filter(|chosen| !chosen.trim().is_empty());
-        let candidates = match &chosen {
-            Some(chosen) => vec![chosen.as_str()],
-            None => vec!["c++", "g++", "clang++"],
-        };
-        for candidate in &candidates {
-            let words = candidate.split_whitespace().map(String::from).collect();
-            let mut compiler = Self { words, version: String::new() };
-            let asked = compiler.command().arg("--version").output();
-            // What -march=native means is part of the version.
-            let native =
-                compiler.command().args(["-march=native", "-dM", "-E", "-x", "c++", "/dev/null"]).output();
-            if let (Ok(asked), Ok(native)) = (asked, native)
-                && asked.status.success()
-            {
-                compiler.version = String::from_utf8_lossy(&[asked.stdout, native.stdout].concat()).into();
-                return Ok(compiler);
-            }
-        }
-        Err(format!(
-            "the CUDA kernels are tested by an emulator that needs a C++17 compiler, and none of {} runs; \
-             install one (Debian: apt-get install g++), or name it in CXX",
-            candidates.join(", ")
-        ))
-    }
-
-    fn is_clang(&self) -> bool {
-        self.version.contains("__clang__")
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.words[0]);
-        command.args(&self.words[1..]).env("LC_ALL", "C"); // its errors are read here
-        command
-    }
-
-    fn knows(&self, flag: &str) -> bool {
-        let asked = self.command().args([flag, "-E", "-x", "c++", "/dev/null"]).output();
-        asked.is_ok_and(|output| output.status.success())
-    }
-
-    /// What the compiler writes to standard output.
-    fn output(&self, flags: &[&str], source: &Path) -> Result<String, String> {
-        run(self.command().args(LANGUAGE).args(flags).arg(source))
-    }
-}
-
-/// Runs a compiler: what it prints, or its first error.
-fn run(command: &mut Command) -> Result<String, String> {
-    let output =
-        command.output().map_err(|error| format!("cannot run {:?}: {error}", command.get_program()))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let text = String::from_utf8_lossy(&output.stderr);
-    let error = text.lines().position(|line| line.contains("error")).unwrap_or(0);
-    let lines: Vec<&str> = text.lines().skip(error).take(6).collect();
-    Err(format!("the C++ compiler failed:\n{}\n({command:?})", lines.join("\n")))
 }
 
 /// All jobs' results, or the first error, on as many threads as there are cores.

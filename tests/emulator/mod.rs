@@ -1,6 +1,7 @@
 //! A CUDA driver that runs the kernels on the CPU: `README.md` says how it works and what it finds.
 
 mod build;
+mod compiler;
 #[cfg(test)]
 mod compiler_tests;
 #[cfg(test)]
@@ -25,7 +26,8 @@ use std::sync::OnceLock;
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW, Symbol};
 
-pub use build::{Built, Sanitizer, Sources, build};
+pub use build::{Built, Sources, build};
+pub use compiler::Sanitizer;
 
 /// In which order the threads of a block, and the branches of a graph, advance.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,6 +12,7 @@
 
 mod launches;
 
+use cotangent::data::Shifts;
 use cotangent::exec::cuda::{Axes, LaneOrder, Variant};
 use half::bf16;
 

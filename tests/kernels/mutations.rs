@@ -15,7 +15,7 @@ use crate::support::everything;
 type Check = fn() -> Result<(), String>;
 
 /// The checks that run the kernels of each file.
-const CHECKS: [(&str, &[Check]); 8] = [
+const CHECKS: [(&str, &[Check]); 9] = [
     ("gemm", &[gemm::check_products]),
     ("gemm_ahead", &[gemm::check_products_ahead]),
     ("gemm_bf16", &[gemm_bf16::check_products]),
