@@ -198,7 +198,8 @@ __device__ __forceinline__ void row_in_shared_memory(const Row& row) {
     float max = greatest(-INFINITY, value);
     ptx::copy_async_wait<0>(); // this thread's copies are there
     each([&](int, const float4& at) {
-        const float one[1][VECTOR] = {{at.x, at.y, at.z, at.w}};
+        const float4 four = at;
+        const float one[1][VECTOR] = {{four.x, four.y, four.z, four.w}};
         max = greatest(max, one);
     });
     max = Threads::maximum(max);
@@ -206,7 +207,8 @@ __device__ __forceinline__ void row_in_shared_memory(const Row& row) {
     float sum = 0.0f;
     exponentiate(value, max, sum);
     each([&](int, float4& at) {
-        float one[1][VECTOR] = {{at.x, at.y, at.z, at.w}};
+        const float4 four = at;
+        float one[1][VECTOR] = {{four.x, four.y, four.z, four.w}};
         exponentiate(one, max, sum);
         at = make_float4(one[0][0], one[0][1], one[0][2], one[0][3]);
     });
@@ -215,7 +217,8 @@ __device__ __forceinline__ void row_in_shared_memory(const Row& row) {
     if (row.gradient != nullptr) {
         row.write(value, rank, threads, target, sum);
         each([&](int vector, const float4& at) {
-            const float one[1][VECTOR] = {{at.x, at.y, at.z, at.w}};
+            const float4 four = at;
+            const float one[1][VECTOR] = {{four.x, four.y, four.z, four.w}};
             row.write(one, vector, threads, target, sum);
         });
     }

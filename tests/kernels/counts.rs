@@ -164,7 +164,7 @@ fn transposes_move_whole_sectors_on_both_sides() {
     // Too narrow for tiles: it reads down columns, and 32 bytes come for each 4.
     let narrow = transpose(&run, &[1, 0], &[96, 8]);
     narrow.assert_each(Space::Global, Access::Store, |count| count.sectors, &[16.0]);
-    narrow.assert_each(Space::Global, Access::Load, |count| count.sectors, &[32.0]);
+    narrow.assert_each(Space::Global, Access::Load, |count| count.sectors, &[24.0]);
 }
 
 #[test]

@@ -68,18 +68,21 @@ impl Requests {
     }
 }
 
-/// A remark for each line that asks for too much, the dearest access of it.
+/// A remark for each line and kind of memory that is asked for too much, the dearest access of them.
 pub fn remarks(events: &[Event]) -> Vec<Finding> {
     let counted = events.iter().find_map(|event| match event {
         Event::Counted(requests) => Some(requests.clone()),
         _ => None,
     });
     let mut requests = counted.unwrap_or_default();
+    let place = |one: &Requests| (one.line, one.is_shared);
     let dearest = |one: &Requests| one.sectors.max(one.wavefronts) as f64 / one.requests as f64;
-    requests.sort_by(|a, b| a.line.cmp(&b.line).then(dearest(b).total_cmp(&dearest(a))));
-    let mut remarks: Vec<Finding> = Vec::new();
-    for remark in requests.iter().filter_map(Requests::remark) {
-        if remarks.last().is_none_or(|last| last.lines != remark.lines) {
+    requests.sort_by(|a, b| place(a).cmp(&place(b)).then(dearest(b).total_cmp(&dearest(a))));
+    let mut told: Vec<(usize, bool)> = Vec::new();
+    let mut remarks = Vec::new();
+    for one in requests {
+        if let Some(remark) = one.remark().filter(|_| told.last() != Some(&place(&one))) {
+            told.push(place(&one));
             remarks.push(remark);
         }
     }
