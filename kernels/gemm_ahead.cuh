@@ -150,7 +150,8 @@ __device__ __forceinline__ void gemm_ahead(const float* __restrict__ a, const fl
                 stage = stage == STAGES - 1 ? 0 : stage + 1;
             }
             read(stage, (step + 1) % DEPTH); // after the last tile: something, which nobody multiplies
-            if (copies) start_copies(step, DEPTH - 1, spare);
+            // Of two stages the next tile's copies must arrive within this one: all begin at once.
+            if (copies) start_copies(step, STAGES == 2 ? 1 : DEPTH - 1, spare);
             if (step == DEPTH - 2) ptx::copy_async_commit();
 #pragma unroll
             for (int i = 0; i < Shape::FOURS_DOWN; i++) {

@@ -116,7 +116,7 @@ extern "C" __global__ void __launch_bounds__(LAYOUT_THREADS)
 // 512 sectors of memory, in 32 accesses of 16 sectors by a warp if wide and 128 of 4 if narrow; 128 passes through
 // shared memory.
 constexpr int TILE = 64;               // 256 bytes of a row, on both sides; more would cost shared memory, and blocks
-constexpr int TRANSPOSE_THREADS = 256; // 16 elements each: what 32 registers hold in flight, so that 8 blocks fit
+constexpr int TRANSPOSE_THREADS = 256; // 16 elements each: what 32 to 36 registers hold in flight: 8 or 6 blocks fit
 constexpr int GROUPS = TILE / VECTOR;  // vectors of a side
 constexpr int PASSES = TILE * GROUPS / TRANSPOSE_THREADS; // vectors of a thread
 

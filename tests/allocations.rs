@@ -4,9 +4,10 @@
 //! not disturb it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use cotangent::exec::cpu::team::for_each;
 use cotangent::exec::{Bf16Unit, CpuExecutor, CpuProducts, Team};
@@ -19,11 +20,11 @@ struct Counting;
 
 thread_local! {
     /// The allocations of this thread. Needs no allocation itself: constant, and nothing to drop.
-    static COUNT: Cell<u64> = const { Cell::new(0) };
+    static COUNT: AtomicU64 = const { AtomicU64::new(0) };
 }
 
 fn count_one() {
-    COUNT.set(COUNT.get() + 1);
+    COUNT.with(|count| count.fetch_add(1, SeqCst));
 }
 
 // SAFETY: every call goes on to the system's allocator as it came.
@@ -54,28 +55,32 @@ fn fewest(mut once: impl FnMut() -> u64) -> u64 {
     (0..8).map(|_| once()).min().unwrap_or(0)
 }
 
-/// The allocations of a team's threads while it does some work.
-fn allocations(team: &mut Team, mut work: impl FnMut()) -> u64 {
-    fewest(|| {
-        let before = total(team);
-        team.install(&mut work);
-        total(team) - before
-    })
-}
+/// Where the threads of a team count.
+struct Counters(Vec<*const AtomicU64>);
 
-/// All that the team's threads allocated so far: each has one task, as it waits for the others in it.
-fn total(team: &mut Team) -> u64 {
-    let (threads, sum, met) = (team.threads(), AtomicU64::new(0), AtomicUsize::new(0));
-    team.install(|| {
-        for_each(threads, |_| {
-            sum.fetch_add(COUNT.get(), SeqCst);
-            met.fetch_add(1, SeqCst);
-            while met.load(SeqCst) < threads {
-                std::thread::yield_now();
-            }
-        });
-    });
-    sum.into_inner()
+impl Counters {
+    /// Each thread names its own as it works. It may be left out of a round where the machine is busy, so this takes as
+    /// many rounds as it takes for all to have come.
+    fn of(team: &mut Team) -> Self {
+        let (threads, found) = (team.threads(), Mutex::new(BTreeSet::new()));
+        let began = Instant::now();
+        while found.lock().unwrap().len() < threads {
+            assert!(began.elapsed() < Duration::from_secs(60), "a thread of the team never works");
+            team.install(|| {
+                for_each(threads, |_| {
+                    found.lock().unwrap().insert(COUNT.with(|count| std::ptr::from_ref(count) as usize));
+                    std::thread::sleep(Duration::from_millis(1)); // time for the others
+                });
+            });
+        }
+        Self(found.into_inner().unwrap().into_iter().map(|address| address as *const AtomicU64).collect())
+    }
+
+    /// All that the threads allocated so far. The team lives.
+    fn total(&self, _team: &Team) -> u64 {
+        // SAFETY: a thread's counter lives as long as the thread, and the threads as long as their team.
+        self.0.iter().map(|&count| unsafe { &*count }.load(SeqCst)).sum()
+    }
 }
 
 /// The allocations of three training steps on two threads with each optimizer: of an epoch of four, less those of an epoch
@@ -88,10 +93,11 @@ fn allocations_of_three_steps(widths: &[usize], batch: usize, products: CpuProdu
         let executor = CpuExecutor::new(Team::new(2).unwrap()).with_products(products);
         let mut steps = Steps::new(executor, &model, optimizer, (&split, batch));
         let scalars = optimizer.at::<f64>(1, 1e-3, 0.0).repeat(count / batch);
+        let counters = Counters::of(steps.executor.team());
         let mut once = || {
-            let before = total(steps.executor.team());
+            let before = counters.total(steps.executor.team());
             steps.epoch_with(&order, &scalars);
-            total(steps.executor.team()) - before
+            counters.total(steps.executor.team()) - before
         };
         fewest(&mut once)
     };
@@ -121,9 +127,14 @@ fn a_training_step_allocates_nothing() {
 fn the_counter_counts_every_thread_of_the_team() {
     let mut team = Team::new(2).unwrap();
     let allocate = || drop(std::hint::black_box(vec![1_u8; 100]));
-    let found = allocations(&mut team, || {
-        for_each(2, |_| allocate());
-        allocate();
+    let counters = Counters::of(&mut team);
+    let found = fewest(|| {
+        let before = counters.total(&team);
+        team.install(|| {
+            for_each(2, |_| allocate());
+            allocate();
+        });
+        counters.total(&team) - before
     });
     assert_eq!(found, 3);
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use cotangent::exec::cuda::{Epilogue, Gemm, Product, Tiling};
-use cotangent::ops::Extents;
+use cotangent::ops::{Extents, MatMul};
 use cotangent::random::{ChaCha8Rng, Purpose, chacha, permutation};
 use serde_json::json;
 
@@ -71,7 +71,7 @@ impl<'a> Search<'a> {
         let launches = rota.launches.min(LAUNCHES).max(rota.sets);
         let rota = if self.rehearses { Rota::rehearsal(cache) } else { Rota { launches, ..rota } };
         let now_chosen = gemm.tiling(matmul, extents);
-        let tilings = self.tilings::<T>(extents, now_chosen);
+        let tilings = self.tilings::<T>(matmul, extents, now_chosen);
         let workspaces: usize = tilings.iter().map(|&tiling| 4 * Gemm::<T>::workspace(tiling, extents)).sum();
         let needed = bytes * (rota.sets * tilings.len()) as u64 + workspaces as u64;
         if let Some(problem) = lab.lacks(needed) {
@@ -150,11 +150,12 @@ impl<'a> Search<'a> {
         Ok(Candidate { tiling, rotation, times, samples: vec![first], _launch: launch })
     }
 
-    /// Each variant, k in one piece, and halved as long as that gives the card more to do; and today's choice.
-    fn tilings<T: Multiplied>(&self, extents: Extents, chosen: Tiling) -> Vec<Tiling> {
+    /// Each variant that can compute the product, k in one piece, and halved as long as that gives the card more to do; and today's choice.
+    fn tilings<T: Multiplied>(&self, matmul: MatMul, extents: Extents, chosen: Tiling) -> Vec<Tiling> {
         let blocks = MOST_WAVES * self.lab.multiprocessors;
         let mut tilings: Vec<Tiling> = Vec::new();
-        for variant in T::kernels(self.lab.kernels()).variants() {
+        let variants = T::kernels(self.lab.kernels()).variants();
+        for variant in variants.filter(|variant| Gemm::<T>::suits(variant, matmul, extents)) {
             let tiles = extents.m.div_ceil(variant.rows) * extents.n.div_ceil(variant.columns);
             let most = (blocks / tiles).min(extents.k / SHORTEST).max(1);
             let splits = std::iter::successors(Some(1), |splits| Some(2 * splits)).take_while(|&s| s <= most);

@@ -13,7 +13,8 @@
 // launch: grid=(ceil(n, 32), ceil(m, 8)) block=(32, 8)
 #include <cstdint>
 
-extern "C" __global__ void gemm(const float* a, const float* b, float* c, int m, int n, int k) {
+extern "C" __global__ void __launch_bounds__(256)
+    gemm(const float* a, const float* b, float* c, int m, int n, int k) {
     const int column = blockIdx.x * blockDim.x + threadIdx.x;
     const int row = blockIdx.y * blockDim.y + threadIdx.y;
     if (row >= m || column >= n) return; // the last blocks stick out of C

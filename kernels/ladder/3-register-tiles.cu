@@ -6,11 +6,11 @@
 // and 4 of B and does 16 multiply-adds with them: half a load for each, a quarter of rung 2. The block's tile is 64 x 64
 // now, so that global memory is read half as often too.
 //
-// Why not more at once: 8 x 8 sums are 64 registers, which the next rung has; with 16 x 16 there would be one register
-// left of the 255 that a thread can have, and nothing else.
+// Why not more at once: 8 x 8 sums are 64 registers, which the next rung has; 16 x 16 would be one register more than the
+// 255 that a thread can have.
 //
 // Banks: a thread's rows and columns are 16 apart, not neighbours, so that 16 neighbouring threads read 16 neighbouring
-// words of B. (Four neighbours each would be 4 words from thread to thread: four threads in each bank.) A's tile lies
+// words of B. (Four neighbours each would be 4 words from thread to thread: two words in each bank, and twice the time.) A's tile lies
 // with k down the rows, as its rows are read. A warp fills it with 16 k of 2 rows; in rows of 66 words k and k + 1 are 2
 // banks apart, and the 32 words lie in all 32 banks. In rows of 64, all k would be in the same one.
 //
@@ -28,11 +28,13 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     const int first_row = blockIdx.y * TILE, first_column = blockIdx.x * TILE;
     float sums[EACH][EACH] = {};
     for (int first = 0; first < k; first += DEPTH) {
-        for (int i = thread; i < TILE * DEPTH; i += THREADS) {
+        for (int turn = 0; turn < TILE * DEPTH / THREADS; turn++) {
+            const int i = thread + turn * THREADS;
             const int row = first_row + i / DEPTH, l = first + i % DEPTH; // neighbours along k, as A lies
             a_tile[i % DEPTH][i / DEPTH] = row < m && l < k ? a[int64_t(row) * k + l] : 0.0f;
         }
-        for (int i = thread; i < TILE * DEPTH; i += THREADS) {
+        for (int turn = 0; turn < TILE * DEPTH / THREADS; turn++) {
+            const int i = thread + turn * THREADS;
             const int l = first + i / TILE, column = first_column + i % TILE; // neighbours along a row, as B lies
             b_tile[i / TILE][i % TILE] = l < k && column < n ? b[int64_t(l) * n + column] : 0.0f;
         }

@@ -3,7 +3,7 @@
 //   C (m, n) = A (m, k) B (k, n), all row-major
 //
 // What changed, one: a thread has 8 x 8 sums, two fours of rows and two of columns, and reads fours of neighbours, 16 bytes
-// a load: 4 loads for 64 multiply-adds. They take 8 to 16 cycles of shared memory for 16 of arithmetic.
+// a load: 4 loads for 64 multiply-adds. They take 12 cycles of shared memory for 16 of arithmetic.
 //
 // What changed, two: there are two tiles of each operand in shared memory. While a block multiplies one, cp.async fills the
 // other without passing through registers, and nobody waits for global memory. That also takes one barrier of the two:

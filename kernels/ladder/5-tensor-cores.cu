@@ -13,6 +13,9 @@
 // Banks: ldmatrix reads 16 bytes of eight rows at a time. In rows of 40 (A) and 72 (B) elements, 20 and 36 words, the
 // eight lie in all 32 banks.
 //
+// What changed back: there is one tile of each operand, copied through registers as in rung 3, so that this page shows
+// one thing. A card waits for memory here.
+//
 // What is left: kernels/gemm_bf16.cu takes operands that are bfloat16 already, with cp.async and more stages.
 //
 // launch: grid=(ceil(n, 64), ceil(m, 64)) block=(128)
@@ -38,11 +41,15 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     const int low = lane % 16, high = lane / 16 * 8;
     float sums[DOWN][ACROSS][4] = {};
     for (int first = 0; first < k; first += DEPTH) {
-        for (int i = thread; i < TILE * DEPTH; i += THREADS) {
+#pragma unroll 4 // all sixteen would take the registers of three more blocks
+        for (int turn = 0; turn < TILE * DEPTH / THREADS; turn++) {
+            const int i = thread + turn * THREADS;
             const int row = first_row + i / DEPTH, l = first + i % DEPTH;
             a_tile[i / DEPTH][i % DEPTH] = __float2bfloat16_rn(row < m && l < k ? a[int64_t(row) * k + l] : 0.0f);
         }
-        for (int i = thread; i < TILE * DEPTH; i += THREADS) {
+#pragma unroll 4
+        for (int turn = 0; turn < TILE * DEPTH / THREADS; turn++) {
+            const int i = thread + turn * THREADS;
             const int l = first + i / TILE, column = first_column + i % TILE;
             b_tile[i / TILE][i % TILE] = __float2bfloat16_rn(l < k && column < n ? b[int64_t(l) * n + column] : 0.0f);
         }

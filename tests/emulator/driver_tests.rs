@@ -64,6 +64,24 @@ fn dynamic_shared_memory_over_48_kib_must_be_asked_for_and_fit_the_device() {
 }
 
 #[test]
+fn static_and_dynamic_shared_memory_share_48_kib_unless_more_is_asked_for() {
+    let (stream, function) = kernel(1, "sound_static_and_dynamic_shared");
+    let function = function.unwrap();
+    let memory = stream.clone_htod(&[1.0_f32; 64]).unwrap();
+    launch(&stream, &function, &memory, (64, 1, 1), (48 << 10) - 4).unwrap();
+    stream.synchronize().unwrap();
+    let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+    function.set_attribute(attribute, 48 << 10).unwrap();
+    launch(&stream, &function, &memory, (64, 1, 1), 48 << 10).unwrap();
+    stream.synchronize().unwrap();
+    let (stream, function) = kernel(1, "sound_static_and_dynamic_shared");
+    launch(&stream, &function.unwrap(), &memory, (64, 1, 1), 48 << 10).unwrap();
+    let fault = emulator().take_fault().unwrap();
+    assert!(fault.contains("shared memory over 49152 bytes with 'factor'"), "{fault}");
+    let _ = stream.context().check_err();
+}
+
+#[test]
 fn a_fault_stays_and_names_the_place() {
     let (stream, function) = kernel(1, "planted_read_past_end");
     let memory = stream.clone_htod(&[1.0_f32; 64]).unwrap();

@@ -170,7 +170,7 @@ impl Bench {
         let config =
             LaunchConfig { grid_dim: grid, block_dim: block, shared_mem_bytes: launch.extents.shared };
         let bytes = i32::try_from(launch.extents.shared).unwrap_or(i32::MAX);
-        if bytes > 48 * 1024 {
+        if bytes > 0 {
             self.function.set_attribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, bytes)?;
         }
         let sizes: Vec<i32> = launch.sizes.iter().map(|&size| size as i32).collect();

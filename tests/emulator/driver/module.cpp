@@ -24,6 +24,7 @@ struct Function {
     const DeviceModel* device;
     size_t largest_dynamic_shared = emulator::LARGEST_STATIC_SHARED; // more must be asked for
     unsigned largest_cluster = emulator::LARGEST_PORTABLE_CLUSTER;   // likewise
+    bool asked_for_shared = false;
 };
 
 struct Module {
@@ -87,6 +88,7 @@ DRIVER_API Result cuFuncSetAttribute(Function* function, int attribute, int valu
     if (attribute != MAX_DYNAMIC_SHARED_SIZE_BYTES) return CUDA_SUCCESS;
     if (value < 0 || value > function->device->shared_per_block) return CUDA_ERROR_INVALID_VALUE;
     function->largest_dynamic_shared = value;
+    function->asked_for_shared = true;
     return CUDA_SUCCESS;
 }
 
@@ -149,7 +151,7 @@ static Result launch(Function* function, const emulator::Configuration& configur
                      void** extra, bool overlaps) {
     if (Result fault = fault_so_far()) return fault;
     const emulator::Kernel& kernel = *function->kernel;
-    const auto [grid, block, dynamic_shared, architecture, cluster, cooperative] = configuration;
+    const auto [grid, block, dynamic_shared, architecture, cluster, cooperative, asked] = configuration;
     // The limits of the CUDA C++ Programming Guide's table of technical specifications.
     const bool allowed = grid.x >= 1 && grid.y >= 1 && grid.z >= 1 && grid.x <= 0x7fffffff && grid.y <= 65535 &&
                          grid.z <= 65535 && block.x >= 1 && block.y >= 1 && block.z >= 1 && block.z <= 64 &&
@@ -176,8 +178,9 @@ DRIVER_API Result cuLaunchKernel(Function* function, unsigned grid_x, unsigned g
                                  unsigned block_y, unsigned block_z, unsigned dynamic_shared, void* stream,
                                  void** arguments, void** extra) {
     COUNT_CALL;
-    const emulator::Configuration configuration = {
+    emulator::Configuration configuration = {
         {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, dynamic_shared, architecture_of(function)};
+    configuration.asked_for_shared = function->asked_for_shared;
     return launch(function, configuration, stream, arguments, extra, false);
 }
 
@@ -207,6 +210,7 @@ struct LaunchConfig {
 static bool read_config(const Function* function, const LaunchConfig& config, emulator::Configuration& configuration,
                         bool& overlaps) {
     configuration = {config.grid, config.block, config.dynamic_shared, architecture_of(function)};
+    configuration.asked_for_shared = function->asked_for_shared;
     overlaps = false;
     for (unsigned i = 0; i < config.count; i++) {
         const LaunchAttribute& attribute = config.attributes[i];

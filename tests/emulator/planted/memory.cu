@@ -99,6 +99,16 @@ extern "C" __global__ void __launch_bounds__(128) sound_bounded(const float* in,
     if (int(threadIdx.x) < n) out[threadIdx.x] = 2 * in[threadIdx.x];
 }
 
+extern "C" __global__ void sound_static_and_dynamic_shared(const float* in, float* out, int n) {
+    extern __shared__ float values[];
+    __shared__ float factor;
+    const int i = threadIdx.x;
+    if (i == 0) factor = 2;
+    if (i < n) values[i] = in[i];
+    __syncthreads();
+    if (i < n) out[i] = factor * values[i];
+}
+
 extern "C" __global__ void sound_dynamic_shared(const float* in, float* out, int n) {
     extern __shared__ float values[];
     const int i = threadIdx.x;

@@ -185,7 +185,7 @@ bool launch(const Request* requests, unsigned count_of_grids) {
         const Configuration& configuration = requests[i].configuration;
         Grid& grid = grids[i];
         grid.request = &requests[i];
-        begin_layout(grid.layout, configuration.dynamic_shared);
+        begin_layout(grid.layout, configuration);
         grid.thread_count = count(configuration.block);
         grid.before = i > 0 ? &grids[i - 1] : nullptr;
         grid.after = i + 1 < count_of_grids ? &grids[i + 1] : nullptr;

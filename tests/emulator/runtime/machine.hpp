@@ -78,6 +78,7 @@ struct SharedVariable {
 // other's by their own. Laid out as they are met.
 struct SharedLayout {
     size_t dynamic_size, static_size, top;
+    size_t most; // of both together
     SharedVariable variables[64];
     unsigned count;
 };
@@ -88,6 +89,7 @@ struct Configuration {
     int architecture; // of the device: 750, 800, 900
     uint3 cluster = {1, 1, 1};
     bool cooperative = false;
+    bool asked_for_shared = false; // how much dynamic shared memory the kernel may have
 };
 
 // A launch that is asked for.
@@ -194,7 +196,7 @@ void switch_to(Fiber* fiber, bool leaving_for_good);
 // shared_memory.cpp
 void begin_shared(LiveBlock& block);
 void check_shared(LiveBlock& block);
-void begin_layout(SharedLayout& layout, size_t dynamic_size);
+void begin_layout(SharedLayout& layout, const Configuration& configuration);
 constexpr size_t ARENA = 256 * 1024; // that a block has, more than the largest and all red zones
 constexpr size_t LARGEST_STATIC_SHARED = 48 * 1024, LARGEST_SHARED = 227 * 1024;
 

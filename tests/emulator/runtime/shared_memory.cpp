@@ -26,8 +26,10 @@ static void fill(char* memory, unsigned char value, size_t size) {
 
 static size_t round_up(size_t size, size_t alignment) { return (size + alignment - 1) / alignment * alignment; }
 
-void begin_layout(SharedLayout& layout, size_t dynamic_size) {
+void begin_layout(SharedLayout& layout, const Configuration& configuration) {
+    const size_t dynamic_size = configuration.dynamic_shared;
     layout.dynamic_size = dynamic_size;
+    layout.most = configuration.asked_for_shared ? LARGEST_SHARED : LARGEST_STATIC_SHARED;
     layout.top = dynamic_size ? round_up(dynamic_size + RED_ZONE, 1024) : 0;
     layout.static_size = layout.count = 0;
 }
@@ -76,8 +78,9 @@ void* shared_variable(const void* site, size_t size, size_t alignment, const cha
     }
     // Aligned as declared and not better, so that a wider access than the declaration allows faults.
     const size_t offset = round_up(layout.top, 128) + (alignment < 128 ? alignment : 0);
-    if (layout.static_size + layout.dynamic_size > LARGEST_SHARED || offset + size + RED_ZONE > ARENA) {
-        fault("shared memory over %zu bytes with '%s'", LARGEST_SHARED, name);
+    if (layout.static_size + layout.dynamic_size > layout.most || offset + size + RED_ZONE > ARENA) {
+        fault("shared memory over %zu bytes with '%s', static and dynamic together%s", layout.most, name,
+              layout.most < LARGEST_SHARED ? "; more must be asked for" : "");
     }
     if (layout.count == sizeof layout.variables / sizeof layout.variables[0]) fault("too many shared variables");
     const SharedVariable& variable = layout.variables[layout.count++] = {site, name, offset, size};

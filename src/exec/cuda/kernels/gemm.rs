@@ -36,11 +36,13 @@ impl<T: Factor> Product<'_, T> {
     /// Whether operands whose rows do not run along k can be copied 16 bytes at a time.
     fn is_aligned(&self, stream: &CudaStream) -> bool {
         let Self { matmul, extents, a, b } = *self;
-        let fits = |operand: &CudaView<'_, T>, runs_along_k: bool, stride: usize| {
+        let begins = |operand: &CudaView<'_, T>, runs_along_k: bool| {
             let (address, _read) = operand.device_ptr(stream);
-            runs_along_k || address.is_multiple_of(16) && (stride * size_of::<T>()).is_multiple_of(16)
+            runs_along_k || address.is_multiple_of(16)
         };
-        fits(a, !matmul.transpose_a, extents.m) && fits(b, matmul.transpose_b, extents.n)
+        has_aligned_rows::<T>(matmul, extents)
+            && begins(a, !matmul.transpose_a)
+            && begins(b, matmul.transpose_b)
     }
 }
 
@@ -136,6 +138,12 @@ impl<T: Factor> Gemm<T> {
     /// `COTANGENT_CUDA_CANDIDATES` brings, but for what takes more shared memory than there is.
     pub fn variants(&self) -> impl Iterator<Item = &'static Variant> {
         self.variants.iter().map(|loaded| loaded.variant)
+    }
+
+    /// Whether a variant can compute such products, if their operands begin at aligned addresses; another would take its
+    /// place.
+    pub fn suits(variant: &Variant, matmul: MatMul, extents: Extents) -> bool {
+        variant.takes_any_alignment() || has_aligned_rows::<T>(matmul, extents)
     }
 
     /// How [`Gemm::run`] cuts a product.
@@ -332,6 +340,12 @@ impl<T: Factor> Gemm<T> {
         // SAFETY: `check` has compared all lengths with the sizes, and the kernel guards every access.
         unsafe { kernel.launch(&mut arguments, blocks, REFERENCE_THREADS) }
     }
+}
+
+/// Whether all rows of operands begin at multiples of 16 bytes if the first do, where rows do not run along k.
+fn has_aligned_rows<T>(matmul: MatMul, extents: Extents) -> bool {
+    let fits = |stride: usize| (stride * size_of::<T>()).is_multiple_of(16);
+    (!matmul.transpose_a || fits(extents.m)) && (matmul.transpose_b || fits(extents.n))
 }
 
 impl Epilogue<'_> {

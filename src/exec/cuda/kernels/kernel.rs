@@ -43,9 +43,6 @@ impl<'a> DerefMut for Launch<'a> {
     }
 }
 
-/// Bytes of shared memory that every kernel may have (the same table).
-const WITHOUT_ASKING: usize = 48 * 1024;
-
 /// The largest extents of a grid on every architecture (CUDA C++ Programming Guide, table "Technical
 /// specifications per compute capability").
 const LARGEST_GRID: [usize; 3] = [i32::MAX as usize, 65_535, 65_535];
@@ -64,7 +61,8 @@ impl Kernel {
     pub fn with_shared_memory(mut self, bytes: usize) -> Result<Self, CudaError> {
         self.shared =
             u32::try_from(bytes).map_err(|_| self.refuse(format!("{bytes} bytes of shared memory")))?;
-        if bytes > WITHOUT_ASKING {
+        // Without asking, it may have 48 KiB less what it declares, which nobody here knows.
+        if bytes > 0 {
             let attribute = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
             let asked = self.function.set_attribute(attribute, bytes as i32);
             asked.during(|| format!("asking for {bytes} bytes of shared memory for {}", self.name))?;

@@ -15,9 +15,11 @@ pub(super) const VECTOR: usize = 4;
 const TILE: usize = 64;
 const MAX_BATCH_AXES: usize = MAX_AXES - 2;
 
-/// The rows and columns that a matrix has at least, to be transposed by tiles. Of a shorter one a tile would leave
-/// three quarters of its threads idle, while a strided copy rereads at most the 64 bytes of a line of 16, from cache.
+/// The rows and columns that a matrix has at least, to be transposed by tiles, and its elements. Of a shorter one a tile
+/// would leave three quarters of its threads idle, while a strided copy rereads at most the 64 bytes of a line of 16, from
+/// cache; of a smaller one a block would have less than 4 KiB in flight, and a strided copy finds it in cache as a whole.
 const SHORTEST: usize = 16;
+const SMALLEST: usize = 1024;
 
 /// Transpose in the C file: a batch of matrices x (rows, columns), whose rows' elements are neighbours, to y (columns,
 /// rows), whose rows' are. Batch axes from the last to the first.
@@ -45,8 +47,9 @@ impl Transpose {
     pub fn of(axes: &[Axis]) -> Option<Self> {
         let (last, outer) = axes.split_last()?;
         let turned = outer.iter().position(|axis| axis.stride == 1)?;
-        let shortest = last.extent.min(outer[turned].extent);
-        if shortest < SHORTEST || axes.iter().any(|axis| axis.stride == 0) {
+        let (shortest, elements) =
+            (last.extent.min(outer[turned].extent), last.extent * outer[turned].extent);
+        if shortest < SHORTEST || elements < SMALLEST || axes.iter().any(|axis| axis.stride == 0) {
             return None;
         }
         let y_stride = |axis: usize| axes[axis + 1..].iter().map(|axis| axis.extent as u32).product::<u32>();
@@ -103,10 +106,10 @@ mod tests {
     #[test]
     fn permutations_that_turn_two_long_axes_are_transposes() {
         let is = |extents: &[usize], strides: &[usize]| Transpose::of(&axes(extents, strides)).is_some();
-        assert!(is(&[16, 16], &[1, 16]) && is(&[300, 40], &[1, 300]));
-        assert!(is(&[5, 20, 30], &[600, 1, 20]) && is(&[20, 5, 30], &[1, 600, 20]));
-        // Short on either side; the same neighbours in both; repeated along an axis.
-        assert!(!is(&[15, 1000], &[1, 15]) && !is(&[1000, 15], &[1, 1000]));
+        assert!(is(&[16, 64], &[1, 16]) && is(&[64, 16], &[1, 64]) && is(&[300, 40], &[1, 300]));
+        assert!(is(&[5, 40, 30], &[1200, 1, 40]) && is(&[40, 5, 30], &[1, 1200, 40]));
+        // Short on either side, or small; the same neighbours in both; repeated along an axis.
+        assert!(!is(&[15, 1000], &[1, 15]) && !is(&[1000, 15], &[1, 1000]) && !is(&[31, 33], &[1, 31]));
         assert!(!is(&[100, 100], &[100, 1]) && !is(&[64], &[1]) && !is(&[20, 5, 30], &[30, 600, 1]));
         assert!(!is(&[4, 64, 64], &[0, 1, 64]) && !is(&[64, 64], &[1, 0]) && !is(&[1], &[0]));
     }
@@ -127,10 +130,10 @@ mod tests {
         let wide = |rows, columns, addresses| {
             Transpose::of(&axes(&[columns, rows], &[1, columns])).unwrap().is_wide(addresses)
         };
-        assert_eq!(wide(20, 40, [256, 512]), [true, true]);
-        assert_eq!(wide(20, 40, [260, 512]), [false, true]);
-        assert_eq!(wide(20, 40, [256, 520]), [true, false]);
-        assert_eq!(wide(21, 40, [256, 512]), [true, false]);
-        assert_eq!(wide(20, 42, [256, 512]), [false, true]);
+        assert_eq!(wide(32, 40, [256, 512]), [true, true]);
+        assert_eq!(wide(32, 40, [260, 512]), [false, true]);
+        assert_eq!(wide(32, 40, [256, 520]), [true, false]);
+        assert_eq!(wide(33, 40, [256, 512]), [true, false]);
+        assert_eq!(wide(32, 42, [256, 512]), [false, true]);
     }
 }

@@ -189,8 +189,8 @@ pub(super) fn elements(classes: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// Devices of compute capability 7.5, 8.0, 8.9 and 9.0, and what a block may have there.
-    const DEVICES: [(i32, i32, usize); 4] = [(7, 5, 64), (8, 0, 163), (8, 9, 99), (9, 0, 227)];
+    /// Devices of compute capability 7.5, 8.0, 8.9, 9.0 and 12.0, and what a block may have there.
+    const DEVICES: [(i32, i32, usize); 5] = [(7, 5, 64), (8, 0, 163), (8, 9, 99), (9, 0, 227), (12, 0, 99)];
 
     fn limits((major, minor, kibibytes): (i32, i32, usize)) -> Limits {
         Limits { capability: Capability { major, minor }, shared_memory: kibibytes * 1024 }
@@ -230,6 +230,7 @@ mod tests {
         assert_eq!(of(2, &[50_257, 57_344, 57_348]), [(shared, 1), (shared, 1), (online, 1)]);
         assert_eq!(of(3, &[MOST_CLASSES_READ_ONCE + 1, 50_257, 90_112]), [(cluster, 2); 3]);
         assert_eq!(of(3, &[90_111, 128_256, 180_224]), [(cluster, 4); 3]);
+        assert_eq!(of(4, &[50_257, 57_344, 57_348]), [(cluster, 2), (cluster, 2), (cluster, 4)]);
         assert_eq!(of(3, &[180_228, 256_000, 360_448, 360_452]), {
             [(cluster, 8), (cluster, 8), (cluster, 8), (online, 1)]
         });
