@@ -1,5 +1,5 @@
 // gemm_ahead: the loop over k of a float32 product, in which every thread reads from shared memory a step ahead of what
-// it multiplies, so that the arithmetic never waits for it.
+// it multiplies, so that the arithmetic need not wait for it.
 //
 // A step is one k. It begins to read the next step's fragments, starts its share of the copies from global memory and
 // multiplies its own fragments, which the step before has read. The last step of a tile waits for the next tile. All
