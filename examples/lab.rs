@@ -7,7 +7,7 @@
 //! `docs/lab.md` says what to write and what is checked; `tests/lab/` is the code, beside the emulator that it runs on.
 
 #[cfg(target_os = "linux")]
-#[allow(dead_code)] // what only the tests use of it
+#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/emulator/mod.rs"]
 mod emulator;
 #[cfg(target_os = "linux")]
