@@ -126,8 +126,12 @@ fn rewrite_code(
         } else if let Some(head) = after_words(found, &["extern", "__shared__"]) {
             let (declared, length) = declarations(&found[head..])?;
             output.push_str(&newlines(&found[..head + length]));
-            for Declaration { of, name, .. } in declared {
-                let _ = write!(output, "{of}* {name} = static_cast<{of}*>(emulator::dynamic_shared());");
+            for Declaration { of, name, alignment, .. } in declared {
+                let alignment = alignment.unwrap_or(format!("alignof({of})"));
+                let _ = write!(
+                    output,
+                    "{of}* {name} = static_cast<{of}*>(emulator::dynamic_shared({alignment}));"
+                );
             }
             head + length
         } else if let Some(head) = after_words(found, &["__shared__"]) {
@@ -360,7 +364,10 @@ fn shared_variables_become_references_into_the_arena() {
     assert!(text.contains("using type_of_flag = int; "), "{text}");
     assert!(text.contains("alignof(type_of_flag)"), "{text}");
     let text = of_kernel("void f() { extern __shared__ float dynamic[]; }\n").unwrap().text;
-    assert!(text.contains("{ float* dynamic = static_cast<float*>(emulator::dynamic_shared()); }"), "{text}");
+    let expected = "{ float* dynamic = static_cast<float*>(emulator::dynamic_shared(alignof(float))); }";
+    assert!(text.contains(expected), "{text}");
+    let text = of_kernel("void f() { extern __shared__ alignas(1024) char stages[]; }\n").unwrap().text;
+    assert!(text.contains("char* stages = static_cast<char*>(emulator::dynamic_shared(1024));"), "{text}");
 }
 
 #[test]

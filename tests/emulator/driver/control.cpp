@@ -25,12 +25,16 @@ void schedule_from_environment() {
     exit(2);
 }
 
-void emulator_skip(const char* file, int line) {
+static void mutate(const char* file, int line, bool shifts) {
     emulator::Machine& m = machine();
     snprintf(m.skipped_file, sizeof m.skipped_file, "%s", file);
     m.skipped_line = line;
+    m.shifts = shifts;
     m.skips = 0;
 }
+
+void emulator_skip(const char* file, int line) { mutate(file, line, false); }
+void emulator_shift(const char* file, int line) { mutate(file, line, true); }
 
 uint64_t emulator_skips() { return machine().skips; }
 

@@ -81,11 +81,17 @@ bool is_capturing();
 // Notes that the calling thread has called a function of the driver.
 void count_call(const char* function);
 
+// An argument, aligned as any may be.
+struct alignas(64) ArgumentPart {
+    char bytes[64];
+};
+using Argument = std::vector<ArgumentPart>;
+
 // A kernel's launch, with copies of its arguments: a captured one is carried out later.
 struct Launch {
     const emulator::Kernel* kernel;
     emulator::Configuration configuration;
-    std::vector<std::vector<char>> arguments;
+    std::vector<Argument> arguments;
     bool overlaps; // may begin before the stream's last kernel has ended
 };
 // Carries out launches of which each but the first overlaps the one before it.

@@ -92,11 +92,12 @@ DRIVER_API Result cuFuncSetAttribute(Function* function, int attribute, int valu
     return CUDA_SUCCESS;
 }
 
-static std::vector<std::vector<char>> copy_arguments(const emulator::Kernel& kernel, void** arguments) {
-    std::vector<std::vector<char>> copies;
+static std::vector<Argument> copy_arguments(const emulator::Kernel& kernel, void** arguments) {
+    std::vector<Argument> copies;
     for (unsigned i = 0; i < kernel.parameter_count; i++) {
-        const char* argument = static_cast<const char*>(arguments[i]);
-        copies.emplace_back(argument, argument + kernel.parameters[i].size);
+        const size_t size = kernel.parameters[i].size;
+        Argument& copy = copies.emplace_back((size + sizeof(ArgumentPart) - 1) / sizeof(ArgumentPart));
+        memcpy(copy.data(), arguments[i], size);
     }
     return copies;
 }
@@ -130,7 +131,7 @@ Result driver::run(const std::vector<Launch*>& launches) {
             return CUDA_SUCCESS;
         }
         std::vector<void*>& own = pointers.emplace_back();
-        for (std::vector<char>& copy : launch->arguments) own.push_back(copy.data());
+        for (Argument& copy : launch->arguments) own.push_back(copy.data());
         requests.push_back({launch->kernel, launch->configuration, own.data()});
     }
     if (!requests.empty() && !emulator::launch(requests.data(), requests.size())) record_fault();
