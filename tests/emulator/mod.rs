@@ -12,6 +12,10 @@ mod driver_tests;
 #[cfg(test)]
 mod graphs;
 #[cfg(test)]
+mod hopper;
+#[cfg(test)]
+mod place;
+#[cfg(test)]
 mod planted;
 mod rewrite;
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use cudarc::driver::{CudaContext, CudaModule, CudaStream, LaunchConfig, PushKernelArg};
 use cudarc::nvrtc::Ptx;
 
-use super::{Sanitizer, Schedule, emulator, in_sanitized_process};
+use super::place::{PLANTED, report_of};
+use super::{Sanitizer, Schedule, emulator};
 
 /// What a kernel of n elements in `threads` threads a block computes.
 struct Case {
@@ -216,7 +217,7 @@ const RACES: [(&str, u32, usize); 6] = [
 /// Runs the kernel that COTANGENT_PLANTED names, in a process of its own: see below.
 #[test]
 fn one_planted_kernel_in_its_own_process() {
-    let Ok(wanted) = std::env::var("COTANGENT_PLANTED") else { return };
+    let Ok(wanted) = std::env::var(PLANTED) else { return };
     let racy = RACES.iter().map(|&(kernel, blocks, n)| case(kernel, n, blocks, 64, blocks_reversed));
     let outside = case("planted_vector_tail", 1022, 1, 256, doubled);
     let shared = case("planted_shared_overrun", 64, 1, 64, doubled);
@@ -233,23 +234,18 @@ fn one_planted_kernel_in_its_own_process() {
     }
 }
 
-fn report_of(sanitizer: Sanitizer, kernel: &str) -> String {
-    let test = "emulator::planted::one_planted_kernel_in_its_own_process";
-    let mut command = in_sanitized_process(sanitizer);
-    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env("COTANGENT_PLANTED", kernel);
-    let output = command.output().unwrap();
-    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
-}
+/// The test that runs it.
+const ONE: &str = "emulator::planted::one_planted_kernel_in_its_own_process";
 
 #[test]
 fn thread_sanitizer_finds_races_and_names_both_lines() {
     for (kernel, _, _) in RACES {
-        let report = report_of(Sanitizer::Thread, kernel);
+        let report = report_of(Sanitizer::Thread, ONE, kernel);
         assert!(report.contains("WARNING: ThreadSanitizer: data race"), "{kernel}: {report}");
         assert!(report.matches("order.cu:").count() >= 2, "{kernel}: {report}");
     }
     for case in SOUND_ORDER {
-        let report = report_of(Sanitizer::Thread, case.kernel);
+        let report = report_of(Sanitizer::Thread, ONE, case.kernel);
         assert!(report.contains("ran ") && !report.contains("WARNING"), "{}: {report}", case.kernel);
     }
 }
@@ -257,17 +253,17 @@ fn thread_sanitizer_finds_races_and_names_both_lines() {
 #[test]
 fn address_sanitizer_finds_accesses_outside_and_misaligned_ones_and_names_the_line() {
     for kernel in ["planted_vector_tail", "planted_shared_overrun"] {
-        let report = report_of(Sanitizer::Address, kernel);
+        let report = report_of(Sanitizer::Address, ONE, kernel);
         assert!(
             report.contains("ERROR: AddressSanitizer") || report.contains("runtime error"),
             "{kernel}: {report}"
         );
         assert!(report.contains("memory.cu:") && !report.contains("ran "), "{kernel}: {report}");
     }
-    let report = report_of(Sanitizer::Address, "planted_misaligned");
+    let report = report_of(Sanitizer::Address, ONE, "planted_misaligned");
     assert!(report.contains("runtime error") && report.contains("misaligned"), "{report}");
     for case in SOUND_ACCESSES {
-        let report = report_of(Sanitizer::Address, case.kernel);
+        let report = report_of(Sanitizer::Address, ONE, case.kernel);
         assert!(report.contains("ran ") && !report.contains("ERROR"), "{}: {report}", case.kernel);
     }
 }

@@ -1,130 +1,12 @@
 //! Blocks and grids that are live together: clusters, cooperative grids, programmatic dependent launch. The mistakes
 //! of `planted/cluster.cu` are found, and the driver refuses what a real one refuses.
 
-use std::ffi::c_void;
-use std::sync::Arc;
+use cudarc::driver::sys::{CUfunction_attribute, CUgraphInstantiate_flags, CUresult, CUstreamCaptureMode};
 
-use cudarc::driver::sys::{
-    self, CUfunction_attribute, CUgraphInstantiate_flags, CUlaunchAttribute, CUlaunchAttributeID,
-    CUlaunchAttributeValue, CUlaunchAttributeValue_union__bindgen_ty_1 as Extents, CUlaunchConfig, CUresult,
-    CUstreamCaptureMode,
-};
-use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr};
-use cudarc::nvrtc::Ptx;
-
-use super::{Sanitizer, Schedule, emulator, in_sanitized_process};
+use super::place::{self, Attribute, PLANTED, Place, Run, compare, input, report_of};
+use super::{Sanitizer, Schedule, emulator};
 
 const BLOCK: usize = 64;
-
-/// What a launch asks for, as the driver takes it.
-#[derive(Clone, Copy, Debug)]
-enum Attribute {
-    Cluster(u32, u32, u32),
-    Cooperative,
-    Overlaps,
-    Unknown,
-}
-
-impl Attribute {
-    fn listed(self) -> CUlaunchAttribute {
-        use CUlaunchAttributeID::*;
-        let (id, value) = match self {
-            Self::Cluster(x, y, z) => (
-                CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION,
-                CUlaunchAttributeValue { clusterDim: Extents { x, y, z } },
-            ),
-            Self::Cooperative => (CU_LAUNCH_ATTRIBUTE_COOPERATIVE, CUlaunchAttributeValue { cooperative: 1 }),
-            Self::Overlaps => (
-                CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
-                CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
-            ),
-            Self::Unknown => (CU_LAUNCH_ATTRIBUTE_PRIORITY, CUlaunchAttributeValue { priority: 1 }),
-        };
-        CUlaunchAttribute { id, pad: [0; 4], value }
-    }
-}
-
-/// A device, and a kernel on it.
-struct Place {
-    stream: Arc<CudaStream>,
-    function: CudaFunction,
-}
-
-impl Place {
-    fn new(device: usize, kernel: &str) -> Self {
-        let image = Ptx::from_binary(std::fs::read(&emulator().built.image).unwrap());
-        let context = CudaContext::new(device).unwrap();
-        // SAFETY: one stream.
-        unsafe { context.disable_event_tracking() };
-        let function = context.load_module(image).unwrap().load_function(kernel).unwrap();
-        Self { stream: context.new_stream().unwrap(), function }
-    }
-
-    /// Launches the kernel with these addresses and n.
-    fn launch(
-        &self,
-        grid: (u32, u32, u32),
-        threads: usize,
-        attributes: &[Attribute],
-        memory: &[&CudaSlice<f32>],
-        n: usize,
-    ) -> Result<(), CUresult> {
-        let mut addresses: Vec<u64> = memory.iter().map(|slice| slice.device_ptr(&self.stream).0).collect();
-        let mut n = n as i32;
-        let mut arguments: Vec<*mut c_void> =
-            addresses.iter_mut().map(|address| std::ptr::from_mut(address).cast()).collect();
-        arguments.push(std::ptr::from_mut(&mut n).cast());
-        let mut attributes: Vec<CUlaunchAttribute> =
-            attributes.iter().map(|attribute| attribute.listed()).collect();
-        let config = CUlaunchConfig {
-            gridDimX: grid.0,
-            gridDimY: grid.1,
-            gridDimZ: grid.2,
-            blockDimX: threads as u32,
-            blockDimY: 1,
-            blockDimZ: 1,
-            sharedMemBytes: 0,
-            hStream: self.stream.cu_stream(),
-            attrs: attributes.as_mut_ptr(),
-            numAttrs: attributes.len() as u32,
-        };
-        self.stream.context().bind_to_thread().unwrap();
-        // SAFETY: the emulator is there to find what these kernels do wrong; everything lives during the call.
-        unsafe {
-            sys::cuLaunchKernelEx(
-                &config,
-                self.function.cu_function(),
-                arguments.as_mut_ptr(),
-                std::ptr::null_mut(),
-            )
-        }
-        .result()
-        .map_err(|error| error.0)
-    }
-
-    /// What the memory holds after all work; the fault, if there was one.
-    fn result(&self, memory: &CudaSlice<f32>) -> Result<Vec<f32>, String> {
-        let found = self.stream.clone_dtoh(memory);
-        match emulator().take_fault() {
-            Some(fault) => {
-                let _ = self.stream.context().check_err();
-                Err(fault)
-            }
-            None => found.map_err(|error| error.to_string()),
-        }
-    }
-}
-
-fn input(n: usize) -> Vec<f32> {
-    (0..n).map(|i| i as f32 + 0.25).collect()
-}
-
-fn compare(found: &[f32], expected: impl Fn(usize) -> f32) -> Result<(), String> {
-    match (0..found.len()).find(|&i| found[i] != expected(i)) {
-        None => Ok(()),
-        Some(i) => Err(format!("wrong value at {i}: {}, not {}", found[i], expected(i))),
-    }
-}
 
 /// Four blocks in two clusters; element i of a block is the neighbour's 63 - i.
 fn run_cluster(kernel: &str) -> Result<(), String> {
@@ -162,8 +44,6 @@ fn run_dependents(kernel: &str) -> Result<(), String> {
     compare(&place.result(&to)?, expected)
 }
 
-type Run = fn(&str) -> Result<(), String>;
-
 const SOUND: [(&str, Run); 4] = [
     ("sound_neighbour", run_cluster),
     ("sound_neighbour_in_rounds", run_cluster),
@@ -171,15 +51,8 @@ const SOUND: [(&str, Run); 4] = [
     ("sound_dependent", run_dependents),
 ];
 
-/// What each schedule finds: first in first out, last in first out, five random ones.
 fn findings((kernel, run): (&str, Run)) -> Vec<Result<(), String>> {
-    let schedules = [Schedule::FirstInFirstOut, Schedule::LastInFirstOut];
-    let all = schedules.into_iter().chain((0..5).map(Schedule::Random));
-    all.map(|schedule| {
-        emulator().set_schedule(schedule);
-        run(kernel)
-    })
-    .collect()
+    place::findings(kernel, run, 5)
 }
 
 #[track_caller]
@@ -318,7 +191,7 @@ const RACES: [(&str, Run); 3] = [
 /// Runs the kernel that COTANGENT_PLANTED names, in a process of its own: see below.
 #[test]
 fn one_planted_kernel_in_its_own_process() {
-    let Ok(wanted) = std::env::var("COTANGENT_PLANTED") else { return };
+    let Ok(wanted) = std::env::var(PLANTED) else { return };
     for (kernel, run) in RACES.into_iter().chain(SOUND).filter(|(kernel, _)| *kernel == wanted) {
         for schedule in [Schedule::FirstInFirstOut, Schedule::LastInFirstOut] {
             emulator().set_schedule(schedule);
@@ -328,23 +201,18 @@ fn one_planted_kernel_in_its_own_process() {
     }
 }
 
-fn report_of(sanitizer: Sanitizer, kernel: &str) -> String {
-    let test = "emulator::together::one_planted_kernel_in_its_own_process";
-    let mut command = in_sanitized_process(sanitizer);
-    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env("COTANGENT_PLANTED", kernel);
-    let output = command.output().unwrap();
-    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
-}
+/// The test that runs it.
+const ONE: &str = "emulator::together::one_planted_kernel_in_its_own_process";
 
 #[test]
 fn thread_sanitizer_finds_races_of_blocks_and_grids_and_names_the_file() {
     for (kernel, _) in RACES {
-        let report = report_of(Sanitizer::Thread, kernel);
+        let report = report_of(Sanitizer::Thread, ONE, kernel);
         assert!(report.contains("WARNING: ThreadSanitizer: data race"), "{kernel}: {report}");
         assert!(report.contains("cluster.cu:"), "{kernel}: {report}");
     }
     for (kernel, _) in SOUND {
-        let report = report_of(Sanitizer::Thread, kernel);
+        let report = report_of(Sanitizer::Thread, ONE, kernel);
         assert!(report.contains("ran ") && !report.contains("WARNING"), "{kernel}: {report}");
     }
 }
@@ -352,7 +220,7 @@ fn thread_sanitizer_finds_races_of_blocks_and_grids_and_names_the_file() {
 #[test]
 fn address_sanitizer_lets_sound_kernels_pass() {
     for (kernel, _) in SOUND {
-        let report = report_of(Sanitizer::Address, kernel);
+        let report = report_of(Sanitizer::Address, ONE, kernel);
         assert!(report.contains("ran ") && !report.contains("ERROR"), "{kernel}: {report}");
     }
 }

@@ -1,5 +1,6 @@
-//! The checks must be able to fail: with any barrier, `__syncwarp` or other wait of the kernels taken
-//! out, one of them does. The emulator skips the line as the kernels run, so nothing is compiled anew.
+//! The checks must be able to fail: with any barrier, fence, arrival or wait of the kernels taken out, one of them does,
+//! and so it does with any wait whose number or parity is off by one. The emulator does that as the kernels run, so
+//! nothing is compiled anew.
 //!
 //! With `COTANGENT_TEST_ALL=1` also in each variant of the products' templates by itself.
 
@@ -14,8 +15,8 @@ use crate::support::everything;
 
 type Check = fn() -> Result<(), String>;
 
-/// The checks that run the kernels of each file.
-const CHECKS: [(&str, &[Check]); 9] = [
+/// The checks that run the kernels of each file, those that take least first.
+const CHECKS: [(&str, &[Check]); 15] = [
     ("gemm", &[gemm::check_products]),
     ("gemm_ahead", &[gemm::check_products_ahead]),
     ("gemm_bf16", &[gemm_bf16::check_products]),
@@ -42,70 +43,135 @@ const CHECKS: [(&str, &[Check]); 9] = [
             latency::check_neighbours_words_are_read,
         ],
     ),
+    ("hopper/ring", &[hopper::ring::check_copies_through_a_ring]),
+    ("hopper/broadcast", &[hopper::broadcast::check_broadcast_additions]),
+    ("hopper/cluster_sum", &[hopper::sums::check_sums_by_clusters]),
+    ("hopper/grid_sum", &[hopper::sums::check_sums_by_grids]),
+    ("hopper/dependent", &[hopper::sums::check_dependent_kernels]),
+    ("hopper/tile", &[hopper::tile::check_tf32_tiles, hopper::tile::check_bf16_tiles]),
 ];
 
-/// What waits, and the loads of loops that do.
-const WAITS: [&str; 6] = [
+/// What waits or is waited for, and the loads of loops that wait.
+const ORDERS: [&str; 16] = [
     "__syncthreads()",
     "__syncwarp(",
     "copy_async_wait<",
+    "cluster_arrive(",
     "cluster_wait(",
     "wait_for_prerequisites(",
     "load_acquire(",
+    "mbarrier_arrive",
+    "mbarrier_expect_tx(",
+    "mbarrier_wait",
+    "mbarrier_try_wait(",
+    "fence_mbarrier_init(",
+    "fence_proxy_async(",
+    "bulk_commit(",
+    "bulk_wait",
+    "wgmma_",
 ];
 
-/// File and line of everything that waits.
-fn waits() -> Vec<(String, u32)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
-    let mut waits = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if name == "ptx.cuh" || path.is_dir() {
-            continue; // which defines them; the ladder, which the lab tries
-        }
-        let text = std::fs::read_to_string(&path).unwrap();
-        for (line, code) in (1..).zip(text.lines()) {
-            let code = code.split("//").next().unwrap_or("");
-            if WAITS.iter().any(|wait| code.contains(wait)) {
-                waits.push((name.clone(), line));
+/// Of these the waits that say for what: the groups that may be unfinished, or a phase's parity.
+const WAITS_FOR: [&str; 5] =
+    ["copy_async_wait<", "mbarrier_wait", "mbarrier_try_wait(", "bulk_wait", "wgmma_wait<"];
+
+/// What begins like one of them and orders nothing.
+const OTHERS: [&str; 4] = ["wgmma_descriptor(", "wgmma_bf16", "wgmma_tf32", "wgmma_keep("];
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Change {
+    TakenOut,
+    /// Waits for one group less, or for the other parity.
+    OffByOne,
+}
+
+/// A line of a kernel, and what is done to it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Mutation {
+    /// Below `kernels/`.
+    file: String,
+    line: u32,
+    change: Change,
+    code: String,
+}
+
+impl std::fmt::Display for Mutation {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let change = if self.change == Change::TakenOut { "taken out" } else { "off by one" };
+        write!(out, "{}:{} {change}: {}", self.file, self.line, self.code)
+    }
+}
+
+/// All changes, in the order of files and lines.
+fn mutations() -> Vec<Mutation> {
+    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
+    let mut mutations = Vec::new();
+    for folder in ["", "hopper/"] {
+        for entry in std::fs::read_dir(kernels.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if name.starts_with("ptx") || path.is_dir() {
+                continue; // which define them; the ladder, which the lab tries
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for (line, code) in (1..).zip(text.lines()) {
+                let code = code.split("//").next().unwrap_or("").trim();
+                let without = OTHERS.iter().fold(code.to_owned(), |code, other| code.replace(other, ""));
+                let has = |names: &[&str]| names.iter().any(|name| without.contains(name));
+                let mut push = |change| {
+                    let file = format!("{folder}{name}");
+                    mutations.push(Mutation { file, line, change, code: code.to_owned() });
+                };
+                if has(&ORDERS) {
+                    push(Change::TakenOut);
+                }
+                if has(&WAITS_FOR) {
+                    push(Change::OffByOne);
+                }
             }
         }
     }
-    waits.sort();
-    waits
+    mutations.sort();
+    mutations
 }
 
-/// What the checks say when a line is skipped; nothing if they pass.
-fn finding(file: &str, line: u32) -> Option<String> {
-    let stem = file.split('.').next().unwrap();
-    let (own, others): (Vec<_>, Vec<_>) = CHECKS.iter().partition(|(family, _)| *family == stem);
+/// What the checks say when a line is changed; nothing if they pass.
+fn finding(mutation: &Mutation) -> Option<String> {
+    let family = mutation.file.split('.').next().unwrap();
+    let (own, others): (Vec<_>, Vec<_>) = CHECKS.iter().partition(|(file, _)| *file == family);
     let checks = own.into_iter().chain(others).flat_map(|(_, checks)| checks.iter());
-    finding_of(checks.map(|check| check()), file, line)
+    finding_of(checks.map(|check| check()), mutation)
 }
 
-/// The same of some checks, which must be lazy: they run while the line is skipped.
-fn finding_of(checks: impl Iterator<Item = Result<(), String>>, file: &str, line: u32) -> Option<String> {
-    emulator().skip(&format!("kernels/{file}"), line);
+/// The same of some checks, which must be lazy: they run while the line is changed.
+fn finding_of(checks: impl Iterator<Item = Result<(), String>>, mutation: &Mutation) -> Option<String> {
+    let file = format!("kernels/{}", mutation.file);
+    match mutation.change {
+        Change::TakenOut => emulator().skip(&file, mutation.line),
+        Change::OffByOne => emulator().shift(&file, mutation.line),
+    }
     let found = checks.filter_map(Result::err).next();
     let skips = emulator().skips();
     emulator().skip("", 0);
-    assert!(skips > 0, "{file}:{line} is never reached");
+    assert!(skips > 0, "{mutation} is never reached");
     found
 }
 
 #[test]
-fn no_barrier_or_wait_can_be_taken_out_unnoticed() {
+fn no_barrier_fence_arrival_or_wait_can_be_changed_unnoticed() {
     if support::on_real_card() {
         return; // a card cannot skip a line
     }
-    let waits = waits();
-    assert!(waits.len() >= 7, "{waits:?}");
-    for (file, line) in waits {
-        let found = finding(&file, line);
-        assert!(found.is_some(), "{file}:{line} can be taken out, and every check passes");
-        println!("{file}:{line}: {}", found.unwrap());
+    let mutations = mutations();
+    assert!(mutations.len() >= 60, "{mutations:?}");
+    let mut unnoticed = Vec::new();
+    for mutation in mutations {
+        match finding(&mutation) {
+            Some(found) => println!("{mutation}\n    {}", found.lines().next().unwrap_or("")),
+            None => unnoticed.push(mutation.to_string()),
+        }
     }
+    assert!(unnoticed.is_empty(), "every check passes with any of these:\n{}", unnoticed.join("\n"));
 }
 
 #[test]
@@ -113,15 +179,16 @@ fn no_variant_of_a_product_does_without_any_of_its_barriers_and_waits() {
     if support::on_real_card() || !everything() {
         return;
     }
-    let of_products: Vec<_> = waits().into_iter().filter(|(file, _)| file.starts_with("gemm")).collect();
+    let of_products: Vec<_> =
+        mutations().into_iter().filter(|mutation| mutation.file.starts_with("gemm")).collect();
     assert!(of_products.len() >= 6, "{of_products:?}");
     let mut count = 0;
     let mut try_all = |variant: &Variant, check: &dyn Fn() -> Result<(), String>| {
         let name = format!("{} {}", variant.kernel, variant.name());
         let loop_stands_in = if variant.fragments == 2 { "gemm_ahead.cuh" } else { "gemm.cuh" };
-        for (file, line) in of_products.iter().filter(|(file, _)| file == loop_stands_in) {
-            let found = finding_of(std::iter::once_with(check), file, *line);
-            assert!(found.is_some(), "{file}:{line} can be taken out of {name}, and its check passes");
+        for mutation in of_products.iter().filter(|mutation| mutation.file == loop_stands_in) {
+            let found = finding_of(std::iter::once_with(check), mutation);
+            assert!(found.is_some(), "{mutation}: the check of {name} passes");
             count += 1;
         }
     };
@@ -131,5 +198,5 @@ fn no_variant_of_a_product_does_without_any_of_its_barriers_and_waits() {
     for variant in gemm::variants_of::<bf16>() {
         try_all(variant, &|| gemm::check_variants_of::<bf16>(&[variant]));
     }
-    println!("{count} pairs of a variant and a barrier or wait");
+    println!("{count} pairs of a variant and a change");
 }
