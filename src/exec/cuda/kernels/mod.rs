@@ -20,6 +20,7 @@ mod program;
 mod softmax_cross_entropy;
 mod step;
 mod sum;
+mod tensor_map;
 mod tuning;
 mod variant;
 
