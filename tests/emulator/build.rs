@@ -40,6 +40,9 @@ pub struct Sources<'a> {
 /// `__CUDA_ARCH__` of the emulated devices, in the order of their bits.
 pub const ARCHITECTURES: [u32; 3] = [750, 800, 900];
 
+/// The architecture of the kernels that stand in a folder `hopper`, as nvcc compiles them for `sm_90a` alone.
+const HOPPER: u32 = 900;
+
 const LINK: [&str; 2] = ["-shared", "-Wl,-soname,libcuda.so"];
 
 /// What was built.
@@ -206,7 +209,8 @@ impl Workshop<'_> {
         };
         // Texts, with the architectures that share each.
         let mut texts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        let architectures = self.architectures();
+        let for_hopper = is_for_hopper(path);
+        let architectures = if for_hopper { &[HOPPER] } else { self.architectures() };
         for (index, architecture) in ARCHITECTURES.iter().enumerate() {
             if !architectures.contains(architecture) {
                 continue;
@@ -223,7 +227,10 @@ impl Workshop<'_> {
             let Rewritten { text, kernels } = rewrite(&text, &is_own, &rules)
                 .map_err(|problem| format!("{}: {problem}", path.display()))?;
             let known = wanted.flags.iter().copied().filter(|flag| self.compiler.knows(flag));
-            let flags: Vec<&str> = self.sanitizer.flags().iter().copied().chain(known).collect();
+            let mut flags: Vec<&str> = self.sanitizer.flags().iter().copied().chain(known).collect();
+            if for_hopper {
+                flags.extend(self.sanitizer.watching());
+            }
             let path = self.object(&format!("{name}-{first}"), &text, &flags)?;
             objects.push(Object { path, kernels });
         }
@@ -395,6 +402,10 @@ pub fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
         .collect();
     files.sort();
     files
+}
+
+fn is_for_hopper(path: &Path) -> bool {
+    path.parent().and_then(Path::file_name).is_some_and(|folder| folder == "hopper")
 }
 
 fn stem(path: &Path) -> String {

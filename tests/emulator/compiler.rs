@@ -84,6 +84,12 @@ impl Sanitizer {
         }
     }
 
+    /// The flag by which the emulator sees every access of a file's kernels: of those that use TMA or tensor cores
+    /// through shared memory, where the emulator keeps who has written what.
+    pub fn watching(self) -> &'static [&'static str] {
+        if self == Self::None { &["-fsanitize=thread"] } else { &[] }
+    }
+
     /// What the preprocessor is told.
     pub fn define(self) -> &'static [&'static str] {
         if self == Self::Counts { &["-DEMULATOR_COUNTS"] } else { &[] }
@@ -91,7 +97,11 @@ impl Sanitizer {
 
     /// The folders of the emulator's own code.
     pub fn parts(self) -> &'static [&'static str] {
-        if self == Self::Counts { &["runtime", "driver", "counting"] } else { &["runtime", "driver"] }
+        match self {
+            Self::None => &["runtime", "driver", "watching"],
+            Self::Address | Self::Thread => &["runtime", "driver"],
+            Self::Counts => &["runtime", "driver", "watching", "counting"],
+        }
     }
 }
 

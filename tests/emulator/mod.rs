@@ -42,6 +42,7 @@ pub struct Emulator {
     pub built: Built,
     set_schedule: Symbol<unsafe extern "C" fn(i32, u64)>,
     skip: Symbol<unsafe extern "C" fn(*const c_char, i32)>,
+    shift: Symbol<unsafe extern "C" fn(*const c_char, i32)>,
     skips: Symbol<unsafe extern "C" fn() -> u64>,
     calls: Symbol<unsafe extern "C" fn(*const c_char) -> u64>,
     clear_calls: Symbol<unsafe extern "C" fn()>,
@@ -54,7 +55,7 @@ pub struct Emulator {
 /// The emulator with the crate's kernels and those with planted bugs.
 #[cfg(test)]
 fn built(sanitizer: Sanitizer) -> Built {
-    let folders = ["kernels", "tests/emulator/planted"]
+    let folders = ["kernels", "kernels/hopper", "tests/emulator/planted", "tests/emulator/planted/hopper"]
         .map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
         .to_vec();
     let sources = Sources {
@@ -126,6 +127,7 @@ impl Emulator {
                 built,
                 set_schedule: library.get(b"emulator_set_schedule")?,
                 skip: library.get(b"emulator_skip")?,
+                shift: library.get(b"emulator_shift")?,
                 skips: library.get(b"emulator_skips")?,
                 calls: library.get(b"emulator_calls")?,
                 clear_calls: library.get(b"emulator_clear_calls")?,
@@ -148,14 +150,21 @@ impl Emulator {
         unsafe { (self.set_schedule)(order, seed) }
     }
 
-    /// Makes the barrier, `__syncwarp` or `cp.async` wait at a line do nothing; line 0 ends that.
+    /// Makes whatever waits, arrives or fences at a line do nothing; line 0 ends that.
     pub fn skip(&self, file: &str, line: u32) {
         let file = CString::new(file).unwrap();
         // SAFETY: the text lives during the call, which copies it.
         unsafe { (self.skip)(file.as_ptr(), line as i32) }
     }
 
-    /// How often something was skipped since [`Self::skip`].
+    /// Makes a wait at a line be off by one: for the other parity, or for a group less; line 0 ends that.
+    pub fn shift(&self, file: &str, line: u32) {
+        let file = CString::new(file).unwrap();
+        // SAFETY: the text lives during the call, which copies it.
+        unsafe { (self.shift)(file.as_ptr(), line as i32) }
+    }
+
+    /// How often that happened since [`Self::skip`] or [`Self::shift`].
     pub fn skips(&self) -> u64 {
         // SAFETY: takes nothing.
         unsafe { (self.skips)() }

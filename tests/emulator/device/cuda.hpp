@@ -30,4 +30,6 @@ inline void __syncthreads(emulator::Place place = {}) { emulator::barrier(place)
 #include "cuda_bf16.h"
 #include "math.hpp"
 #include "ptx.hpp"
+#include "ptx_hopper.hpp"
+#include "ptx_wgmma.hpp"
 #include "warp.hpp"

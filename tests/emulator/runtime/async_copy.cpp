@@ -25,6 +25,7 @@ void async_commit() {
 
 void async_wait(int pending, Place place) {
     if (is_skipped(place)) return;
+    pending += shift_of(place);
     AsyncQueue& queue = *machine().running->async;
     for (; int(queue.open - queue.oldest) > pending; queue.oldest++) {
         const unsigned group = queue.oldest % AsyncQueue::GROUPS;

@@ -83,19 +83,28 @@ uint32_t cluster_address(const void* address, unsigned rank) {
     return (rank + 1) << OFFSET_BITS | offset;
 }
 
-const void* cluster_shared(uint32_t address, size_t size) {
+void expect_live(const LiveBlock& block, const char* what) {
+    if (!block.begun) {
+        fault("block %u of the cluster has not begun, and %s: a barrier must come first", block.rank, what);
+    }
+    if (block.live == 0) fault("block %u of the cluster has ended, and %s", block.rank, what);
+}
+
+LiveBlock& cluster_block(uint32_t address, uint32_t& offset, const char* what) {
     const unsigned number = address >> OFFSET_BITS;
-    const uint32_t offset = address & ((1u << OFFSET_BITS) - 1);
-    const LiveBlock& own = *machine().running->owner;
+    offset = address & ((1u << OFFSET_BITS) - 1);
+    LiveBlock& own = *machine().running->owner;
     const Cluster& c = *own.cluster;
     if (number > c.size) fault("the address %08x is not in the cluster's shared memory", address);
-    const LiveBlock& other = number == 0 ? own : *c.blocks[number - 1];
+    LiveBlock& other = number == 0 ? own : *c.blocks[number - 1];
+    expect_live(other, what);
+    return other;
+}
+
+const void* cluster_shared(uint32_t address, size_t size) {
+    uint32_t offset;
+    const LiveBlock& other = cluster_block(address, offset, "its shared memory is read");
     if (offset % size != 0) fault("ld.shared::cluster of %zu bytes at %08x: misaligned", size, address);
-    if (!other.begun) {
-        fault("block %u of the cluster has not begun, and its shared memory is read: a barrier must come first",
-              other.rank);
-    }
-    if (other.live == 0) fault("block %u of the cluster has ended, and its shared memory is read", other.rank);
     return other.arena + offset;
 }
 

@@ -52,12 +52,15 @@ void wait_for_prerequisites(Place place) {
 
 void end_block(LiveBlock* block) {
     Grid& grid = *block->launch;
+    end_copies_of(*block);
     if (lets_next_begin(*block)) {
         for_threads_of(grid.after, [](Fiber* const* fibers, unsigned count) {
             for (unsigned i = 0; i < count; i++) make_ready(fibers[i]);
         });
     }
-    if (--grid.live_blocks == 0) wake_all(grid.waiting, &grid.ends);
+    if (--grid.live_blocks > 0) return;
+    finish_copies_of(grid);
+    wake_all(grid.waiting, &grid.ends);
 }
 
 } // namespace emulator

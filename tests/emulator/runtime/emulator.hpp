@@ -63,7 +63,7 @@ uint64_t random();
 
 // Shared memory: a __shared__ variable's storage in this block, and the dynamic part.
 void* shared_variable(const void* site, size_t size, size_t alignment, const char* name);
-void* dynamic_shared();
+void* dynamic_shared(size_t alignment);
 // An address as __cvta_generic_to_shared gives it; a fault if it is not in shared memory.
 uint32_t shared_offset(const void* address);
 
@@ -113,6 +113,48 @@ inline void count_access(const void*, size_t, Access) {}
 inline void count_copy(void*, const void*, size_t) {}
 #endif
 
+// ---- Hopper: what TMA and tensor cores do beside the threads (asynchronous.cpp tells when).
+
+// mbarrier: an object in shared memory that counts arrivals and bytes (mbarrier.cpp).
+void mbarrier_init(void* barrier, unsigned arrivals, Place place);
+void mbarrier_invalidate(void* barrier, Place place);
+void fence_mbarrier_init(Place place);
+void mbarrier_arrive(void* barrier, Place place);
+void mbarrier_arrive_expect_tx(void* barrier, unsigned bytes, Place place);
+void mbarrier_expect_tx(void* barrier, unsigned bytes, Place place);
+void mbarrier_arrive_remote(uint32_t address, Place place);
+bool mbarrier_try_wait(void* barrier, unsigned parity, Place place);
+void mbarrier_wait(void* barrier, unsigned parity, Place place);
+
+// fence.proxy.async (proxies.cpp).
+void fence_proxy_async(Place place);
+
+// TMA (tma.cpp). `map` is what the driver's cuTensorMapEncodeTiled made; `blocks` a mask of the cluster's, or OWN_BLOCK.
+constexpr uint32_t OWN_BLOCK = 1u << 16;
+void tma_prefetch(const void* map, Place place);
+void tma_load(void* shared, const void* map, int x, int y, void* barrier, uint32_t blocks, Place place);
+void tma_store(const void* map, int x, int y, const void* shared, bool adds, Place place);
+void bulk_commit(Place place);
+void bulk_wait(int pending, Place place);
+void bulk_wait_read(int pending, Place place);
+
+// setmaxnreg (warpgroup.cpp).
+void set_registers(unsigned registers, bool more, Place place);
+
+// wgmma (wgmma.cpp): one instruction as a thread hands it in. All but the registers is the same in all threads.
+struct Wgmma {
+    float* d;
+    const uint32_t* a; // null where A lies in shared memory
+    uint64_t a_matrix, b_matrix;
+    unsigned columns;
+    bool is_tf32, a_is_mn_major, b_is_mn_major, accumulates;
+};
+void wgmma_fence(Place place);
+void wgmma(const Wgmma& instruction, Place place);
+void wgmma_commit(Place place);
+void wgmma_wait(int pending, const float* d, unsigned registers, Place place);
+void wgmma_keep(const uint32_t* a, unsigned registers, Place place);
+
 // A kernel: found by name by the driver. Registered before main by what rewrite.rs appends to each file.
 struct Parameter {
     size_t size;
@@ -124,6 +166,7 @@ struct Kernel {
     const Parameter* parameters;
     unsigned parameter_count;
     unsigned largest_block; // of __launch_bounds__, or 1024
+    unsigned least_blocks;  // of a multiprocessor: its second argument, or 1
     unsigned architectures; // the emulated architectures that this is the code of, a bit each
 };
 struct Registration {

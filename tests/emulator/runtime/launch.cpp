@@ -83,6 +83,8 @@ static LiveBlock& add_block(Machine& m, Grid& grid, uint3 index, LiveBlock* firs
         fiber.lane = i % WARP;
         fiber.warp = i / WARP;
         fiber.arrived = false;
+        fiber.waits_for = nullptr;
+        fiber.bulk_group = fiber.proxy_fences = 0;
         if (fiber.async) {
             fiber.async->oldest = fiber.async->open = 0;
             fiber.async->counts[0] = 0;
@@ -94,6 +96,9 @@ static LiveBlock& add_block(Machine& m, Grid& grid, uint3 index, LiveBlock* firs
         b.warps[warp].returned = 0;
         b.warps[warp].count = 0;
     }
+    begin_mbarriers(b);
+    begin_warpgroups(b);
+    begin_writers(b);
     m.thread_count += b.thread_count;
     return b;
 }
@@ -178,6 +183,7 @@ bool launch(const Request* requests, unsigned count_of_grids) {
     SignalStack stack;
     Machine& m = machine();
     m.failed = false;
+    forget_copies();
     m.architecture = requests[0].configuration.architecture;
     make_room(m, together ? threads : most);
     Grid* const grids = m.grids;

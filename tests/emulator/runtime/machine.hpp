@@ -6,6 +6,7 @@
 #include <csetjmp>
 
 #include "emulator.hpp"
+#include "tensor_map.hpp"
 
 namespace emulator {
 
@@ -15,6 +16,7 @@ constexpr unsigned LARGEST_BLOCK = 1024, WARP = 32, WARPS = LARGEST_BLOCK / WARP
 // Of what is live together: grids, blocks, threads.
 constexpr unsigned MOST_GRIDS = 16, MOST_BLOCKS = 128, MOST_THREADS = 16 * LARGEST_BLOCK;
 constexpr unsigned LARGEST_CLUSTER = 16, LARGEST_PORTABLE_CLUSTER = 8;
+constexpr unsigned WARPGROUP = 128, WARPGROUPS = LARGEST_BLOCK / WARPGROUP;
 
 struct AsyncQueue {
     static constexpr unsigned GROUPS = 8, COPIES = 32;
@@ -24,6 +26,9 @@ struct AsyncQueue {
 };
 
 struct LiveBlock;
+struct MBarrier;
+struct BulkCopy;
+struct Warpgroup;
 
 // A CUDA thread with its stack.
 struct Fiber : Thread {
@@ -43,6 +48,11 @@ struct Fiber : Thread {
     Fiber* next_waiting;   // of a list
     bool arrived;          // at its cluster's barrier, and has not waited since
     unsigned arrival_phase; // of that barrier, when it arrived
+    const MBarrier* waits_for;
+    static constexpr unsigned BULK_GROUPS = 8;
+    unsigned bulk_group; // the one that its next bulk copy out of shared memory belongs to
+    char bulk_order[2][BULK_GROUPS];
+    unsigned proxy_fences; // fence.proxy.async so far
 };
 
 // Lanes of a warp that have arrived at one operation.
@@ -78,6 +88,8 @@ struct SharedVariable {
 // other's by their own. Laid out as they are met.
 struct SharedLayout {
     size_t dynamic_size, static_size, top;
+    size_t dynamic_offset; // once a thread has asked for it, as `has_dynamic` tells
+    bool has_dynamic;
     size_t most; // of both together
     SharedVariable variables[64];
     unsigned count;
@@ -135,6 +147,80 @@ struct LiveBlock : Block {
     Warp warps[WARPS];
     char* arena;  // shared memory
     size_t dirty; // bytes of it that may hold something
+    MBarrier* mbarriers;
+    unsigned mbarrier_count;
+    uint32_t* writers; // of each byte of the arena: see proxies.cpp
+    size_t written;    // bytes of the arena that may have one
+    Warpgroup* warpgroups[WARPGROUPS];
+    Fiber* waiting_for_registers;
+};
+
+// An mbarrier (PTX ISA, "mbarrier"). The object in shared memory holds a token; its state is here.
+struct MBarrier {
+    static constexpr unsigned MOST = 64; // of a block
+    uint32_t offset;
+    unsigned expected, pending; // arrivals of a phase; those that this one lacks
+    int transactions;           // bytes that this phase lacks
+    uint64_t phase;             // that is under way, from 0
+    Place initialised;
+    Fiber* initialiser;
+    bool fenced_for_cluster, fenced_for_async;
+    Fiber* waiting;
+    Fiber* woken;      // a thread that has been woken up and has not looked again
+    unsigned resuming; // how many of these there are
+    char order[2];     // alternately the synchronisation object
+};
+
+// A copy of TMA under way.
+struct BulkCopy {
+    enum Kind { load, store, reduce } kind;
+    Fiber* issuer;
+    LiveBlock* block;
+    Place place;
+    TensorMap map;
+    int x, y;
+    uint32_t offset; // in shared memory
+    uint64_t due;    // the scheduling point at which it goes on by itself
+    // A load: whose barriers it completes, in which phase.
+    uint32_t blocks, barrier;
+    uint64_t phases[LARGEST_CLUSTER];
+    // A store: its group, and what it has read.
+    unsigned group;
+    char* box;
+    char issued; // synchronisation object
+};
+
+// What the threads of a warpgroup do together.
+struct WgmmaAccumulators {
+    float* d[WARPGROUP]; // a thread's
+    unsigned registers, under_way;
+    bool used;
+    float* values; // of each thread
+};
+struct WgmmaUnderWay : Wgmma {
+    unsigned accumulators;
+    const uint32_t* a_of[WARPGROUP];
+    uint32_t fragments[WARPGROUP][4];
+    Place place;
+    uint64_t due;
+    char issued, done; // synchronisation objects
+};
+struct Warpgroup {
+    static constexpr unsigned OPERATIONS = 64, GROUPS = 32, ACCUMULATORS = 8;
+    LiveBlock* block;
+    unsigned number; // in the block
+    // A meeting of all its threads.
+    unsigned arrived;
+    const char* name;
+    Place place;
+    void* arguments[WARPGROUP];
+    // wgmma: those issued, run and awaited so far; where each group ends.
+    bool fenced;
+    unsigned issued, run, awaited;
+    unsigned committed, ends[GROUPS];
+    WgmmaUnderWay operations[OPERATIONS];
+    WgmmaAccumulators accumulators[ACCUMULATORS];
+    unsigned registers; // of a thread
 };
 
 struct Machine {
@@ -161,9 +247,17 @@ struct Machine {
     char message[1024];
     bool failed, in_kernel;
     sigjmp_buf recovery;
-    // For tests of tests: a place that does nothing, and how often it did so.
+    // What happens beside the threads.
+    static constexpr unsigned MOST_COPIES = 128, CONTEXTS = 64;
+    BulkCopy* copies[MOST_COPIES]; // under way first, in the order of their issue
+    unsigned copy_count, wgmma_count; // under way
+    uint64_t points;                  // at which the scheduler has chosen a thread
+    void* contexts[CONTEXTS];         // what ThreadSanitizer knows these by
+    unsigned contexts_used;
+    // For tests of tests: a place that does nothing, or waits for the wrong thing, and how often it did so.
     char skipped_file[64];
     int skipped_line;
+    bool shifts;
     uint64_t skips;
 };
 
@@ -180,6 +274,42 @@ void finish_thread();                           // the kernel function has retur
 void start_wave();                              // runs the machine's blocks until they are done
 void wake_all(Fiber*& waiting, void* order);    // who take over what the object orders
 bool is_skipped(Place place);
+int shift_of(Place place); // 1 where a wait is to be off by one
+
+// asynchronous.cpp
+void advance_asynchronous();           // at a scheduling point
+bool land_a_load();                    // because nothing else can happen; false if none is under way
+uint64_t draw_due();                   // when something begun now goes on by itself
+constexpr uint64_t NEVER = ~0ull;
+void enter_context(Fiber* issuer);     // what follows is not that thread's doing
+void leave_context();
+
+// mbarrier.cpp
+constexpr int MOST_TRANSACTIONS = (1 << 20) - 1;
+void begin_mbarriers(LiveBlock& block);
+MBarrier& mbarrier_at(LiveBlock& block, uint32_t offset, const char* what, Place place);
+void complete_transactions(MBarrier& barrier, int bytes);
+int describe_waiting(char* text, size_t size, const MBarrier& barrier);
+
+// proxies.cpp
+void begin_writers(LiveBlock& block);
+void wrote_shared(const void* address, size_t size); // by an ordinary access
+void read_by_async(LiveBlock& block, uint32_t offset, size_t size, const char* what, Place place);
+void written_by_async(LiveBlock& block, uint32_t offset, size_t size, const char* what, Place place);
+
+// tma.cpp
+void run_copy(unsigned index);                  // its next part
+void end_copies_of(LiveBlock& block);           // a block has ended
+void finish_copies_of(const Grid& grid);
+void forget_copies();                           // after a fault
+
+// warpgroup.cpp
+void begin_warpgroups(LiveBlock& block);
+void warpgroup_operation(const char* name, void* argument, void (*work)(Warpgroup&), Place place);
+void warpgroups_without(Fiber* fiber);
+
+// wgmma.cpp
+void run_wgmma(Warpgroup& group); // the oldest that has not run
 
 // barrier.cpp, warp.cpp, cluster.cpp: what a returning thread means for those that wait.
 void barrier_without(Fiber* fiber);
@@ -199,6 +329,13 @@ void check_shared(LiveBlock& block);
 void begin_layout(SharedLayout& layout, const Configuration& configuration);
 constexpr size_t ARENA = 256 * 1024; // that a block has, more than the largest and all red zones
 constexpr size_t LARGEST_STATIC_SHARED = 48 * 1024, LARGEST_SHARED = 227 * 1024;
+// That so many bytes from there on lie in one variable or in the dynamic part.
+void check_within_variable(const LiveBlock& block, uint32_t offset, size_t size, const char* what, Place place);
+
+// cluster.cpp
+// The block that such an address leads to, and the offset there; a fault if it has not begun, or has ended.
+LiveBlock& cluster_block(uint32_t address, uint32_t& offset, const char* what);
+void expect_live(const LiveBlock& block, const char* what);
 
 // launch.cpp
 // Runs kernels; false after a fault, whose message is then in the machine. Each but the first may overlap the one

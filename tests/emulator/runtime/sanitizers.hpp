@@ -10,6 +10,8 @@ __attribute__((weak)) void __asan_poison_memory_region(const volatile void* addr
 __attribute__((weak)) void* __tsan_get_current_fiber();
 __attribute__((weak)) void* __tsan_create_fiber(unsigned flags);
 __attribute__((weak)) void __tsan_switch_to_fiber(void* fiber, unsigned flags);
+__attribute__((weak)) void __tsan_read_range(void* address, size_t size);
+__attribute__((weak)) void __tsan_write_range(void* address, size_t size);
 __attribute__((weak)) void __tsan_acquire(void* object);
 __attribute__((weak)) void __tsan_release(void* object);
 }

@@ -33,6 +33,7 @@ struct Lease {
         unused.pop_back();
         mine->order = Order::first_in_first_out;
         mine->skipped_line = 0;
+        mine->shifts = false;
     }
     ~Lease() {
         const std::lock_guard<std::mutex> lock(mutex);
@@ -96,8 +97,10 @@ void leave_kernel() {
                 length += snprintf(text + length, sizeof text - length, " of block (%u, %u, %u)", b.index.x, b.index.y,
                                    b.index.z);
             }
-            length += snprintf(text + length, sizeof text - length, " waits in %s at %s:%d;", fiber.waits_in,
+            length += snprintf(text + length, sizeof text - length, " waits in %s at %s:%d", fiber.waits_in,
                                fiber.waits_at.file, fiber.waits_at.line);
+            if (fiber.waits_for) length += describe_waiting(text + length, sizeof text - length, *fiber.waits_for);
+            length += snprintf(text + length, sizeof text - length, ";");
             if (length >= int(sizeof text) - 400) named = 4; // no room for another
             named++;
         }
@@ -106,7 +109,9 @@ void leave_kernel() {
 }
 
 static void run_next(Machine& m, bool leaving_for_good) {
+    advance_asynchronous();
     Fiber* next = next_ready(m);
+    while (!next && land_a_load()) next = next_ready(m);
     if (!next) deadlock(m);
     next->state = Fiber::running;
     switch_to(next, leaving_for_good);
@@ -145,7 +150,9 @@ void progress() { machine().spins = 0; }
 bool spin(Place place) {
     if (is_skipped(place)) return false;
     static constexpr unsigned MOST = 1 << 20; // thousands of turns of every thread that can be there
+    static constexpr unsigned PATIENCE = 1 << 12; // then nothing else will happen before a copy lands
     Machine& m = machine();
+    if (m.spins % PATIENCE == PATIENCE - 1 && land_a_load()) m.spins = 0;
     if (++m.spins > MOST) {
         fault("deadlock: every thread that can run waits in a loop; this one's is at %s:%d", place.file, place.line);
     }
@@ -166,6 +173,7 @@ void finish_thread() {
     m.live--;
     own.live--;
     warps_without(self);
+    warpgroups_without(self);
     barrier_without(self);
     cluster_without(self);
     release_order(&own.launch->ends);
@@ -191,13 +199,23 @@ void start_wave() {
     run_next(m, false);
 }
 
-bool is_skipped(Place place) {
-    Machine& m = machine();
+// Whether it is the place of a test's mutation; counted.
+static bool is_mutated(Machine& m, Place place) {
     if (place.line != m.skipped_line) return false;
     const size_t length = strlen(place.file), wanted = strlen(m.skipped_file);
     if (length < wanted || strcmp(place.file + length - wanted, m.skipped_file) != 0) return false;
     m.skips++;
     return true;
+}
+
+bool is_skipped(Place place) {
+    Machine& m = machine();
+    return !m.shifts && is_mutated(m, place);
+}
+
+int shift_of(Place place) {
+    Machine& m = machine();
+    return m.shifts && is_mutated(m, place);
 }
 
 } // namespace emulator

@@ -1,5 +1,5 @@
 // Shared memory: an arena with the dynamic part first, then each __shared__ variable, with red zones
-// between them. It holds NaN (all bits set) at the start of a block, as hardware promises nothing. Each block has
+// around them. It holds NaN (all bits set) at the start of a block, as hardware promises nothing. Each block has
 // its own arena, all of a launch laid out alike.
 #include <sys/mman.h>
 #include <unistd.h>
@@ -11,7 +11,7 @@
 
 namespace emulator {
 
-static constexpr size_t RED_ZONE = 128;
+static constexpr size_t RED_ZONE = 128, BEST_ALIGNMENT = 1024;
 static constexpr unsigned char CANARY = 0xA5, UNSET = 0xFF;
 
 // memset would be intercepted by ThreadSanitizer, and seen as an access.
@@ -30,13 +30,22 @@ void begin_layout(SharedLayout& layout, const Configuration& configuration) {
     const size_t dynamic_size = configuration.dynamic_shared;
     layout.dynamic_size = dynamic_size;
     layout.most = configuration.asked_for_shared ? LARGEST_SHARED : LARGEST_STATIC_SHARED;
-    layout.top = dynamic_size ? round_up(dynamic_size + RED_ZONE, 1024) : 0;
-    layout.static_size = layout.count = 0;
+    layout.top = dynamic_size ? round_up(BEST_ALIGNMENT / 2 + dynamic_size + RED_ZONE, BEST_ALIGNMENT) : 0;
+    layout.static_size = layout.count = layout.dynamic_offset = 0;
+    layout.has_dynamic = false;
 }
 
-static void set_anew(const LiveBlock& b, const SharedVariable& variable) {
-    if (__asan_unpoison_memory_region) __asan_unpoison_memory_region(b.arena + variable.offset, variable.size);
-    fill(b.arena + variable.offset, UNSET, variable.size);
+static void set_anew(const LiveBlock& b, size_t offset, size_t size) {
+    if (__asan_unpoison_memory_region) __asan_unpoison_memory_region(b.arena + offset, size);
+    fill(b.arena + offset, UNSET, size);
+}
+
+// In all blocks of the running one's launch.
+static void set_anew_in_all(size_t offset, size_t size) {
+    Machine& m = machine();
+    for (unsigned i = 0; i < m.block_count; i++) {
+        if (m.blocks[i]->launch == m.running->owner->launch) set_anew(*m.blocks[i], offset, size);
+    }
 }
 
 void begin_shared(LiveBlock& b) {
@@ -57,16 +66,13 @@ void begin_shared(LiveBlock& b) {
     const SharedLayout& layout = b.launch->layout;
     fill(b.arena, CANARY, b.dirty);
     b.dirty = ARENA; // until check_shared has found how much
-    fill(b.arena, UNSET, layout.dynamic_size);
-    if (__asan_poison_memory_region) {
-        __asan_poison_memory_region(b.arena + layout.dynamic_size, ARENA - layout.dynamic_size);
-    }
-    for (unsigned i = 0; i < layout.count; i++) set_anew(b, layout.variables[i]);
+    if (__asan_poison_memory_region) __asan_poison_memory_region(b.arena, ARENA);
+    if (layout.has_dynamic) set_anew(b, layout.dynamic_offset, layout.dynamic_size);
+    for (unsigned i = 0; i < layout.count; i++) set_anew(b, layout.variables[i].offset, layout.variables[i].size);
 }
 
 void* shared_variable(const void* site, size_t size, size_t alignment, const char* name) {
-    Machine& m = machine();
-    const LiveBlock& own = *m.running->owner;
+    const LiveBlock& own = *machine().running->owner;
     SharedLayout& layout = own.launch->layout;
     for (unsigned i = 0; i < layout.count; i++) {
         if (layout.variables[i].site == site) return own.arena + layout.variables[i].offset;
@@ -77,7 +83,9 @@ void* shared_variable(const void* site, size_t size, size_t alignment, const cha
               layout.static_size);
     }
     // Aligned as declared and not better, so that a wider access than the declaration allows faults.
-    const size_t offset = round_up(layout.top, 128) + (alignment < 128 ? alignment : 0);
+    const bool is_best = alignment >= BEST_ALIGNMENT;
+    const size_t unit = is_best ? BEST_ALIGNMENT : alignment < 64 ? 128 : 2 * alignment;
+    const size_t offset = round_up(layout.top, unit) + (is_best ? 0 : alignment);
     if (layout.static_size + layout.dynamic_size > layout.most || offset + size + RED_ZONE > ARENA) {
         fault("shared memory over %zu bytes with '%s', static and dynamic together%s", layout.most, name,
               layout.most < LARGEST_SHARED ? "; more must be asked for" : "");
@@ -85,13 +93,32 @@ void* shared_variable(const void* site, size_t size, size_t alignment, const cha
     if (layout.count == sizeof layout.variables / sizeof layout.variables[0]) fault("too many shared variables");
     const SharedVariable& variable = layout.variables[layout.count++] = {site, name, offset, size};
     layout.top = round_up(offset + size + RED_ZONE, 128);
-    for (unsigned i = 0; i < m.block_count; i++) {
-        if (m.blocks[i]->launch == own.launch) set_anew(*m.blocks[i], variable);
-    }
+    set_anew_in_all(variable.offset, variable.size);
     return own.arena + offset;
 }
 
-void* dynamic_shared() { return machine().running->owner->arena; }
+void* dynamic_shared(size_t alignment) {
+    const LiveBlock& own = *machine().running->owner;
+    SharedLayout& layout = own.launch->layout;
+    if (!layout.has_dynamic) {
+        const size_t least = alignment < 16 ? 16 : alignment; // which hardware keeps
+        layout.dynamic_offset = least < BEST_ALIGNMENT ? least : 0;
+        layout.has_dynamic = true;
+        set_anew_in_all(layout.dynamic_offset, layout.dynamic_size);
+    }
+    return own.arena + layout.dynamic_offset;
+}
+
+void check_within_variable(const LiveBlock& b, uint32_t offset, size_t size, const char* what, Place place) {
+    const SharedLayout& layout = b.launch->layout;
+    const auto holds = [&](size_t first, size_t bytes) { return offset >= first && offset + size <= first + bytes; };
+    if (layout.has_dynamic && holds(layout.dynamic_offset, layout.dynamic_size)) return;
+    for (unsigned i = 0; i < layout.count; i++) {
+        if (holds(layout.variables[i].offset, layout.variables[i].size)) return;
+    }
+    fault("%s at %s:%d: %zu bytes at shared address %u: that leaves every shared variable", what, place.file, place.line,
+          size, offset);
+}
 
 uint32_t shared_offset(const void* address) {
     const char* arena = machine().running->owner->arena;
@@ -105,8 +132,14 @@ void check_shared(LiveBlock& b) {
     const SharedLayout& layout = b.launch->layout;
     b.dirty = layout.top;
     if (under_address_sanitizer()) return; // it has looked at every access
-    size_t from = layout.dynamic_size;
-    const char* before = "the dynamic part";
+    const bool has_dynamic = layout.has_dynamic;
+    for (size_t at = 0; has_dynamic && at < layout.dynamic_offset; at++) {
+        if (static_cast<unsigned char>(b.arena[at]) != CANARY) {
+            fault("shared memory was written %zu bytes before the dynamic part", layout.dynamic_offset - at);
+        }
+    }
+    size_t from = has_dynamic ? layout.dynamic_offset + layout.dynamic_size : 0;
+    const char* before = has_dynamic ? "the dynamic part" : "nothing";
     for (unsigned i = 0; i <= layout.count; i++) {
         const size_t to = i < layout.count ? layout.variables[i].offset : layout.top;
         for (size_t at = from; at < to; at++) {

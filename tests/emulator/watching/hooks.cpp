@@ -2,13 +2,22 @@
 //
 // The functions are ThreadSanitizer's by name and not by what they do: this library stands in for its runtime,
 // which would claim the whole process. The compiler has found and marked every access, and that is all that
-// counting needs of it.
+// is needed of it: to count requests (counting/), and to know who has written which byte of shared memory
+// (runtime/proxies.cpp).
 #include <cstddef>
 
-#include "requests.hpp"
+#include "../runtime/machine.hpp"
 
 using emulator::Access;
-using emulator::counting::access;
+
+namespace emulator::counting {
+__attribute__((weak)) void access(const void* code, const void* address, size_t bytes, Access kind);
+}
+
+static void access(const void* code, const void* address, size_t bytes, Access kind) {
+    if (emulator::counting::access) emulator::counting::access(code, address, bytes, kind);
+    if (kind != Access::load) emulator::wrote_shared(address, bytes);
+}
 
 #define HERE __builtin_return_address(0)
 
@@ -64,7 +73,7 @@ ATOMICS(64, unsigned long long)
 
 extern "C" void __tsan_atomic_thread_fence(int) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
-// Nothing to count in these.
+// Nothing to see in these.
 extern "C" void __tsan_init() {}
 extern "C" void __tsan_func_entry(void*) {}
 extern "C" void __tsan_func_exit() {}
