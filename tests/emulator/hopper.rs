@@ -3,12 +3,11 @@
 
 use cudarc::driver::CudaSlice;
 use cudarc::driver::sys::{
-    self, CUgraphInstantiate_flags, CUresult, CUstreamCaptureMode, CUtensorMap, CUtensorMapDataType,
-    CUtensorMapFloatOOBfill, CUtensorMapInterleave, CUtensorMapL2promotion, CUtensorMapSwizzle,
+    CUgraphInstantiate_flags, CUresult, CUstreamCaptureMode, CUtensorMapDataType, CUtensorMapSwizzle,
 };
 use half::bf16;
 
-use super::place::{Argument, Attribute, PLANTED, Place, Run, compare, findings, input, report_of};
+use super::place::{Argument, Attribute, Encoding, PLANTED, Place, Run, compare, findings, input, report_of};
 use super::{Sanitizer, Schedule, emulator};
 
 /// The emulated device of compute capability 9.0.
@@ -16,19 +15,7 @@ const DEVICE: usize = 2;
 
 // ---- Tensor maps
 
-/// What a tensor map is made of.
-#[derive(Clone)]
-struct Encoding {
-    of: CUtensorMapDataType,
-    rank: u32,
-    address: u64,
-    extents: Vec<u64>,
-    /// Bytes from row to row and so on: of each dimension but the first.
-    strides: Vec<u64>,
-    boxed: Vec<u32>,
-    swizzle: CUtensorMapSwizzle,
-}
-
+/// Of the shapes that the planted kernels use.
 impl Encoding {
     /// Rows of `columns` float32 in boxes of one row.
     fn of_rows(address: u64, rows: usize, columns: usize) -> Self {
@@ -52,35 +39,6 @@ impl Encoding {
             swizzle: CUtensorMapSwizzle::CU_TENSOR_MAP_SWIZZLE_128B,
             ..Self::of_rows(address, rows, columns)
         }
-    }
-
-    fn encoded(&self) -> Result<CUtensorMap, CUresult> {
-        let mut map = CUtensorMap { opaque: [0; 16] };
-        let steps = vec![1; self.extents.len()];
-        // SAFETY: the lists have an element for each of the dimensions, and live during the call.
-        unsafe {
-            sys::cuTensorMapEncodeTiled(
-                &mut map,
-                self.of,
-                self.rank,
-                self.address as *mut _,
-                self.extents.as_ptr(),
-                self.strides.as_ptr(),
-                self.boxed.as_ptr(),
-                steps.as_ptr(),
-                CUtensorMapInterleave::CU_TENSOR_MAP_INTERLEAVE_NONE,
-                self.swizzle,
-                CUtensorMapL2promotion::CU_TENSOR_MAP_L2_PROMOTION_NONE,
-                CUtensorMapFloatOOBfill::CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
-            )
-        }
-        .result()
-        .map_err(|error| error.0)?;
-        Ok(map)
-    }
-
-    fn argument(&self) -> Argument {
-        Argument::Map(self.encoded().unwrap())
     }
 }
 

@@ -186,7 +186,8 @@ fn entry(text: &str) -> Result<(Entry, usize), String> {
             "__launch_bounds__" => {
                 let inside = parenthesis(&text[at + word.len()..])?;
                 largest_block = first_argument(inside).to_owned();
-                let after = inside[inside.find(&largest_block).unwrap_or(0) + largest_block.len()..].trim_start();
+                let after =
+                    inside[inside.find(&largest_block).unwrap_or(0) + largest_block.len()..].trim_start();
                 if let Some(second) = after.strip_prefix(',') {
                     least_blocks = first_argument(second).to_owned();
                 }
