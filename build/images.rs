@@ -287,7 +287,7 @@ impl<'a> Cache<'a> {
         let complaints = ptx::complaints(file, &printed, &ptx);
         if !complaints.is_empty() {
             return Err(format!(
-                "ptxas makes other code of kernels/{file} than it says:\n{}",
+                "the machine code of kernels/{file} is not what its kernels ask for:\n{}",
                 complaints.join("\n")
             ));
         }

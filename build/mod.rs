@@ -1,8 +1,9 @@
 //! The build's CUDA part: from `kernels/*.cu` to `cuda_images.rs`, which `exec::cuda` includes.
 //!
 //! With an nvcc, each kernel file becomes one image for all architectures, and each of `kernels/hopper/` one for
-//! `sm_90a` alone; without one, the build goes on, embeds nothing and says so once. An nvcc that is there and fails is an error, because a program
-//! that silently lost its kernels would be found out late. No step asks for a GPU.
+//! `sm_90a` alone; without one, the build goes on, embeds nothing and says so once. An nvcc that is there and
+//! fails is an error, because a program that silently lost its kernels would be found out late. No step asks
+//! for a GPU.
 //!
 //! | variable | effect |
 //! |---|---|
