@@ -6,8 +6,6 @@
 //! where it is, and [`AttributedLaunch`](super::kernel::attributes::AttributedLaunch) checks that it is given with that
 //! memory. The driver answers every mistake with the same "invalid value"; here each has words of its own, first.
 
-#![allow(dead_code, reason = "the kernels of kernels/hopper take maps")]
-
 use std::fmt;
 
 use cudarc::driver::sys::{
