@@ -16,7 +16,7 @@ use crate::support::everything;
 type Check = fn() -> Result<(), String>;
 
 /// The checks that run the kernels of each file, those that take least first.
-const CHECKS: [(&str, &[Check]); 15] = [
+const CHECKS: [(&str, &[Check]); 9] = [
     ("gemm", &[gemm::check_products]),
     ("gemm_ahead", &[gemm::check_products_ahead]),
     ("gemm_bf16", &[gemm_bf16::check_products]),
@@ -43,12 +43,6 @@ const CHECKS: [(&str, &[Check]); 15] = [
             latency::check_neighbours_words_are_read,
         ],
     ),
-    ("hopper/ring", &[hopper::ring::check_copies_through_a_ring]),
-    ("hopper/broadcast", &[hopper::broadcast::check_broadcast_additions]),
-    ("hopper/cluster_sum", &[hopper::sums::check_sums_by_clusters]),
-    ("hopper/grid_sum", &[hopper::sums::check_sums_by_grids]),
-    ("hopper/dependent", &[hopper::sums::check_dependent_kernels]),
-    ("hopper/tile", &[hopper::tile::check_tf32_tiles, hopper::tile::check_bf16_tiles]),
 ];
 
 /// What waits or is waited for, and the loads of loops that wait.
@@ -106,7 +100,7 @@ impl std::fmt::Display for Mutation {
 fn mutations() -> Vec<Mutation> {
     let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
     let mut mutations = Vec::new();
-    for folder in ["", "hopper/"] {
+    for folder in [""] {
         for entry in std::fs::read_dir(kernels.join(folder)).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();

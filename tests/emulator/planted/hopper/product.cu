@@ -37,7 +37,7 @@ enum Mistake {
 template <Mistake MISTAKE>
 __device__ __forceinline__ void product(const ptx::TensorMap* a, const ptx::TensorMap* b, float* out, int tiles) {
     constexpr int ATOM = 1024, STAGE_BYTES = A_BYTES + B_BYTES;
-    __shared__ alignas(ATOM) unsigned char memory[STAGES * STAGE_BYTES + ATOM / 2];
+    __shared__ alignas(1024) unsigned char memory[STAGES * STAGE_BYTES + ATOM / 2];
     __shared__ uint64_t full[STAGES], empty[STAGES];
     unsigned char* stages = MISTAKE == ATOM_MISALIGNED ? memory + ATOM / 2 : memory; // planted: rows 4 to 7 come first
     if (threadIdx.x == 128) {
