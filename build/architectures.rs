@@ -15,19 +15,32 @@ const ARCHITECTURES: [u32; 7] = [
     120, // Blackwell: RTX 50, RTX PRO
 ];
 
+/// What kernels of the folder `hopper` are compiled for. It runs on 9.0 and nothing newer, as wgmma does (PTX ISA,
+/// "wgmma.mma_async", target ISA notes).
+pub const HOPPER: &str = "sm_90a";
+
+/// nvcc's flags for it: machine code, no PTX, which no other card could use.
+pub const HOPPER_FLAGS: &str = "-gencode=arch=compute_90a,code=sm_90a";
+
 /// The wanted architectures, split by whether nvcc knows them.
 pub struct Choice {
     /// Sorted, without repetition.
     pub known: Vec<u32>,
+    /// Whether [`HOPPER`] is wanted, and known.
+    pub hopper: bool,
     /// As they were written.
     pub unknown: Vec<String>,
 }
 
-/// Chooses among those asked for (`80,90` or `sm_80 sm_90`), or else among the table's.
+/// Chooses among those asked for (`80,90,90a` or `sm_80 sm_90 sm_90a`), or else among the table's and [`HOPPER`].
 pub fn choose(asked: Option<&str>, nvcc_knows: &[u32]) -> Choice {
-    let mut choice = Choice { known: Vec::new(), unknown: Vec::new() };
+    // nvcc lists no accelerated variants; each that is new enough and knows 9.0 knows this one.
+    let knows_hopper = nvcc_knows.contains(&90);
+    let mut choice =
+        Choice { known: Vec::new(), hopper: asked.is_none() && knows_hopper, unknown: Vec::new() };
     let mut add = |name: &str| match parse(name).filter(|architecture| nvcc_knows.contains(architecture)) {
         Some(architecture) => choice.known.push(architecture),
+        None if knows_hopper && ["90a", HOPPER].contains(&name) => choice.hopper = true,
         None => choice.unknown.push(name.into()),
     };
     match asked {
@@ -49,10 +62,11 @@ pub fn machine_code(architectures: &[u32]) -> Vec<String> {
     architectures.iter().map(|architecture| format!("sm_{architecture}")).collect()
 }
 
-/// The names of all that an image holds: `sm_80`, `sm_90`, `compute_90`.
-pub fn embedded(architectures: &[u32]) -> Vec<String> {
+/// The names of all that the images hold: `sm_80`, `sm_90`, `compute_90`; with [`HOPPER`] if there are some for it.
+pub fn embedded(architectures: &[u32], has_hopper: bool) -> Vec<String> {
     let ptx = architectures.last().map(|newest| format!("compute_{newest}"));
-    machine_code(architectures).into_iter().chain(ptx).collect()
+    let hopper = has_hopper.then(|| HOPPER.into());
+    machine_code(architectures).into_iter().chain(hopper).chain(ptx).collect()
 }
 
 /// nvcc's flags for machine code of each and PTX of the last.

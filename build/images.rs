@@ -3,7 +3,8 @@
 //!
 //! An image `gemm-<hash>.fatbin` in `target/cuda-images/` stands for all that went into it: the file,
 //! every header, nvcc and the flags. Beside it, `gemm-<hash>.ptxas.txt` holds what ptxas reported of each
-//! kernel, its launch bounds and its dynamic shared memory; `scripts/kernel-resources` reads these.
+//! kernel, its launch bounds, its dynamic shared memory and which of Hopper's instructions its PTX has;
+//! `scripts/kernel-resources` and `scripts/machine-code` read these.
 
 use std::ffi::OsStr;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,7 +16,7 @@ use std::{fs, io, thread};
 
 use super::nvcc::{self, Nvcc};
 use super::variant::{self, LETTERS, Tuned, Variant};
-use super::{Environment, at};
+use super::{Environment, at, ptx};
 
 /// Warnings are errors; ptxas reports registers, shared memory and spills; line numbers cost no speed.
 /// No `--use_fast_math`. `size` makes an image a quarter of what the default mode gives.
@@ -27,7 +28,7 @@ const FLAGS: [&str; 8] = [
     "-lineinfo",
     "-Xptxas=-v",
     "--compress-mode=size",
-    "--keep", // the PTX, for the launch bounds
+    "--keep", // the PTX, for what ptxas does not report
 ];
 
 /// The content of the folder `kernels`: files by name, in order, and the two tables.
@@ -35,6 +36,8 @@ pub struct Kernels {
     sources: Vec<(String, Vec<u8>)>,
     /// Of the folder `ladder`: kernels to read, and to measure beside the others. No program embeds them.
     ladder: Vec<(String, Vec<u8>)>,
+    /// Of the folder `hopper`: kernels for [`super::architectures::HOPPER`] alone.
+    hopper: Vec<(String, Vec<u8>)>,
     headers: Vec<(String, Vec<u8>)>,
     variants: Vec<Variant>,
     tuned: Vec<Tuned>,
@@ -46,13 +49,17 @@ const TABLES: [&str; 2] = ["variants.csv", "tuning.csv"];
 /// The folder in `kernels` of what leads from the plainest product to those of `kernels` itself.
 const LADDER: &str = "ladder";
 
+/// The folder in `kernels` of those that only Hopper runs.
+const HOPPER: &str = "hopper";
+
 impl Kernels {
     /// Reads the `.cu` and `.cuh` files in `folder`, and the tables if they are there.
     pub fn read(folder: &Path) -> Result<Kernels, String> {
         let [variants, tuned] = TABLES.map(|name| folder.join(name));
         let mut kernels = Kernels {
             sources: Vec::new(),
-            ladder: Vec::new(),
+            ladder: sources_in(folder, LADDER)?,
+            hopper: sources_in(folder, HOPPER)?,
             headers: Vec::new(),
             variants: read_table(&variants, Variant::read)?,
             tuned: read_table(&tuned, Tuned::read)?,
@@ -65,14 +72,6 @@ impl Kernels {
             };
             files.push((name_of(&path), fs::read(&path).map_err(at(&path))?));
         }
-        let ladder = folder.join(LADDER);
-        for path in if ladder.is_dir() { files_in(&ladder)? } else { Vec::new() } {
-            if path.extension() == Some(OsStr::new("cu")) {
-                let name = format!("{LADDER}/{}", name_of(&path));
-                kernels.ladder.push((name, fs::read(&path).map_err(at(&path))?));
-            }
-        }
-        kernels.ladder.sort();
         kernels.sources.sort();
         kernels.headers.sort();
         let is_listed = |row: &&Tuned| kernels.variants.iter().any(|variant| row.names(variant));
@@ -86,28 +85,42 @@ impl Kernels {
 
     /// The names of all files.
     pub fn files(&self) -> impl Iterator<Item = &str> {
-        self.sources.iter().chain(&self.headers).map(|(name, _)| name.as_str())
+        self.sources.iter().chain(&self.hopper).chain(&self.headers).map(|(name, _)| name.as_str())
     }
 
     /// The variants of a kernel file that the program embeds, or all others.
     fn variants(&self, stem: &str, set: Set) -> Vec<&Variant> {
         let wanted = |variant: &&Variant| {
-            variant.kernel == stem && variant.is_embedded(&self.tuned) == (set == Set::Embedded)
+            variant.kernel == stem && variant.is_embedded(&self.tuned) == (set != Set::Candidates)
         };
         self.variants.iter().filter(wanted).collect()
     }
 
-    /// The names of the files that become images, without `.cu`.
+    /// The names of the files that become images for every architecture, without `.cu`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().map(|(file, _)| stem(file))
+    }
+
+    /// The files to compile of a set.
+    fn of(&self, set: Set) -> Vec<&(String, Vec<u8>)> {
+        match set {
+            Set::Embedded => self.sources.iter().collect(),
+            Set::Hopper => self.hopper.iter().collect(),
+            Set::Candidates => {
+                let has_some = |(file, _): &&(String, Vec<u8>)| !self.variants(stem(file), set).is_empty();
+                self.sources.iter().filter(has_some).chain(&self.ladder).collect()
+            }
+        }
     }
 }
 
 /// What is compiled: of a template, which of its variants.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Set {
-    /// What the program embeds.
+    /// What the program embeds for every architecture.
     Embedded,
+    /// What it embeds beside that for Hopper.
+    Hopper,
     /// The rest, which is to be measured: the other variants, and the ladder.
     Candidates,
 }
@@ -115,6 +128,17 @@ pub enum Set {
 fn files_in(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let entries = fs::read_dir(folder).map_err(at(folder))?;
     entries.map(|entry| Ok(entry.map_err(at(folder))?.path())).collect()
+}
+
+/// The `.cu` files of a folder in `kernels`, which need not be there: `ladder/1-plain.cu`.
+fn sources_in(kernels: &Path, folder: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let path = kernels.join(folder);
+    let mut files = if path.is_dir() { files_in(&path)? } else { Vec::new() };
+    files.retain(|path| path.extension() == Some(OsStr::new("cu")));
+    files.sort();
+    let read =
+        |path: &PathBuf| Ok((format!("{folder}/{}", name_of(path)), fs::read(path).map_err(at(path))?));
+    files.iter().map(read).collect()
 }
 
 fn name_of(path: &Path) -> String {
@@ -171,13 +195,7 @@ impl<'a> Cache<'a> {
     /// files that have some, and the ladder's. If several fail, the error holds the output of each.
     pub fn images<'k>(&self, kernels: &'k Kernels, set: Set) -> Result<Vec<(&'k str, Vec<u8>)>, String> {
         fs::create_dir_all(&self.folder).map_err(at(&self.folder))?;
-        let has_some = |(file, _): &&(String, Vec<u8>)| {
-            set == Set::Embedded || !kernels.variants(stem(file), set).is_empty()
-        };
-        let mut sources: Vec<_> = kernels.sources.iter().filter(has_some).collect();
-        if set == Set::Candidates {
-            sources.extend(&kernels.ladder);
-        }
+        let mut sources = kernels.of(set);
         sources.sort_by_key(|(_, text)| std::cmp::Reverse(text.len())); // the longest job should not come last
 
         let next = AtomicUsize::new(0);
@@ -217,7 +235,7 @@ impl<'a> Cache<'a> {
         let mut hasher = self.hasher.clone();
         (source, &kernels.headers, &variants).hash(&mut hasher);
         let stem = match set {
-            Set::Embedded => stem(&source.0).to_owned(),
+            Set::Embedded | Set::Hopper => stem(&source.0).replace('/', "."),
             Set::Candidates => format!("candidates.{}", stem(&source.0).replace('/', ".")),
         };
         let key = format!("{stem}-{:016x}", hasher.finish());
@@ -256,9 +274,17 @@ impl<'a> Cache<'a> {
         let printed = nvcc::output(&mut command)
             .map_err(|failure| format!("nvcc could not compile kernels/{file}: {failure}"))?;
 
+        let ptx = ptx_in(scratch)?;
+        let complaints = ptx::complaints(file, &printed, &ptx);
+        if !complaints.is_empty() {
+            return Err(format!(
+                "ptxas makes other code of kernels/{file} than it says:\n{}",
+                complaints.join("\n")
+            ));
+        }
+
         let report = scratch.join("report");
-        let bounds = launch_bounds_in(scratch)?;
-        let text = [self.nvcc.version.as_str(), &printed, &bounds, shared].join("\n");
+        let text = [self.nvcc.version.as_str(), &printed, &ptx::told(&ptx).concat(), shared].join("\n");
         fs::write(&report, text).map_err(at(&report))?;
         let image = fs::read(&compiled).map_err(at(&compiled))?;
         // The report first: where there is an image, there is a report.
@@ -297,34 +323,10 @@ fn dynamic_shared(variant: &Variant) -> impl Iterator<Item = String> {
     })
 }
 
-/// The launch bounds of all kernels in the PTX files of a folder.
-fn launch_bounds_in(folder: &Path) -> Result<String, String> {
-    let mut bounds = Vec::new();
-    for entry in fs::read_dir(folder).map_err(at(folder))? {
-        let path = entry.map_err(at(folder))?.path();
-        if path.extension() == Some(OsStr::new("ptx")) {
-            bounds.extend(launch_bounds(&fs::read_to_string(&path).map_err(at(&path))?));
-        }
-    }
-    bounds.sort();
-    Ok(bounds.concat())
-}
-
-/// What PTX says of its kernels' blocks, for ptxas does not report it: lines such as
-/// `launch bounds : 'gemm' for 'sm_80' .maxntid 256, 1, 1`.
-pub fn launch_bounds(ptx: &str) -> Vec<String> {
-    let (mut target, mut entry, mut bounds) = ("", "", Vec::new());
-    for line in ptx.lines() {
-        if let Some(name) = line.strip_prefix(".target ") {
-            target = name.split(',').next().unwrap_or(name).trim();
-        } else if let Some((_, name)) = line.split_once(".entry ") {
-            entry = name.trim_end_matches(['(', ')']);
-        } else if [".maxntid", ".reqntid", ".minnctapersm"]
-            .iter()
-            .any(|directive| line.starts_with(directive))
-        {
-            bounds.push(format!("launch bounds : '{entry}' for '{target}' {line}\n"));
-        }
-    }
-    bounds
+/// The PTX files of a folder, one after the other.
+fn ptx_in(folder: &Path) -> Result<String, String> {
+    let mut files = files_in(folder)?;
+    files.retain(|path| path.extension() == Some(OsStr::new("ptx")));
+    files.sort();
+    files.iter().map(|path| fs::read_to_string(path).map_err(at(path))).collect()
 }

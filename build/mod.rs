@@ -1,20 +1,21 @@
 //! The build's CUDA part: from `kernels/*.cu` to `cuda_images.rs`, which `exec::cuda` includes.
 //!
-//! With an nvcc, each kernel file becomes one image for all architectures; without one, the build goes
-//! on, embeds nothing and says so once. An nvcc that is there and fails is an error, because a program
+//! With an nvcc, each kernel file becomes one image for all architectures, and each of `kernels/hopper/` one for
+//! `sm_90a` alone; without one, the build goes on, embeds nothing and says so once. An nvcc that is there and fails is an error, because a program
 //! that silently lost its kernels would be found out late. No step asks for a GPU.
 //!
 //! | variable | effect |
 //! |---|---|
 //! | `NVCC` | the nvcc to use, a path or a name on `PATH`; `none` leaves the kernels out on purpose, without a warning |
 //! | `CUDA_HOME`, `CUDA_PATH`, `PATH`, `VIRTUAL_ENV`, `CONDA_PREFIX` | where nvcc is looked for otherwise |
-//! | `COTANGENT_CUDA_ARCHS` | architectures instead of the table's: `80,90` or `sm_80 sm_90` |
+//! | `COTANGENT_CUDA_ARCHS` | architectures instead of the table's and `sm_90a`: `80,90,90a` or `sm_80 sm_90` |
 //! | `COTANGENT_CUDA_OPTIONAL` | `1` turns an error of the CUDA part into a warning |
 //! | `NVCC_CCBIN`, `NVCC_PREPEND_FLAGS`, `NVCC_APPEND_FLAGS` | nvcc reads them itself |
 
 pub mod architectures;
 pub mod images;
 pub mod nvcc;
+pub mod ptx;
 #[allow(dead_code, reason = "the library reads the same tables")]
 #[path = "../src/exec/cuda/kernels/variant.rs"]
 mod variant;
@@ -57,10 +58,12 @@ impl Environment {
 struct Embedded {
     /// Major and minor version of the toolkit; none if nothing is embedded.
     toolkit: Option<(i32, i32)>,
-    /// `sm_75`, ..., and last the PTX's `compute_120`.
+    /// `sm_75`, ..., `sm_90a` if anything was compiled for it, and last the PTX's `compute_120`.
     architectures: Vec<String>,
     /// The kernel files' names, in order; the image of `gemm` is `gemm.fatbin` in the out folder.
     names: Vec<String>,
+    /// Those of `kernels/hopper/`; the image of `ring` is `hopper.ring.fatbin`.
+    hopper: Vec<String>,
 }
 
 /// Does the CUDA part of the build; returns the lines to print for cargo, or why the build fails.
@@ -98,8 +101,7 @@ pub fn candidates(environment: &Environment, architecture: u32) -> Result<Option
     let _ = fs::remove_dir_all(&folder); // of other variants
     fs::create_dir_all(&folder).map_err(at(&folder))?;
     for (name, image) in images {
-        let file = folder.join(format!("{}.fatbin", name.replace('/', ".")));
-        fs::write(&file, image).map_err(at(&file))?;
+        write_image(&folder, name, &image)?;
     }
     Ok(Some(folder))
 }
@@ -139,42 +141,67 @@ fn embed(environment: &Environment, directives: &mut Vec<String>) -> Result<Embe
     if choice.known.is_empty() {
         let asked =
             asked.map_or("this crate's table".into(), |asked| format!("COTANGENT_CUDA_ARCHS={asked}"));
-        return Err(format!("{asked} names no architecture that {nvcc} knows: {}", known()));
+        let alone =
+            if choice.hopper { "; sm_90a is for kernels/hopper alone, so add 90 for the others" } else { "" };
+        return Err(format!("{asked} names no architecture that {nvcc} knows: {}{alone}", known()));
     }
     if !choice.unknown.is_empty() {
         let (unknown, known) = (choice.unknown.join(", "), known());
         directives.push(warning(&format!("left out {unknown}: {nvcc} does not know it, only {known}")));
     }
 
-    let flags = architectures::flags(&choice.known);
-    let cache = Cache::new(environment, &nvcc, flags, &own_flags(environment));
+    let own_flags = own_flags(environment);
+    let cache = Cache::new(environment, &nvcc, architectures::flags(&choice.known), &own_flags);
     for (name, image) in cache.images(&kernels, Set::Embedded)? {
-        let file = environment.out.join(format!("{name}.fatbin"));
-        fs::write(&file, image).map_err(at(&file))?;
+        write_image(&environment.out, name, &image)?;
+    }
+    let mut hopper = Vec::new();
+    if choice.hopper {
+        let cache = Cache::new(environment, &nvcc, vec![architectures::HOPPER_FLAGS.into()], &own_flags);
+        for (name, image) in cache.images(&kernels, Set::Hopper)? {
+            write_image(&environment.out, name, &image)?;
+            hopper.push(name.trim_start_matches("hopper/").to_owned());
+        }
+        hopper.sort();
     }
     Ok(Embedded {
         toolkit: Some(nvcc.release),
-        architectures: architectures::embedded(&choice.known),
+        architectures: architectures::embedded(&choice.known, !hopper.is_empty()),
         names: kernels.names().map(String::from).collect(),
+        hopper,
     })
+}
+
+/// Puts the image of a kernel file into a folder, without folders within: `hopper.ring.fatbin`.
+fn write_image(folder: &Path, name: &str, image: &[u8]) -> Result<(), String> {
+    let file = folder.join(format!("{}.fatbin", name.replace('/', ".")));
+    fs::write(&file, image).map_err(at(&file))
 }
 
 /// `cuda_images.rs`. The images stand beside it, so their names are paths enough.
 fn source(embedded: &Embedded) -> String {
     let nvcc = embedded.toolkit.map(|(major, minor)| format!("{major}.{minor}"));
-    let image = |name: &String| format!("    ({name:?}, include_bytes!({:?})),\n", format!("{name}.fatbin"));
+    let images = |names: &[String], prefix: &str| {
+        let row = |name: &String| {
+            format!("    ({name:?}, include_bytes!({:?})),\n", format!("{prefix}{name}.fatbin"))
+        };
+        names.iter().map(row).collect::<String>()
+    };
     format!(
         "/// The release of the nvcc that compiled the kernels; none if none are embedded.\n\
          pub const NVCC: Option<&str> = {nvcc:?};\n\
          /// The toolkit's major and minor version, zeros if no kernels are embedded.\n\
          pub const TOOLKIT: (i32, i32) = {:?};\n\
-         /// What every image holds: machine code (`sm_`) and, last, PTX (`compute_`).\n\
+         /// What every image holds: machine code (`sm_`) and, last, PTX (`compute_`). `sm_90a` is in [`HOPPER`] alone.\n\
          pub const ARCHITECTURES: &[&str] = &{:?};\n\
          /// The kernel files' names and images, by name.\n\
-         pub const IMAGES: &[(&str, &[u8])] = &[\n{}];\n",
+         pub const IMAGES: &[(&str, &[u8])] = &[\n{}];\n\
+         /// The same of `kernels/hopper/`, for `sm_90a`.\n\
+         pub const HOPPER: &[(&str, &[u8])] = &[\n{}];\n",
         embedded.toolkit.unwrap_or_default(),
         embedded.architectures,
-        embedded.names.iter().map(image).collect::<String>(),
+        images(&embedded.names, ""),
+        images(&embedded.hopper, "hopper."),
     )
 }
 

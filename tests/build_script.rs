@@ -9,8 +9,8 @@ mod end_to_end;
 use std::path::Path;
 
 use build::architectures::{choose, embedded, flags};
-use build::images::launch_bounds;
 use build::nvcc::{parse_architectures, parse_release};
+use build::ptx::{complaints, told};
 use build::target_folder;
 
 #[test]
@@ -33,20 +33,26 @@ fn architectures_are_chosen_from_the_table_or_as_asked() {
     let known = [75, 80, 90, 121];
     let choice = choose(None, &known);
     assert_eq!(choice.known, [75, 80, 90], "in the table and known");
+    assert!(choice.hopper && !choose(None, &[80, 100]).hopper, "an nvcc that knows 9.0 knows sm_90a");
     assert_eq!(choice.unknown, ["sm_86", "sm_89", "sm_100", "sm_120"]);
 
     for asked in ["90,80", "sm_80 sm_90", "80; sm_90,80"] {
         let choice = choose(Some(asked), &known);
-        assert_eq!((choice.known, choice.unknown), (vec![80, 90], vec![]), "{asked}");
+        assert_eq!((choice.known, choice.unknown, choice.hopper), (vec![80, 90], vec![], false), "{asked}");
     }
-    let choice = choose(Some("121 sm_70 90a"), &known);
-    assert_eq!(choice.known, [121]);
-    assert_eq!(choice.unknown, ["sm_70", "90a"]);
+    for asked in ["121 sm_70 90a", "sm_90a,sm_70,sm_121"] {
+        let choice = choose(Some(asked), &known);
+        assert_eq!((choice.known, choice.hopper), (vec![121], true), "{asked}");
+        assert_eq!(choice.unknown, ["sm_70"], "{asked}");
+    }
+    let choice = choose(Some("80 90a"), &[80]);
+    assert_eq!((choice.known, choice.unknown, choice.hopper), (vec![80], vec!["90a".into()], false));
 }
 
 #[test]
 fn the_newest_architecture_is_embedded_as_ptx_too() {
-    assert_eq!(embedded(&[80, 90]), ["sm_80", "sm_90", "compute_90"]);
+    assert_eq!(embedded(&[80, 90], false), ["sm_80", "sm_90", "compute_90"]);
+    assert_eq!(embedded(&[80, 90], true), ["sm_80", "sm_90", "sm_90a", "compute_90"]);
     let expected = ["compute_80,code=sm_80", "compute_90,code=sm_90", "compute_90,code=compute_90"];
     assert_eq!(flags(&[80, 90]), expected.map(|pair| format!("-gencode=arch={pair}")));
 }
@@ -60,7 +66,78 @@ fn launch_bounds_name_kernel_and_architecture() {
         "'gemm' for 'sm_80' .minnctapersm 2",
         "'nothing' for 'sm_80' .reqntid 32",
     ];
-    assert_eq!(launch_bounds(ptx), expected.map(|bounds| format!("launch bounds : {bounds}\n")));
+    assert_eq!(told(ptx), expected.map(|bounds| format!("launch bounds : {bounds}\n")));
+}
+
+/// Two kernels with setmaxnreg, of which the second does not bound its registers, and one without.
+const HOPPER: &str = ".version 9.0
+.target sm_90a
+.func helper()
+{
+	mbarrier.inval.shared::cta.b64 [%r1];
+}
+.visible .entry bounded(
+	.param .align 64 .b8 map[128]
+)
+.maxntid 384, 1, 1
+.minnctapersm 1
+{
+	// begin inline asm
+	setmaxnreg.dec.sync.aligned.u32 40;
+	{ .reg .pred p; wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%f1,%f2}, %rd1, %rd2, p, 1, 1, 0, 0;}
+	@%p1 wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%f1,%f2}, %rd1, %rd2, p, 1, 1, 0, 0; // not mbarrier.init
+	// end inline asm
+}
+.visible .entry unbounded()
+.maxntid 384, 1, 1
+{
+	setmaxnreg.dec.sync.aligned.u32 40;
+}
+.visible .entry plain()
+{
+	add.f32 %f1, %f1, %f1;
+}
+";
+
+#[test]
+fn instructions_of_hopper_are_named_once_a_kernel() {
+    let instructions =
+        told(HOPPER).into_iter().filter_map(|line| Some(line.strip_prefix("instruction : ")?.to_owned()));
+    assert_eq!(
+        instructions.collect::<Vec<_>>(),
+        [
+            "'bounded' for 'sm_90a' setmaxnreg.dec.sync.aligned.u32\n",
+            "'bounded' for 'sm_90a' wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16\n",
+            "'unbounded' for 'sm_90a' setmaxnreg.dec.sync.aligned.u32\n",
+        ]
+    );
+}
+
+#[test]
+fn what_ptxas_only_remarks_on_names_file_kernel_and_message() {
+    let serialized = "wgmma.mma_async instructions are serialized due to insufficient register resources for the wgmma \
+                      pipeline in the function 'ring'";
+    let injected = "warpgroup.wait is injected in around line 49 by compiler to allow use of registers defined by GMMA in \
+                    function 'ring'";
+    let ignored = "'setmaxnreg' ignored; unable to determine register count at entry.";
+    let printed = format!(
+        "ptxas info    : (C7517) {injected}\nptxas info    : (C7511) Potential Performance Loss: {serialized}\n\
+         ptxas info    : (C7508) Potential Performance Loss: {ignored}\n\
+         ptxas info    : (C7508) Potential Performance Loss: {ignored}\nptxas info    : 0 bytes gmem\n\
+         ptxas info    : Compiling entry function 'ring' for 'sm_90a'\nptxas info    : Used 30 registers\n",
+    );
+    let found = complaints("hopper/ring.cu", &printed, HOPPER);
+    let [first, second, third] = &found[..] else { panic!("{found:?}") };
+    let begin = "kernels/hopper/ring.cu: error: kernel";
+    assert_eq!(*first, format!("{begin} ring: (C7517) {injected}"));
+    assert_eq!(*second, format!("{begin} ring: (C7511) Potential Performance Loss: {serialized}"));
+    let expected = format!("{begin} unbounded: (C7508) Potential Performance Loss: {ignored} (");
+    assert!(third.starts_with(&expected) && third.contains("__launch_bounds__"), "{third}");
+    // Where all bound their registers, it may be any.
+    let ptx = HOPPER.replace(".maxntid 384, 1, 1\n{", ".maxnreg 168\n{");
+    let found = complaints("hopper/ring.cu", &printed, &ptx);
+    assert!(found[2].starts_with(&format!("{begin} bounded, unbounded: ")), "{found:?}");
+    assert!(complaints("gemm.cu", "ptxas info : Used 30 registers\n", HOPPER).is_empty());
 }
 
 #[test]

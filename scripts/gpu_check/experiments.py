@@ -191,7 +191,9 @@ def tests(visit: Visit, seconds: float) -> Command:
     # Every kernel; then all engine tests, which run on each executor, the card's among them; then training. Those of
     # the command line bring the emulated driver into the process, where the card's must be.
     filters = ["kernels::", "operations::", "products::", "random_graphs::", "on_device::", "--skip", "command_line::"]
-    return Command(visit.tests(*filters), visit.test_variables())
+    # What each of Hopper's instructions gives is written down, for the emulator to be held against.
+    record = {} if visit.rehearsal else {"COTANGENT_RECORD": str(visit.work / "hopper-wrappers.csv")}
+    return Command(visit.tests(*filters), visit.test_variables(**record))
 
 
 def newest(made: dict) -> list[str]:

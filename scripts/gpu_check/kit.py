@@ -37,6 +37,10 @@ def files(root: Path, tree: str) -> dict[str, str]:
     return {line.split("\t", 1)[1]: line.split()[2] for line in lines}
 
 
+# The folder of kernels for one architecture.
+HOPPER = "hopper"
+
+
 def parts(kernels: Path, path: str) -> set[str]:
     """A file of kernels and the headers beside it that it includes: what decides what is compiled."""
     found, left = set(), [path]
@@ -53,8 +57,18 @@ def newest_record(root: Path) -> tuple[str | None, dict]:
     return name, records.get(name, {})
 
 
+def files_by_family(paths: list[str]) -> dict[str, list[str]]:
+    """The files of kernels that programs embed: each a family of its own, those for Hopper one together."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        folder, _, name = path.rpartition("/")
+        if path.endswith(".cu") and folder in ("", HOPPER):
+            found.setdefault(folder or name.removesuffix(".cu"), []).append(path)
+    return found
+
+
 def families(root: Path, kernels: str, record: dict, tests: list[str]) -> list[dict]:
-    """The kernels' files, newest first: when each or a header of its was changed last, whether that is since the record,
+    """The families of kernels, newest first: when each or a header of its was changed last, whether that is since the record,
     its tests.
 
     A record that names no trees, or one that is not in this clone, is compared by its date.
@@ -62,11 +76,8 @@ def families(root: Path, kernels: str, record: dict, tests: list[str]) -> list[d
     here, committed = files(root, kernels), files(root, "HEAD:kernels")
     measured = files(root, record.get("trees", {}).get("kernels", ""))
     found = []
-    for path in sorted(here):
-        if not path.endswith(".cu") or "/" in path:
-            continue
-        family = path.removesuffix(".cu")
-        own = parts(root / "kernels", path)
+    for family, paths in files_by_family(list(here)).items():
+        own = set().union(*(parts(root / "kernels", path) for path in paths))
 
         def differs(other: dict[str, str]) -> bool:
             return any(here.get(file) != other.get(file) for file in own)

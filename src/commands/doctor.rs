@@ -142,9 +142,10 @@ impl Findings {
 
 /// A device in words.
 fn described(device: &Surveyed) -> String {
-    let Surveyed { name, capability, memory, works } = device;
+    let Surveyed { name, capability, memory, hopper, works } = device;
     let gib = *memory as f64 / f64::from(1 << 30);
     let state = match works {
+        Ok(()) if *hopper => "works: it computes what the CPU does; takes the kernels for sm_90a too".into(),
         Ok(()) => "works: it computes what the CPU does".into(),
         Err(error) => format!("not usable: {}", error.reason()),
     };

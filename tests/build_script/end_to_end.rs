@@ -10,7 +10,7 @@ use std::process::Command;
 use super::build::{Environment, candidates, run};
 
 /// An nvcc as far as the build can tell: `version` and `known` stand beside it; a kernel file that
-/// holds the word `wrong` does not compile.
+/// holds the word `wrong` does not compile, and its lines that begin with `ptxas` are what ptxas prints of it.
 const NVCC: &str = r#"#!/bin/sh
 here=$(dirname "$0")
 case $1 in
@@ -28,6 +28,7 @@ if grep -q wrong "$source"; then
     echo "the last line" >&2
     exit 2
 fi
+grep '^ptxas' "$source" >&2
 echo "ptxas info : Used 32 registers" >&2
 printf '.target sm_80\n.visible .entry k(\n)\n.maxntid 64, 1, 1\n' > "$keep/k.ptx"
 echo "image of $source" > "$image"
@@ -129,9 +130,8 @@ impl Machine {
 
     fn embeds_nothing(&self) -> bool {
         let source = self.read("debug/cuda_images.rs");
-        ["NVCC: Option<&str> = None;", "(i32, i32) = (0, 0);", "&[&str] = &[];", "&[u8])] = &[\n];"]
-            .iter()
-            .all(|part| source.contains(part))
+        let parts = ["NVCC: Option<&str> = None;", "(i32, i32) = (0, 0);", "&[&str] = &[];"];
+        parts.iter().all(|part| source.contains(part)) && source.matches("&[u8])] = &[\n];").count() == 2
     }
 
     /// How often something was compiled.
@@ -161,6 +161,85 @@ fn every_kernel_file_is_compiled_and_embedded() {
     assert_eq!(machine.read("debug/sum.fatbin"), "image of kernels/sum.cu\n");
     let calls = machine.read("usual/calls");
     assert!(calls.lines().all(|call| call.contains("arch=compute_90,code=compute_90 ")), "{calls}");
+}
+
+#[test]
+fn kernels_of_the_folder_hopper_are_compiled_for_sm_90a_alone() {
+    let mut machine = Machine::with_nvcc();
+    let names_it =
+        |machine: &Machine| machine.read("debug/cuda_images.rs").contains("\"sm_90\", \"sm_90a\", ");
+    fs::create_dir(machine.path("crate/kernels/hopper")).unwrap();
+    machine.write("crate/kernels/hopper/notes.txt", "");
+    machine.build("debug").unwrap();
+    assert!(!names_it(&machine), "a folder without kernels");
+    assert!(machine.read("debug/cuda_images.rs").ends_with("pub const HOPPER: &[(&str, &[u8])] = &[\n];\n"));
+
+    machine.write("crate/kernels/hopper/ring.cu", "right");
+    machine.write("crate/kernels/hopper/gemm.cu", "right");
+    let directives = machine.build("debug").unwrap();
+    assert!(directives.contains(&"cargo::rerun-if-changed=kernels/hopper/ring.cu".into()), "{directives:?}");
+    let list = "pub const HOPPER: &[(&str, &[u8])] = &[\n    (\"gemm\", include_bytes!(\"hopper.gemm.fatbin\")),\n    \
+                (\"ring\", include_bytes!(\"hopper.ring.fatbin\")),\n];\n";
+    assert!(machine.read("debug/cuda_images.rs").ends_with(list) && names_it(&machine));
+    assert_eq!(machine.read("debug/hopper.ring.fatbin"), "image of kernels/hopper/ring.cu\n");
+    assert_eq!(
+        machine.read("debug/gemm.fatbin"),
+        "image of kernels/gemm.cu\n",
+        "of the same name, and another"
+    );
+    let calls = machine.read("usual/calls");
+    for call in calls.lines().filter(|call| call.contains("kernels/hopper/")) {
+        assert!(
+            call.contains("-gencode=arch=compute_90a,code=sm_90a ") && call.contains("-I kernels "),
+            "{call}"
+        );
+        assert_eq!(call.matches("-gencode").count(), 1, "{call}");
+    }
+
+    let before = machine.compilations();
+    machine.build("release").unwrap();
+    assert_eq!(machine.compilations(), before, "they are in the cache");
+    machine.write("crate/kernels/hopper/ring.cu", "other");
+    machine.build("debug").unwrap();
+    assert_eq!(machine.compilations(), before + 1, "only itself");
+    machine.write("crate/kernels/common.cuh", "other");
+    machine.build("debug").unwrap();
+    assert_eq!(machine.compilations(), before + 5, "a header: all");
+    let names = cached(&machine);
+    assert_eq!(
+        names.iter().filter(|name| name.starts_with("hopper.")).count(),
+        4,
+        "images and reports: {names:?}"
+    );
+
+    machine.set("COTANGENT_CUDA_ARCHS", "90");
+    machine.build("debug").unwrap();
+    assert!(!names_it(&machine), "it was not asked for");
+    machine.set("COTANGENT_CUDA_ARCHS", "sm_90 sm_90a");
+    machine.build("debug").unwrap();
+    assert!(names_it(&machine));
+    machine.set("COTANGENT_CUDA_ARCHS", "90a");
+    let failure = machine.build("debug").unwrap_err();
+    assert!(failure.contains("sm_90a is for kernels/hopper alone, so add 90 for the others"), "{failure}");
+}
+
+#[test]
+fn what_ptxas_only_remarks_on_fails_the_build() {
+    let mut machine = Machine::with_nvcc();
+    fs::create_dir(machine.path("crate/kernels/hopper")).unwrap();
+    let message = "Potential Performance Loss: wgmma.mma_async instructions are serialized due to insufficient register \
+                   resources for the wgmma pipeline in the function 'ring'";
+    machine.write("crate/kernels/hopper/ring.cu", &format!("ptxas info    : (C7511) {message}\n"));
+    let failure = machine.build("debug").unwrap_err();
+    let expected = format!("kernels/hopper/ring.cu: error: kernel ring: (C7511) {message}\n");
+    assert!(failure.contains(&expected), "{expected} is not in\n{failure}");
+    assert!(cached(&machine).iter().all(|name| !name.starts_with("hopper.")), "nothing of it is kept");
+    machine.set("COTANGENT_CUDA_OPTIONAL", "1");
+    assert!(machine.warnings().join("\n").contains("kernel ring: (C7511)"));
+    assert!(machine.embeds_nothing());
+    machine.write("crate/kernels/hopper/ring.cu", "ptxas info    : (C7600) something harmless\n");
+    machine.build("debug").unwrap();
+    assert!(!machine.embeds_nothing());
 }
 
 #[test]

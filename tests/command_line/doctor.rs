@@ -137,6 +137,9 @@ fn with_a_driver_every_device_computes_and_auto_takes_the_first() {
     assert_eq!((&found.json["auto"], &found.json["next"]), (&json!("cuda:0"), &json!([])));
     let image = crate::emulator::emulator().built.image.to_str().unwrap();
     assert_eq!(found.json["build"]["replaced_by"], json!(image));
+    let of_hopper = "GiB; works: it computes what the CPU does; takes the kernels for sm_90a too";
+    assert!(found.text.contains(&format!("capability 9.0, 8.0 {of_hopper}")), "{}", found.text);
+    assert_eq!(found.text.matches("takes the kernels").count(), 1, "{}", found.text);
 }
 
 #[test]

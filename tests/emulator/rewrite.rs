@@ -71,11 +71,11 @@ pub fn rewrite(
         output.push_str("\n}\n");
     }
     let _ = writeln!(output, "namespace {namespace} {{");
-    for Entry { name, largest_block } in &kernels {
+    for Entry { name, largest_block, least_blocks } in &kernels {
         let _ = writeln!(
             output,
             "static const emulator::Registration registration_{name}(\
-             emulator::Entry<{name}>::kernel(\"{name}\", ({largest_block}), {architectures}));"
+             emulator::Entry<{name}>::kernel(\"{name}\", ({largest_block}), ({least_blocks}), {architectures}));"
         );
     }
     output.push_str("}\n");
@@ -84,7 +84,9 @@ pub fn rewrite(
 
 struct Entry {
     name: String,
+    /// The arguments of `__launch_bounds__`.
     largest_block: String,
+    least_blocks: String,
 }
 
 /// The path of a line such as `# 12 "kernels/gemm.cu" 2`.
@@ -172,7 +174,7 @@ fn without_storage(text: &str) -> String {
 
 /// From after `__global__` to before the parameters: `void __launch_bounds__(256, 2) name`.
 fn entry(text: &str) -> Result<(Entry, usize), String> {
-    let mut largest_block = "1024".to_owned();
+    let (mut largest_block, mut least_blocks) = ("1024".to_owned(), "1".to_owned());
     let mut at = 0;
     let mut name = None;
     loop {
@@ -184,6 +186,10 @@ fn entry(text: &str) -> Result<(Entry, usize), String> {
             "__launch_bounds__" => {
                 let inside = parenthesis(&text[at + word.len()..])?;
                 largest_block = first_argument(inside).to_owned();
+                let after = inside[inside.find(&largest_block).unwrap_or(0) + largest_block.len()..].trim_start();
+                if let Some(second) = after.strip_prefix(',') {
+                    least_blocks = first_argument(second).to_owned();
+                }
                 at += word.len() + text[at + word.len()..].find('(').unwrap_or(0) + inside.len() + 2;
             }
             _ => {
@@ -193,7 +199,7 @@ fn entry(text: &str) -> Result<(Entry, usize), String> {
         }
     }
     match name {
-        Some(name) if text[at..].starts_with('(') => Ok((Entry { name, largest_block }, at)),
+        Some(name) if text[at..].starts_with('(') => Ok((Entry { name, largest_block, least_blocks }, at)),
         _ => Err(format!("cannot read the entry: {}", text.lines().next().unwrap_or(""))),
     }
 }
@@ -349,8 +355,8 @@ fn entries_become_static_functions_and_are_registered() {
         text.contains("\nstatic void scale(float* x, int n) {}\nstatic void plain(int n) { }\n"),
         "{text}"
     );
-    assert!(text.contains("Entry<scale>::kernel(\"scale\", (THREADS * (1 + 1)), 6)"), "{text}");
-    assert!(text.contains("Entry<plain>::kernel(\"plain\", (1024), 6)"), "{text}");
+    assert!(text.contains("Entry<scale>::kernel(\"scale\", (THREADS * (1 + 1)), (2), 6)"), "{text}");
+    assert!(text.contains("Entry<plain>::kernel(\"plain\", (1024), (1), 6)"), "{text}");
 }
 
 #[test]

@@ -60,6 +60,15 @@ class Kit(unittest.TestCase):
         self.assertEqual(self.told(record), [("sum", "2026-11-20", True), ("gemm", "2026-11-01", False)])
         self.assertEqual(self.told({}), [("sum", "2026-11-20", True), ("gemm", "2026-11-01", True)], "nothing was measured")
 
+    def test_kernels_for_hopper_are_one_family_and_those_of_the_ladder_none(self) -> None:
+        for path in ("hopper/ring.cu", "hopper/tile.cu", "ladder/1-plain.cu"):
+            (self.kernels / path).parent.mkdir(exist_ok=True)
+            (self.kernels / path).write_text('#include "ptx.cuh"')
+        self.commit("2026-11-20")
+        found = families(self.root, self.tree(), {}, ["kernels::hopper::ring::a", "kernels::hopper::tile::b"])
+        self.assertEqual([(family["family"], family["tests"]) for family in found[:1]], [("hopper", 2)])
+        self.assertEqual({family["family"] for family in found}, {"hopper", "gemm", "sum"})
+
     def test_a_header_dates_the_families_that_include_it(self) -> None:
         self.assertEqual(parts(self.kernels, "gemm.cu"), {"gemm.cu", "gemm.cuh", "ptx.cuh"})
         (self.kernels / "ptx.cuh").write_text("another instruction")

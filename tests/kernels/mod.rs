@@ -10,6 +10,7 @@ mod elementwise;
 mod gather;
 mod gemm;
 mod gemm_bf16;
+mod hopper;
 mod latency;
 mod layout;
 mod mutations;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 pub use cotangent::errors::with_causes as chain;
-use cotangent::exec::cuda::{Device, KernelImages, Kernels};
+use cotangent::exec::cuda::{Device, Hopper, KernelImages, Kernels};
 use cudarc::driver::{CudaSlice, CudaStream, CudaView, CudaViewMut, DeviceRepr, DriverError};
 
 use crate::emulator::{Sanitizer, Schedule, emulator, sanitizer};
@@ -178,12 +178,36 @@ pub fn pairwise(
     factors: &[(&str, usize)],
     check: impl Fn(&Run, &[usize]) -> Result<(), String>,
 ) -> Result<(), String> {
-    let gpus = gpus();
+    pairwise_among(&gpus().iter().collect::<Vec<_>>(), factors, check)
+}
+
+/// As [`pairwise`], on the devices alone that have the kernels of `kernels/hopper/`. A card may have none of them; the
+/// emulated device of 9.0 has.
+pub fn pairwise_on_hopper(
+    factors: &[(&str, usize)],
+    check: impl Fn(&Run, &Hopper, &[usize]) -> Result<(), String>,
+) -> Result<(), String> {
+    let having: Vec<&Gpu> = gpus().iter().filter(|gpu| gpu.device.kernels().hopper.is_some()).collect();
+    assert!(!having.is_empty() || on_real_card(), "no emulated device has the kernels of kernels/hopper");
+    if having.is_empty() {
+        return Ok(());
+    }
+    pairwise_among(&having, factors, |run, pick| {
+        let hopper = run.kernels().hopper.as_ref().ok_or("a device lost its kernels")?;
+        check(run, hopper, pick)
+    })
+}
+
+fn pairwise_among(
+    gpus: &[&'static Gpu],
+    factors: &[(&str, usize)],
+    check: impl Fn(&Run, &[usize]) -> Result<(), String>,
+) -> Result<(), String> {
     let schedules = if gpus[0].emulated { SCHEDULES } else { 1 };
     let circumstances = [("device", gpus.len()), ("schedule", schedules), ("seed", SEEDS)];
     let all = [&circumstances, factors].concat();
     for pick in sample(&all) {
-        let run = Run::new(&gpus[pick[0]], pick[1], pick[2] as u64);
+        let run = Run::new(gpus[pick[0]], pick[1], pick[2] as u64);
         check(&run, &pick[3..]).map_err(|problem| described(&run, problem, &all, &pick))?;
     }
     Ok(())

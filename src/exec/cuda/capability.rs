@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// What the kernels of `kernels/hopper/` are compiled for.
+pub const HOPPER: &str = "sm_90a";
+
 /// A compute capability, such as 9.0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Capability {
@@ -22,8 +25,11 @@ impl Capability {
 
     /// Whether code for an architecture, such as `sm_80` or `compute_120`, runs on this device:
     /// machine code within its generation, PTX on everything newer too (CUDA C++ Programming Guide,
-    /// "Binary compatibility" and "PTX compatibility").
+    /// "Binary compatibility" and "PTX compatibility"); [`HOPPER`]'s on 9.0 alone ("Feature Set Compiler Targets").
     pub fn runs(self, architecture: &str) -> bool {
+        if architecture == HOPPER {
+            return self.number() == 90;
+        }
         let Some((kind, number)) = architecture.split_once('_') else { return false };
         let Ok(number) = number.parse::<i32>() else { return false };
         match kind {
@@ -52,6 +58,12 @@ mod tests {
         assert!(!capability(9, 0).runs("sm_80") && !capability(7, 5).runs("sm_80"));
         assert!(capability(12, 1).runs("sm_120") && capability(12, 1).runs("compute_90"));
         assert!(!capability(8, 9).runs("compute_90"));
-        assert!(!capability(9, 0).runs("sm_90a"), "for code that is not meant for every 9.0");
+    }
+
+    #[test]
+    fn code_for_sm_90a_runs_on_9_0_alone() {
+        let running = [(7, 5), (8, 9), (9, 0), (10, 0), (12, 0)]
+            .map(|(major, minor)| Capability { major, minor }.runs(HOPPER));
+        assert_eq!(running, [false, false, true, false, false]);
     }
 }

@@ -17,6 +17,8 @@ pub struct Device {
     context: Arc<CudaContext>,
     name: String,
     capability: Capability,
+    /// Whether it takes code for `sm_90a`.
+    hopper: bool,
     kernels: Kernels,
     tuning: Arc<Tuning>,
     /// Shared with the kernels: whether each launch waits for the kernel's end.
@@ -57,7 +59,8 @@ impl Device {
         let loader = Loader { context: &context, images, capability, ordinal, name: &name, waits: &waits };
         let tuning = Arc::new(Tuning::of_card(&name)?);
         let kernels = Kernels::load(&loader, &tuning)?;
-        Ok(Self { context, name, capability, kernels, tuning, waits })
+        let hopper = images.has_hopper(capability);
+        Ok(Self { context, name, capability, hopper, kernels, tuning, waits })
     }
 
     /// The device's name.
@@ -68,6 +71,11 @@ impl Device {
     /// Its compute capability.
     pub fn capability(&self) -> Capability {
         self.capability
+    }
+
+    /// Whether it takes the kernels of `kernels/hopper/`, which are compiled for `sm_90a` alone.
+    pub fn takes_hopper(&self) -> bool {
+        self.hopper
     }
 
     /// The kernels.

@@ -1,12 +1,14 @@
 //! The machine code that the build embedded: one fatbin a file of `kernels/`, each with code for
-//! several architectures, of which the driver takes the one that fits.
+//! several architectures, of which the driver takes the one that fits; and one a file of `kernels/hopper/`, with code for
+//! `sm_90a` alone.
 //!
 //! `COTANGENT_CUDA_IMAGE` names a file that replaces all of them at run time.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use super::embedded::{ARCHITECTURES, IMAGES};
+use super::capability::HOPPER;
+use super::embedded::{self, ARCHITECTURES, IMAGES};
 use super::{Capability, CudaError};
 
 /// The variable that names a file to load instead of the embedded images.
@@ -70,10 +72,31 @@ impl KernelImages {
 
     /// The image that holds the kernels of `kernels/<file>.cu`.
     pub(super) fn of_file(&self, file: &str) -> Option<Cow<'_, [u8]>> {
+        self.or_of(IMAGES, file)
+    }
+
+    /// The image that holds the kernels of `kernels/hopper/<file>.cu`, if there is one.
+    #[allow(dead_code, reason = "what stands in kernels/hopper is loaded by it")]
+    pub(super) fn of_hopper(&self, file: &str) -> Option<Cow<'_, [u8]>> {
+        self.or_of(embedded::HOPPER, file)
+    }
+
+    /// Whether code for `sm_90a` is there and a device of this capability runs it, as far as is known: what a file holds,
+    /// the driver will say.
+    pub(super) fn has_hopper(&self, capability: Capability) -> bool {
+        let is_there = match self {
+            Self::File { .. } => true,
+            Self::Embedded => !embedded::HOPPER.is_empty(),
+        };
+        is_there && capability.runs(HOPPER)
+    }
+
+    /// The file in place of what was embedded, or that image of a list.
+    fn or_of(&self, list: &[(&str, &'static [u8])], file: &str) -> Option<Cow<'_, [u8]>> {
         match self {
             Self::File { bytes, .. } => Some(Cow::Borrowed(bytes)),
             Self::Embedded => {
-                IMAGES.iter().find(|(stem, _)| *stem == file).map(|(_, bytes)| Cow::Borrowed(*bytes))
+                list.iter().find(|(stem, _)| *stem == file).map(|(_, bytes)| Cow::Borrowed(*bytes))
             }
         }
     }
@@ -90,7 +113,11 @@ impl KernelImages {
     pub(super) fn fits(&self, capability: Capability) -> bool {
         match self {
             Self::File { .. } => true, // the driver will say
-            Self::Embedded => ARCHITECTURES.iter().any(|architecture| capability.runs(architecture)),
+            Self::Embedded => {
+                // Code for `sm_90a` is of some kernels, and a device needs all.
+                let mut of_every_image = ARCHITECTURES.iter().filter(|architecture| **architecture != HOPPER);
+                of_every_image.any(|architecture| capability.runs(architecture))
+            }
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct Surveyed {
     pub capability: Capability,
     /// The bytes of its memory.
     pub memory: usize,
+    /// Whether it takes the kernels that are compiled for `sm_90a` alone.
+    pub hopper: bool,
     /// Whether it runs the kernels, and gets what the CPU gets.
     pub works: Result<(), CudaError>,
 }
@@ -57,11 +59,13 @@ impl Surveyed {
             name: "unknown".into(),
             capability: Capability { major: 0, minor: 0 },
             memory: 0,
+            hopper: false,
             works: Err(error),
         };
         let described = Self::described(ordinal).unwrap_or_else(unknown);
-        let works = described.works.and_then(|()| Device::open(ordinal)).and_then(|device| check(&device));
-        Self { works, ..described }
+        let opened = described.works.and_then(|()| Device::open(ordinal));
+        let hopper = opened.as_ref().is_ok_and(Device::takes_hopper);
+        Self { hopper, works: opened.and_then(|device| check(&device)), ..described }
     }
 
     /// What the driver says of a device, without opening it.
@@ -80,6 +84,7 @@ impl Surveyed {
             capability: Capability { major, minor },
             // SAFETY: the driver gave the device.
             memory: unsafe { result::device::total_mem(device) }.during(asking)?,
+            hopper: false,
             works: Ok(()),
         })
     }

@@ -19,8 +19,8 @@ struct Entry<FUNCTION> {
 
     static void call(void** arguments) { call_with(arguments, std::index_sequence_for<Types...>()); }
 
-    static Kernel kernel(const char* name, unsigned largest_block, unsigned architectures) {
-        return {name, call, parameters, sizeof...(Types), largest_block, architectures};
+    static Kernel kernel(const char* name, unsigned largest_block, unsigned least_blocks, unsigned architectures) {
+        return {name, call, parameters, sizeof...(Types), largest_block, least_blocks, architectures};
     }
 };
 

@@ -11,6 +11,7 @@ using emulator::machine;
 using emulator::Order;
 
 void emulator_set_schedule(int order, uint64_t seed) {
+    driver::settle();
     machine().order = static_cast<Order>(order);
     machine().random_state = seed * 0x9E3779B97F4A7C15 | 1;
 }
@@ -26,6 +27,7 @@ void schedule_from_environment() {
 }
 
 static void mutate(const char* file, int line, bool shifts) {
+    driver::settle();
     emulator::Machine& m = machine();
     snprintf(m.skipped_file, sizeof m.skipped_file, "%s", file);
     m.skipped_line = line;
@@ -36,13 +38,30 @@ static void mutate(const char* file, int line, bool shifts) {
 void emulator_skip(const char* file, int line) { mutate(file, line, false); }
 void emulator_shift(const char* file, int line) { mutate(file, line, true); }
 
-uint64_t emulator_skips() { return machine().skips; }
+uint64_t emulator_skips() {
+    driver::settle();
+    return machine().skips;
+}
 
 // ---- Calls of the driver
 
 static thread_local std::map<std::string, uint64_t> calls;
 
-void driver::count_call(const char* function) { calls[function]++; }
+// What may stand between two launches that overlap: it neither waits nor touches memory.
+static bool lets_launches_wait(const char* function) {
+    static const char* const THESE[] = {"cuLaunchKernelEx", "cuCtxSetCurrent", "cuCtxGetCurrent", "cuFuncSetAttribute",
+                                        "cuFuncGetAttribute", "cuDeviceGetAttribute", "cuModuleGetFunction",
+                                        "cuTensorMapEncodeTiled", "cuOccupancyMaxActiveClusters", "cuStreamIsCapturing"};
+    for (const char* name : THESE) {
+        if (strcmp(name, function) == 0) return true;
+    }
+    return false;
+}
+
+void driver::count_call(const char* function) {
+    calls[function]++;
+    if (!lets_launches_wait(function)) settle();
+}
 uint64_t emulator_calls(const char* function) {
     const auto found = calls.find(function);
     return found == calls.end() ? 0 : found->second;

@@ -78,7 +78,8 @@ void record_fault();
 // Whether a stream of the calling thread is being captured: then nobody may wait for the whole context.
 bool is_capturing();
 
-// Notes that the calling thread has called a function of the driver.
+// Notes that the calling thread has called a function of the driver, before which held launches are carried out unless
+// it is one of those that may stand between two launches.
 void count_call(const char* function);
 
 // An argument, aligned as any may be.
@@ -92,7 +93,8 @@ struct Launch {
     const emulator::Kernel* kernel;
     emulator::Configuration configuration;
     std::vector<Argument> arguments;
-    bool overlaps; // may begin before the stream's last kernel has ended
+    bool overlaps;   // may begin before the stream's last kernel has ended
+    bool is_waiting; // for the next launch, which may overlap it
 };
 // Carries out launches of which each but the first overlaps the one before it.
 Result run(const std::vector<Launch*>& launches);
@@ -100,5 +102,7 @@ Result run(const std::vector<Launch*>& launches);
 // Does work in the order of a stream, now; or notes it in the graph that the stream is being captured into.
 Result enqueue(void* stream, std::function<Result()> work);
 Result enqueue(void* stream, Launch launch);
+// Carries out the launches that wait for one that may overlap them.
+void settle();
 
 } // namespace driver

@@ -9,8 +9,14 @@ static thread_local bool faulted;
 Result driver::fault_so_far() { return faulted ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_SUCCESS; }
 void driver::record_fault() { faulted = true; }
 
-DRIVER_API void emulator_clear_fault() { faulted = false; }
-DRIVER_API const char* emulator_fault() { return faulted ? emulator::machine().message : ""; }
+DRIVER_API void emulator_clear_fault() {
+    settle();
+    faulted = false;
+}
+DRIVER_API const char* emulator_fault() {
+    settle();
+    return faulted ? emulator::machine().message : "";
+}
 
 DRIVER_API Result cuGetErrorName(Result error, const char** name) {
 #define NAME(error) \

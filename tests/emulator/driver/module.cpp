@@ -149,7 +149,7 @@ static unsigned long long blocks_at_once(const DeviceModel& device, const emulat
 }
 
 static Result launch(Function* function, const emulator::Configuration& configuration, void* stream, void** arguments,
-                     void** extra, bool overlaps) {
+                     void** extra, bool overlaps, bool waits) {
     if (Result fault = fault_so_far()) return fault;
     const emulator::Kernel& kernel = *function->kernel;
     const auto [grid, block, dynamic_shared, architecture, cluster, cooperative, asked] = configuration;
@@ -168,7 +168,7 @@ static Result launch(Function* function, const emulator::Configuration& configur
     if (cooperative && 1ull * grid.x * grid.y * grid.z > blocks_at_once(*function->device, configuration)) {
         return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
     }
-    return enqueue(stream, Launch{&kernel, configuration, copy_arguments(kernel, arguments), overlaps});
+    return enqueue(stream, Launch{&kernel, configuration, copy_arguments(kernel, arguments), overlaps, waits});
 }
 
 static int architecture_of(const Function* function) {
@@ -182,7 +182,7 @@ DRIVER_API Result cuLaunchKernel(Function* function, unsigned grid_x, unsigned g
     emulator::Configuration configuration = {
         {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, dynamic_shared, architecture_of(function)};
     configuration.asked_for_shared = function->asked_for_shared;
-    return launch(function, configuration, stream, arguments, extra, false);
+    return launch(function, configuration, stream, arguments, extra, false, false);
 }
 
 // CUlaunchAttribute and CUlaunchConfig, as cuda.h has them.
@@ -239,7 +239,7 @@ DRIVER_API Result cuLaunchKernelEx(const LaunchConfig* config, Function* functio
     emulator::Configuration configuration;
     bool overlaps;
     if (!read_config(function, *config, configuration, overlaps)) return CUDA_ERROR_NOT_SUPPORTED;
-    return launch(function, configuration, config->stream, arguments, extra, overlaps);
+    return launch(function, configuration, config->stream, arguments, extra, overlaps, true);
 }
 
 DRIVER_API Result cuOccupancyMaxActiveClusters(int* count, Function* function, const LaunchConfig* config) {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <memory>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "driver.hpp"
@@ -78,11 +79,34 @@ Result driver::enqueue(void* handle, std::function<Result()> work) {
     return CUDA_SUCCESS;
 }
 
+// Launches on one stream, of which each but the first may overlap the one before it, that wait for another such.
+namespace {
+struct Held {
+    void* stream;
+    std::vector<std::unique_ptr<Launch>> launches;
+};
+thread_local Held held;
+} // namespace
+
+void driver::settle() {
+    if (held.launches.empty()) return;
+    const auto launches = std::exchange(held.launches, {});
+    std::vector<Launch*> all;
+    for (const auto& launch : launches) all.push_back(launch.get());
+    run(all); // a fault is recorded
+}
+
 Result driver::enqueue(void* handle, Launch launch) {
     Stream& stream = stream_of(handle);
     if (!stream.capture) {
+        const bool joins = launch.overlaps && held.stream == handle;
+        if (!joins) settle();
         if (Result fault = fault_so_far()) return fault;
-        return run({&launch}); // what it may overlap has been done
+        held.stream = handle;
+        const bool waits = launch.is_waiting;
+        held.launches.push_back(std::make_unique<Launch>(std::move(launch)));
+        if (!waits) settle();
+        return CUDA_SUCCESS;
     }
     note(stream, {nullptr, std::make_shared<Launch>(std::move(launch)), {}});
     return CUDA_SUCCESS;

@@ -77,7 +77,11 @@ void enter_context(Fiber* issuer) {
     block = issuer->owner;
     if (!under_thread_sanitizer()) return;
     void*& context = m.contexts[m.contexts_used++ % Machine::CONTEXTS];
-    if (!context) context = __tsan_create_fiber(0);
+    if (!context) {
+        // A new one comes after its creator: after the launch's begin, and not after what the running thread did.
+        __tsan_switch_to_fiber(m.launcher.race_detector, 1);
+        context = __tsan_create_fiber(0);
+    }
     __tsan_switch_to_fiber(context, 1 /* orders nothing */);
 }
 

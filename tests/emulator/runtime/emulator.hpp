@@ -166,6 +166,7 @@ struct Kernel {
     const Parameter* parameters;
     unsigned parameter_count;
     unsigned largest_block; // of __launch_bounds__, or 1024
+    unsigned least_blocks;  // of a multiprocessor: its second argument, or 1
     unsigned architectures; // the emulated architectures that this is the code of, a bit each
 };
 struct Registration {

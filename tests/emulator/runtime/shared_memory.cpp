@@ -83,7 +83,9 @@ void* shared_variable(const void* site, size_t size, size_t alignment, const cha
               layout.static_size);
     }
     // Aligned as declared and not better, so that a wider access than the declaration allows faults.
-    const size_t offset = round_up(layout.top, 128) + (alignment < 128 ? alignment : 0);
+    const bool is_best = alignment >= BEST_ALIGNMENT;
+    const size_t unit = is_best ? BEST_ALIGNMENT : alignment < 64 ? 128 : 2 * alignment;
+    const size_t offset = round_up(layout.top, unit) + (is_best ? 0 : alignment);
     if (layout.static_size + layout.dynamic_size > layout.most || offset + size + RED_ZONE > ARENA) {
         fault("shared memory over %zu bytes with '%s', static and dynamic together%s", layout.most, name,
               layout.most < LARGEST_SHARED ? "; more must be asked for" : "");

@@ -9,19 +9,21 @@ namespace emulator {
 
 static unsigned warpgroups_of(const LiveBlock& block) { return (block.thread_count + WARPGROUP - 1) / WARPGROUP; }
 
-static constexpr unsigned REGISTERS = 64 * 1024 / WARPGROUP; // of a multiprocessor, for each thread of one warpgroup
+// Registers for each thread of one warpgroup: of a multiprocessor, and of a block as __launch_bounds__ has it.
+static constexpr unsigned REGISTERS = 64 * 1024 / WARPGROUP;
+static unsigned registers_of(const LiveBlock& block) { return REGISTERS / block.launch->request->kernel->least_blocks; }
+// What each warpgroup begins with.
+static unsigned first_registers(const LiveBlock& block) { return registers_of(block) / warpgroups_of(block) / 8 * 8; }
 
 void begin_warpgroups(LiveBlock& block) {
     block.waiting_for_registers = nullptr;
-    const unsigned count = warpgroups_of(block);
     for (unsigned i = 0; i < WARPGROUPS; i++) {
         if (Warpgroup* group = block.warpgroups[i]) {
             group->block = &block;
             group->number = i;
             group->arrived = group->issued = group->run = group->awaited = group->committed = 0;
             group->fenced = false;
-            // As __launch_bounds__(threads, 1) lets the compiler have.
-            group->registers = count == 0 ? 0 : REGISTERS / count / 8 * 8;
+            group->registers = first_registers(block);
             for (WgmmaAccumulators& accumulators : group->accumulators) accumulators.used = false;
         }
     }
@@ -34,7 +36,7 @@ static Warpgroup& own_warpgroup(Fiber* self) {
         group = static_cast<Warpgroup*>(calloc(1, sizeof(Warpgroup)));
         group->block = &block;
         group->number = self->linear / WARPGROUP;
-        group->registers = REGISTERS / warpgroups_of(block) / 8 * 8;
+        group->registers = first_registers(block);
     }
     return *group;
 }
@@ -93,7 +95,7 @@ static unsigned registers_in_use(const LiveBlock& block) {
     const unsigned count = warpgroups_of(block);
     for (unsigned i = 0; i < count; i++) {
         const Warpgroup* group = block.warpgroups[i];
-        sum += group ? group->registers : REGISTERS / count / 8 * 8;
+        sum += group ? group->registers : first_registers(block);
     }
     return sum;
 }
@@ -112,7 +114,7 @@ void set_registers(unsigned registers, bool more, Place place) {
     if (more ? registers < group.registers : registers > group.registers) {
         fault("%s at %s:%d: from %u registers to %u", name, place.file, place.line, group.registers, registers);
     }
-    while (group.registers != registers && registers_in_use(block) - group.registers + registers > REGISTERS) {
+    while (group.registers != registers && registers_in_use(block) - group.registers + registers > registers_of(block)) {
         self->next_waiting = block.waiting_for_registers;
         block.waiting_for_registers = self;
         wait(name, place);

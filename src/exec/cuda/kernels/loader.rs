@@ -28,6 +28,17 @@ impl Loader<'_> {
         self.load(file, self.images.of_file(file).ok_or(CudaError::NoKernels)?.into_owned())
     }
 
+    /// The module of `kernels/hopper/<file>.cu`: on a device that runs code for `sm_90a`, where the build embedded some or a
+    /// file in place of what it embedded holds it.
+    #[allow(dead_code, reason = "what stands in kernels/hopper is loaded by it")]
+    pub fn hopper(&self, file: &'static str) -> Result<Option<File>, CudaError> {
+        if !self.images.has_hopper(self.capability) {
+            return Ok(None);
+        }
+        let image = self.images.of_hopper(file);
+        image.map(|image| self.load(&format!("hopper/{file}"), image.into_owned())).transpose()
+    }
+
     /// The module of the variants of `kernels/<file>.cu` that were not embedded, if they are to be had. They are
     /// compiled for one card alone; another does without.
     pub fn candidates(&self, file: &'static str) -> Result<Option<File>, CudaError> {

@@ -11,6 +11,7 @@ mod elementwise;
 mod factor;
 mod gather;
 mod gemm;
+mod hopper;
 mod kernel;
 mod latency;
 mod layout;
@@ -20,6 +21,7 @@ mod program;
 mod softmax_cross_entropy;
 mod step;
 mod sum;
+mod tensor_map;
 mod tuning;
 mod variant;
 
@@ -31,6 +33,9 @@ pub use elementwise::{Broadcast, DeviceOperand, Elementwise};
 pub use factor::Factor;
 pub use gather::{BatchOrder, DeviceSplit, GatherKernels};
 pub use gemm::{Epilogue, Gemm, Product};
+pub use hopper::{
+    ClusterSum, Dependent, GridSum, Hopper, Multicast, Ring, RowsApart, TileForm, TileOperand, TileProduct,
+};
 pub use latency::chases::{Links, Table};
 pub use latency::{BarrierCheck, Edge, Latency};
 pub use layout::LayoutKernels;
@@ -61,6 +66,8 @@ pub struct Kernels {
     pub gather: GatherKernels,
     pub gemm: Gemm<f32>,
     pub gemm_bf16: Gemm<bf16>,
+    /// On a device of capability 9.0, where the build has code for `sm_90a`.
+    pub hopper: Option<Hopper>,
     pub latency: Latency,
     pub layout: LayoutKernels,
     pub optimizers: Optimizers,
@@ -80,6 +87,7 @@ impl Kernels {
             gather: GatherKernels::load(loader)?,
             gemm: Gemm::load(loader, tuning)?,
             gemm_bf16: Gemm::load(loader, tuning)?,
+            hopper: Hopper::load(loader)?,
             latency: Latency::load(loader)?,
             layout: LayoutKernels::load(loader)?,
             optimizers: Optimizers::load(loader)?,

@@ -10,6 +10,7 @@ use cudarc::driver::sys::{
 };
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut, DevicePtr, DeviceRepr, DriverError, LaunchConfig};
 
+use super::super::tensor_map::{Element, TensorMap};
 use super::Kernel;
 use crate::exec::cuda::driver::require;
 use crate::exec::cuda::error::During;
@@ -67,6 +68,8 @@ impl Attributes {
 
 /// A launch with attributes on its way: as [`super::Launch`], whose arguments the driver's other function takes.
 pub(in crate::exec::cuda) struct AttributedLaunch<'a> {
+    /// For its name in what is refused.
+    kernel: &'a Kernel,
     stream: &'a CudaStream,
     attributes: Attributes,
     /// Bytes of shared memory that a block gets beyond what the kernel declares.
@@ -77,6 +80,7 @@ pub(in crate::exec::cuda) struct AttributedLaunch<'a> {
 }
 
 enum Argument {
+    /// What the kernel takes by value: a number, a tensor map.
     Value(*const c_void),
     Address(CUdeviceptr),
 }
@@ -102,6 +106,47 @@ impl<'a> AttributedLaunch<'a> {
     pub fn view_mut<T>(&mut self, view: &'a mut CudaViewMut<'_, T>) {
         self.arguments.push(Argument::Address(view.device_ptr(self.stream).0));
     }
+
+    /// Appends the map of a matrix that is read.
+    ///
+    /// # Errors
+    /// Memory that is not the one that the map was made of.
+    #[allow(dead_code, reason = "the kernels of kernels/hopper take maps")]
+    pub fn map<T: Element>(
+        &mut self,
+        map: &'a TensorMap,
+        memory: &'a CudaView<'_, T>,
+    ) -> Result<(), CudaError> {
+        let address = memory.device_ptr(self.stream).0;
+        self.packed::<T>(map, address, memory.len())
+    }
+
+    /// Appends the map of a matrix that is written.
+    ///
+    /// # Errors
+    /// As [`Self::map`].
+    #[allow(dead_code, reason = "the kernels of kernels/hopper take maps")]
+    pub fn map_mut<T: Element>(
+        &mut self,
+        map: &'a TensorMap,
+        memory: &'a mut CudaViewMut<'_, T>,
+    ) -> Result<(), CudaError> {
+        let address = memory.device_ptr(self.stream).0;
+        self.packed::<T>(map, address, memory.len())
+    }
+
+    /// Appends a map's 128 bytes, by value.
+    #[allow(dead_code, reason = "the kernels of kernels/hopper take maps")]
+    fn packed<T: Element>(
+        &mut self,
+        map: &'a TensorMap,
+        address: CUdeviceptr,
+        length: usize,
+    ) -> Result<(), CudaError> {
+        map.expect(T::TYPE, address, length).map_err(|problem| self.kernel.refuse(problem))?;
+        self.arguments.push(Argument::Value(std::ptr::from_ref(map.packed()).cast()));
+        Ok(())
+    }
 }
 
 impl Kernel {
@@ -116,8 +161,8 @@ impl Kernel {
     ) -> Result<AttributedLaunch<'a>, CudaError> {
         self.on(stream)?;
         self.expect_capability(attributes)?;
-        let shared = self.shared;
-        Ok(AttributedLaunch { stream, attributes, shared, arguments: Vec::new(), borrowed: PhantomData })
+        let (shared, arguments) = (self.shared, Vec::new());
+        Ok(AttributedLaunch { kernel: self, stream, attributes, shared, arguments, borrowed: PhantomData })
     }
 
     /// As [`Self::launch`], with the launch's attributes.
