@@ -16,7 +16,7 @@ use crate::support::everything;
 type Check = fn() -> Result<(), String>;
 
 /// The checks that run the kernels of each file, those that take least first.
-const CHECKS: [(&str, &[Check]); 9] = [
+const CHECKS: [(&str, &[Check]); 15] = [
     ("gemm", &[gemm::check_products]),
     ("gemm_ahead", &[gemm::check_products_ahead]),
     ("gemm_bf16", &[gemm_bf16::check_products]),
@@ -43,16 +43,23 @@ const CHECKS: [(&str, &[Check]); 9] = [
             latency::check_neighbours_words_are_read,
         ],
     ),
+    ("hopper/ring", &[hopper::ring::check_copies_through_a_ring]),
+    ("hopper/broadcast", &[hopper::broadcast::check_broadcast_additions]),
+    ("hopper/cluster_sum", &[hopper::sums::check_sums_by_clusters]),
+    ("hopper/grid_sum", &[hopper::sums::check_sums_by_grids]),
+    ("hopper/dependent", &[hopper::sums::check_dependent_kernels]),
+    ("hopper/tile", &[hopper::tile::check_tf32_tiles, hopper::tile::check_bf16_tiles]),
 ];
 
 /// What waits or is waited for, and the loads of loops that wait.
-const ORDERS: [&str; 16] = [
+const ORDERS: [&str; 17] = [
     "__syncthreads()",
     "__syncwarp(",
     "copy_async_wait<",
     "cluster_arrive(",
     "cluster_wait(",
     "wait_for_prerequisites(",
+    "add_release(",
     "load_acquire(",
     "mbarrier_arrive",
     "mbarrier_expect_tx(",
@@ -71,6 +78,13 @@ const WAITS_FOR: [&str; 5] =
 
 /// What begins like one of them and orders nothing.
 const OTHERS: [&str; 4] = ["wgmma_descriptor(", "wgmma_bf16", "wgmma_tf32", "wgmma_keep("];
+
+/// Lines whose changes alter nothing that anyone could see, and why they stand there.
+const UNSEEN: [(&str, &str); 1] = [(
+    // Each box has been read by then, and a grid has not ended before its additions are in memory: the line says so.
+    "hopper/broadcast.cu",
+    "ptx::bulk_wait<0>();",
+)];
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Change {
@@ -100,7 +114,7 @@ impl std::fmt::Display for Mutation {
 fn mutations() -> Vec<Mutation> {
     let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels");
     let mut mutations = Vec::new();
-    for folder in [""] {
+    for folder in ["", "hopper/"] {
         for entry in std::fs::read_dir(kernels.join(folder)).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -158,14 +172,22 @@ fn no_barrier_fence_arrival_or_wait_can_be_changed_unnoticed() {
     }
     let mutations = mutations();
     assert!(mutations.len() >= 60, "{mutations:?}");
-    let mut unnoticed = Vec::new();
+    let (mut unnoticed, mut noticed) = (Vec::new(), Vec::new());
     for mutation in mutations {
-        match finding(&mutation) {
-            Some(found) => println!("{mutation}\n    {}", found.lines().next().unwrap_or("")),
-            None => unnoticed.push(mutation.to_string()),
+        let is_unseen = UNSEEN.contains(&(mutation.file.as_str(), mutation.code.as_str()));
+        let found = finding(&mutation);
+        println!(
+            "{mutation}\n    {}",
+            found.as_deref().map_or("not found", |found| found.lines().next().unwrap_or(""))
+        );
+        match found {
+            None if !is_unseen => unnoticed.push(mutation.to_string()),
+            Some(_) if is_unseen => noticed.push(mutation.to_string()),
+            _ => {}
         }
     }
     assert!(unnoticed.is_empty(), "every check passes with any of these:\n{}", unnoticed.join("\n"));
+    assert!(noticed.is_empty(), "these are found, so UNSEEN is out of date:\n{}", noticed.join("\n"));
 }
 
 #[test]

@@ -110,7 +110,12 @@ static unsigned row_of(unsigned thread, unsigned i) { return thread / WARP * 16 
 static unsigned column_of(unsigned thread, unsigned i) { return i / 4 * 8 + thread % 4 * 2 + i % 2; }
 
 void run_wgmma(Warpgroup& group) {
-    static thread_local float a[MOST_DEPTH][MOST_COLUMNS], b[MOST_DEPTH][MOST_COLUMNS], d[ROWS][MOST_COLUMNS];
+    // Not a thread's own variables: a library that is loaded late has room for few of these.
+    struct Operands {
+        float a[MOST_DEPTH][MOST_COLUMNS], b[MOST_DEPTH][MOST_COLUMNS], d[ROWS][MOST_COLUMNS];
+    };
+    static thread_local Operands* const operands = static_cast<Operands*>(malloc(sizeof(Operands)));
+    auto& [a, b, d] = *operands;
     WgmmaUnderWay& op = group.operations[group.run % Warpgroup::OPERATIONS];
     WgmmaAccumulators& accumulators = group.accumulators[op.accumulators];
     LiveBlock& block = *group.block;
