@@ -52,13 +52,14 @@ const CHECKS: [(&str, &[Check]); 15] = [
 ];
 
 /// What waits or is waited for, and the loads of loops that wait.
-const ORDERS: [&str; 16] = [
+const ORDERS: [&str; 17] = [
     "__syncthreads()",
     "__syncwarp(",
     "copy_async_wait<",
     "cluster_arrive(",
     "cluster_wait(",
     "wait_for_prerequisites(",
+    "add_release(",
     "load_acquire(",
     "mbarrier_arrive",
     "mbarrier_expect_tx(",
@@ -77,6 +78,13 @@ const WAITS_FOR: [&str; 5] =
 
 /// What begins like one of them and orders nothing.
 const OTHERS: [&str; 4] = ["wgmma_descriptor(", "wgmma_bf16", "wgmma_tf32", "wgmma_keep("];
+
+/// Lines whose changes alter nothing that anyone could see, and why they stand there.
+const UNSEEN: [(&str, &str); 1] = [(
+    // Each box has been read by then, and a grid has not ended before its additions are in memory: the line says so.
+    "hopper/broadcast.cu",
+    "ptx::bulk_wait<0>();",
+)];
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Change {
@@ -164,14 +172,22 @@ fn no_barrier_fence_arrival_or_wait_can_be_changed_unnoticed() {
     }
     let mutations = mutations();
     assert!(mutations.len() >= 60, "{mutations:?}");
-    let mut unnoticed = Vec::new();
+    let (mut unnoticed, mut noticed) = (Vec::new(), Vec::new());
     for mutation in mutations {
-        match finding(&mutation) {
-            Some(found) => println!("{mutation}\n    {}", found.lines().next().unwrap_or("")),
-            None => unnoticed.push(mutation.to_string()),
+        let is_unseen = UNSEEN.contains(&(mutation.file.as_str(), mutation.code.as_str()));
+        let found = finding(&mutation);
+        println!(
+            "{mutation}\n    {}",
+            found.as_deref().map_or("not found", |found| found.lines().next().unwrap_or(""))
+        );
+        match found {
+            None if !is_unseen => unnoticed.push(mutation.to_string()),
+            Some(_) if is_unseen => noticed.push(mutation.to_string()),
+            _ => {}
         }
     }
     assert!(unnoticed.is_empty(), "every check passes with any of these:\n{}", unnoticed.join("\n"));
+    assert!(noticed.is_empty(), "these are found, so UNSEEN is out of date:\n{}", noticed.join("\n"));
 }
 
 #[test]

@@ -146,13 +146,12 @@ inline void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[
 
 // ---- Grid-wide waiting
 
-inline void add_release(unsigned* address, unsigned value) {
-    __atomic_fetch_add(address, value, __ATOMIC_RELEASE);
-    emulator::progress();
+inline void add_release(unsigned* address, unsigned value, emulator::Place place = {}) {
+    if (emulator::releases(place)) __atomic_fetch_add(address, value, __ATOMIC_RELEASE);
 }
-// All bits set, as if whatever is waited for had come, where a test skips the line.
+// Where a test skips the line, whatever is waited for seems to come.
 EMULATOR_UNCOUNTED inline unsigned load_acquire(const unsigned* address, emulator::Place place = {}) {
-    return emulator::spin(place) ? __atomic_load_n(address, __ATOMIC_ACQUIRE) : ~0u;
+    return emulator::spin(place) ? __atomic_load_n(address, __ATOMIC_ACQUIRE) : emulator::unawaited();
 }
 
 inline void launch_dependents(emulator::Place place = {}) {

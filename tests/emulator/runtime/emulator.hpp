@@ -86,8 +86,13 @@ void wait_for_prerequisites(Place place);
 // Before a load that may be one of a loop which waits for another thread: lets others run. False if the line is
 // skipped. A fault once nobody does anything but such loads.
 bool spin(Place place);
+// What such a load finds where its line is skipped: the largest number and small ones in turn, so that a loop ends
+// whichever it waits for.
+unsigned unawaited();
 // Something that ends others' loops may have happened.
 void progress();
+// As progress, before a release. False if the line is skipped.
+bool releases(Place place);
 
 // cp.async: copies that a thread has asked for and that have not happened yet.
 struct AsyncCopy {

@@ -147,6 +147,14 @@ void wake_all(Fiber*& waiting, void* order) {
 
 void progress() { machine().spins = 0; }
 
+bool releases(Place place) {
+    if (is_skipped(place)) return false;
+    progress();
+    return true;
+}
+
+unsigned unawaited() { return unsigned(machine().skips % 64) - 2; }
+
 bool spin(Place place) {
     if (is_skipped(place)) return false;
     static constexpr unsigned MOST = 1 << 20; // thousands of turns of every thread that can be there

@@ -208,6 +208,12 @@ static void issue(Warpgroup& group) {
         }
         op.a_of[thread] = own.a;
         if (own.a) memcpy(op.fragments[thread], own.a, sizeof op.fragments[thread]);
+        for (unsigned i = group.awaited; own.a && i != group.issued; i++) {
+            const WgmmaUnderWay& before = group.operations[i % Warpgroup::OPERATIONS];
+            if (before.a_of[thread] != own.a || memcmp(before.fragments[thread], own.a, sizeof op.fragments[thread]) == 0) continue;
+            fault("the fragments of A were changed before %s:%d, while the wgmma at %s:%d read them", op.place.file,
+                  op.place.line, before.place.file, before.place.line);
+        }
     }
     op.accumulators = take_accumulators(group, op);
     group.accumulators[op.accumulators].under_way++;

@@ -37,7 +37,7 @@ enum Mistake {
 template <Mistake MISTAKE>
 __device__ __forceinline__ void product(const ptx::TensorMap* a, const ptx::TensorMap* b, float* out, int tiles) {
     constexpr int ATOM = 1024, STAGE_BYTES = A_BYTES + B_BYTES;
-    __shared__ alignas(ATOM) unsigned char memory[STAGES * STAGE_BYTES + ATOM / 2];
+    __shared__ alignas(1024) unsigned char memory[STAGES * STAGE_BYTES + ATOM / 2];
     __shared__ uint64_t full[STAGES], empty[STAGES];
     unsigned char* stages = MISTAKE == ATOM_MISALIGNED ? memory + ATOM / 2 : memory; // planted: rows 4 to 7 come first
     if (threadIdx.x == 128) {
@@ -108,7 +108,10 @@ PRODUCT(planted_product_half_a_warpgroup, HALF_A_WARPGROUP)
 PRODUCT(planted_product_lanes_disagree, LANES_DISAGREE)
 PRODUCT(planted_product_no_wait_at_end, NO_WAIT_AT_END)
 
-// ---- Tiles by threads: 128 of them write 16 columns of A and B, in matrices of 8 rows of 16 bytes, and multiply.
+// ---- Tiles by threads: 256 of them write 16 columns of A and B, in matrices of 8 rows of 16 bytes, and half of them
+// multiply.
+
+constexpr int WRITERS = 256;
 
 enum WritersMistake { SOUND, NO_FENCE, FENCE_BEFORE_WRITING, FENCE_BY_ONE, NO_BARRIER, OVERWRITTEN_BEFORE_WAIT };
 
@@ -121,23 +124,26 @@ __device__ __forceinline__ void product_of_written(const uint16_t* a, const uint
     float d[N / 2] = {};
     for (int first = 0; first < k; first += STEP) {
         if (MISTAKE == FENCE_BEFORE_WRITING) ptx::fence_proxy_async(); // planted: it orders what came before it
-        for (int i = threadIdx.x; i < M * STEP; i += 128) {
+        for (int i = threadIdx.x; i < M * STEP; i += WRITERS) {
             tile_a[place(i / STEP, i % STEP)] = a[i / STEP * k + first + i % STEP];
         }
-        for (int i = threadIdx.x; i < N * STEP; i += 128) {
+        for (int i = threadIdx.x; i < N * STEP; i += WRITERS) {
             tile_b[place(i / STEP, i % STEP)] = b[i / STEP * k + first + i % STEP];
         }
         const bool fences = MISTAKE == SOUND || MISTAKE == NO_BARRIER || MISTAKE == OVERWRITTEN_BEFORE_WAIT;
         if (fences) ptx::fence_proxy_async(); // planted: none
         if (MISTAKE != NO_BARRIER) __syncthreads(); // planted: others have not written
         if (MISTAKE == FENCE_BY_ONE && threadIdx.x == 0) ptx::fence_proxy_async(); // planted: for its own writes alone
-        ptx::wgmma_fence();
-        ptx::wgmma_bf16(d, ptx::wgmma_descriptor(tile_a, 128, 256, ptx::Swizzle::NONE),
-                        ptx::wgmma_descriptor(tile_b, 128, 256, ptx::Swizzle::NONE), first > 0);
-        ptx::wgmma_commit();
-        if (MISTAKE != OVERWRITTEN_BEFORE_WAIT) ptx::wgmma_wait<0>(d); // planted: the next tile overwrites this one
+        if (threadIdx.x < 128) {
+            ptx::wgmma_fence();
+            ptx::wgmma_bf16(d, ptx::wgmma_descriptor(tile_a, 128, 256, ptx::Swizzle::NONE),
+                            ptx::wgmma_descriptor(tile_b, 128, 256, ptx::Swizzle::NONE), first > 0);
+            ptx::wgmma_commit();
+            if (MISTAKE != OVERWRITTEN_BEFORE_WAIT) ptx::wgmma_wait<0>(d); // planted: the next tile overwrites this one
+        }
         __syncthreads();
     }
+    if (threadIdx.x >= 128) return;
     ptx::wgmma_wait<0>(d);
     write_out(out, d);
 }
@@ -154,7 +160,7 @@ WRITTEN(planted_product_overwritten, OVERWRITTEN_BEFORE_WAIT)
 
 // ---- A in registers: 128 threads hold fragments of A, and B lies in shared memory as above.
 
-enum FragmentsMistake { INTACT, CHANGED_BEFORE_WAIT, SCALED_WITHOUT_FENCE };
+enum FragmentsMistake { INTACT, CHANGED_BEFORE_WAIT, LOADED_BEFORE_WAIT, SCALED_WITHOUT_FENCE };
 
 template <FragmentsMistake MISTAKE>
 __device__ __forceinline__ void product_of_fragments(const uint16_t* a, const uint16_t* b, float* out, int k) {
@@ -174,7 +180,8 @@ __device__ __forceinline__ void product_of_fragments(const uint16_t* a, const ui
         if (MISTAKE != SCALED_WITHOUT_FENCE) ptx::wgmma_fence();
         ptx::wgmma_bf16(d, fragments, ptx::wgmma_descriptor(tile_b[first / STEP], 128, 256, ptx::Swizzle::NONE), first > 0);
         ptx::wgmma_commit();
-        if (MISTAKE == CHANGED_BEFORE_WAIT) continue; // planted: the next fragments take the registers of these
+        if (MISTAKE == LOADED_BEFORE_WAIT) continue; // planted: the next fragments take the registers of these
+        if (MISTAKE == CHANGED_BEFORE_WAIT) fragments[0] = 0; // planted: wgmma may read it yet
         ptx::wgmma_wait<0>(d);
         ptx::wgmma_keep(fragments);
         for (float& element : d) element *= 0.5f; // so that accumulators change between two wgmma
@@ -188,6 +195,9 @@ extern "C" __global__ void sound_product_of_fragments(const uint16_t* a, const u
 }
 extern "C" __global__ void planted_product_fragments_changed(const uint16_t* a, const uint16_t* b, float* out, int k) {
     product_of_fragments<CHANGED_BEFORE_WAIT>(a, b, out, k);
+}
+extern "C" __global__ void planted_product_fragments_replaced(const uint16_t* a, const uint16_t* b, float* out, int k) {
+    product_of_fragments<LOADED_BEFORE_WAIT>(a, b, out, k);
 }
 extern "C" __global__ void planted_product_scaled_without_fence(const uint16_t* a, const uint16_t* b, float* out, int k) {
     product_of_fragments<SCALED_WITHOUT_FENCE>(a, b, out, k);
