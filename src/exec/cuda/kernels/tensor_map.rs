@@ -45,7 +45,9 @@ pub(in crate::exec::cuda) struct Tiles {
 pub(in crate::exec::cuda) enum Swizzle {
     None,
     /// Within 32 bytes, which is then what a row of the box has.
+    #[allow(dead_code, reason = "tiles of kernels/hopper have rows of 128 bytes")]
     Bytes32,
+    #[allow(dead_code, reason = "as above")]
     Bytes64,
     Bytes128,
 }
