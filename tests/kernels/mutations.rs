@@ -165,14 +165,74 @@ fn no_barrier_fence_arrival_or_wait_can_be_changed_unnoticed() {
     }
     let mutations = mutations();
     assert!(mutations.len() >= 60, "{mutations:?}");
-    let mut unnoticed = Vec::new();
+    let (mut rows, mut unnoticed) = (Vec::new(), Vec::new());
     for mutation in mutations {
         match finding(&mutation) {
-            Some(found) => println!("{mutation}\n    {}", found.lines().next().unwrap_or("")),
+            Some(found) => {
+                println!("{mutation}\n    {}", found.lines().next().unwrap_or(""));
+                rows.push(row(&mutation, &found));
+            }
             None => unnoticed.push(mutation.to_string()),
         }
     }
     assert!(unnoticed.is_empty(), "every check passes with any of these:\n{}", unnoticed.join("\n"));
+
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/mutations.md");
+    if std::env::var_os("COTANGENT_WRITE_MUTATIONS").is_some() {
+        std::fs::write(&page, format!("{HEAD}{}", rows.concat())).unwrap();
+    }
+    // How a change is found may differ from one compiler to the next; which there are may not.
+    let written = std::fs::read_to_string(&page).unwrap_or_default();
+    let changes = |text: &str| -> Vec<String> {
+        let of = |row: &str| row.rsplit_once(" | ").map(|(change, _)| change.to_owned());
+        text.lines().filter(|line| line.starts_with("| `")).filter_map(of).collect()
+    };
+    assert!(
+        changes(&written) == changes(&rows.concat()),
+        "docs/mutations.md does not list today's kernels: run this test with COTANGENT_WRITE_MUTATIONS=1"
+    );
+}
+
+const HEAD: &str = "\
+# Each barrier, fence, arrival and wait, taken out or off by one
+
+Written by `COTANGENT_WRITE_MUTATIONS=1 cargo test --release kernels::mutations`, which CI runs without the variable. The
+emulator changes one line of a kernel as it runs; the kernel's checks run until one fails, under several schedules,
+sizes and seeds. The last column says how it failed: by a fault of [the emulator](../tests/emulator/README.md), or by wrong
+numbers. \"Off by one\" is a wait for the other phase of a barrier, or for one group less.
+
+| file | line | change | found by |
+|---|---|---|---|
+";
+
+/// A row of the page.
+fn row(mutation: &Mutation, found: &str) -> String {
+    let Mutation { file, change, code, .. } = mutation;
+    let change = if *change == Change::TakenOut { "taken out" } else { "off by one" };
+    let code = code.replace('|', "\\|");
+    format!("| `{file}` | `{code}` | {change} | {} |\n", how(found))
+}
+
+/// What a check's message says in short. What is no fault is a comparison that failed.
+fn how(found: &str) -> &'static str {
+    const FAULTS: [(&str, &str); 15] = [
+        ("deadlock:", "deadlock"),
+        ("is not initialised", "fault: barrier not initialised"),
+        ("more arrivals than", "fault: more arrivals than the barrier expects"),
+        ("two phases behind", "fault: a waiter two phases behind"),
+        ("lands after its barrier's phase", "fault: a copy lands after its phase"),
+        ("without fence.mbarrier_init", "fault: barrier not fenced"),
+        ("without fence.proxy.async", "fault: bytes not fenced for TMA or wgmma"),
+        ("without wgmma.fence", "fault: accumulators not fenced"),
+        ("of A were changed", "fault: fragments changed under way"),
+        ("still reads these fragments", "fault: fragments still read"),
+        ("ends while", "fault: an end with work under way"),
+        ("divergent", "fault: threads wait in different places"),
+        ("has not begun", "fault: a block that has not begun"),
+        ("ended", "fault: a block that has ended"),
+        ("barrier.cluster", "fault: cluster barrier"),
+    ];
+    FAULTS.iter().find(|(words, _)| found.contains(words)).map_or("wrong numbers", |(_, how)| how)
 }
 
 #[test]

@@ -100,7 +100,7 @@ void* shared_variable(const void* site, size_t size, size_t alignment, const cha
 void* dynamic_shared(size_t alignment) {
     const LiveBlock& own = *machine().running->owner;
     SharedLayout& layout = own.launch->layout;
-    if (!layout.has_dynamic) {
+    if (!layout.has_dynamic && layout.dynamic_size > 0) { // a launch may give none
         const size_t least = alignment < 16 ? 16 : alignment; // which hardware keeps
         layout.dynamic_offset = least < BEST_ALIGNMENT ? least : 0;
         layout.has_dynamic = true;
