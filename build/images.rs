@@ -38,6 +38,8 @@ pub struct Kernels {
     ladder: Vec<(String, Vec<u8>)>,
     /// Of the folder `hopper`: kernels for [`super::architectures::HOPPER`] alone.
     hopper: Vec<(String, Vec<u8>)>,
+    /// Of the folder `fixtures/hopper`: kernels that lay bare what each of its instructions does. No program embeds them.
+    fixtures: Vec<(String, Vec<u8>)>,
     headers: Vec<(String, Vec<u8>)>,
     variants: Vec<Variant>,
     tuned: Vec<Tuned>,
@@ -52,6 +54,9 @@ const LADDER: &str = "ladder";
 /// The folder in `kernels` of those that only Hopper runs.
 const HOPPER: &str = "hopper";
 
+/// Those of which a card's answers are recorded, to hold the emulator against.
+const FIXTURES: &str = "fixtures/hopper";
+
 impl Kernels {
     /// Reads the `.cu` and `.cuh` files in `folder`, and the tables if they are there.
     pub fn read(folder: &Path) -> Result<Kernels, String> {
@@ -60,6 +65,7 @@ impl Kernels {
             sources: Vec::new(),
             ladder: sources_in(folder, LADDER)?,
             hopper: sources_in(folder, HOPPER)?,
+            fixtures: sources_in(folder, FIXTURES)?,
             headers: Vec::new(),
             variants: read_table(&variants, Variant::read)?,
             tuned: read_table(&tuned, Tuned::read)?,
@@ -106,6 +112,7 @@ impl Kernels {
         match set {
             Set::Embedded => self.sources.iter().collect(),
             Set::Hopper => self.hopper.iter().collect(),
+            Set::Fixtures => self.fixtures.iter().collect(),
             Set::Candidates => {
                 let has_some = |(file, _): &&(String, Vec<u8>)| !self.variants(stem(file), set).is_empty();
                 self.sources.iter().filter(has_some).chain(&self.ladder).collect()
@@ -123,6 +130,8 @@ pub enum Set {
     Hopper,
     /// The rest, which is to be measured: the other variants, and the ladder.
     Candidates,
+    /// For Hopper, not embedded: what the emulator is held against.
+    Fixtures,
 }
 
 fn files_in(folder: &Path) -> Result<Vec<PathBuf>, String> {
@@ -236,7 +245,7 @@ impl<'a> Cache<'a> {
         (source, &kernels.headers, &variants).hash(&mut hasher);
         let stem = match set {
             Set::Embedded | Set::Hopper => stem(&source.0).replace('/', "."),
-            Set::Candidates => format!("candidates.{}", stem(&source.0).replace('/', ".")),
+            Set::Candidates | Set::Fixtures => format!("candidates.{}", stem(&source.0).replace('/', ".")),
         };
         let key = format!("{stem}-{:016x}", hasher.finish());
         let cached = self.folder.join(format!("{key}.fatbin"));
@@ -278,7 +287,7 @@ impl<'a> Cache<'a> {
         let complaints = ptx::complaints(file, &printed, &ptx);
         if !complaints.is_empty() {
             return Err(format!(
-                "ptxas makes other code of kernels/{file} than it says:\n{}",
+                "the machine code of kernels/{file} is not what its kernels ask for:\n{}",
                 complaints.join("\n")
             ));
         }

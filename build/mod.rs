@@ -1,8 +1,9 @@
 //! The build's CUDA part: from `kernels/*.cu` to `cuda_images.rs`, which `exec::cuda` includes.
 //!
 //! With an nvcc, each kernel file becomes one image for all architectures, and each of `kernels/hopper/` one for
-//! `sm_90a` alone; without one, the build goes on, embeds nothing and says so once. An nvcc that is there and fails is an error, because a program
-//! that silently lost its kernels would be found out late. No step asks for a GPU.
+//! `sm_90a` alone; without one, the build goes on, embeds nothing and says so once. An nvcc that is there and
+//! fails is an error, because a program that silently lost its kernels would be found out late. No step asks
+//! for a GPU.
 //!
 //! | variable | effect |
 //! |---|---|
@@ -88,15 +89,18 @@ pub fn run(environment: &Environment) -> Result<Vec<String>, String> {
     Ok(directives)
 }
 
-/// Compiles the variants that are not embedded and the ladder, for one architecture, and puts their images into the
-/// folder `candidates` of the out folder, which it returns; nothing if there is no nvcc.
+/// Compiles the variants that are not embedded and the ladder, for one architecture, and the fixtures for Hopper, and puts
+/// their images into the folder `candidates` of the out folder, which it returns; nothing if there is no nvcc.
 #[allow(dead_code, reason = "the tests and the kit ask for them, no build does")]
 pub fn candidates(environment: &Environment, architecture: u32) -> Result<Option<PathBuf>, String> {
     let Search::Found(path) = nvcc::search(environment)? else { return Ok(None) };
     let (kernels, nvcc) = (Kernels::read(&environment.root.join("kernels"))?, Nvcc::open(path)?);
     let flags = vec![format!("-gencode=arch=compute_{architecture},code=sm_{architecture}")];
-    let images =
-        Cache::new(environment, &nvcc, flags, &own_flags(environment)).images(&kernels, Set::Candidates)?;
+    let for_hopper = vec![architectures::HOPPER_FLAGS.into()];
+    let mut images = Vec::new();
+    for (flags, set) in [(flags, Set::Candidates), (for_hopper, Set::Fixtures)] {
+        images.extend(Cache::new(environment, &nvcc, flags, &own_flags(environment)).images(&kernels, set)?);
+    }
     let folder = environment.out.join("candidates");
     let _ = fs::remove_dir_all(&folder); // of other variants
     fs::create_dir_all(&folder).map_err(at(&folder))?;

@@ -11,7 +11,7 @@ struct Entry<'a> {
     target: &'a str,
     /// `.maxntid 256, 1, 1`
     bounds: Vec<&'a str>,
-    /// The opcodes that [`is_told_apart`], each once, in order of their first.
+    /// The opcodes that [`is_hoppers`] names, each once.
     instructions: Vec<&'a str>,
 }
 
@@ -21,8 +21,8 @@ impl Entry<'_> {
     }
 }
 
-/// The instructions of capability 9.0 and its accelerated variant, which machine code must hold wherever PTX does.
-fn is_told_apart(opcode: &str) -> bool {
+/// Whether an instruction came with Hopper and has a counterpart in machine code, which `scripts/machine-code` looks for.
+fn is_hoppers(opcode: &str) -> bool {
     const FAMILIES: [&str; 9] = [
         "wgmma.",
         "cp.async.bulk.",
@@ -57,7 +57,7 @@ fn entries(ptx: &str) -> Vec<Entry<'_>> {
                 entry.bounds.push(line);
             }
             let code = line.split("//").next().unwrap_or(line);
-            for opcode in code.split([' ', '\t', ';', '{', '}']).filter(|word| is_told_apart(word)) {
+            for opcode in code.split([' ', '\t', ';', '{', '}']).filter(|word| is_hoppers(word)) {
                 if !entry.instructions.contains(&opcode) {
                     entry.instructions.push(opcode);
                 }
@@ -79,9 +79,8 @@ pub fn told(ptx: &str) -> Vec<String> {
     lines.collect()
 }
 
-/// What ptxas printed that is an error here, though it calls it information, which no flag of its turns into one: it
-/// waits after each wgmma, adds a wait or a fence that the kernel lacks, or ignores setmaxnreg. Each line names the
-/// file and the kernel.
+/// What ptxas printed that is an error here: that it waits after each wgmma, adds a wait or a fence that the kernel lacks,
+/// or ignores setmaxnreg. ptxas calls that information, so `-Werror` lets it pass. Each line names file and kernel.
 pub fn complaints(file: &str, printed: &str, ptx: &str) -> Vec<String> {
     let is_one = |line: &&str| {
         ["Potential Performance Loss", " is injected "].iter().any(|words| line.contains(words))
@@ -98,11 +97,11 @@ pub fn complaints(file: &str, printed: &str, ptx: &str) -> Vec<String> {
             format!("kernels/{file}: error: kernel {kernels}: {message}{hint}")
         })
         .collect();
-    complaints.dedup(); // ptxas says for each instruction that it ignores that it does
+    complaints.dedup(); // ptxas repeats itself for each setmaxnreg
     complaints
 }
 
-const ADVICE: &str = " (ptxas knows how many registers a kernel begins with from __launch_bounds__ of both, threads and blocks)";
+const ADVICE: &str = " (where both threads and blocks stand in __launch_bounds__, ptxas knows the registers that a kernel begins with)";
 
 /// Which kernels ptxas means when it ignores setmaxnreg, for it does not name them: those that do not bound their
 /// registers, or else all that have the instruction.

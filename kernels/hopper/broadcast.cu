@@ -59,14 +59,13 @@ extern "C" __global__ void __launch_bounds__(THREADS)
             ptx::mbarrier_wait(&full[stage], turn % 2); // the parts of all blocks have landed
             ptx::tma_reduce_add(&y, box % across * COLUMNS, (rank * down + box / across) * ROWS, ring[stage]);
             ptx::bulk_commit();
-            ptx::bulk_wait_read<0>(); // the TMA has read the stage
+            ptx::bulk_wait_read<0>(); // the TMA has read the stage, the last one before the block ends
 #pragma unroll 1 // each arrival waits for this thread's accesses anyway
             for (int other = 0; other < size; other++) {
                 ptx::mbarrier_arrive_remote(ptx::cluster_address(&empty[stage], other));
             }
             if (++stage == STAGES) stage = 0, turn++;
         }
-        ptx::bulk_wait<0>(); // all sums are in Y before the block ends
     }
     ptx::cluster_arrive(), ptx::cluster_wait(); // no block ends while others arrive at its barriers
 }

@@ -12,7 +12,7 @@
 //
 // Rounds: nobody lowers the flags again. Each call raises every flag by one, and the first block, alone with its own
 // flag, reads there which number the others' will have: calls with the same memory, and a graph that is replayed, go on
-// counting. It may wrap around.
+// counting, 2^32 - 1 of them; then the flags have to be lowered.
 //
 // Traffic: x read once. partials (blocks); flags (blocks), zero before the first call.
 //
@@ -36,7 +36,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     if (blockIdx.x != 0) return;
     float total = 0.0f;
     for (unsigned block = threadIdx.x; block < gridDim.x; block += THREADS) {
-        while (ptx::load_acquire(&flags[block]) != round) { // the flag before the partial sum
+        while (ptx::load_acquire(&flags[block]) < round) { // the flag before the partial sum
         }
         total += partials[block];
     }

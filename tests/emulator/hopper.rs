@@ -3,12 +3,11 @@
 
 use cudarc::driver::CudaSlice;
 use cudarc::driver::sys::{
-    self, CUgraphInstantiate_flags, CUresult, CUstreamCaptureMode, CUtensorMap, CUtensorMapDataType,
-    CUtensorMapFloatOOBfill, CUtensorMapInterleave, CUtensorMapL2promotion, CUtensorMapSwizzle,
+    CUgraphInstantiate_flags, CUresult, CUstreamCaptureMode, CUtensorMapDataType, CUtensorMapSwizzle,
 };
 use half::bf16;
 
-use super::place::{Argument, Attribute, PLANTED, Place, Run, compare, findings, input, report_of};
+use super::place::{Argument, Attribute, Encoding, PLANTED, Place, Run, compare, findings, input, report_of};
 use super::{Sanitizer, Schedule, emulator};
 
 /// The emulated device of compute capability 9.0.
@@ -16,19 +15,7 @@ const DEVICE: usize = 2;
 
 // ---- Tensor maps
 
-/// What a tensor map is made of.
-#[derive(Clone)]
-struct Encoding {
-    of: CUtensorMapDataType,
-    rank: u32,
-    address: u64,
-    extents: Vec<u64>,
-    /// Bytes from row to row and so on: of each dimension but the first.
-    strides: Vec<u64>,
-    boxed: Vec<u32>,
-    swizzle: CUtensorMapSwizzle,
-}
-
+/// Of the shapes that the planted kernels use.
 impl Encoding {
     /// Rows of `columns` float32 in boxes of one row.
     fn of_rows(address: u64, rows: usize, columns: usize) -> Self {
@@ -52,35 +39,6 @@ impl Encoding {
             swizzle: CUtensorMapSwizzle::CU_TENSOR_MAP_SWIZZLE_128B,
             ..Self::of_rows(address, rows, columns)
         }
-    }
-
-    fn encoded(&self) -> Result<CUtensorMap, CUresult> {
-        let mut map = CUtensorMap { opaque: [0; 16] };
-        let steps = vec![1; self.extents.len()];
-        // SAFETY: the lists have an element for each of the dimensions, and live during the call.
-        unsafe {
-            sys::cuTensorMapEncodeTiled(
-                &mut map,
-                self.of,
-                self.rank,
-                self.address as *mut _,
-                self.extents.as_ptr(),
-                self.strides.as_ptr(),
-                self.boxed.as_ptr(),
-                steps.as_ptr(),
-                CUtensorMapInterleave::CU_TENSOR_MAP_INTERLEAVE_NONE,
-                self.swizzle,
-                CUtensorMapL2promotion::CU_TENSOR_MAP_L2_PROMOTION_NONE,
-                CUtensorMapFloatOOBfill::CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
-            )
-        }
-        .result()
-        .map_err(|error| error.0)?;
-        Ok(map)
-    }
-
-    fn argument(&self) -> Argument {
-        Argument::Map(self.encoded().unwrap())
     }
 }
 
@@ -382,7 +340,7 @@ const BUGS: &[Bug] = &[
     always("planted_ring_lanes_arrive", run_ring, "more arrivals than"),
     sometimes("planted_ring_parity_never_flips", run_ring, "wrong value|deadlock").and_races(),
     always("planted_ring_producer_starts_late", run_ring, "deadlock:"),
-    always("planted_ring_consumers_start_early", run_ring, "more arrivals than|deadlock:").and_races(),
+    always("planted_ring_consumers_start_early", run_ring, "more arrivals than|deadlock:"),
     always("planted_ring_expects_too_little", run_ring, "lands after its barrier's phase is over|deadlock:"),
     always("planted_ring_expects_too_much", run_ring, "lacks 0 arrivals and 256 bytes"),
     sometimes("planted_ring_expects_nothing", run_ring, "lands after its barrier's phase is over"),
@@ -530,11 +488,13 @@ const SOME: &str = "emulator::hopper::planted_kernels_in_their_own_process";
 
 #[test]
 fn thread_sanitizer_finds_what_is_used_too_early_and_names_the_file() {
-    for bug in BUGS.iter().filter(|bug| bug.races) {
-        let report = report_of(Sanitizer::Thread, SOME, bug.kernel);
-        assert!(report.contains("WARNING: ThreadSanitizer: data race"), "{}: {report}", bug.kernel);
-        assert!(report.contains("planted/hopper/"), "{}: {report}", bug.kernel);
-    }
+    let is_named = |kernel: &str| {
+        let report = report_of(Sanitizer::Thread, SOME, kernel);
+        report.contains("WARNING: ThreadSanitizer: data race") && report.contains("planted/hopper/")
+    };
+    let racy = BUGS.iter().filter(|bug| bug.races).map(|bug| bug.kernel);
+    let missed: Vec<&str> = racy.filter(|kernel| !is_named(kernel)).collect();
+    assert!(missed.is_empty(), "{missed:?}");
 }
 
 #[test]

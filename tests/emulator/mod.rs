@@ -14,7 +14,7 @@ mod graphs;
 #[cfg(test)]
 mod hopper;
 #[cfg(test)]
-mod place;
+pub mod place;
 #[cfg(test)]
 mod planted;
 mod rewrite;
@@ -59,9 +59,14 @@ pub struct Emulator {
 /// The emulator with the crate's kernels and those with planted bugs.
 #[cfg(test)]
 fn built(sanitizer: Sanitizer) -> Built {
-    let folders = ["kernels", "kernels/hopper", "tests/emulator/planted", "tests/emulator/planted/hopper"]
-        .map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
-        .to_vec();
+    const FOLDERS: [&str; 5] = [
+        "kernels",
+        "kernels/hopper",
+        "kernels/fixtures/hopper",
+        "tests/emulator/planted",
+        "tests/emulator/planted/hopper",
+    ];
+    let folders = FOLDERS.map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).to_vec();
     let sources = Sources {
         kernels: folders.iter().flat_map(|folder| build::files(folder, "cu")).collect(),
         folders,

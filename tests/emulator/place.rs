@@ -6,6 +6,8 @@ use std::sync::Arc;
 use cudarc::driver::sys::{
     self, CUlaunchAttribute, CUlaunchAttributeID, CUlaunchAttributeValue,
     CUlaunchAttributeValue_union__bindgen_ty_1 as Extents, CUlaunchConfig, CUresult, CUtensorMap,
+    CUtensorMapDataType, CUtensorMapFloatOOBfill, CUtensorMapInterleave, CUtensorMapL2promotion,
+    CUtensorMapSwizzle,
 };
 use cudarc::driver::{CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr};
 use cudarc::nvrtc::Ptx;
@@ -46,6 +48,7 @@ pub enum Argument {
     Address(u64),
     Number(i32),
     Map(CUtensorMap),
+    Words([u32; 4]),
 }
 
 impl Argument {
@@ -54,7 +57,52 @@ impl Argument {
             Self::Address(address) => std::ptr::from_mut(address).cast(),
             Self::Number(number) => std::ptr::from_mut(number).cast(),
             Self::Map(map) => std::ptr::from_mut(map).cast(),
+            Self::Words(words) => std::ptr::from_mut(words).cast(),
         }
+    }
+}
+
+/// What a tensor map is made of.
+#[derive(Clone)]
+pub struct Encoding {
+    pub of: CUtensorMapDataType,
+    pub rank: u32,
+    pub address: u64,
+    pub extents: Vec<u64>,
+    /// Bytes from row to row and so on: of each dimension but the first.
+    pub strides: Vec<u64>,
+    pub boxed: Vec<u32>,
+    pub swizzle: CUtensorMapSwizzle,
+}
+
+impl Encoding {
+    pub fn encoded(&self) -> Result<CUtensorMap, CUresult> {
+        let mut map = CUtensorMap { opaque: [0; 16] };
+        let steps = vec![1; self.extents.len()];
+        // SAFETY: the lists have an element for each of the dimensions, and live during the call.
+        unsafe {
+            sys::cuTensorMapEncodeTiled(
+                &mut map,
+                self.of,
+                self.rank,
+                self.address as *mut _,
+                self.extents.as_ptr(),
+                self.strides.as_ptr(),
+                self.boxed.as_ptr(),
+                steps.as_ptr(),
+                CUtensorMapInterleave::CU_TENSOR_MAP_INTERLEAVE_NONE,
+                self.swizzle,
+                CUtensorMapL2promotion::CU_TENSOR_MAP_L2_PROMOTION_NONE,
+                CUtensorMapFloatOOBfill::CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
+            )
+        }
+        .result()
+        .map_err(|error| error.0)?;
+        Ok(map)
+    }
+
+    pub fn argument(&self) -> Argument {
+        Argument::Map(self.encoded().unwrap())
     }
 }
 
@@ -62,6 +110,8 @@ impl Argument {
 pub struct Place {
     pub stream: Arc<CudaStream>,
     pub function: CudaFunction,
+    /// Bytes of dynamic shared memory that a block gets.
+    pub shared: usize,
 }
 
 impl Place {
@@ -71,7 +121,7 @@ impl Place {
         // SAFETY: one stream.
         unsafe { context.disable_event_tracking() };
         let function = context.load_module(image).unwrap().load_function(kernel).unwrap();
-        Self { stream: context.new_stream().unwrap(), function }
+        Self { stream: context.new_stream().unwrap(), function, shared: 0 }
     }
 
     pub fn address<T>(&self, memory: &CudaSlice<T>) -> Argument {
@@ -110,7 +160,7 @@ impl Place {
             blockDimX: threads as u32,
             blockDimY: 1,
             blockDimZ: 1,
-            sharedMemBytes: 0,
+            sharedMemBytes: self.shared as u32,
             hStream: self.stream.cu_stream(),
             attrs: attributes.as_mut_ptr(),
             numAttrs: attributes.len() as u32,

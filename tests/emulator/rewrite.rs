@@ -186,7 +186,8 @@ fn entry(text: &str) -> Result<(Entry, usize), String> {
             "__launch_bounds__" => {
                 let inside = parenthesis(&text[at + word.len()..])?;
                 largest_block = first_argument(inside).to_owned();
-                let after = inside[inside.find(&largest_block).unwrap_or(0) + largest_block.len()..].trim_start();
+                let after =
+                    inside[inside.find(&largest_block).unwrap_or(0) + largest_block.len()..].trim_start();
                 if let Some(second) = after.strip_prefix(',') {
                     least_blocks = first_argument(second).to_owned();
                 }
@@ -221,8 +222,9 @@ fn declarations(text: &str) -> Result<(Vec<Declaration>, usize), String> {
     for keyword in ["alignas", "__attribute__"] {
         while let Some(start) = words.find(keyword) {
             let inside = parenthesis(&words[start..])?.to_owned();
-            let number = inside.trim_matches(|c: char| !c.is_ascii_digit());
-            alignment = Some(number.to_owned());
+            // `__attribute__((aligned(16)))` has it two parentheses further in.
+            let of = if keyword == "alignas" { &inside } else { parenthesis(parenthesis(&inside)?)? };
+            alignment = Some(of.trim().to_owned());
             let whole = words[start..].find('(').unwrap_or(0) + inside.len() + 2;
             words.replace_range(start..start + whole, "");
         }
@@ -369,6 +371,11 @@ fn shared_variables_become_references_into_the_arena() {
     assert!(text.contains("sizeof(type_of_tile), 16, \"tile\")"), "{text}");
     assert!(text.contains("using type_of_flag = int; "), "{text}");
     assert!(text.contains("alignof(type_of_flag)"), "{text}");
+    let text = of_kernel("void f() { __shared__ alignas(2 * ATOM) char a[4]; __shared__ __attribute__((aligned(ATOM))) char b[4]; }\n")
+        .unwrap()
+        .text;
+    assert!(text.contains("sizeof(type_of_a), 2 * ATOM, \"a\")"), "{text}");
+    assert!(text.contains("sizeof(type_of_b), ATOM, \"b\")"), "{text}");
     let text = of_kernel("void f() { extern __shared__ float dynamic[]; }\n").unwrap().text;
     let expected = "{ float* dynamic = static_cast<float*>(emulator::dynamic_shared(alignof(float))); }";
     assert!(text.contains(expected), "{text}");

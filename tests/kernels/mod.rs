@@ -21,3 +21,4 @@ mod softmax_cross_entropy;
 mod step;
 mod sum;
 pub mod support;
+mod wrappers;

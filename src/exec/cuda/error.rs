@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use cudarc::driver::DriverError;
 
-use super::capability::Capability;
+use super::capability::{Capability, HOPPER};
 use super::embedded::ARCHITECTURES;
 
 /// Why something could not be done on a CUDA device.
@@ -280,8 +280,9 @@ impl CudaError {
                 );
             }
             Self::NoImage { capability, .. } => {
+                let hopper = if capability.runs(HOPPER) { ",90a" } else { "" };
                 return format!(
-                    "build again with COTANGENT_CUDA_ARCHS={}, if nvcc knows it",
+                    "build again with COTANGENT_CUDA_ARCHS={}{hopper}, if nvcc knows it",
                     capability.number()
                 );
             }
@@ -331,6 +332,8 @@ mod tests {
         assert!(error.contains("run on the CPU, or on a card of compute capability 7.5 or newer"), "{error}");
         let error = refusal(Capability { major: 8, minor: 7 }, None);
         assert!(error.contains("build again with COTANGENT_CUDA_ARCHS=87"), "{error}");
+        let error = refusal(Capability { major: 9, minor: 0 }, None);
+        assert!(error.contains("build again with COTANGENT_CUDA_ARCHS=90,90a"), "{error}");
         let error = refusal(capability, Some("mine.fatbin"));
         assert!(error.contains("mine.fatbin has no kernels for it; correct or unset"), "{error}");
     }

@@ -8,6 +8,7 @@
 // to rounding may be asked of either.
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include "machine.hpp"
 #include "sanitizers.hpp"
@@ -109,13 +110,15 @@ static void read_fragments(const WgmmaUnderWay& op, float (*numbers)[MOST_COLUMN
 static unsigned row_of(unsigned thread, unsigned i) { return thread / WARP * 16 + thread % WARP / 4 + i / 2 % 2 * 8; }
 static unsigned column_of(unsigned thread, unsigned i) { return i / 4 * 8 + thread % 4 * 2 + i % 2; }
 
+// Of a product under way. Not in the thread's static storage: 96 KiB of that are more than a library gets that is loaded
+// by dlopen (glibc).
+struct Matrices {
+    float a[MOST_DEPTH][MOST_COLUMNS], b[MOST_DEPTH][MOST_COLUMNS], d[ROWS][MOST_COLUMNS];
+};
+
 void run_wgmma(Warpgroup& group) {
-    // Not a thread's own variables: a library that is loaded late has room for few of these.
-    struct Operands {
-        float a[MOST_DEPTH][MOST_COLUMNS], b[MOST_DEPTH][MOST_COLUMNS], d[ROWS][MOST_COLUMNS];
-    };
-    static thread_local Operands* const operands = static_cast<Operands*>(malloc(sizeof(Operands)));
-    auto& [a, b, d] = *operands;
+    static thread_local const std::unique_ptr<Matrices> matrices(new Matrices);
+    auto& [a, b, d] = *matrices;
     WgmmaUnderWay& op = group.operations[group.run % Warpgroup::OPERATIONS];
     WgmmaAccumulators& accumulators = group.accumulators[op.accumulators];
     LiveBlock& block = *group.block;

@@ -27,7 +27,8 @@ pub fn check_broadcast_additions() -> Result<(), String> {
             .broadcast
             .add(run.stream(), matrix, [clusters, size], &m.view(), &mut y.view_mut())
             .map_err(|error| chain(&error))?;
-        same(&run.download(&y)?, &expected, parts).map_err(|problem| format!("{clusters} of {size}: {problem}"))
+        same(&run.download(&y)?, &expected, parts)
+            .map_err(|problem| format!("{clusters} of {size}: {problem}"))
     })
 }
 

@@ -30,9 +30,12 @@ fn compare(
         for column in 0..n {
             let products = || (0..k).map(|l| a(row, l) * b(column, l));
             let (sum, size) = (products().sum::<f64>(), products().map(f64::abs).sum::<f64>());
-            let (found, tolerance) = (f64::from(found[row * n + column]), k as f64 * f64::from(f32::EPSILON) * size);
+            let (found, tolerance) =
+                (f64::from(found[row * n + column]), k as f64 * f64::from(f32::EPSILON) * size);
             if !((found - sum).abs() <= tolerance) {
-                return Err(format!("C[{row}, {column}] of {m} x {n}, k {k}, is {found}, not {sum} ± {tolerance:e}"));
+                return Err(format!(
+                    "C[{row}, {column}] of {m} x {n}, k {k}, is {found}, not {sum} ± {tolerance:e}"
+                ));
             }
         }
     }

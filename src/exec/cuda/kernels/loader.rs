@@ -30,7 +30,6 @@ impl Loader<'_> {
 
     /// The module of `kernels/hopper/<file>.cu`: on a device that runs code for `sm_90a`, where the build embedded some or a
     /// file in place of what it embedded holds it.
-    #[allow(dead_code, reason = "what stands in kernels/hopper is loaded by it")]
     pub fn hopper(&self, file: &'static str) -> Result<Option<File>, CudaError> {
         if !self.images.has_hopper(self.capability) {
             return Ok(None);

@@ -6,8 +6,6 @@
 //! where it is, and [`AttributedLaunch`](super::kernel::attributes::AttributedLaunch) checks that it is given with that
 //! memory. The driver answers every mistake with the same "invalid value"; here each has words of its own, first.
 
-#![allow(dead_code, reason = "the kernels of kernels/hopper take maps")]
-
 use std::fmt;
 
 use cudarc::driver::sys::{
@@ -47,7 +45,9 @@ pub(in crate::exec::cuda) struct Tiles {
 pub(in crate::exec::cuda) enum Swizzle {
     None,
     /// Within 32 bytes, which is then what a row of the box has.
+    #[allow(dead_code, reason = "tiles of kernels/hopper have rows of 128 bytes")]
     Bytes32,
+    #[allow(dead_code, reason = "as above")]
     Bytes64,
     Bytes128,
 }

@@ -62,7 +62,7 @@ impl GridSum {
     }
 
     /// `sum` (1) of x. `partials` and `flags` have an element for each block; the flags are zero before the first call
-    /// with that many blocks, and the kernel's own from then on.
+    /// with that many blocks, and the kernel's own for 2³² - 1 calls.
     ///
     /// # Errors
     /// Other lengths; more blocks than the device holds at once; what the driver reports.

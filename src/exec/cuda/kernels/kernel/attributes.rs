@@ -111,7 +111,6 @@ impl<'a> AttributedLaunch<'a> {
     ///
     /// # Errors
     /// Memory that is not the one that the map was made of.
-    #[allow(dead_code, reason = "the kernels of kernels/hopper take maps")]
     pub fn map<T: Element>(
         &mut self,
         map: &'a TensorMap,
@@ -125,7 +124,6 @@ impl<'a> AttributedLaunch<'a> {
     ///
     /// # Errors
     /// As [`Self::map`].
-    #[allow(dead_code, reason = "the kernels of kernels/hopper take maps")]
     pub fn map_mut<T: Element>(
         &mut self,
         map: &'a TensorMap,
@@ -136,7 +134,6 @@ impl<'a> AttributedLaunch<'a> {
     }
 
     /// Appends a map's 128 bytes, by value.
-    #[allow(dead_code, reason = "the kernels of kernels/hopper take maps")]
     fn packed<T: Element>(
         &mut self,
         map: &'a TensorMap,
