@@ -44,7 +44,10 @@ static void set_anew(const LiveBlock& b, size_t offset, size_t size) {
 static void set_anew_in_all(size_t offset, size_t size) {
     Machine& m = machine();
     for (unsigned i = 0; i < m.block_count; i++) {
-        if (m.blocks[i]->launch == m.running->owner->launch) set_anew(*m.blocks[i], offset, size);
+        LiveBlock& b = *m.blocks[i];
+        if (b.launch != m.running->owner->launch) continue;
+        set_anew(b, offset, size);
+        if (b.dirty < offset + size) b.dirty = offset + size; // it has ended, and had not met the variable
     }
 }
 
