@@ -56,7 +56,8 @@ fn tensor_maps_that_the_hardware_cannot_follow_are_refused() {
     assert_eq!(refused(|map| map.swizzle = CU_TENSOR_MAP_SWIZZLE_128B), Ok(()));
     assert_eq!(refused(|map| map.boxed[1] = 256), Ok(()));
     assert_eq!(refused(|map| map.strides[0] += 16), Ok(()), "rows that lie apart");
-    let cases: [(&str, fn(&mut Encoding)); 15] = [
+    type Change = fn(&mut Encoding);
+    let cases: [(&str, Change); 15] = [
         ("no address", |map| map.address = 0),
         ("an address between multiples of 16", |map| map.address += 8),
         ("a stride between multiples of 16", |map| map.strides[0] += 8),

@@ -32,7 +32,8 @@ fn compare(
             let (sum, size) = (products().sum::<f64>(), products().map(f64::abs).sum::<f64>());
             let (found, tolerance) =
                 (f64::from(found[row * n + column]), k as f64 * f64::from(f32::EPSILON) * size);
-            if !((found - sum).abs() <= tolerance) {
+            let is_close = (found - sum).abs() <= tolerance; // no NaN is
+            if !is_close {
                 return Err(format!(
                     "C[{row}, {column}] of {m} x {n}, k {k}, is {found}, not {sum} ± {tolerance:e}"
                 ));
