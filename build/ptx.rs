@@ -13,6 +13,8 @@ struct Entry<'a> {
     bounds: Vec<&'a str>,
     /// The opcodes that [`is_hoppers`] names, each once.
     instructions: Vec<&'a str>,
+    /// Whether it has variables in local memory.
+    has_locals: bool,
 }
 
 impl Entry<'_> {
@@ -56,6 +58,7 @@ fn entries(ptx: &str) -> Vec<Entry<'_>> {
             {
                 entry.bounds.push(line);
             }
+            entry.has_locals |= line.trim_start().starts_with(".local ");
             let code = line.split("//").next().unwrap_or(line);
             for opcode in code.split([' ', '\t', ';', '{', '}']).filter(|word| is_hoppers(word)) {
                 if !entry.instructions.contains(&opcode) {
@@ -70,7 +73,7 @@ fn entries(ptx: &str) -> Vec<Entry<'_>> {
 /// What ptxas does not report: lines such as `launch bounds : 'gemm' for 'sm_80' .maxntid 256, 1, 1`, and
 /// `instruction : 'ring' for 'sm_90a' wgmma.fence.sync.aligned`.
 pub fn told(ptx: &str) -> Vec<String> {
-    let lines = entries(ptx).into_iter().flat_map(|Entry { name, target, bounds, instructions }| {
+    let lines = entries(ptx).into_iter().flat_map(|Entry { name, target, bounds, instructions, .. }| {
         let line =
             move |what: &'static str| move |said: &str| format!("{what} : '{name}' for '{target}' {said}\n");
         let bounds = bounds.into_iter().map(line("launch bounds"));
@@ -80,7 +83,8 @@ pub fn told(ptx: &str) -> Vec<String> {
 }
 
 /// What ptxas printed that is an error here: that it waits after each wgmma, adds a wait or a fence that the kernel lacks,
-/// or ignores setmaxnreg. ptxas calls that information, so `-Werror` lets it pass. Each line names file and kernel.
+/// or ignores setmaxnreg. ptxas calls that information, so `-Werror` lets it pass. And what nobody remarks on: a tensor map
+/// that may have been copied to where TMA cannot read it. Each line names file and kernel.
 pub fn complaints(file: &str, printed: &str, ptx: &str) -> Vec<String> {
     let is_one = |line: &&str| {
         ["Potential Performance Loss", " is injected "].iter().any(|words| line.contains(words))
@@ -98,6 +102,16 @@ pub fn complaints(file: &str, printed: &str, ptx: &str) -> Vec<String> {
         })
         .collect();
     complaints.dedup(); // ptxas repeats itself for each setmaxnreg
+    let copies = |entry: &Entry| {
+        entry.asks_for("cp.async.bulk.tensor") || entry.asks_for("cp.reduce.async.bulk.tensor")
+    };
+    complaints.extend(entries(ptx).iter().filter(|entry| entry.has_locals && copies(entry)).map(|entry| {
+        format!(
+            "kernels/{file}: error: kernel {}: TMA cannot read a tensor map in local memory, and the kernel has some: pass maps as \
+             `const __grid_constant__` and on by their address",
+            entry.name
+        )
+    }));
     complaints
 }
 

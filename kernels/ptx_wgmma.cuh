@@ -187,16 +187,21 @@ __device__ __forceinline__ void wgmma_sums_from_here(float (&d)[R]) {
 // groups that it waits for, which may be touched from here on.
 template <int PENDING, int R>
 __device__ __forceinline__ void wgmma_wait(float (&d)[R]) {
-    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
-    wgmma_sums_from_here(d);
+    static_assert(IS_WGMMA_SUMS<R>, "wgmma has no such number of columns here");
+#define COTANGENT_WAIT(N, REGISTERS, ARG0, ARG1, ARG2, ARG3, ARG4, ARG5, ARG6) \
+    if constexpr (R == REGISTERS) { \
+        asm volatile("wgmma.wait_group.sync.aligned " ARG0 ";" : COTANGENT_SUMS_##REGISTERS : "n"(PENDING) : "memory"); \
+    }
+    COTANGENT_EACH_WGMMA(COTANGENT_WAIT)
+#undef COTANGENT_WAIT
 }
 
 // The same, where a warpgroup has several tiles of 64 rows or of 2 R columns.
 template <int PENDING, int T, int R>
 __device__ __forceinline__ void wgmma_wait(float (&d)[T][R]) {
-    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
+    wgmma_wait<PENDING>(d[0]);
 #pragma unroll
-    for (int tile = 0; tile < T; tile++) wgmma_sums_from_here(d[tile]);
+    for (int tile = 1; tile < T; tile++) wgmma_sums_from_here(d[tile]);
 }
 
 // A's fragments stay in their registers up to here: called after the wait for the products that read them.

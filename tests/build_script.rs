@@ -141,6 +141,19 @@ fn what_ptxas_only_remarks_on_names_file_kernel_and_message() {
 }
 
 #[test]
+fn a_kernel_that_may_have_copied_its_tensor_map_is_refused() {
+    let kernel = |locals: &str, copy: &str| {
+        format!(".target sm_90a\n.visible .entry ring(\n)\n{{\n{locals}\n\t{copy} [a], [b];\n}}\n")
+    };
+    const LOCALS: &str = "\t.local .align 64 .b8 \t__local_depot0[128];";
+    const COPY: &str = "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes";
+    let found = complaints("hopper/ring.cu", "", &kernel(LOCALS, COPY));
+    assert!(matches!(&found[..], [one] if one.contains("kernel ring: TMA cannot read")), "{found:?}");
+    assert!(complaints("hopper/ring.cu", "", &kernel("", COPY)).is_empty());
+    assert!(complaints("hopper/ring.cu", "", &kernel(LOCALS, "mbarrier.init.shared.b64")).is_empty());
+}
+
+#[test]
 fn all_profiles_share_one_target_folder() {
     let folder = |out: &str, triple| target_folder(Path::new(out), triple);
     assert_eq!(folder("/t/debug/build/cotangent-1/out", "x86_64-linux"), Path::new("/t"));

@@ -456,13 +456,17 @@ fn every_planted_mistake_is_found_and_the_report_says_which() {
 fn a_tensor_map_of_memory_that_was_freed_is_found() {
     for schedule in [Schedule::FirstInFirstOut, Schedule::LastInFirstOut] {
         emulator().set_schedule(schedule);
-        let bench = Bench::new("sound_ring");
-        let n = TILES * 2 * COLUMNS;
-        let (from, out) = (bench.of(&input(n)), bench.nothing(n));
-        let map = bench.rows(&from);
-        drop(from);
-        bench.launch(1, 96, &[], vec![map, bench.address(&out), Argument::Number(TILES as i32)]);
-        let problem = bench.result(&out).unwrap_err();
+        let attempt = || {
+            let bench = Bench::new("sound_ring");
+            let n = TILES * 2 * COLUMNS;
+            let (from, out) = (bench.of(&input(n)), bench.nothing(n));
+            let map = bench.rows(&from);
+            drop(from);
+            bench.launch(1, 96, &[], vec![map, bench.address(&out), Argument::Number(TILES as i32)]);
+            bench.result(&out).err()
+        };
+        // Other tests allocate at the same time, perhaps at that address.
+        let problem = (0..50).find_map(|_| attempt()).unwrap();
         assert!(problem.contains("nothing is allocated"), "{problem}");
     }
 }

@@ -59,7 +59,7 @@ impl Device {
         let loader = Loader { context: &context, images, capability, ordinal, name: &name, waits: &waits };
         let tuning = Arc::new(Tuning::of_card(&name)?);
         let kernels = Kernels::load(&loader, &tuning)?;
-        let hopper = images.has_hopper(capability);
+        let hopper = kernels.hopper.is_some();
         Ok(Self { context, name, capability, hopper, kernels, tuning, waits })
     }
 

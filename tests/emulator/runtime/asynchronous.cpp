@@ -85,6 +85,11 @@ void enter_context(Fiber* issuer) {
     __tsan_switch_to_fiber(context, 1 /* orders nothing */);
 }
 
+void* fresh_order() {
+    Machine& m = machine();
+    return &m.orders[m.orders_used++ % Machine::ORDERS];
+}
+
 void leave_context() {
     if (under_thread_sanitizer()) __tsan_switch_to_fiber(machine().running->race_detector, 1);
     current = thread_before;

@@ -168,7 +168,7 @@ struct MBarrier {
     Fiber* waiting;
     Fiber* woken;      // a thread that has been woken up and has not looked again
     unsigned resuming; // how many of these there are
-    char order[2];     // alternately the synchronisation object
+    void* order[2];    // alternately the synchronisation object
 };
 
 // A copy of TMA under way.
@@ -187,7 +187,7 @@ struct BulkCopy {
     // A store: its group, and what it has read.
     unsigned group;
     char* box;
-    char issued; // synchronisation object
+    void* issued; // synchronisation object
 };
 
 // What the threads of a warpgroup do together.
@@ -203,7 +203,7 @@ struct WgmmaUnderWay : Wgmma {
     uint32_t fragments[WARPGROUP][4];
     Place place;
     uint64_t due;
-    char issued, done; // synchronisation objects
+    void *issued, *done; // synchronisation objects
 };
 struct Warpgroup {
     static constexpr unsigned OPERATIONS = 64, GROUPS = 32, ACCUMULATORS = 8;
@@ -254,6 +254,9 @@ struct Machine {
     uint64_t points;                  // at which the scheduler has chosen a thread
     void* contexts[CONTEXTS];         // what ThreadSanitizer knows these by
     unsigned contexts_used;
+    static constexpr unsigned ORDERS = 1 << 12;
+    char orders[ORDERS]; // synchronisation objects of what is under way
+    unsigned orders_used;
     // For tests of tests: a place that does nothing, or waits for the wrong thing, and how often it did so.
     char skipped_file[64];
     int skipped_line;
@@ -283,6 +286,9 @@ uint64_t draw_due();                   // when something begun now goes on by it
 constexpr uint64_t NEVER = ~0ull;
 void enter_context(Fiber* issuer);     // what follows is not that thread's doing
 void leave_context();
+// A synchronisation object that nothing lately has used: releases add up, and what is begun now must not come after what
+// used the object before.
+void* fresh_order();
 
 // mbarrier.cpp
 constexpr int MOST_TRANSACTIONS = (1 << 20) - 1;
@@ -305,6 +311,7 @@ void forget_copies();                           // after a fault
 
 // warpgroup.cpp
 void begin_warpgroups(LiveBlock& block);
+void begin_orders(Warpgroup& group); // the synchronisation objects of the next product to be issued
 void warpgroup_operation(const char* name, void* argument, void (*work)(Warpgroup&), Place place);
 void warpgroups_without(Fiber* fiber);
 

@@ -17,6 +17,7 @@
 namespace emulator {
 
 static constexpr unsigned MOST_ARRIVALS = (1 << 20) - 1;
+static constexpr uint32_t INVALIDATED = ~0u; // where no object lies
 
 static uint64_t token(uint32_t offset) { return 0x6d62'6172'7269'6572 ^ uint64_t(offset) << 24; }
 
@@ -66,9 +67,11 @@ void mbarrier_init(void* barrier, unsigned arrivals, Place place) {
               place.file, place.line, before->initialised.file, before->initialised.line);
     }
     if (!block.mbarriers) block.mbarriers = static_cast<MBarrier*>(calloc(MBarrier::MOST, sizeof(MBarrier)));
-    if (block.mbarrier_count == MBarrier::MOST) fault("more mbarriers in a block than the emulator holds");
-    MBarrier& b = block.mbarriers[block.mbarrier_count++];
+    MBarrier* unused = find(block, INVALIDATED);
+    if (!unused && block.mbarrier_count == MBarrier::MOST) fault("more mbarriers in a block than the emulator holds");
+    MBarrier& b = unused ? *unused : block.mbarriers[block.mbarrier_count++];
     b = MBarrier{};
+    for (void*& order : b.order) order = fresh_order();
     b.offset = offset;
     b.expected = b.pending = arrivals;
     b.initialised = place;
@@ -83,7 +86,7 @@ void mbarrier_invalidate(void* barrier, Place place) {
     if (b.waiting || b.resuming) fault("mbarrier.inval at %s:%d while threads wait for it", place.file, place.line);
     *object(block, b.offset) = ~0ull;
     if (__tsan_write_range && under_thread_sanitizer()) __tsan_write_range(object(block, b.offset), 8);
-    b.offset = ~0u; // which no object has
+    b.offset = INVALIDATED;
 }
 
 void fence_mbarrier_init(Place place) {
@@ -100,14 +103,16 @@ void fence_mbarrier_init(Place place) {
 static void end_phase_if_due(MBarrier& b) {
     if (b.pending != 0 || b.transactions != 0) return;
     if (b.resuming != 0) {
-        const Fiber& late = *b.woken;
+        const Fiber* waiter = b.woken;
+        while (waiter->waits_for != &b && waiter->next_waiting) waiter = waiter->next_waiting; // who has looked waits no more
+        const Fiber& late = *waiter;
         const uint3 t = late.index;
         fault("the mbarrier initialised at %s:%d ends phase %llu while thread (%u, %u, %u), which waits at %s:%d, has not seen "
               "the end of phase %llu: it is two phases behind",
               b.initialised.file, b.initialised.line, static_cast<unsigned long long>(b.phase), t.x, t.y, t.z,
               late.waits_at.file, late.waits_at.line, static_cast<unsigned long long>(b.phase - 1));
     }
-    void* order = &b.order[b.phase % 2];
+    void* order = b.order[b.phase % 2];
     b.phase++;
     b.pending = b.expected;
     b.woken = b.waiting;
@@ -128,7 +133,7 @@ static void arrive(MBarrier& b, const char* what, Place place) {
         fault("%s at %s:%d: more arrivals than the %u that the mbarrier initialised at %s:%d expects in a phase", what,
               place.file, place.line, b.expected, b.initialised.file, b.initialised.line);
     }
-    release_order(&b.order[b.phase % 2]);
+    release_order(b.order[b.phase % 2]);
     progress();
     b.pending--;
     end_phase_if_due(b);
@@ -168,7 +173,7 @@ void mbarrier_arrive_remote(uint32_t address, Place place) {
 }
 
 void complete_transactions(MBarrier& b, int bytes) {
-    release_order(&b.order[b.phase % 2]);
+    release_order(b.order[b.phase % 2]);
     b.transactions -= bytes;
     if (b.transactions < -MOST_TRANSACTIONS) fault("the transaction count falls below %d", -MOST_TRANSACTIONS);
     progress();
@@ -182,7 +187,7 @@ bool mbarrier_try_wait(void* barrier, unsigned parity, Place place) {
     if (!spin(place)) return true;
     MBarrier& b = own(barrier, "mbarrier.try_wait", place);
     if (!is_over(b, parity + shift_of(place))) return false;
-    acquire_order(&b.order[(b.phase + 1) % 2]);
+    acquire_order(b.order[(b.phase + 1) % 2]);
     return true;
 }
 
@@ -192,7 +197,7 @@ void mbarrier_wait(void* barrier, unsigned parity, Place place) {
     Fiber* self = machine().running;
     for (;;) {
         MBarrier& b = own(barrier, "mbarrier.try_wait", place);
-        if (is_over(b, parity)) return acquire_order(&b.order[(b.phase + 1) % 2]);
+        if (is_over(b, parity)) return acquire_order(b.order[(b.phase + 1) % 2]);
         self->next_waiting = b.waiting;
         b.waiting = self;
         self->waits_for = &b;

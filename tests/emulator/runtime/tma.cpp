@@ -91,7 +91,7 @@ static void load_into(LiveBlock& block, const BulkCopy& copy) {
 
 static void land(BulkCopy& copy) {
     const Cluster& cluster = *copy.block->cluster;
-    acquire_order(&copy.issued);
+    acquire_order(copy.issued);
     for (unsigned rank = 0; rank < cluster.size; rank++) {
         if (!(copy.blocks >> rank & 1)) continue;
         LiveBlock& block = *cluster.blocks[rank];
@@ -108,7 +108,7 @@ static void land(BulkCopy& copy) {
 }
 
 static void read_source(BulkCopy& copy) {
-    acquire_order(&copy.issued);
+    acquire_order(copy.issued);
     copy.box = static_cast<char*>(malloc(box_bytes(copy.map)));
     char* to = copy.box;
     for_pieces(copy, [&](uint32_t shared, int64_t, int64_t) {
@@ -220,7 +220,8 @@ static BulkCopy& begin(BulkCopy::Kind kind, const void* map, int x, int y, const
     check_within_variable(*self->owner, copy->offset, box_bytes(copy->map), name_of(kind), place);
     copy->box = nullptr;
     copy->due = draw_due();
-    release_order(&copy->issued);
+    copy->issued = fresh_order();
+    release_order(copy->issued);
     return *copy;
 }
 

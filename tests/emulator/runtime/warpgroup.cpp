@@ -9,11 +9,21 @@ namespace emulator {
 
 static unsigned warpgroups_of(const LiveBlock& block) { return (block.thread_count + WARPGROUP - 1) / WARPGROUP; }
 
-// Registers for each thread of one warpgroup: of a multiprocessor, and of a block as __launch_bounds__ has it.
-static constexpr unsigned REGISTERS = 64 * 1024 / WARPGROUP;
-static unsigned registers_of(const LiveBlock& block) { return REGISTERS / block.launch->request->kernel->least_blocks; }
-// What each warpgroup begins with.
-static unsigned first_registers(const LiveBlock& block) { return registers_of(block) / warpgroups_of(block) / 8 * 8; }
+// Registers of a thread: what each warpgroup begins with, as __launch_bounds__ has it of a multiprocessor's. setmaxnreg moves
+// these between warpgroups ("per-CTA-register-pool"); what is left of the multiprocessor's is in no block's pool.
+static constexpr unsigned REGISTERS = 64 * 1024 / WARPGROUP, MOST_REGISTERS = 256;
+static unsigned first_registers(const LiveBlock& block) {
+    const unsigned each = REGISTERS / block.launch->request->kernel->least_blocks / warpgroups_of(block) / 8 * 8;
+    return each < MOST_REGISTERS ? each : MOST_REGISTERS;
+}
+// Of all warpgroups together.
+static unsigned registers_of(const LiveBlock& block) { return first_registers(block) * warpgroups_of(block); }
+
+void begin_orders(Warpgroup& group) {
+    WgmmaUnderWay& next = group.operations[group.issued % Warpgroup::OPERATIONS];
+    next.issued = fresh_order();
+    next.done = fresh_order();
+}
 
 void begin_warpgroups(LiveBlock& block) {
     block.waiting_for_registers = nullptr;
@@ -25,6 +35,7 @@ void begin_warpgroups(LiveBlock& block) {
             group->fenced = false;
             group->registers = first_registers(block);
             for (WgmmaAccumulators& accumulators : group->accumulators) accumulators.used = false;
+            begin_orders(*group);
         }
     }
 }
@@ -37,6 +48,7 @@ static Warpgroup& own_warpgroup(Fiber* self) {
         group->block = &block;
         group->number = self->linear / WARPGROUP;
         group->registers = first_registers(block);
+        begin_orders(*group);
     }
     return *group;
 }
@@ -105,7 +117,7 @@ void set_registers(unsigned registers, bool more, Place place) {
     const char* const name = more ? "setmaxnreg.inc" : "setmaxnreg.dec";
     Fiber* self = machine().running;
     LiveBlock& block = *self->owner;
-    if (registers < 24 || registers > 256 || registers % 8 != 0) {
+    if (registers < 24 || registers > MOST_REGISTERS || registers % 8 != 0) {
         fault("%s at %s:%d: %u registers, no multiple of 8 from 24 to 256", name, place.file, place.line, registers);
     }
     Warpgroup& group = own_warpgroup(self);

@@ -123,12 +123,12 @@ void run_wgmma(Warpgroup& group) {
     WgmmaAccumulators& accumulators = group.accumulators[op.accumulators];
     LiveBlock& block = *group.block;
     enter_context(block.fibers[group.number * WARPGROUP]);
-    acquire_order(&op.issued);
+    acquire_order(op.issued);
     const unsigned columns = op.columns, depth = op.is_tf32 ? 8 : 16;
     if (op.a) read_fragments(op, a);
     else read_matrix(block, op, op.a_matrix, op.a_is_mn_major, "A", ROWS, a);
     read_matrix(block, op, op.b_matrix, op.b_is_mn_major, "B", columns, b);
-    release_order(&op.done);
+    release_order(op.done);
     leave_context();
 
     const auto value = [&](unsigned thread, unsigned i) -> float& {
@@ -219,6 +219,7 @@ static void issue(Warpgroup& group) {
     group.accumulators[op.accumulators].under_way++;
     op.due = draw_due();
     group.issued++;
+    begin_orders(group);
     m.wgmma_count++;
 }
 
@@ -232,7 +233,7 @@ static void release_issued(const Fiber* self) {
     if (!under_thread_sanitizer()) return;
     Warpgroup* group = self->owner->warpgroups[self->linear / WARPGROUP];
     const unsigned next = group ? group->issued : 0;
-    if (group) release_order(&group->operations[next % Warpgroup::OPERATIONS].issued);
+    if (group) release_order(group->operations[next % Warpgroup::OPERATIONS].issued);
 }
 
 void wgmma(const Wgmma& instruction, Place place) {
@@ -295,8 +296,9 @@ void wgmma_wait(int pending, const float* d, unsigned registers, Place place) {
     const Fiber* self = machine().running;
     Warpgroup& group = *self->owner->warpgroups[self->linear / WARPGROUP];
     if (under_thread_sanitizer()) {
-        for (unsigned i = 0; i < Warpgroup::OPERATIONS && i < group.awaited; i++) {
-            acquire_order(&group.operations[(group.awaited - 1 - i) % Warpgroup::OPERATIONS].done);
+        const unsigned kept = Warpgroup::OPERATIONS - 1 - (group.issued - group.awaited); // whose places are not taken again
+        for (unsigned i = 0; i < kept && i < group.awaited; i++) {
+            acquire_order(group.operations[(group.awaited - 1 - i) % Warpgroup::OPERATIONS].done);
         }
     }
 }

@@ -2,17 +2,18 @@
 //!
 //! `docs/ladder.md` says what each shows. Training uses none of them; `tests/kernels/hopper/` holds each against the CPU.
 
+mod extents;
 mod multicast;
 mod ring;
 mod sums;
 mod tile;
 
+pub use extents::RowsApart;
 pub use multicast::Multicast;
 pub use ring::Ring;
 pub use sums::{ClusterSum, Dependent, GridSum};
 pub use tile::{TileForm, TileOperand, TileProduct};
 
-use super::kernel::Kernel;
 use super::loader::Loader;
 use crate::exec::cuda::CudaError;
 
@@ -25,18 +26,6 @@ pub struct Hopper {
     pub grid_sum: GridSum,
     pub ring: Ring,
     pub tile: TileProduct,
-}
-
-/// How a matrix lies in memory. The copy engine wants `stride` elements to be a multiple of 16 bytes, also where rows
-/// are shorter: what lies between them is neither read nor written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RowsApart {
-    /// Rows of the matrix.
-    pub rows: usize,
-    /// Elements of a row.
-    pub columns: usize,
-    /// Elements from the beginning of a row to that of the next.
-    pub stride: usize,
 }
 
 impl Hopper {
@@ -52,6 +41,9 @@ impl Hopper {
         ] else {
             return Ok(None);
         };
+        if broadcast.find("broadcast_add")?.is_none() {
+            return Ok(None); // a file in place of what was embedded that holds the other kernels alone
+        }
         Ok(Some(Self {
             broadcast: Multicast::of(&broadcast)?,
             cluster_sum: ClusterSum::of(&cluster_sum)?,
@@ -61,15 +53,4 @@ impl Hopper {
             tile: TileProduct::of(&tile)?,
         }))
     }
-}
-
-/// Extents as the kernels' `int`, with which they also name the elements of a box: below 2³¹ by much more than a box.
-fn extents<const N: usize>(kernel: &Kernel, extents: [(&str, usize); N]) -> Result<[i32; N], CudaError> {
-    const MARGIN: usize = 1024;
-    let mut sizes = [0; N];
-    for (size, (what, extent)) in sizes.iter_mut().zip(extents) {
-        kernel.size(&format!("the number of {what} and {MARGIN}"), extent.saturating_add(MARGIN))?;
-        *size = kernel.size(what, extent)?;
-    }
-    Ok(sizes)
 }

@@ -2,7 +2,7 @@
 
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut};
 
-use super::{RowsApart, extents};
+use super::extents::{RowsApart, extents};
 use crate::exec::cuda::CudaError;
 use crate::exec::cuda::kernels::kernel::Kernel;
 use crate::exec::cuda::kernels::kernel::attributes::Attributes;

@@ -3,7 +3,7 @@
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut};
 use half::bf16;
 
-use super::extents;
+use super::extents::extents;
 use crate::exec::cuda::CudaError;
 use crate::exec::cuda::kernels::kernel::Kernel;
 use crate::exec::cuda::kernels::kernel::attributes::Attributes;
