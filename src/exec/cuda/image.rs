@@ -76,7 +76,6 @@ impl KernelImages {
     }
 
     /// The image that holds the kernels of `kernels/hopper/<file>.cu`, if there is one.
-    #[allow(dead_code, reason = "what stands in kernels/hopper is loaded by it")]
     pub(super) fn of_hopper(&self, file: &str) -> Option<Cow<'_, [u8]>> {
         self.or_of(embedded::HOPPER, file)
     }
