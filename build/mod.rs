@@ -196,7 +196,7 @@ fn source(embedded: &Embedded) -> String {
          pub const NVCC: Option<&str> = {nvcc:?};\n\
          /// The toolkit's major and minor version, zeros if no kernels are embedded.\n\
          pub const TOOLKIT: (i32, i32) = {:?};\n\
-         /// What every image holds: machine code (`sm_`) and, last, PTX (`compute_`). `sm_90a` is in [`HOPPER`] alone.\n\
+         /// What every image holds: machine code (`sm_`) and, last, PTX (`compute_`). `sm_90a` is in `HOPPER` alone.\n\
          pub const ARCHITECTURES: &[&str] = &{:?};\n\
          /// The kernel files' names and images, by name.\n\
          pub const IMAGES: &[(&str, &[u8])] = &[\n{}];\n\

@@ -25,7 +25,7 @@ impl Capability {
 
     /// Whether code for an architecture, such as `sm_80` or `compute_120`, runs on this device:
     /// machine code within its generation, PTX on everything newer too (CUDA C++ Programming Guide,
-    /// "Binary compatibility" and "PTX compatibility"); [`HOPPER`]'s on 9.0 alone ("Feature Set Compiler Targets").
+    /// "Binary compatibility" and "PTX compatibility"); that for `sm_90a` on 9.0 alone ("Feature Set Compiler Targets").
     pub fn runs(self, architecture: &str) -> bool {
         if architecture == HOPPER {
             return self.number() == 90;
