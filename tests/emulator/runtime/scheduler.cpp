@@ -164,6 +164,8 @@ bool spin(Place place) {
     if (++m.spins > MOST) {
         fault("deadlock: every thread that can run waits in a loop; this one's is at %s:%d", place.file, place.line);
     }
+    // Every other look comes before others have had a turn: a loop that takes too old a value for the one it waits for shows.
+    if (m.spins % 2 == 1) return true;
     Fiber* self = m.running;
     self->state = Fiber::ready;
     // Behind all others, also where the last goes first.
